@@ -1,0 +1,171 @@
+"""One typed settings tree: built-in defaults < `headworks.toml` < environment < command line. Unknown keys are errors."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from headworks.errors import StartupRefused
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where and how the server listens."""
+
+    host: str = "127.0.0.1"
+    """Bind address. Anything but loopback needs `allow_remote = true`, for use behind a proxy that ends TLS."""
+    port: int = 8484
+    """0 picks a free one."""
+    allow_remote: bool = False
+    workers: int = 1
+    max_body_mb: int = 32
+    """The largest request body of `/v1/*`."""
+    drain_s: int = 30
+    """How long open streams may go on after SIGTERM."""
+    stale_max_s: int = 30
+    """How long plain routes go on without PostgreSQL; 0 is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Which PostgreSQL: embedded in the data folder unless a URL is given."""
+
+    url: str = ""
+    """Of an administrator (migrations, maintenance); `DATABASE_URL` is taken too. Empty: embedded."""
+    app_url: str = ""
+    """Only where `url` may not create logins: a login that is a member of hw_app."""
+    system_url: str = ""
+    ingest_url: str = ""
+    pool_size: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """The journal of DESIGN §6.6."""
+
+    journal_sync_ms: int = 100
+    """Power loss can take at most this much; kill -9 takes nothing."""
+    batch_ms: int = 200
+    """How often the journal is copied to PostgreSQL."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalServerSettings:
+    """Limits of ingestion."""
+
+    max_file_mb: int = 64
+    parse_memory_mb: int = 1024
+    parse_cpu_s: int = 60
+    parse_wall_s: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """Which credentials a workspace may name beside the providers' usual environment variables."""
+
+    credential_env: tuple[str, ...] = ()
+    probe_local: bool = True
+    """Look for Ollama, vLLM and others on their usual loopback ports at start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole tree, as `headworks.toml` has it."""
+
+    data: Path = Path(".headworks")
+    """Everything that must survive a restart and is not in an external database."""
+    models: Path | None = None
+    """Folder of built-in weights; None: `HEADWORKS_MODELS_DIR` or the user's data folder."""
+    server: ServerSettings = field(default_factory=ServerSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    records: RecordSettings = field(default_factory=RecordSettings)
+    retrieval: RetrievalServerSettings = field(default_factory=RetrievalServerSettings)
+    providers: ProviderSettings = field(default_factory=ProviderSettings)
+
+
+def load_settings(file: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from a TOML file (None: `headworks.toml` here, if it exists) and the environment.
+
+    The variable of `server.port` is `HEADWORKS_SERVER_PORT`; `DATABASE_URL` stands for `database.url`.
+    Raises StartupRefused with file and key for what is unknown or of the wrong type.
+    """
+    environ = os.environ if environ is None else environ
+    path = file or Path("headworks.toml")
+    settings = Settings()
+    if file is not None or path.exists():
+        settings = _merge(settings, _read_toml(path), str(path))
+    if url := environ.get("DATABASE_URL"):
+        settings = replace(settings, database=replace(settings.database, url=url))
+    return _from_environment(settings, environ)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StartupRefused(f"{path}: no such file.", next_step="`headworks init` writes one.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StartupRefused(f"{path}: {error}.") from None
+
+
+def _merge(settings: Any, given: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 -- any dataclass of the tree
+    hints = get_type_hints(type(settings))
+    changes: dict[str, Any] = {}
+    for key, value in given.items():
+        if key not in hints:
+            known = ", ".join(sorted(hints))
+            raise StartupRefused(f"{where}: unknown key `{key}`.", next_step=f"Known keys here: {known}.")
+        current = getattr(settings, key)
+        if is_dataclass(current):
+            if not isinstance(value, Mapping):
+                raise StartupRefused(f"{where}: `{key}` is a table of settings, not a value.")
+            changes[key] = _merge(current, value, f"{where}: [{key}]")
+        else:
+            changes[key] = _typed(hints[key], value, f"{where}: `{key}`")
+    return replace(settings, **changes)
+
+
+def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    given: dict[str, Any] = {}
+    for entry in fields(settings):
+        current = getattr(settings, entry.name)
+        if is_dataclass(current):
+            found = {
+                leaf.name: environ[name]
+                for leaf in fields(current)
+                if (name := f"HEADWORKS_{entry.name}_{leaf.name}".upper()) in environ
+            }
+            if found:
+                given[entry.name] = found
+        elif entry.name == "data" and "HEADWORKS_DATA" in environ:
+            given["data"] = environ["HEADWORKS_DATA"]
+        elif entry.name == "models" and "HEADWORKS_MODELS_DIR" in environ:
+            given["models"] = environ["HEADWORKS_MODELS_DIR"]
+    merged: Settings = _merge(settings, given, "environment")
+    return merged
+
+
+_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values of a settings file
+    """The value as its field wants it; text from the environment is converted."""
+    if hint in {Path, Path | None} and isinstance(value, str):
+        return Path(value).expanduser()
+    if hint is bool and isinstance(value, str) and value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    if hint is int and isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        return int(value)
+    if hint == tuple[str, ...]:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            return tuple(value)
+    if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    wanted = getattr(hint, "__name__", str(hint))
+    raise StartupRefused(f"{where} must be {wanted}, not {value!r}.")

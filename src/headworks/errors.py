@@ -1,0 +1,201 @@
+"""The one exception tree. Each error has an HTTP status, a code and what to do next.
+
+    HeadworksError
+    ├── InvalidRequest          400  the caller's request is wrong
+    │   ├── FixedByFeature      400  the caller set what the feature fixes
+    │   ├── NotSupportedYet     400  a documented key or option that nothing honours yet
+    │   ├── WorkspaceInvalid    400  a workspace file is wrong; names file and line
+    │   └── BodyTooLarge        413  more bytes than the limit
+    ├── Unauthenticated         401  no key, or a key that is malformed, unknown, expired or revoked
+    ├── Forbidden               403  the key is good, the right is missing
+    ├── NotFound                404  no such thing, or none that the caller may see
+    ├── Conflict                409  somebody moved it first
+    ├── DocumentUnreadable      422  one document can't be parsed; the rest goes on
+    ├── Blocked                 422  a guardrail refused
+    ├── UpstreamError           502  a provider failed
+    │   ├── UpstreamRejected    as the provider said: its status, headers and body are passed on
+    │   ├── UpstreamTruncated   502  an answer ended before its end
+    │   └── UpstreamTimeout     504  a deadline passed
+    ├── Unavailable             503  something we need is away; says what still works
+    │   ├── DatabaseUnavailable 503
+    │   └── ModelMissing        503  built-in weights or a credential are not installed
+    └── StartupRefused          exit status 2; the server or a command can't start, and why
+
+Messages say what happened and where; `next_step` says what to do. Neither ever holds a secret, nor the text or the
+name of a document that the caller may not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class HeadworksError(Exception):
+    """Anything that Headworks itself reports to a user. Subclasses set the class attributes."""
+
+    status: int = 500
+    code: str = "internal_error"
+    kind: str = "api_error"
+    """OpenAI's `error.type`."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        next_step: str = "",
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+        self.param = param
+        self.headers: Mapping[str, str] = headers or {}
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.next_step}".strip()
+
+    def as_openai(self) -> dict[str, dict[str, str | None]]:
+        """The body that OpenAI's clients understand, with all four keys."""
+        return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.code}}
+
+
+class InvalidRequest(HeadworksError):
+    """The caller's request is wrong; `param` names the field where there is one."""
+
+    status = 400
+    code = "invalid_request"
+    kind = "invalid_request_error"
+
+
+class FixedByFeature(InvalidRequest):
+    """The caller set something that the feature fixes and does not `accept`."""
+
+    code = "fixed_by_feature"
+
+
+class NotSupportedYet(InvalidRequest):
+    """A documented key or option that nothing honours yet: refused, never accepted and ignored."""
+
+    code = "not_supported_yet"
+
+
+class WorkspaceInvalid(InvalidRequest):
+    """A workspace file is wrong. The message starts with `file:line:`."""
+
+    code = "workspace_invalid"
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body has more bytes than the limit."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class Unauthenticated(HeadworksError):
+    """No key, or one that is malformed, unknown, expired or revoked."""
+
+    status = 401
+    code = "invalid_api_key"
+    kind = "authentication_error"
+
+
+class Forbidden(HeadworksError):
+    """The key is good, but the right is missing; the message names the permission."""
+
+    status = 403
+    code = "permission_denied"
+    kind = "permission_error"
+
+
+class NotFound(HeadworksError):
+    """No such thing, or none that the caller may see: the two read the same."""
+
+    status = 404
+    code = "not_found"
+    kind = "invalid_request_error"
+
+
+class Conflict(HeadworksError):
+    """Somebody changed it first, or the name is taken."""
+
+    status = 409
+    code = "conflict"
+    kind = "invalid_request_error"
+
+
+class DocumentUnreadable(HeadworksError):
+    """One document can't be parsed. `code` names the failure, e.g. `needs_ocr`, `encrypted`, `empty`, `too_large`."""
+
+    status = 422
+    code = "document_unreadable"
+    kind = "invalid_request_error"
+
+
+class Blocked(HeadworksError):
+    """A guardrail refused; the message names the rule, never the text."""
+
+    status = 422
+    code = "guardrail_blocked"
+    kind = "invalid_request_error"
+
+
+class UpstreamError(HeadworksError):
+    """A provider could not be reached or answered something that is no answer."""
+
+    status = 502
+    code = "upstream_error"
+
+
+class UpstreamRejected(UpstreamError):
+    """A provider answered with an error status: passed on with its own status, headers and body."""
+
+    code = "upstream_rejected"
+
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        super().__init__(f"The provider answered with status {status}.", headers=headers)
+        self.status = status
+        self.body = body
+
+
+class UpstreamTruncated(UpstreamError):
+    """An answer ended before its end; what was received is not to be taken for the whole."""
+
+    code = "stream_truncated"
+
+
+class UpstreamTimeout(UpstreamError):
+    """A deadline passed: the message names which (connect, first byte, idle, total)."""
+
+    status = 504
+    code = "upstream_timeout"
+
+
+class Unavailable(HeadworksError):
+    """Something that this request needs is away."""
+
+    status = 503
+    code = "unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL can't be reached; requests to plain routes go on for `stale_max_s`."""
+
+    code = "database_unavailable"
+
+
+class ModelMissing(Unavailable):
+    """Built-in weights are not installed, or a provider has no credential."""
+
+    code = "model_missing"
+
+
+class StartupRefused(HeadworksError):
+    """The server or a command can't start; printed as `error: …` with exit status 2."""
+
+    status = 503
+    code = "startup_refused"

@@ -1,0 +1,1 @@
+"""The request's path: pipeline.py is the product on one screen."""

@@ -1,0 +1,1 @@
+"""What is checked in a caller's text and in passages."""

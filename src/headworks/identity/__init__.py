@@ -1,0 +1,1 @@
+"""Tenants, principals, keys, roles, sessions; the only maker of a Principal."""

@@ -1,0 +1,1 @@
+"""What is allowed: invariants that nothing can switch off."""

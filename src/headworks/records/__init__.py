@@ -1,0 +1,1 @@
+"""The write side: usage, spans, audit; everybody writes, nobody below reads."""

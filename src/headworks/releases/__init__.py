@@ -1,0 +1,1 @@
+"""Features, prompts, releases and channels: what is live."""

@@ -1,0 +1,1 @@
+"""Files to text with headings, each in a limited child process."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: the embedded launcher, the pool, migrations, sealing, blobs."""

@@ -1,0 +1,582 @@
+-- The first schema. Run as hw_owner inside one transaction, in schema `headworks` (search_path headworks, public).
+-- Rules, checked by tests/architecture/test_catalogue.py: the tenant comes first in every key; every table with a tenant has
+-- FORCEd row-level security with policies for all commands; views are security_invoker; nothing is SECURITY DEFINER.
+
+-- ── Who asks: set once per transaction by storage/pool.py, and nothing else is ever passed in ──────────────────────────
+
+CREATE FUNCTION app_tenant() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('app.tenant', true), '')::uuid;
+CREATE FUNCTION app_principal() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('app.principal', true), '')::uuid;
+CREATE FUNCTION app_key() RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('app.key', true), '')::uuid;
+
+-- ── Identity ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATE TABLE tenant (
+    tenant_id   uuid PRIMARY KEY,
+    name        text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE data_key (                 -- per-tenant keys of storage/sealing.py, wrapped by the master key
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    key_id      integer NOT NULL,
+    wrapped     bytea NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    retired_at  timestamptz,
+    PRIMARY KEY (tenant_id, key_id)
+);
+
+CREATE TABLE principal (                -- kind `curator`: the tenant's ingest writer; no key or session can ever belong to it
+    tenant_id    uuid NOT NULL REFERENCES tenant,
+    principal_id uuid NOT NULL,
+    kind         text NOT NULL CHECK (kind IN ('user', 'service', 'group', 'curator')),
+    name         text NOT NULL,
+    disabled_at  timestamptz,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, principal_id),
+    UNIQUE (tenant_id, name),
+    UNIQUE (tenant_id, principal_id, kind)
+);
+
+CREATE TABLE membership (               -- users and service accounts in groups
+    tenant_id    uuid NOT NULL,
+    group_id     uuid NOT NULL,
+    group_kind   text NOT NULL DEFAULT 'group' CHECK (group_kind = 'group'),
+    principal_id uuid NOT NULL,
+    PRIMARY KEY (tenant_id, principal_id, group_id),
+    FOREIGN KEY (tenant_id, group_id, group_kind) REFERENCES principal (tenant_id, principal_id, kind) ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
+);
+
+CREATE TABLE project (                  -- a workspace, owned by its home tenant
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    project_id  uuid NOT NULL,
+    name        text NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, project_id),
+    UNIQUE (tenant_id, name)
+);
+
+CREATE TABLE role_binding (             -- principal (or group) has a role of roles.yaml; project null = the whole tenant
+    tenant_id    uuid NOT NULL,
+    binding_id   uuid NOT NULL,
+    principal_id uuid NOT NULL,
+    role         text NOT NULL,
+    project_id   uuid,
+    PRIMARY KEY (tenant_id, binding_id),
+    UNIQUE NULLS NOT DISTINCT (tenant_id, principal_id, role, project_id),
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE role_definition (          -- a project's roles.yaml; the built-in roles are in identity/roles.py
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    role        text NOT NULL,
+    permissions text[] NOT NULL,
+    PRIMARY KEY (tenant_id, role)
+);
+
+CREATE TABLE feature_grant (            -- a feature lent by its home tenant to another tenant
+    tenant_id         uuid NOT NULL,
+    project_id        uuid NOT NULL,
+    feature           text NOT NULL,
+    grantee_tenant_id uuid NOT NULL,
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, project_id, feature, grantee_tenant_id),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE api_key (
+    tenant_id      uuid NOT NULL,
+    key_id         uuid NOT NULL,
+    principal_id   uuid NOT NULL,
+    principal_kind text NOT NULL CHECK (principal_kind IN ('user', 'service')),
+    name           text NOT NULL DEFAULT '',
+    secret_hash    bytea NOT NULL,       -- HMAC-SHA-256 of the secret under the server's pepper
+    permissions    text[],               -- null: all of the principal's; else ⊆ those at creation and at every use
+    allowed_models text[],               -- null: every model that the permissions allow
+    narrowed       boolean NOT NULL DEFAULT false,   -- true: reads only through the groups of api_key_group
+    expires_at     timestamptz,
+    revoked_at     timestamptz,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, key_id),
+    FOREIGN KEY (tenant_id, principal_id, principal_kind) REFERENCES principal (tenant_id, principal_id, kind)
+);
+
+CREATE TABLE api_key_group (
+    tenant_id  uuid NOT NULL,
+    key_id     uuid NOT NULL,
+    group_id   uuid NOT NULL,
+    PRIMARY KEY (tenant_id, key_id, group_id),
+    FOREIGN KEY (tenant_id, key_id) REFERENCES api_key ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, group_id) REFERENCES principal ON DELETE CASCADE
+);
+
+CREATE TABLE claim (                    -- one-time links that sign a person in
+    tenant_id    uuid NOT NULL,
+    claim_hash   bytea NOT NULL,
+    principal_id uuid NOT NULL,
+    expires_at   timestamptz NOT NULL,
+    used_at      timestamptz,
+    PRIMARY KEY (tenant_id, claim_hash),
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
+);
+
+CREATE TABLE web_session (
+    tenant_id    uuid NOT NULL,
+    session_hash bytea NOT NULL,
+    principal_id uuid NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    expires_at   timestamptz NOT NULL,
+    revoked_at   timestamptz,
+    PRIMARY KEY (tenant_id, session_hash),
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
+);
+
+-- ── Snapshots: what the request path keeps in memory is re-read when a tenant's version moves ──────────────────────────
+
+CREATE TABLE snapshot_version (
+    tenant_id   uuid PRIMARY KEY REFERENCES tenant,
+    version     bigint NOT NULL DEFAULT 1
+);
+
+CREATE FUNCTION bump_snapshot() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE changed uuid := CASE WHEN TG_OP = 'DELETE' THEN OLD.tenant_id ELSE NEW.tenant_id END;
+BEGIN
+    INSERT INTO headworks.snapshot_version AS v (tenant_id) VALUES (changed)
+        ON CONFLICT (tenant_id) DO UPDATE SET version = v.version + 1;
+    PERFORM pg_notify('headworks_snapshot', '');     -- a wake-up hint; polling once a second is the truth
+    RETURN NULL;
+END $$;
+
+-- ── Workspace and releases ─────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATE TABLE workspace_file (           -- the files as last applied: what `diff` and `pull` compare with
+    tenant_id   uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    path        text NOT NULL,
+    sha256      text NOT NULL,
+    content     bytea NOT NULL,          -- sealed
+    applied_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, project_id, path),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE route (
+    tenant_id   uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    name        text NOT NULL,
+    definition  jsonb NOT NULL,
+    digest      text NOT NULL,
+    PRIMARY KEY (tenant_id, name),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE account (                  -- a provider as a project configures it; credentials are named, never stored
+    tenant_id   uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    name        text NOT NULL,
+    definition  jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, name),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE release (                  -- immutable: no UPDATE is ever granted
+    tenant_id   uuid NOT NULL,
+    digest      text NOT NULL,           -- sha256:… of the canonical manifest
+    project_id  uuid NOT NULL,
+    feature     text NOT NULL,
+    manifest    jsonb NOT NULL,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    created_by  uuid,
+    PRIMARY KEY (tenant_id, digest),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project
+);
+
+CREATE TABLE release_file (             -- content-addressed, shared between releases of a tenant
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    sha256      text NOT NULL,
+    media_type  text NOT NULL,
+    content     bytea NOT NULL,          -- sealed
+    PRIMARY KEY (tenant_id, sha256)
+);
+
+CREATE TABLE channel (
+    tenant_id   uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    feature     text NOT NULL,
+    name        text NOT NULL CHECK (name IN ('prod', 'canary', 'staging')),
+    digest      text NOT NULL,
+    revision    bigint NOT NULL DEFAULT 1,     -- compare-and-swap
+    moved_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, project_id, feature, name),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, digest) REFERENCES release
+);
+
+CREATE TABLE channel_move (             -- append-only history of the pointers
+    tenant_id   uuid NOT NULL,
+    move_id     uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    feature     text NOT NULL,
+    name        text NOT NULL,
+    from_digest text,
+    to_digest   text NOT NULL,
+    ungated     boolean NOT NULL,
+    moved_by    uuid,
+    moved_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, move_id)
+);
+
+-- ── Retrieval ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATE TABLE collection (
+    tenant_id     uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    project_id    uuid NOT NULL,
+    name          text NOT NULL,
+    settings      jsonb NOT NULL DEFAULT '{}',   -- chunk settings, embedding model, document reader patterns
+    generation_id uuid,                          -- the one live generation
+    epoch         bigint NOT NULL DEFAULT 1,     -- moves with every change of content or readers
+    PRIMARY KEY (tenant_id, collection_id),
+    UNIQUE (tenant_id, name),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project
+);
+
+CREATE TABLE generation (
+    tenant_id     uuid NOT NULL,
+    generation_id uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    model         text NOT NULL,
+    model_digest  text NOT NULL,
+    dimension     integer NOT NULL,
+    chunking      jsonb NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, generation_id),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
+);
+
+CREATE TABLE collection_reader (
+    tenant_id     uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    principal_id  uuid NOT NULL,
+    PRIMARY KEY (tenant_id, collection_id, principal_id),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
+);
+
+CREATE TABLE document (
+    tenant_id     uuid NOT NULL,
+    document_id   uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    source        text NOT NULL,                 -- which sync owns it, e.g. `upload` or `folder:…`
+    path          text NOT NULL,
+    title         text NOT NULL,
+    media_type    text NOT NULL,
+    content_hash  text NOT NULL,                 -- sha256 of the file
+    version       integer NOT NULL,
+    restricted    boolean NOT NULL,              -- has a list of its own: document_reader; empty = nobody
+    characters    integer NOT NULL,
+    blob_id       uuid,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now(),
+    tombstoned_at timestamptz,
+    PRIMARY KEY (tenant_id, document_id),
+    UNIQUE (tenant_id, collection_id, source, path),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
+);
+
+CREATE TABLE document_reader (
+    tenant_id     uuid NOT NULL,
+    document_id   uuid NOT NULL,
+    principal_id  uuid NOT NULL,
+    PRIMARY KEY (tenant_id, document_id, principal_id),
+    FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
+);
+
+CREATE TABLE document_text (            -- the stored text that offsets point into, and its headings
+    tenant_id     uuid NOT NULL,
+    document_id   uuid NOT NULL,
+    version       integer NOT NULL,
+    content       bytea NOT NULL,                -- sealed: {text, headings, pages}
+    PRIMARY KEY (tenant_id, document_id, version),
+    FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE
+);
+
+CREATE TABLE chunk (
+    tenant_id     uuid NOT NULL,
+    chunk_id      bigint GENERATED BY DEFAULT AS IDENTITY,
+    collection_id uuid NOT NULL,
+    document_id   uuid NOT NULL,
+    ordinal       integer NOT NULL,
+    start_offset  integer NOT NULL,              -- characters into the stored text
+    end_offset    integer NOT NULL,
+    content       bytea NOT NULL,                -- sealed: {text, section}
+    PRIMARY KEY (tenant_id, chunk_id),
+    FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE
+);
+CREATE INDEX chunk_of_document ON chunk (tenant_id, document_id);
+CREATE INDEX chunk_of_collection ON chunk (tenant_id, collection_id);
+
+CREATE TABLE embedding_384 (            -- one table per dimension; derived, unsealed (SECURITY.md)
+    tenant_id     uuid NOT NULL,
+    generation_id uuid NOT NULL,
+    chunk_id      bigint NOT NULL,
+    document_id   uuid NOT NULL,
+    vector        halfvec(384) NOT NULL,
+    PRIMARY KEY (tenant_id, generation_id, chunk_id),
+    FOREIGN KEY (tenant_id, chunk_id) REFERENCES chunk ON DELETE CASCADE
+);
+
+CREATE TABLE posting (                  -- packed blocks of retrieval/lexical.py; derived, unsealed (SECURITY.md)
+    tenant_id     uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    term          text NOT NULL,
+    segment_id    bigint NOT NULL,
+    block         bytea NOT NULL,
+    PRIMARY KEY (tenant_id, collection_id, term, segment_id),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
+);
+
+CREATE TABLE posting_segment (          -- statistics, per tenant and collection only
+    tenant_id     uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    segment_id    bigint GENERATED BY DEFAULT AS IDENTITY,
+    chunks        integer NOT NULL,
+    total_length  bigint NOT NULL,
+    PRIMARY KEY (tenant_id, collection_id, segment_id),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
+);
+
+CREATE TABLE sync (                     -- one pass over a source: what was seen, what is to vanish
+    tenant_id     uuid NOT NULL,
+    sync_id       uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    source        text NOT NULL,
+    started_at    timestamptz NOT NULL DEFAULT now(),
+    finished_at   timestamptz,
+    started_by    uuid NOT NULL,
+    PRIMARY KEY (tenant_id, sync_id),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
+);
+
+CREATE TABLE ingest_item (              -- one file handed in; acknowledged when this row and its blob are committed
+    tenant_id     uuid NOT NULL,
+    item_id       uuid NOT NULL,
+    sync_id       uuid,
+    collection_id uuid NOT NULL,
+    source        text NOT NULL,
+    path          text NOT NULL,
+    media_type    text NOT NULL,
+    content_hash  text NOT NULL,
+    bytes         bigint NOT NULL,
+    blob_id       uuid,
+    readers       text[],                        -- names given on upload; null: the collection's patterns decide
+    state         text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'done', 'unchanged', 'failed', 'superseded')),
+    chunks        integer NOT NULL DEFAULT 0,
+    error_code    text,
+    error_message text,
+    handed_in_by  uuid NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    finished_at   timestamptz,
+    PRIMARY KEY (tenant_id, item_id),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
+);
+CREATE INDEX ingest_item_open ON ingest_item (tenant_id, collection_id, state) WHERE state = 'queued';
+CREATE INDEX ingest_item_of_sync ON ingest_item (tenant_id, sync_id);
+
+CREATE TABLE blob (                     -- originals, sealed, in pieces of at most 1 MiB
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    blob_id     uuid NOT NULL,
+    piece       integer NOT NULL,
+    content     bytea NOT NULL,
+    PRIMARY KEY (tenant_id, blob_id, piece)
+);
+ALTER TABLE blob ALTER COLUMN content SET STORAGE EXTERNAL;
+
+-- ── Records: append-only; partitions by arrival are made ahead by storage/partitions.py ───────────────────────────────
+
+CREATE TABLE usage (                    -- one row per call of a model; stage timings are columns
+    tenant_id       uuid NOT NULL,
+    arrived_at      timestamptz NOT NULL,
+    request_id      uuid NOT NULL,
+    trace_id        uuid NOT NULL,
+    principal_id    uuid,
+    key_id          uuid,
+    surface         text NOT NULL,       -- chat, embeddings, … or `internal`
+    purpose         text NOT NULL,       -- answer, embed_query, embed_ingest, …
+    asked_model     text NOT NULL,
+    feature         text,
+    channel         text,
+    release         text,                -- digest
+    provider        text,
+    model           text,
+    status          smallint NOT NULL,
+    error_code      text,
+    streamed        boolean NOT NULL,
+    attempts        smallint NOT NULL DEFAULT 1,
+    input_tokens    integer,
+    cached_input_tokens integer,
+    output_tokens   integer,
+    is_estimated    boolean NOT NULL DEFAULT false,
+    cost_micro_usd  bigint,              -- null: no price is known
+    price_version   text,
+    end_user        text,
+    admit_us        integer,
+    retrieval_us    integer,
+    render_us       integer,
+    first_byte_us   integer,
+    upstream_us     integer,
+    total_us        integer NOT NULL,
+    PRIMARY KEY (tenant_id, arrived_at, request_id)
+) PARTITION BY RANGE (arrived_at);
+
+CREATE TABLE span (
+    tenant_id       uuid NOT NULL,
+    arrived_at      timestamptz NOT NULL,
+    trace_id        uuid NOT NULL,
+    span_id         uuid NOT NULL,
+    parent_id       uuid,
+    principal_id    uuid,
+    key_id          uuid,
+    name            text NOT NULL,
+    started_at      timestamptz NOT NULL,
+    duration_us     bigint NOT NULL,
+    status          text NOT NULL DEFAULT 'ok',
+    release         text,
+    input_tokens    integer,
+    output_tokens   integer,
+    cost_micro_usd  bigint,
+    attributes      jsonb NOT NULL DEFAULT '{}',     -- never payload
+    documents       uuid[] NOT NULL DEFAULT '{}',    -- whose text the payload may hold: shown only to who may read all of them
+    payload         bytea,                           -- sealed; passages are references into stored text
+    PRIMARY KEY (tenant_id, arrived_at, span_id)
+) PARTITION BY RANGE (arrived_at);
+CREATE INDEX span_of_trace ON span (tenant_id, trace_id);
+
+CREATE TABLE audit_event (
+    tenant_id    uuid NOT NULL,
+    event_id     uuid NOT NULL,
+    at           timestamptz NOT NULL DEFAULT now(),
+    principal_id uuid,
+    key_id       uuid,
+    action       text NOT NULL,
+    subject      text NOT NULL,
+    detail       jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (tenant_id, event_id)
+);
+
+CREATE TABLE replica (                  -- heartbeats of the processes that do durable work; of no tenant
+    executor_id text PRIMARY KEY,
+    beat_at     timestamptz NOT NULL
+);
+
+-- ── Who the caller reads as ────────────────────────────────────────────────────────────────────────────────────────────
+-- A whole key (or a session) reads as its principal and all its groups; a narrowed key only as those of its named groups
+-- that the principal is still in; a revoked or expired key and a disabled principal as nobody.
+
+CREATE VIEW acting_as WITH (security_invoker = true) AS
+    WITH asking AS (
+        SELECT p.tenant_id, p.principal_id, coalesce(k.narrowed, false) AS narrowed
+          FROM principal p
+          LEFT JOIN api_key k ON k.tenant_id = p.tenant_id AND k.principal_id = p.principal_id AND k.key_id = app_key()
+         WHERE p.tenant_id = app_tenant() AND p.principal_id = app_principal() AND p.disabled_at IS NULL
+           AND (app_key() IS NULL
+                OR (k.key_id IS NOT NULL AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())))
+    )
+    SELECT principal_id FROM asking WHERE NOT narrowed
+    UNION ALL
+    SELECT m.group_id FROM asking a JOIN membership m ON m.tenant_id = a.tenant_id AND m.principal_id = a.principal_id
+                                    JOIN principal g ON g.tenant_id = m.tenant_id AND g.principal_id = m.group_id AND g.disabled_at IS NULL
+     WHERE NOT a.narrowed
+        OR EXISTS (SELECT FROM api_key_group n WHERE n.tenant_id = m.tenant_id AND n.key_id = app_key() AND n.group_id = m.group_id);
+
+CREATE FUNCTION is_curator() RETURNS boolean LANGUAGE sql STABLE
+    RETURN EXISTS (SELECT FROM principal p WHERE p.tenant_id = app_tenant() AND p.principal_id = app_principal() AND p.kind = 'curator');
+
+-- ── Policies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+DO $$
+DECLARE
+    every_table text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
+        'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
+        'channel','channel_move','collection','generation','collection_reader','document','document_reader','document_text','chunk',
+        'embedding_384','posting','posting_segment','sync','ingest_item','blob','usage','span','audit_event'];
+    by_tenant text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition',
+        'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
+        'channel','channel_move','collection','generation','posting','posting_segment','sync','ingest_item','blob',
+        'usage','span','audit_event'];
+    of_document text[] := ARRAY['document_text','chunk','embedding_384'];
+    for_system text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
+        'api_key','api_key_group','claim','web_session','snapshot_version','route','account','release','release_file','channel','collection'];
+    bumping text[] := ARRAY['principal','membership','project','role_binding','role_definition','feature_grant','api_key','api_key_group',
+        'route','account','channel','collection'];
+    t text;
+BEGIN
+    FOREACH t IN ARRAY every_table LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
+        EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
+    END LOOP;
+    FOREACH t IN ARRAY by_tenant LOOP
+        EXECUTE format('CREATE POLICY of_tenant ON %I FOR ALL TO hw_app USING (tenant_id = (SELECT app_tenant())) '
+                       'WITH CHECK (tenant_id = (SELECT app_tenant()))', t);
+    END LOOP;
+    FOREACH t IN ARRAY of_document LOOP
+        EXECUTE format('CREATE POLICY readable ON %I FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()) AND EXISTS '
+                       '(SELECT FROM document d WHERE d.tenant_id = %I.tenant_id AND d.document_id = %I.document_id))', t, t, t);
+    END LOOP;
+    FOREACH t IN ARRAY of_document || ARRAY['document','document_reader','collection_reader'] LOOP
+        EXECUTE format('CREATE POLICY curated_insert ON %I FOR INSERT TO hw_app WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
+        EXECUTE format('CREATE POLICY curated_update ON %I FOR UPDATE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator())) '
+                       'WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
+        EXECUTE format('CREATE POLICY curated_delete ON %I FOR DELETE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
+    END LOOP;
+    FOREACH t IN ARRAY for_system LOOP
+        EXECUTE format('CREATE POLICY system_reads ON %I FOR SELECT TO hw_system USING (true)', t);
+        EXECUTE format('GRANT SELECT ON %I TO hw_system', t);
+    END LOOP;
+    FOREACH t IN ARRAY bumping LOOP
+        EXECUTE format('CREATE TRIGGER bumps_snapshot AFTER INSERT OR UPDATE OR DELETE ON %I FOR EACH ROW EXECUTE FUNCTION bump_snapshot()', t);
+    END LOOP;
+    FOREACH t IN ARRAY ARRAY['usage','span','audit_event'] LOOP
+        EXECUTE format('CREATE POLICY ingested ON %I FOR INSERT TO hw_ingest WITH CHECK (true)', t);
+        EXECUTE format('GRANT INSERT ON %I TO hw_ingest', t);
+    END LOOP;
+END $$;
+
+-- A grant is seen from both ends, and written only from home.
+CREATE POLICY seen_from_both_ends ON feature_grant FOR SELECT TO hw_app
+    USING (tenant_id = (SELECT app_tenant()) OR grantee_tenant_id = (SELECT app_tenant()));
+CREATE POLICY given_from_home ON feature_grant FOR INSERT TO hw_app WITH CHECK (tenant_id = (SELECT app_tenant()));
+CREATE POLICY changed_at_home ON feature_grant FOR UPDATE TO hw_app
+    USING (tenant_id = (SELECT app_tenant())) WITH CHECK (tenant_id = (SELECT app_tenant()));
+CREATE POLICY taken_back_at_home ON feature_grant FOR DELETE TO hw_app USING (tenant_id = (SELECT app_tenant()));
+
+-- No reader, no chunk.
+CREATE POLICY readable ON collection_reader FOR SELECT TO hw_app USING (
+    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id IN (SELECT principal_id FROM acting_as)));
+CREATE POLICY readable ON document_reader FOR SELECT TO hw_app USING (
+    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id IN (SELECT principal_id FROM acting_as)));
+CREATE POLICY readable ON document FOR SELECT TO hw_app USING (
+    tenant_id = (SELECT app_tenant())
+    AND ((SELECT is_curator())
+         OR (tombstoned_at IS NULL
+             AND EXISTS (SELECT FROM collection_reader c WHERE c.tenant_id = document.tenant_id AND c.collection_id = document.collection_id)
+             AND (NOT restricted
+                  OR EXISTS (SELECT FROM document_reader r WHERE r.tenant_id = document.tenant_id AND r.document_id = document.document_id)))));
+
+-- ── Rights ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+GRANT USAGE ON SCHEMA headworks TO hw_app, hw_system, hw_ingest;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+    principal, membership, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
+    snapshot_version, workspace_file, route, account, channel, collection, generation, collection_reader, document, document_reader,
+    document_text, chunk, embedding_384, posting, posting_segment, sync, ingest_item, blob TO hw_app;
+GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, audit_event TO hw_app;
+GRANT SELECT, INSERT, UPDATE ON data_key TO hw_app;
+GRANT SELECT ON usage, span TO hw_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON replica TO hw_app;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA headworks TO hw_app;

@@ -1,0 +1,1 @@
+"""Public: what users need for tests of their own."""

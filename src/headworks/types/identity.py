@@ -1,0 +1,33 @@
+"""Who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from headworks.types.ids import KeyId, PrincipalId, TenantId
+
+PrincipalKind = Literal["user", "service", "group", "curator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who was authenticated; made only by `identity`.
+
+    `permissions` are what this very key or session may do: the principal's, met with the key's. `groups` are ids for
+    display; who may read is always joined in the database, never taken from here.
+    """
+
+    tenant: TenantId
+    id: PrincipalId
+    name: str
+    kind: PrincipalKind
+    permissions: frozenset[str]
+    key: KeyId | None = None
+    allowed_models: frozenset[str] | None = None
+    groups: frozenset[PrincipalId] = frozenset()
+    is_narrowed: bool = False
+
+    def may(self, permission: str) -> bool:
+        """Whether this key or session holds a permission such as `model:call`."""
+        return permission in self.permissions

@@ -1,0 +1,29 @@
+"""Typed ids. All are UUIDs of version 7 (sortable by time), made here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NewType
+from uuid import UUID
+
+TenantId = NewType("TenantId", UUID)
+ProjectId = NewType("ProjectId", UUID)
+PrincipalId = NewType("PrincipalId", UUID)
+KeyId = NewType("KeyId", UUID)
+CollectionId = NewType("CollectionId", UUID)
+DocumentId = NewType("DocumentId", UUID)
+TraceId = NewType("TraceId", UUID)
+RequestId = NewType("RequestId", UUID)
+SpanId = NewType("SpanId", UUID)
+Digest = NewType("Digest", str)
+"""`sha256:` and 64 hexadecimal digits."""
+
+
+def new_id() -> UUID:
+    """A fresh UUID version 7: 48 bits of milliseconds, then random."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return UUID(int=value)

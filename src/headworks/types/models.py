@@ -1,0 +1,94 @@
+"""Models for everyone: the Protocol through which every domain calls a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, TraceId
+from headworks.types.retrieval import Passage
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+Purpose = Literal[
+    "answer",
+    "embed_query",
+    "embed_ingest",
+    "rewrite",
+    "contextualise",
+    "rerank",
+    "guard",
+    "judge",
+    "synthesise",
+    "agent_step",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `content` is plain text."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent to a model: messages, and the passages that were numbered in them (for built-in models)."""
+
+    messages: tuple[Message, ...]
+    passages: tuple[Passage, ...] = ()
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call; `input_tokens` includes the cached ones. None: the provider did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    is_estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """Who calls which model (a route or `provider/model`), what for, and on whose trace and release."""
+
+    principal: Principal
+    model: str
+    purpose: Purpose
+    trace: TraceId | None = None
+    release: Digest | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A finished answer."""
+
+    text: str
+    finish_reason: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Unit vectors in the order of the texts, and the digest of the weights that made them."""
+
+    vectors: Sequence[Sequence[float]]
+    model_digest: str
+    usage: Usage
+
+
+class Models(Protocol):
+    """Implemented by gateway/models.py and injected by app.py: every call is admitted, attempted and recorded like any other."""
+
+    async def complete(self, call: ModelCall, prompt: Prompt) -> Completion:
+        """The whole answer. Errors: NotFound, Forbidden, UpstreamError and its kinds, ModelMissing."""
+        ...
+
+    async def embed(self, call: ModelCall, texts: Sequence[str]) -> Embeddings:
+        """One unit vector a text. Errors as `complete`."""
+        ...
