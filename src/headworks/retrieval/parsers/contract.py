@@ -1,0 +1,61 @@
+"""What a parser gives: the text that offsets point into, and its structure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of a document: `start` and `end` are the characters of its whole line in the document's text.
+
+    `level` counts from 1, the outermost; `text` is the heading without its markup.
+    """
+
+    level: int
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """A document as text. `text` is what is stored: each offset anywhere in Headworks counts its characters.
+
+    `headings` are in order of `start`; `pages` holds the offset at which each page starts, and is empty where the
+    format has no pages.
+    """
+
+    text: str
+    title: str
+    headings: tuple[Heading, ...]
+    media_type: str
+    pages: tuple[int, ...] = ()
+
+
+class Parser(Protocol):
+    """Turns the bytes of one file into a document.
+
+    It runs in a child process with limits (`sandbox.py`), reads nothing but its arguments, and raises
+    DocumentUnreadable with one of the codes below; any other exception is reported as `corrupt`.
+    """
+
+    def __call__(self, name: str, data: bytes) -> ParsedDocument:
+        """The document in `data`; `name` is only for the extension and for a title of last resort."""
+        ...
+
+
+FAILURE_CODES = (
+    "unsupported",  # no parser for this kind of file
+    "empty",  # no bytes, or no text at all
+    "corrupt",  # not what its kind says it is
+    "encrypted",  # needs a password
+    "needs_ocr",  # pages, but (nearly) no characters
+    "too_large",  # more bytes, or more text, than the limits allow
+    "bomb",  # an archive made to explode
+    "timeout",  # more CPU or wall-clock time than the limits allow
+    "memory",  # more memory than the limits allow
+    "crashed",  # the child process died without a word
+)
+"""Every `code` of a DocumentUnreadable that parsing raises."""
