@@ -83,7 +83,7 @@ class Embeddings:
 
 
 class Models(Protocol):
-    """Implemented by gateway/models.py and injected by app.py: every call is admitted, attempted and recorded like any other."""
+    """Implemented by gateway/models.py, injected by app.py: calls are admitted, attempted and recorded as any other."""
 
     async def complete(self, call: ModelCall, prompt: Prompt) -> Completion:
         """The whole answer. Errors: NotFound, Forbidden, UpstreamError and its kinds, ModelMissing."""

@@ -9,8 +9,11 @@ from uuid import UUID
 
 @dataclass(slots=True)
 class UsageRow:
-    """One call of a model, as the journal and the table `usage` keep it. Times are microseconds of the stage, money is
-    micro-dollars; `cost_micro_usd` None: no price is known. `arrived_at` is seconds since 1970 (UTC)."""
+    """One call of a model, as the journal and the table `usage` keep it.
+
+    Times are microseconds of the stage, money is micro-dollars; `cost_micro_usd` None: no price is known.
+    `arrived_at` is seconds since 1970 (UTC).
+    """
 
     tenant_id: UUID
     arrived_at: float
@@ -47,9 +50,12 @@ class UsageRow:
 
 @dataclass(slots=True)
 class Span:
-    """One stage of a feature's request. `payload` is sealed before it leaves the process; `documents` are those whose text
-    the payload may hold, so that it is shown only to who may read them all. `attributes` never hold text of users or
-    documents. Times: `started_at` seconds since 1970, `duration_us` microseconds."""
+    """One stage of a feature's request.
+
+    `payload` is sealed before it leaves the process; `documents` are those whose text the payload may hold, so that
+    it is shown only to who may read them all. `attributes` never hold text of users or documents. Times: `started_at`
+    seconds since 1970, `duration_us` microseconds.
+    """
 
     tenant_id: UUID
     arrived_at: float

@@ -31,8 +31,9 @@ class Passage:
 class Citation:
     """A quote that was re-read under the caller's rights and matches the stored text byte for byte.
 
-    `start` and `end` are characters into the stored text of that version; `marker_start` and `marker_end` are characters
-    into the answer's text; `sha256` is of the quote's UTF-8 bytes; `support` is how well it covers the claim (0 to 1).
+    `start` and `end` are characters into the stored text of that version; `marker_start` and `marker_end` are
+    characters into the answer's text; `sha256` is of the quote's UTF-8 bytes; `support` is how well it covers the
+    claim (0 to 1).
     """
 
     number: int

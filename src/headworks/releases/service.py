@@ -1,0 +1,254 @@
+"""Releases, as others may call them: apply, diff and pull a workspace; load what is live."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from headworks.errors import Forbidden, NotFound
+from headworks.identity.service import Identity
+from headworks.releases import store
+from headworks.releases.bundles import build_bundle, read_bundle, read_route
+from headworks.releases.channels import placement
+from headworks.releases.contract import CollectionDeclarer
+from headworks.releases.reading import nearest
+from headworks.releases.table import ReleaseTable
+from headworks.releases.workspace import Surroundings, parse_workspace
+from headworks.storage.pool import Database, Tx
+from headworks.storage.sealing import Keyring
+from headworks.types.features import Feature
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, ProjectId, TenantId
+from headworks.types.workspace import AccountSpec, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFeature:
+    """What became of one feature. `is_moved` is False when the channel already pointed at this digest."""
+
+    name: str
+    digest: Digest
+    channel: str
+    is_moved: bool
+    is_ungated: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyReport:
+    """What `apply` did."""
+
+    features: tuple[AppliedFeature, ...]
+    routes: tuple[str, ...]
+    collections: tuple[str, ...]
+    removed: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file that `apply` would change: `added`, `changed` or `removed`."""
+
+    path: str
+    kind: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiffReport:
+    """What `apply` would change: files, and which features' digests."""
+
+    files: tuple[Change, ...]
+    features: tuple[tuple[str, str | None, str], ...]
+    """(feature, live digest on its channel or None, digest after)."""
+    notices: tuple[str, ...]
+
+
+class Releases:
+    """Workspaces and what is live."""
+
+    def __init__(
+        self,
+        db: Database,
+        keyring: Keyring,
+        collections: CollectionDeclarer,
+        identity: Identity,
+        surroundings: Surroundings,
+        weights_digest: Callable[[str], str | None],
+    ) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._collections = collections
+        self._identity = identity
+        self._around = surroundings
+        self._weights_digest = weights_digest
+        self._read = lru_cache(maxsize=1024)(_Stored)
+
+    async def apply(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> ApplyReport:
+        """Make the project's workspace be these files: everything is checked first, then done in one transaction.
+
+        Collections are declared just before (they live elsewhere); applying again is harmless.
+        """
+        workspace = parse_workspace(files, self._around)
+        _check_rights(principal, workspace)
+        project_id = await self._project(principal, project)
+        await self._collections.declare(principal, project_id, workspace.collections)
+        if workspace.roles:
+            await self._identity.define_roles(principal, workspace.roles)
+        await self._keyring.ensure(self._db, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            await store.lock_project(tx, project_id)
+            await store.check_names(tx, principal, project_id, workspace)
+            await store.put_files(tx, self._keyring, principal, project_id, files)
+            await store.put_accounts_and_routes(tx, principal, project_id, workspace)
+            before = await store.channels(tx, principal, project_id)
+            applied = [
+                await self._release(tx, principal, project_id, workspace, index, before)
+                for index in range(len(workspace.features))
+            ]
+            removed = sorted({name for name, _ in before} - {each.name for each in workspace.features})
+            await store.close_channels(tx, principal, project_id, [each.name for each in workspace.features])
+            await store.note_audit(
+                tx, principal, "workspace.apply", project, {each.name: each.digest for each in applied}
+            )
+        return ApplyReport(
+            tuple(applied),
+            tuple(each.name for each in workspace.routes),
+            tuple(each.name for each in workspace.collections),
+            tuple(removed),
+            workspace.notices,
+        )
+
+    async def _release(
+        self,
+        tx: Tx,
+        principal: Principal,
+        project: ProjectId,
+        workspace: Workspace,
+        index: int,
+        before: Mapping[tuple[str, str], store.ChannelRow],
+    ) -> AppliedFeature:
+        feature = workspace.features[index]
+        bundle = self._bundle(workspace, index)
+        place = placement(feature)
+        await store.put_release(tx, self._keyring, principal, project, feature.name, bundle)
+        current = before.get((feature.name, place.channel))
+        is_moved = current is None or current.digest != bundle.digest
+        if is_moved:
+            move = store.Move(project, feature.name, place.channel, bundle.digest, is_ungated=place.is_ungated)
+            await store.move_channel(tx, principal, move, current)
+        return AppliedFeature(feature.name, bundle.digest, place.channel, is_moved, place.is_ungated, place.reason)
+
+    def _bundle(self, workspace: Workspace, index: int) -> store.Bundle:
+        feature = workspace.features[index]
+        route = next(each for each in workspace.routes if each.name == feature.route)
+        wanted = feature.retrieval.collection if feature.retrieval else None
+        collection = next((each for each in workspace.collections if each.name == wanted), None)
+        return build_bundle(feature, route, collection, self._weights_digest)
+
+    async def diff(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> DiffReport:
+        """What `apply` would change, with nothing changed."""
+        workspace = parse_workspace(files, self._around)
+        project_id = await self._project(principal, project)
+        before = await self.pull(principal, project)
+        async with self._db.tx(principal) as tx:
+            channels = await store.channels(tx, principal, project_id)
+        features = []
+        for index, feature in enumerate(workspace.features):
+            live = channels.get((feature.name, placement(feature).channel))
+            features.append((feature.name, live.digest if live else None, str(self._bundle(workspace, index).digest)))
+        return DiffReport(tuple(_changes(before, files)), tuple(features), workspace.notices)
+
+    async def pull(self, principal: Principal, project: str) -> dict[str, bytes]:
+        """The files as last applied, byte for byte."""
+        project_id = await self._project(principal, project)
+        await self._keyring.ensure(self._db, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            return await store.files(tx, self._keyring, principal, project_id)
+
+    async def list_releases(self, principal: Principal, most: int = 100) -> list[store.ReleaseRow]:
+        """The newest releases of the tenant, with the channels that point at them."""
+        async with self._db.tx(principal) as tx:
+            return await store.releases(tx, principal, most)
+
+    async def pinned(self, tenant: TenantId, digest: Digest) -> Feature | None:
+        """The feature of any release ever made, by its digest; None when there is none."""
+        await self._keyring.ensure(self._db, tenant)
+        async with self._db.system("pinned release") as tx:
+            stored = await store.release_files(tx, self._keyring, tenant, digest)
+        if stored is None:
+            return None
+        return read_bundle(stored.files, tenant=tenant, project=stored.project, digest=digest, channel="pinned")
+
+    async def load(self, tx: Tx) -> ReleaseTable:
+        """What is live in all tenants; `tx` is of `db.system`. Bundles already read are not read again."""
+        features: dict[tuple[TenantId, str], dict[str, Feature]] = {}
+        for row in await store.live_channels(tx):
+            holder = self._read(row.tenant_id, row.digest)
+            if holder.value is None:
+                await self._keyring.ensure(self._db, row.tenant_id)
+                holder.value = await store.release_files(tx, self._keyring, row.tenant_id, row.digest)
+            if holder.value is not None:
+                feature = read_bundle(
+                    holder.value.files,
+                    tenant=row.tenant_id,
+                    project=row.project_id,
+                    digest=row.digest,
+                    channel=row.name,
+                )
+                features.setdefault((row.tenant_id, row.feature), {})[row.name] = feature
+        routes = {
+            (r.tenant_id, r.name): read_route(r.name, r.definition, r.digest) for r in await store.live_routes(tx)
+        }
+        accounts = {
+            (a.tenant_id, a.name): AccountSpec(name=a.name, where="", **a.definition)
+            for a in await store.live_accounts(tx)
+        }
+        return ReleaseTable(features, routes, accounts)
+
+    async def _project(self, principal: Principal, name: str) -> ProjectId:
+        async with self._db.tx(principal) as tx:
+            found = await store.find_project(tx, principal, name)
+            if found is None:
+                raise NotFound(
+                    f"There is no project `{name}`.", next_step=nearest(name, await store.project_names(tx, principal))
+                )
+            return found
+
+
+class _Stored:
+    """Holds one release's files, so that a cache keyed by (tenant, digest) can be filled by a coroutine."""
+
+    def __init__(self, tenant: TenantId, digest: Digest) -> None:
+        self.key = (tenant, digest)
+        self.value: store.StoredRelease | None = None
+
+
+def _check_rights(principal: Principal, workspace: Workspace) -> None:
+    if workspace.accounts and not principal.may("provider:write"):
+        raise Forbidden(
+            "`providers.yaml` needs the permission `provider:write`.", next_step="Ask an administrator to apply it."
+        )
+
+
+def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list[Change]:
+    changes = []
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if old == new:
+            continue
+        kind = "added" if old is None else "removed" if new is None else "changed"
+        changes.append(Change(path, kind, _text(old), _text(new)))
+    return changes
+
+
+def _text(content: bytes | None) -> str:
+    if content is None:
+        return ""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return f"({len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()})\n"

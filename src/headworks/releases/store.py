@@ -1,0 +1,230 @@
+"""The tables of workspaces, releases and channels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from headworks.errors import Conflict
+from headworks.releases.bundles import Bundle, resolve_route, route_definition
+from headworks.releases.channels import ChannelName
+from headworks.storage import queries
+from headworks.storage.pool import Tx
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, ProjectId, TenantId, new_id
+from headworks.types.workspace import Workspace
+
+_SQL = queries.load(__package__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A pointer, and the revision it is moved from."""
+
+    feature: str
+    name: str
+    digest: Digest
+    revision: int
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """A release in a list."""
+
+    digest: Digest
+    feature: str
+    created_at: datetime
+    project: str
+    channels: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelease:
+    """A release's files by path, opened."""
+
+    project: ProjectId
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where a channel is to point."""
+
+    project: ProjectId
+    feature: str
+    channel: ChannelName
+    digest: Digest
+    is_ungated: bool
+
+
+async def find_project(tx: Tx, principal: Principal, name: str) -> ProjectId | None:
+    """The id of a project of the tenant."""
+    found: ProjectId | None = await tx.fetch_value(_SQL["find_project"], tenant=principal.tenant, name=name)
+    return found
+
+
+async def project_names(tx: Tx, principal: Principal) -> list[str]:
+    """All projects of the tenant."""
+    return [row.name for row in await tx.fetch_all(_SQL["project_names"], tenant=principal.tenant)]
+
+
+async def lock_project(tx: Tx, project: ProjectId) -> None:
+    """One apply at a time in a project."""
+    await tx.run(_SQL["lock_project"], project=project)
+
+
+async def files(tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId) -> dict[str, bytes]:
+    """The workspace as last applied."""
+    rows = await tx.fetch_all(_SQL["workspace_files"], tenant=principal.tenant, project=project)
+    return {row.path: keyring.open(principal.tenant, "workspace_file.content", row.path, row.content) for row in rows}
+
+
+async def put_files(
+    tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId, content: Mapping[str, bytes]
+) -> None:
+    """Make the stored workspace be these files."""
+    scope = {"tenant": principal.tenant, "project": project}
+    await tx.run(_SQL["drop_workspace_files"], kept=list(content), **scope)
+    for path, data in content.items():
+        sealed = keyring.seal(principal.tenant, "workspace_file.content", path, data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        await tx.run(_SQL["put_workspace_file"], path=path, sha256=sha256, content=sealed, **scope)
+
+
+async def check_names(tx: Tx, principal: Principal, project: ProjectId, workspace: Workspace) -> None:
+    """Raise Conflict when another project of the tenant has one of the names."""
+    names = [each.name for each in workspace.routes] + [each.name for each in workspace.features]
+    rows = await tx.fetch_all(
+        _SQL["names_elsewhere"],
+        tenant=principal.tenant,
+        project=project,
+        names=names,
+        accounts=[each.name for each in workspace.accounts],
+    )
+    for row in rows:
+        raise Conflict(
+            f"Another project of this tenant has a {row.kind} named `{row.name}`.", next_step="Choose another name."
+        )
+
+
+async def put_accounts_and_routes(tx: Tx, principal: Principal, project: ProjectId, workspace: Workspace) -> None:
+    """Make the project's accounts and routes be the workspace's."""
+    scope = {"tenant": principal.tenant, "project": project}
+    await tx.run(_SQL["drop_accounts"], kept=[each.name for each in workspace.accounts], **scope)
+    for account in workspace.accounts:
+        definition = {"kind": account.kind, "base_url": account.base_url, "api_key_env": account.api_key_env}
+        await tx.run(_SQL["put_account"], name=account.name, definition=Jsonb(definition), **scope)
+    await tx.run(_SQL["drop_routes"], kept=[each.name for each in workspace.routes], **scope)
+    for spec in workspace.routes:
+        digest = resolve_route(spec).digest
+        await tx.run(
+            _SQL["put_route"], name=spec.name, definition=Jsonb(route_definition(spec)), digest=digest, **scope
+        )
+
+
+async def put_release(
+    tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId, feature: str, bundle: Bundle
+) -> None:
+    """Keep a bundle; a release that is there already stays as it is."""
+    for file in bundle.files:
+        sealed = keyring.seal(principal.tenant, "release_file.content", file.sha256, file.content)
+        await tx.run(
+            _SQL["put_release_file"],
+            tenant=principal.tenant,
+            sha256=file.sha256,
+            media_type=file.media_type,
+            content=sealed,
+        )
+    await tx.run(
+        _SQL["put_release"],
+        tenant=principal.tenant,
+        digest=bundle.digest,
+        project=project,
+        feature=feature,
+        manifest=Jsonb(bundle.manifest),
+        by=principal.id,
+    )
+
+
+async def channels(tx: Tx, principal: Principal, project: ProjectId) -> dict[tuple[str, str], ChannelRow]:
+    """The project's pointers by (feature, channel)."""
+    rows = await tx.fetch_all(_SQL["channels_of_project"], into=ChannelRow, tenant=principal.tenant, project=project)
+    return {(row.feature, row.name): row for row in rows}
+
+
+async def move_channel(tx: Tx, principal: Principal, move: Move, current: ChannelRow | None) -> None:
+    """Compare and swap; raises Conflict when somebody moved it first."""
+    scope = {
+        "tenant": principal.tenant,
+        "project": move.project,
+        "feature": move.feature,
+        "name": move.channel,
+        "digest": move.digest,
+    }
+    if current is None:
+        moved = await tx.run(_SQL["open_channel"], **scope)
+    else:
+        moved = await tx.run(_SQL["move_channel"], revision=current.revision, **scope)
+    if moved != 1:
+        raise Conflict(
+            f"`{move.feature}@{move.channel}` was moved by somebody else.", next_step="Look at it and apply again."
+        )
+    from_digest = current.digest if current else None
+    await tx.run(
+        _SQL["note_move"], move=new_id(), from_digest=from_digest, ungated=move.is_ungated, by=principal.id, **scope
+    )
+
+
+async def close_channels(tx: Tx, principal: Principal, project: ProjectId, kept: Sequence[str]) -> None:
+    """Features that left the workspace stop being served; their releases stay."""
+    await tx.run(_SQL["close_channels"], tenant=principal.tenant, project=project, kept=list(kept))
+
+
+async def note_audit(tx: Tx, principal: Principal, action: str, subject: str, detail: Mapping[str, Any]) -> None:
+    """One audit event in the transaction of what it is about."""
+    await tx.run(
+        _SQL["note_audit"],
+        tenant=principal.tenant,
+        event=new_id(),
+        by=principal.id,
+        key=principal.key,
+        action=action,
+        subject=subject,
+        detail=Jsonb(dict(detail)),
+    )
+
+
+async def releases(tx: Tx, principal: Principal, most: int) -> list[ReleaseRow]:
+    """The newest releases."""
+    return await tx.fetch_all(_SQL["releases_of_tenant"], into=ReleaseRow, tenant=principal.tenant, most=most)
+
+
+async def release_files(tx: Tx, keyring: Keyring, tenant: TenantId, digest: Digest) -> StoredRelease | None:
+    """A release's files, or None."""
+    rows = await tx.fetch_all(_SQL["release_files"], tenant=tenant, digest=digest)
+    if not rows:
+        return None
+    content = {row.sha256: keyring.open(tenant, "release_file.content", row.sha256, row.content) for row in rows}
+    return StoredRelease(rows[0].project_id, {each["path"]: content[each["sha256"]] for each in rows[0].manifest})
+
+
+async def live_channels(tx: Tx) -> list[Any]:
+    """Pointers of all tenants."""
+    return await tx.fetch_all(_SQL["live_channels"])
+
+
+async def live_routes(tx: Tx) -> list[Any]:
+    """Routes of all tenants."""
+    return await tx.fetch_all(_SQL["live_routes"])
+
+
+async def live_accounts(tx: Tx) -> list[Any]:
+    """Accounts of all tenants."""
+    return await tx.fetch_all(_SQL["live_accounts"])

@@ -1,0 +1,278 @@
+"""A workspace's files, read and checked as a whole: pure, and nothing is stored before everything is right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headworks.errors import NotSupportedYet, WorkspaceInvalid
+from headworks.releases.features import parse_feature
+from headworks.releases.reading import Section, decode, nearest, read_yaml
+from headworks.types.features import Target
+from headworks.types.workspace import AccountSpec, CollectionSpec, FeatureSpec, RouteSpec, Workspace
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+BUILTIN_MODELS = ("extractive", "simulated", "minilm")
+EMBEDDINGS = ("builtin/minilm",)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a workspace may refer to beside its own files."""
+
+    providers: frozenset[str]
+    """Ids of the catalogue."""
+    pii_kinds: frozenset[str]
+    permissions: frozenset[str]
+    usual_env: frozenset[str]
+    """The catalogue's own environment variables: for the catalogue's own addresses only."""
+    operator_env: frozenset[str]
+    """Those that the operator allows for any address (`[providers] credential_env`)."""
+
+
+_Reader = Callable[["_Reading", str, bytes], None]
+
+
+class _Reading:
+    """What has been read so far."""
+
+    def __init__(self, files: Mapping[str, bytes], around: Surroundings) -> None:
+        self.files = files
+        self.around = around
+        self.collections: list[CollectionSpec] = []
+        self.accounts: list[AccountSpec] = []
+        self.routes: list[RouteSpec] = []
+        self.features: list[FeatureSpec] = []
+        self.roles: dict[str, tuple[str, ...]] = {}
+        self.notices: list[str] = []
+
+
+def parse_workspace(files: Mapping[str, bytes], around: Surroundings) -> Workspace:
+    """All files of a workspace by their path inside it, or WorkspaceInvalid / NotSupportedYet with file and line."""
+    reading = _Reading(files, around)
+    for path in sorted(files):
+        _reader_of(path)(reading, path, files[path])
+    for folder in sorted(
+        {path.split("/")[1] for path in files if path.startswith("features/") and path.count("/") > 1}
+    ):
+        if f"features/{folder}/feature.yaml" not in files:
+            raise WorkspaceInvalid(f"features/{folder}:1: the folder has no `feature.yaml`.")
+    workspace = Workspace(
+        collections=tuple(reading.collections),
+        accounts=tuple(reading.accounts),
+        routes=tuple(reading.routes),
+        features=tuple(reading.features),
+        roles=reading.roles,
+        notices=tuple(reading.notices),
+        files=dict(files),
+    )
+    _check_references(workspace, around)
+    return workspace
+
+
+def _reader_of(path: str) -> _Reader:
+    for pattern, reader in _READERS:
+        if re.fullmatch(pattern, path):
+            return reader
+    return _unknown
+
+
+def _read_providers(reading: _Reading, path: str, content: bytes) -> None:
+    top = read_yaml(path, decode(path, content))
+    for name, section in top.sections("providers"):
+        kind = section.choice("kind", reading.around.providers, name if name in reading.around.providers else None)
+        account = AccountSpec(
+            _checked_name(section, name),
+            kind,
+            section.text("base_url", "") or None,
+            section.text("api_key_env", "") or None,
+            section.where(),
+        )
+        if account.base_url and not re.match(r"https?://[^\s/?#@]+(/[^\s?#]*)?$", account.base_url):
+            section.complain(
+                "base_url", f"{account.base_url!r} is no http(s) address.", "Like http://127.0.0.1:8000/v1."
+            )
+        allowed = reading.around.operator_env | (frozenset() if account.base_url else reading.around.usual_env)
+        if account.api_key_env and account.api_key_env not in allowed:
+            # A usual key must never travel to an address that a workspace chose.
+            section.complain(
+                "api_key_env",
+                f"the server does not hand out `{account.api_key_env}` here.",
+                'The operator allows it in headworks.toml: [providers] credential_env = ["…"].',
+            )
+        section.finish()
+        reading.accounts.append(account)
+    top.finish()
+
+
+def _read_routes(reading: _Reading, path: str, content: bytes) -> None:
+    top = read_yaml(path, decode(path, content))
+    for name, section in top.sections("routes"):
+        section.refuse("weights", "policy", "hedge", "retry", "cache", "limits", "deadlines")
+        section.text("description", "")
+        targets = tuple(_target(section, item) for item in section.items("targets"))
+        if not targets:
+            section.complain("targets" if section.has("targets") else None, f"the route `{name}` has no targets.")
+        most = section.whole("default_max_output", 4096, 1, 1_000_000)
+        section.finish()
+        reading.routes.append(RouteSpec(_checked_name(section, name), targets, most, section.where()))
+    top.finish()
+
+
+def _target(route: Section, item: Section | str) -> Target:
+    parameters: Any = {}
+    if isinstance(item, Section):
+        name = item.text("target")
+        parameters = item.raw("parameters") or {}
+        if not isinstance(parameters, dict):
+            item.complain("parameters", "`parameters` must be a mapping.")
+        item.finish()
+    else:
+        name = item
+    provider, slash, model = name.partition("/")
+    if not (provider and slash and model):
+        route.complain("targets", f"the target {name!r} is not `provider/model`.", "Like openai/gpt-5-mini.")
+    return Target(provider, model, parameters)
+
+
+def _read_roles(reading: _Reading, path: str, content: bytes) -> None:
+    top = read_yaml(path, decode(path, content))
+    for name, section in top.sections("roles"):
+        section.text("description", "")
+        permissions = section.names("permissions", None)
+        for each in permissions:
+            if each not in reading.around.permissions:
+                section.complain(
+                    "permissions", f"unknown permission `{each}`.", nearest(each, reading.around.permissions)
+                )
+        section.finish()
+        reading.roles[_checked_name(section, name)] = permissions
+    top.finish()
+
+
+def _read_collection(reading: _Reading, path: str, content: bytes) -> None:
+    top = read_yaml(path, decode(path, content))
+    name = path.removeprefix("collections/").removesuffix(".yaml")
+    top.refuse("sources", "freshness", "parser")
+    chunks = top.section("chunks")
+    tokens = chunks.whole("tokens", 200, 40, 240) if chunks else 200
+    overlap = chunks.whole("overlap", 1, 0, 5) if chunks else 1
+    if chunks:
+        chunks.finish()
+    documents = []
+    for item in top.items("documents"):
+        if isinstance(item, str):
+            top.complain("documents", "each entry needs `match` and `readers`.")
+        documents.append((item.text("match"), item.names("readers", None)))
+        item.finish()
+    spec = CollectionSpec(
+        _checked_name(top, name),
+        top.text("description", ""),
+        top.names("readers"),
+        tuple(documents),
+        tokens,
+        overlap,
+        top.choice("embedding", EMBEDDINGS, "builtin/minilm"),
+        top.where(),
+    )
+    top.finish()
+    reading.collections.append(spec)
+    if not spec.readers:
+        reading.notices.append(f"{path}: no readers, so nobody can read this collection.")
+
+
+def _read_feature(reading: _Reading, path: str, content: bytes) -> None:
+    del content
+    folder = path.removesuffix("/feature.yaml")
+    name = folder.removeprefix("features/")
+    if not NAME.fullmatch(name):
+        raise WorkspaceInvalid(f"{path}:1: {name!r} is no name for a feature.", next_step=_NAMING)
+    reading.features.append(parse_feature(name, folder, reading.files, reading.around.pii_kinds))
+
+
+def _belongs_to_feature(reading: _Reading, path: str, content: bytes) -> None:
+    """Prompts and knowledge: read with their feature."""
+    decode(path, content)
+    del reading
+
+
+def _left_alone(reading: _Reading, path: str, content: bytes) -> None:
+    del content
+    reading.notices.append(f"{path}: left alone, evaluation is not built yet.")
+
+
+def _not_yet(reading: _Reading, path: str, content: bytes) -> None:
+    del reading, content
+    raise NotSupportedYet(
+        f"{path}:1: `{path.split('/', maxsplit=1)[0]}/` is not supported yet.",
+        next_step="Move the file out of the workspace.",
+    )
+
+
+def _unknown(reading: _Reading, path: str, content: bytes) -> None:
+    del content
+    if path.endswith((".yaml", ".yml", ".prompty", ".cedar")):
+        raise WorkspaceInvalid(
+            f"{path}:1: nothing reads a file of this name here.",
+            next_step="Files are providers.yaml, routes.yaml, roles.yaml, collections/<name>.yaml, "
+            "features/<name>/feature.yaml and features/<name>/prompts/*.prompty.",
+        )
+    reading.notices.append(f"{path}: left alone, it is no file of a workspace.")
+
+
+_READERS: tuple[tuple[str, _Reader], ...] = (
+    (r"providers\.yaml", _read_providers),
+    (r"routes\.yaml", _read_routes),
+    (r"roles\.yaml", _read_roles),
+    (r"collections/[^/]+\.yaml", _read_collection),
+    (r"collections/[^/]+\.golden\.jsonl", _left_alone),
+    (r"features/[^/]+/feature\.yaml", _read_feature),
+    (r"features/[^/]+/prompts/[^/]+\.prompty", _belongs_to_feature),
+    (r"features/[^/]+/knowledge/.+\.md", _belongs_to_feature),
+    (r"features/[^/]+/(evals|golden)/.+", _left_alone),
+    (r"features/[^/]+/taxonomy\.yaml", _left_alone),
+    (r"(policies|tools)/.+", _not_yet),
+)
+
+_NAMING = "Names are lower-case letters, digits, `.`, `-` and `_`, at most 63."
+
+
+def _checked_name(section: Section, name: str) -> str:
+    if not NAME.fullmatch(name):
+        section.complain(None, f"{name!r} is no name.", _NAMING)
+    return name
+
+
+def _check_references(workspace: Workspace, around: Surroundings) -> None:
+    routes = {each.name for each in workspace.routes}
+    collections = {each.name for each in workspace.collections}
+    providers = {each.name for each in workspace.accounts} | around.providers | {"builtin"}
+    for route in workspace.routes:
+        for target in route.targets:
+            if target.provider not in providers:
+                raise WorkspaceInvalid(
+                    f"{route.where}: the route `{route.name}` names the provider `{target.provider}`.",
+                    next_step=nearest(target.provider, providers),
+                )
+            if target.provider == "builtin" and target.model not in BUILTIN_MODELS:
+                raise WorkspaceInvalid(
+                    f"{route.where}: there is no `{target.name}`.", next_step=nearest(target.model, BUILTIN_MODELS)
+                )
+    for feature in workspace.features:
+        if feature.route not in routes:
+            raise WorkspaceInvalid(
+                f"{feature.where}: the feature `{feature.name}` names the route `{feature.route}`.",
+                next_step=nearest(feature.route, routes),
+            )
+        if feature.retrieval and feature.retrieval.collection not in collections:
+            raise WorkspaceInvalid(
+                f"{feature.where}: the feature `{feature.name}` names the collection `{feature.retrieval.collection}`.",
+                next_step=nearest(feature.retrieval.collection, collections),
+            )
+        if feature.name in routes:
+            raise WorkspaceInvalid(
+                f"{feature.where}: `{feature.name}` is the name of a route too; a caller could not tell them apart.",
+                next_step="Rename one of them.",
+            )
