@@ -141,11 +141,12 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> list[Sentenc
     """The sentences of a text in order. What stands between them is only space, bullets, rules and fences' lines."""
     found: list[Sentence] = []
     for block in blocks(text, start, end):
-        found.extend(_of_block(text, block))
+        found.extend(sentences_of(text, block))
     return found
 
 
-def _of_block(text: str, block: Block) -> Iterator[Sentence]:
+def sentences_of(text: str, block: Block) -> Iterator[Sentence]:
+    """The sentences of one block, in order."""
     if block.kind == "heading":
         yield Sentence(block.start, block.end, "heading", block.start)
     elif block.kind in {"table", "code"}:
