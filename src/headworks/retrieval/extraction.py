@@ -1,0 +1,92 @@
+"""The sentences of passages that answer a question best: what the extractive provider quotes. Pure functions.
+
+It can't know whether they *do* answer it, which needs a model; whoever shows them calls them the closest passages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from headworks.retrieval.citations import WordWeights, content
+from headworks.retrieval.sentences import sentences
+from headworks.types.retrieval import Passage
+
+_BY_CONTEXT = 0.5
+"""What a word of the question counts that stands only in the title, the headings or the question before the sentence.
+"""
+_PRICE_OF_A_RANK = 0.03
+_WORTH_SHOWING = 0.5
+"""Of the best score: a sentence below is left out."""
+_SAME = 0.6
+"""Sentences that share this much of their words (Jaccard) say the same."""
+_FEWEST_WORDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """A whole sentence: `start` and `end` are characters into the text of the passage with this number."""
+
+    number: int
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    extract: Extract
+    words: frozenset[str]
+
+
+def extract_sentences(question: str, passages: Sequence[Passage], limit: int = 3) -> list[Extract]:
+    """Up to `limit` sentences, best first, by how much of the question's content (idf-weighted) they cover.
+
+    Passages come best first. Headings, questions and sentences that repeat one already taken are left out. When no
+    sentence shares a word with the question, the first sentence of each of the first passages is given, with score 0.
+    """
+    weights = WordWeights(passage.text for passage in passages)
+    wanted = frozenset(content(question))
+    candidates = [
+        candidate
+        for rank, passage in enumerate(passages)
+        for candidate in _candidates(passage, wanted, weights, 1 - _PRICE_OF_A_RANK * min(rank, 20))
+    ]
+    full = [candidate for candidate in candidates if len(candidate.words) >= _FEWEST_WORDS] or candidates
+    ordered = sorted(full, key=lambda each: -each.extract.score)  # stable: by passage, then by place
+    best = ordered[0].extract.score if ordered else 0.0
+    if best <= 0:
+        firsts = {candidate.extract.number: candidate.extract for candidate in reversed(full)}
+        return [firsts[passage.number] for passage in passages if passage.number in firsts][:limit]
+    taken: list[_Candidate] = []
+    for candidate in ordered:
+        if len(taken) == limit or candidate.extract.score < _WORTH_SHOWING * best:
+            break
+        if all(_overlap(candidate.words, other.words) < _SAME for other in taken):
+            taken.append(candidate)
+    return [candidate.extract for candidate in taken]
+
+
+def _candidates(passage: Passage, wanted: frozenset[str], weights: WordWeights, factor: float) -> Iterator[_Candidate]:
+    total = weights.sum(wanted) or 1.0
+    above = frozenset(content(" ".join((passage.title, *passage.section))))
+    asked: frozenset[str] = frozenset()
+    for sentence in sentences(passage.text):
+        text = passage.text[sentence.start : sentence.end]
+        words = frozenset(content(text))
+        if sentence.kind == "heading" or " ".join(text.split()) in passage.section:
+            above |= words
+            asked = frozenset()
+            continue
+        if text.rstrip("*_\"'”’)").endswith("?"):
+            asked = words
+            continue
+        inside = wanted & words
+        covered = weights.sum(inside) + _BY_CONTEXT * weights.sum((wanted & (above | asked)) - inside)
+        # What only its headings say makes no sentence an answer: it must hold a word itself, or follow the question.
+        score = factor * covered / total if inside or wanted & asked else 0.0
+        yield _Candidate(Extract(passage.number, sentence.start, sentence.end, round(score, 4)), words)
+
+
+def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / max(1, len(one | other))
