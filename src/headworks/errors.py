@@ -19,6 +19,7 @@
     ├── Unavailable             503  something we need is away; says what still works
     │   ├── DatabaseUnavailable 503
     │   └── ModelMissing        503  built-in weights or a credential are not installed
+    ├── SealBroken              500  a sealed value does not open: changed, moved, or its key is gone
     └── StartupRefused          exit status 2; the server or a command can't start, and why
 
 Messages say what happened and where; `next_step` says what to do. Neither ever holds a secret, nor the text or the
@@ -192,6 +193,12 @@ class ModelMissing(Unavailable):
     """Built-in weights are not installed, or a provider has no credential."""
 
     code = "model_missing"
+
+
+class SealBroken(HeadworksError):
+    """A sealed value does not open: it was changed, lies in another place than it was sealed for, or its key is gone."""
+
+    code = "seal_broken"
 
 
 class StartupRefused(HeadworksError):

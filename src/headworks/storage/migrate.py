@@ -1,0 +1,191 @@
+"""Brings a database to this version of the code: roles, extension, schema, DBOS's tables, partitions.
+
+Run as `python -m headworks.storage.migrate` in a process of its own, so that Alembic and SQLAlchemy are loaded nowhere
+else. The URLs come as JSON on stdin; a refusal goes as JSON to stdout, with exit status 2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from headworks.errors import StartupRefused
+from headworks.storage.partitions import ensure_partitions
+from headworks.storage.pool import DatabaseUrls, owner_connection
+from headworks.storage.roles import database_name, ensure_groups, ensure_logins, with_login
+from headworks.storage.versions import expected_stamp, known_revisions
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_LOCK = 0x6877_6D69  # "hwmi"
+_LOCK_WAIT = "120s"
+_OLDEST_SERVER = 150_000
+_OLDEST_PGVECTOR = (0, 7)
+"""The first with halfvec."""
+
+
+def migrate(urls: DatabaseUrls, *, create_database: bool = False) -> None:
+    """Bring the database of `urls.owner` to this version; nothing happens where it is there already.
+
+    Raises StartupRefused: unreachable, PostgreSQL older than 15, no pgvector, rights missing, or a database that a
+    newer Headworks has migrated. What one version changes, it changes in one transaction.
+    """
+    if create_database:
+        _create_database(urls.owner)
+    with _connection(urls.owner) as connection:
+        _refuse_server(connection)
+        _refuse_newer(connection)
+        connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_WAIT)))
+        try:
+            connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        except psycopg.errors.LockNotAvailable as error:
+            raise StartupRefused(
+                f"Another process has been migrating this database for {_LOCK_WAIT}.", next_step="Start again later."
+            ) from error
+        ensure_groups(connection)
+        ensure_logins(connection, urls)
+        _prepare_schema(connection)
+        _run_alembic(urls.owner)
+        _migrate_dbos(urls.owner)
+        with owner_connection(urls) as owner:
+            ensure_partitions(owner)
+            owner.execute(sql.SQL("COMMENT ON SCHEMA headworks IS {}").format(sql.Literal(expected_stamp())))
+
+
+@contextlib.contextmanager
+def _connection(url: str) -> Iterator[psycopg.Connection[Any]]:
+    try:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="headworks-migrate")
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StartupRefused(
+            f"PostgreSQL can't be reached: {reason}.", next_step="Check `url` in [database], or DATABASE_URL."
+        ) from error
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _create_database(url: str) -> None:
+    name = database_name(url)
+    with _connection(make_conninfo(url, dbname="postgres")) as connection:
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def _refuse_server(connection: psycopg.Connection[Any]) -> None:
+    version = connection.info.server_version
+    major = version // 10_000
+    if version < _OLDEST_SERVER:
+        raise StartupRefused(
+            f"This database is PostgreSQL {major}; Headworks needs 15 or later.",
+            next_step="Use a newer server, or remove DATABASE_URL to run on the embedded one.",
+        )
+    found = connection.execute(
+        "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'"
+    ).fetchone()
+    if found is None:
+        raise StartupRefused(
+            f"This PostgreSQL {major} has no pgvector, which Headworks keeps its vectors in.",
+            next_step=f"Install pgvector 0.7 or later for PostgreSQL {major} on the database's machine (the package "
+            f"`postgresql-{major}-pgvector` of apt.postgresql.org, or from source), then start again; or remove "
+            "DATABASE_URL to run on the embedded database.",
+        )
+    if tuple(int(part) for part in found[0].split(".")[:2]) < _OLDEST_PGVECTOR:
+        raise StartupRefused(
+            f"This PostgreSQL {major} has pgvector {found[0]}; Headworks needs 0.7 or later.",
+            next_step="Install a newer pgvector, run `ALTER EXTENSION vector UPDATE`, then start again.",
+        )
+
+
+def _refuse_newer(connection: psycopg.Connection[Any]) -> None:
+    if connection.execute("SELECT to_regclass('headworks.alembic_version')").fetchone() == (None,):
+        return
+    (found,) = connection.execute("SELECT version_num FROM headworks.alembic_version").fetchone() or ("",)
+    if found not in known_revisions():
+        raise StartupRefused(
+            f"This database is at version {found}, which is newer than this Headworks knows ({known_revisions()[-1]}).",
+            next_step="Run the Headworks that migrated it, or a newer one. Going back needs a backup.",
+        )
+
+
+def _prepare_schema(connection: psycopg.Connection[Any]) -> None:
+    """What only the administrator may do; the rest is done as hw_owner."""
+    database = sql.Identifier(connection.info.dbname)
+    try:
+        # TEMPORARY: a temporary table would outlive its transaction on a pooled connection.
+        connection.execute(sql.SQL("REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
+        for schema in ("headworks", "dbos"):
+            name = sql.Identifier(schema)
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION hw_owner").format(name))
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StartupRefused(
+            f"The administrator's login `{connection.info.user}` lacks a right: {str(error).splitlines()[0]}.",
+            next_step="Let a superuser run `CREATE EXTENSION vector` and `GRANT CREATE ON DATABASE` to it, once.",
+        ) from error
+    except psycopg.OperationalError as error:
+        raise StartupRefused(
+            f"PostgreSQL failed while it loaded pgvector: {str(error).splitlines()[0]}.",
+            next_step="Its log says why; on an old processor pgvector has to be built from source.",
+        ) from error
+
+
+def _run_alembic(url: str) -> None:
+    """To the newest version, as hw_owner, in one transaction."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(url, connect_timeout=5, application_name="headworks-migrate"),
+        poolclass=NullPool,
+    )
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL ROLE hw_owner")
+        connection.exec_driver_sql("SET LOCAL search_path = headworks, public")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def _migrate_dbos(url: str) -> None:
+    """DBOS's own tables, in the schema `dbos`, owned by hw_owner and used by hw_app."""
+    from dbos import DBOS
+
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    parts = conninfo_to_dict(url)
+    as_owner = make_conninfo(url, options=f"{parts.get('options') or ''} -c role=hw_owner".strip())
+    login = with_login(as_owner, str(parts.get("user") or ""), str(parts.get("password") or ""))
+    DBOS.migrate(login, schema="dbos", application_role="hw_app")
+
+
+def main() -> int:
+    """Read the URLs from stdin, migrate; 0, or 2 with a refusal on stdout."""
+    given = json.load(sys.stdin)
+    create = given.pop("create_database")
+    try:
+        migrate(DatabaseUrls(**given), create_database=create)
+    except StartupRefused as refusal:
+        json.dump({"message": refusal.message, "next_step": refusal.next_step}, sys.stdout)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""Which versions of the schema this code knows."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from pathlib import Path
+
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+
+
+@functools.cache
+def known_revisions() -> tuple[str, ...]:
+    """The numbers of all migrations, oldest first."""
+    return tuple(sorted(path.stem.split("_", 1)[0] for path in _VERSIONS.glob("[0-9]*.sql")))
+
+
+@functools.cache
+def expected_stamp() -> str:
+    """What a migrated database says about itself, in the comment on its schema `headworks`."""
+    return f"headworks {known_revisions()[-1]}, dbos {importlib.metadata.version('dbos')}"

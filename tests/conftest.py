@@ -1,0 +1,182 @@
+"""Fixtures for everybody: one embedded PostgreSQL per run, a fresh migrated database per test that asks for one.
+
+`database` is what a server would use; `database_urls` its logins; `make_principal` inserts who asks. Coroutine tests
+need no mark.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from headworks.storage.embedded import Cluster, EmbeddedPostgres
+from headworks.storage.pool import Database, DatabaseUrls
+from headworks.storage.prepare import migrate_in_child
+from headworks.storage.roles import derive_urls
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal, PrincipalKind
+from headworks.types.ids import KeyId, PrincipalId, TenantId, new_id
+
+MASTER_KEY = bytes(range(32))
+TEMPLATE = "hw_template"
+_OURS = ("DATABASE_URL", "HEADWORKS_MASTER_KEY", "HEADWORKS_DATA", "HEADWORKS_URL", "HEADWORKS_API_KEY")
+_counter = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in _OURS:
+        os.environ.pop(name, None)
+    if os.geteuid() == 0 and config.option.basetemp is None:
+        # As root, PostgreSQL runs as another user, who has to pass through the folders above its own.
+        folder = Path(tempfile.mkdtemp(prefix="headworks-tests-"))
+        folder.chmod(0o711)
+        config.option.basetemp = folder / "pytest"
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """As pytest's, but every user may pass through."""
+    for folder in (tmp_path, tmp_path.parent):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running embedded PostgreSQL. Without fsync: nothing here survives the run anyway."""
+    folder = Path(tempfile.mkdtemp(prefix="headworks-cluster-"))
+    folder.chmod(0o711)
+    server = EmbeddedPostgres(folder / "data", settings={"fsync": "off", "max_connections": "100"})
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template_urls(cluster: Cluster) -> DatabaseUrls:
+    """The database that all others are copied from: migrated, and otherwise empty."""
+    urls = derive_urls(cluster.url(TEMPLATE), MASTER_KEY)
+    migrate_in_child(urls, create_database=True)
+    return urls
+
+
+@pytest.fixture
+def database_urls(cluster: Cluster, template_urls: DatabaseUrls) -> Iterator[DatabaseUrls]:
+    """The logins of a fresh, migrated database."""
+    name = f"test_{os.getpid()}_{next(_counter)}"
+    database = sql.Identifier(name)
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(database, sql.Identifier(TEMPLATE)))
+        connection.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
+    try:
+        yield DatabaseUrls(*(_in_database(url, name) for url in _all(template_urls)))
+    finally:
+        with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+
+
+@pytest.fixture
+async def database(database_urls: DatabaseUrls) -> AsyncIterator[Database]:
+    """A fresh, migrated database as a server uses it."""
+    async with Database(database_urls) as database:
+        yield database
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring(MASTER_KEY)
+
+
+@pytest.fixture
+def as_superuser(database_urls: DatabaseUrls) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection that no policy binds, to arrange and to look behind the scenes with."""
+    with psycopg.connect(database_urls.owner, autocommit=True) as connection:
+        connection.execute("SET search_path = headworks, public")
+        yield connection
+
+
+MakePrincipal = Callable[..., Principal]
+
+
+@pytest.fixture
+def make_principal(as_superuser: psycopg.Connection[tuple[object, ...]]) -> MakePrincipal:
+    """Inserts a principal, with its tenant and groups where they are missing, and gives it as `identity` would.
+
+    `make_principal(tenant=…, name=…, kind="user", groups=[…], permissions=[…], key=True)`; all may be left out. With
+    `key`, it asks by an API key; `narrowed_to` names the groups that this key is narrowed to.
+    """
+
+    def make(
+        *,
+        tenant: UUID | None = None,
+        name: str | None = None,
+        kind: PrincipalKind = "user",
+        groups: Iterable[Principal] = (),
+        permissions: Iterable[str] = (),
+        key: bool = False,
+        narrowed_to: Iterable[Principal] | None = None,
+    ) -> Principal:
+        tenant = tenant or new_id()
+        principal, groups = new_id(), list(groups)
+        name = name or f"{kind} {principal}"
+        run = as_superuser.execute
+        run("INSERT INTO tenant (tenant_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING", [tenant, f"tenant {tenant}"])
+        run(
+            "INSERT INTO principal (tenant_id, principal_id, kind, name) VALUES (%s, %s, %s, %s)",
+            [tenant, principal, kind, name],
+        )
+        for group in groups:
+            run(
+                "INSERT INTO membership (tenant_id, group_id, principal_id) VALUES (%s, %s, %s)",
+                [tenant, group.id, principal],
+            )
+        key_id = None
+        if key or narrowed_to is not None:
+            key_id = KeyId(new_id())
+            run(
+                "INSERT INTO api_key (tenant_id, key_id, principal_id, principal_kind, secret_hash, narrowed) "
+                "VALUES (%s, %s, %s, %s, %s, %s)",
+                [tenant, key_id, principal, kind, key_id.bytes, narrowed_to is not None],
+            )
+            for group in narrowed_to or ():
+                run(
+                    "INSERT INTO api_key_group (tenant_id, key_id, group_id) VALUES (%s, %s, %s)",
+                    [tenant, key_id, group.id],
+                )
+        return Principal(
+            tenant=TenantId(tenant),
+            id=PrincipalId(principal),
+            name=name,
+            kind=kind,
+            permissions=frozenset(permissions),
+            key=key_id,
+            groups=frozenset(group.id for group in groups),
+            is_narrowed=narrowed_to is not None,
+        )
+
+    return make
+
+
+def _in_database(url: str, name: str) -> str:
+    return url.replace(f"/{TEMPLATE}?", f"/{name}?")
+
+
+def _all(urls: DatabaseUrls) -> tuple[str, str, str, str]:
+    return urls.owner, urls.app, urls.system, urls.ingest
