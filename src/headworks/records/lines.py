@@ -1,0 +1,88 @@
+"""Usage rows and spans as lines of PostgreSQL's COPY text format: written once, when the request ends, then only moved.
+
+A record of the journal is one usage line, or a usage line and span lines; the first byte of each line says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import orjson
+
+from headworks.types.records import Span, UsageRow
+
+USAGE = b"u"
+SPAN = b"s"
+
+USAGE_COLUMNS = (
+    "tenant_id", "arrived_at", "request_id", "trace_id", "surface", "purpose", "asked_model", "status", "streamed",
+    "total_us", "principal_id", "key_id", "feature", "channel", "release", "provider", "model", "error_code", "attempts",
+    "input_tokens", "cached_input_tokens", "output_tokens", "is_estimated", "cost_micro_usd", "price_version", "end_user",
+    "admit_us", "retrieval_us", "render_us", "first_byte_us", "upstream_us",
+)  # fmt: skip
+SPAN_COLUMNS = (
+    "tenant_id", "arrived_at", "trace_id", "span_id", "name", "started_at", "parent_id", "principal_id", "key_id",
+    "duration_us", "status", "release", "input_tokens", "output_tokens", "cost_micro_usd", "attributes", "documents",
+    "payload",
+)  # fmt: skip
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
+_MOST_TEXT = 512
+
+
+def _text(value: str | None) -> str:
+    """A text field; what a caller may choose the length of is cut."""
+    if value is None:
+        return "\\N"
+    if value.isascii() and value.isprintable() and "\\" not in value and len(value) <= _MOST_TEXT:
+        return value
+    # Half of a surrogate pair is no text that PostgreSQL could keep.
+    return value[:_MOST_TEXT].encode("utf-8", "replace").decode().translate(_ESCAPES)
+
+
+def _plain(value: float | UUID | None) -> object:
+    return "\\N" if value is None else value
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def usage_line(row: UsageRow) -> bytes:
+    """One usage row; columns as USAGE_COLUMNS."""
+    r = row
+    return (
+        f"u{r.tenant_id}\t{_time(r.arrived_at)}\t{r.request_id}\t{r.trace_id}\t{r.surface}\t{r.purpose}\t"
+        f"{_text(r.asked_model)}\t{r.status}\t{'t' if r.streamed else 'f'}\t{r.total_us}\t{_plain(r.principal_id)}\t"
+        f"{_plain(r.key_id)}\t{_text(r.feature)}\t{_text(r.channel)}\t{_text(r.release)}\t{_text(r.provider)}\t"
+        f"{_text(r.model)}\t{_text(r.error_code)}\t{r.attempts}\t{_plain(r.input_tokens)}\t"
+        f"{_plain(r.cached_input_tokens)}\t{_plain(r.output_tokens)}\t{'t' if r.is_estimated else 'f'}\t"
+        f"{_plain(r.cost_micro_usd)}\t{_text(r.price_version)}\t{_text(r.end_user)}\t{_plain(r.admit_us)}\t"
+        f"{_plain(r.retrieval_us)}\t{_plain(r.render_us)}\t{_plain(r.first_byte_us)}\t{_plain(r.upstream_us)}\n"
+    ).encode()
+
+
+def span_line(span: Span) -> bytes:
+    """One span; columns as SPAN_COLUMNS. The payload must be sealed already."""
+    s = span
+    attributes = orjson.dumps(s.attributes, default=str).decode().replace("\\u0000", "").translate(_ESCAPES)
+    documents = "{" + ",".join(str(each) for each in s.documents) + "}"
+    payload = "\\N" if s.payload is None else f"\\\\x{s.payload.hex()}"
+    return (
+        f"s{s.tenant_id}\t{_time(s.arrived_at)}\t{s.trace_id}\t{s.span_id}\t{_text(s.name)}\t{_time(s.started_at)}\t"
+        f"{_plain(s.parent_id)}\t{_plain(s.principal_id)}\t{_plain(s.key_id)}\t{s.duration_us}\t{_text(s.status)}\t"
+        f"{_text(s.release)}\t{_plain(s.input_tokens)}\t{_plain(s.output_tokens)}\t{_plain(s.cost_micro_usd)}\t"
+        f"{attributes}\t{documents}\t{payload}\n"
+    ).encode()
+
+
+def split(records: Iterable[bytes]) -> tuple[bytes, bytes]:
+    """The usage lines and the span lines of many journal records, each as one body for COPY."""
+    usage: list[bytes] = []
+    spans: list[bytes] = []
+    for record in records:
+        for line in record.splitlines(keepends=True):
+            (usage if line[:1] == USAGE else spans).append(line[1:])
+    return b"".join(usage), b"".join(spans)
