@@ -1,0 +1,180 @@
+"""A provider's answer while it arrives: what the caller of `Upstream` holds."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Protocol, Self
+
+from headworks.errors import HeadworksError, UpstreamError
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Carrier(Protocol):
+    """The connection that an answer arrives on."""
+
+    place: str
+    loop: asyncio.AbstractEventLoop
+
+    def abandon(self, response: Response) -> None:
+        """Nobody waits for this answer any more: close the connection at once."""
+
+    def resume_reading(self) -> None:
+        """Buffered pieces were taken: read on, if reading was paused."""
+
+
+class Response:
+    """An answer: `status`, `headers` (names in lower case, as received otherwise), and the body as it comes.
+
+    Take the body once, by `read()` or `async for`. An answer that is left unread holds its connection until a deadline
+    passes: use `async with`, or `close()`.
+    """
+
+    __slots__ = (
+        "_carrier",
+        "_complete",
+        "_error",
+        "_pieces",
+        "_waiter",
+        "buffered",
+        "headers",
+        "ready",
+        "status",
+        "unanswered",
+        "whole",
+    )
+
+    def __init__(self, carrier: Carrier, *, whole: bool) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.whole = whole
+        """Whether the caller waits for the end of the body and wants no pieces."""
+        self.buffered = 0
+        """Bytes that have arrived and were not taken."""
+        self.ready = False
+        """Whether what the caller of `send` or `fetch` waits for has happened."""
+        self.unanswered = False
+        """Whether a kept-alive connection ended before the first byte of the answer: asking again is safe."""
+        self._carrier = carrier
+        self._pieces: list[bytes] = []
+        self._complete = False
+        self._error: HeadworksError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has arrived."""
+        return self._complete
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header, or None; `name` in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body; UpstreamError once it is longer than `limit` bytes, and the connection is closed."""
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in self:
+            size += len(piece)
+            if size > limit:
+                self.abort()
+                raise too_long(self._carrier.place, limit)
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """All that has arrived since the last call, never empty; waits if that is nothing."""
+        while not self._pieces:
+            if self._error is not None:
+                raise self._error
+            if self._complete:
+                raise StopAsyncIteration
+            await self.wait()
+        return self.take()
+
+    def take(self) -> bytes:
+        """What is buffered now, perhaps nothing; a paused connection reads on."""
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self.buffered = 0
+        if not self._complete:
+            self._carrier.resume_reading()
+        return data
+
+    async def wait(self) -> None:
+        """Until something happens; if the waiting task is cancelled the connection is closed at once."""
+        waiter = self._waiter = self._carrier.loop.create_future()
+        try:
+            await waiter
+        except BaseException:
+            self.abort()
+            raise
+
+    def raise_failure(self) -> None:
+        """Raise why the exchange ended early, if it did."""
+        if self._error is not None:
+            raise self._error
+
+    async def close(self) -> None:
+        """End the exchange; in the middle of a body this closes the connection."""
+        self.abort()
+
+    def abort(self) -> None:
+        """As `close`, without waiting."""
+        if not self._complete and self._error is None:
+            self._error = UpstreamError(f"The answer of {self._carrier.place} was closed before its end.")
+            self._carrier.abandon(self)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    # What the connection tells.
+
+    def add(self, piece: bytes) -> None:
+        """A piece of the body."""
+        self._pieces.append(piece)
+        self.buffered += len(piece)
+
+    def begun(self) -> None:
+        """The head is complete."""
+        if not self.whole:
+            self.ready = True
+            self.wake()
+
+    def finish(self) -> None:
+        """The last byte was received."""
+        self._complete = self.ready = True
+        self.wake()
+
+    def fail(self, error: HeadworksError) -> None:
+        """The exchange can't go on; buffered pieces can still be taken, then the error is raised."""
+        if self._error is None:
+            self._error = error
+            self.ready = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Something happened."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+def too_long(place: str, limit: int) -> UpstreamError:
+    """An answer longer than somebody is willing to keep."""
+    return UpstreamError(
+        f"{place} sent an answer of more than {limit} bytes.", next_step="Raise the limit or ask for less."
+    )

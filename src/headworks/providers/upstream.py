@@ -1,0 +1,122 @@
+"""Our HTTP/1.1 client for providers: pooled connections, strict parsing, four deadlines, one retry where it is safe.
+
+    upstream = Upstream()
+    origin, base = Origin.of("https://api.example.com/v1")
+    status, headers, body = await upstream.fetch(origin, b"POST", b"/v1/embeddings", block, payload, Deadlines())
+    async with await upstream.send(origin, b"POST", b"/v1/chat/completions", block, payload, Deadlines()) as answer:
+        async for piece in answer: ...
+
+What is refused rather than guessed: an answer with two framings, compressed although asked not to be, longer than the
+limits, or cut before its end. Proxies, HTTP/2 and trailers are not spoken.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+
+from headworks.errors import UpstreamError
+from headworks.providers.http1 import Connection, Deadlines, Limits
+from headworks.providers.pooling import Origin, Pool, tls_context
+from headworks.providers.request_heads import HeaderBlock, framing, header_block, request_line
+from headworks.providers.responses import Headers, Response
+
+__all__ = ["Deadlines", "HeaderBlock", "Headers", "Limits", "Origin", "Response", "Upstream", "header_block"]
+
+_PATIENT = Deadlines()
+
+
+class Upstream:
+    """The connections of one event loop to all providers."""
+
+    def __init__(
+        self, *, max_connections_per_origin: int = 256, idle_keepalive_s: float = 30.0, limits: Limits | None = None
+    ) -> None:
+        self._size = max_connections_per_origin
+        self._limits = limits or Limits(idle_keepalive_s=idle_keepalive_s)
+        self._pools: dict[Origin, Pool] = {}
+        self._contexts: dict[Path | None, ssl.SSLContext] = {}
+        self._closed = False
+
+    async def send(
+        self,
+        origin: Origin,
+        method: bytes,
+        path: bytes,
+        headers: HeaderBlock | Iterable[tuple[bytes, bytes]],
+        body: bytes,
+        deadlines: Deadlines = _PATIENT,
+    ) -> Response:
+        """Ask, and return once the head of the answer is there; its body follows by `read` or `async for`.
+
+        `path` starts with a slash and includes the query. Raises UpstreamError (unreachable, unreadable),
+        UpstreamTimeout (names the deadline), UpstreamTruncated. An error status is an answer, not an error.
+        Cancelling the waiting task closes the connection at once.
+        """
+        pool = self._pool(origin)
+        return await self._exchange(pool, _request(pool, method, path, headers, body), deadlines, whole=False)
+
+    async def fetch(
+        self,
+        origin: Origin,
+        method: bytes,
+        path: bytes,
+        headers: HeaderBlock | Iterable[tuple[bytes, bytes]],
+        body: bytes,
+        deadlines: Deadlines = _PATIENT,
+    ) -> tuple[int, Headers, bytes]:
+        """As `send`, for an answer that is wanted whole: status, headers and body, with one wake-up."""
+        pool = self._pool(origin)
+        response = await self._exchange(pool, _request(pool, method, path, headers, body), deadlines, whole=True)
+        return response.status, response.headers, response.take()
+
+    async def close(self) -> None:
+        """Close all connections; exchanges under way fail with UpstreamError, later ones too."""
+        self._closed = True
+        for pool in self._pools.values():
+            await pool.close()
+
+    def _pool(self, origin: Origin) -> Pool:
+        if self._closed:
+            raise UpstreamError("The server is shutting down.", next_step="Try again.")
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = Pool(origin, self._size, self._limits, self._tls(origin))
+        return pool
+
+    def _tls(self, origin: Origin) -> ssl.SSLContext | None:
+        if origin.scheme != "https":
+            return None
+        context = self._contexts.get(origin.ca_file)
+        if context is None:
+            context = self._contexts[origin.ca_file] = tls_context(origin.ca_file)
+        return context
+
+    async def _exchange(self, pool: Pool, request: list[bytes], deadlines: Deadlines, *, whole: bool) -> Response:
+        total_at = pool.loop.time() + deadlines.total_s
+        connection = pool.idle() or await pool.acquire(deadlines)
+        response = await _ask(connection, request, deadlines, total_at, whole=whole)
+        if response.unanswered:  # the other side had closed it while it was idle
+            connection = await pool.fresh(deadlines)
+            response = await _ask(connection, request, deadlines, total_at, whole=whole)
+        if response.status == 0 or whole:
+            response.raise_failure()
+        return response
+
+
+async def _ask(
+    connection: Connection, request: list[bytes], deadlines: Deadlines, total_at: float, *, whole: bool
+) -> Response:
+    response = Response(connection, whole=whole)
+    connection.begin(response, request, deadlines, total_at)
+    while not response.ready:
+        await response.wait()
+    return response
+
+
+def _request(
+    pool: Pool, method: bytes, path: bytes, headers: HeaderBlock | Iterable[tuple[bytes, bytes]], body: bytes
+) -> list[bytes]:
+    block = headers if isinstance(headers, bytes) else header_block(headers)
+    return [request_line(method, path), pool.host_line, block, framing(method, body), body]
