@@ -85,6 +85,7 @@ def database_urls(cluster: Cluster, template_urls: DatabaseUrls) -> Iterator[Dat
     with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(database, sql.Identifier(TEMPLATE)))
         connection.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
+        connection.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO hw_ingest").format(database))
     try:
         yield DatabaseUrls(*(_in_database(url, name) for url in _all(template_urls)))
     finally:

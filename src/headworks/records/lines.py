@@ -16,18 +16,6 @@ from headworks.types.records import Span, UsageRow
 USAGE = b"u"
 SPAN = b"s"
 
-USAGE_COLUMNS = (
-    "tenant_id", "arrived_at", "request_id", "trace_id", "surface", "purpose", "asked_model", "status", "streamed",
-    "total_us", "principal_id", "key_id", "feature", "channel", "release", "provider", "model", "error_code", "attempts",
-    "input_tokens", "cached_input_tokens", "output_tokens", "is_estimated", "cost_micro_usd", "price_version", "end_user",
-    "admit_us", "retrieval_us", "render_us", "first_byte_us", "upstream_us",
-)  # fmt: skip
-SPAN_COLUMNS = (
-    "tenant_id", "arrived_at", "trace_id", "span_id", "name", "started_at", "parent_id", "principal_id", "key_id",
-    "duration_us", "status", "release", "input_tokens", "output_tokens", "cost_micro_usd", "attributes", "documents",
-    "payload",
-)  # fmt: skip
-
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
 _MOST_TEXT = 512
 
@@ -51,7 +39,7 @@ def _time(seconds: float) -> str:
 
 
 def usage_line(row: UsageRow) -> bytes:
-    """One usage row; columns as USAGE_COLUMNS."""
+    """One usage row; columns in the order of `stage_usage` in queries.sql."""
     r = row
     return (
         f"u{r.tenant_id}\t{_time(r.arrived_at)}\t{r.request_id}\t{r.trace_id}\t{r.surface}\t{r.purpose}\t"
@@ -65,7 +53,7 @@ def usage_line(row: UsageRow) -> bytes:
 
 
 def span_line(span: Span) -> bytes:
-    """One span; columns as SPAN_COLUMNS. The payload must be sealed already."""
+    """One span; columns in the order of `stage_spans` in queries.sql. The payload must be sealed already."""
     s = span
     attributes = orjson.dumps(s.attributes, default=str).decode().replace("\\u0000", "").translate(_ESCAPES)
     documents = "{" + ",".join(str(each) for each in s.documents) + "}"

@@ -125,6 +125,8 @@ def _prepare_schema(connection: psycopg.Connection[Any]) -> None:
     try:
         # TEMPORARY: a temporary table would outlive its transaction on a pooled connection.
         connection.execute(sql.SQL("REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
+        # hw_ingest alone: records/drain.py stages its COPY in one that is emptied at every commit.
+        connection.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO hw_ingest").format(database))
         for schema in ("headworks", "dbos"):
             name = sql.Identifier(schema)
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION hw_owner").format(name))

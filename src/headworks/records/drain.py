@@ -1,0 +1,135 @@
+"""Copies journals to PostgreSQL: the living worker's in the background, those left behind by dead ones at `replay`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import psycopg
+
+from headworks.errors import HeadworksError
+from headworks.records.journal import read_journal, replayable
+from headworks.records.lines import split
+from headworks.records.service import Records
+from headworks.storage import queries
+from headworks.storage.pool import Database
+
+_SQL = queries.load(__package__)
+_log = logging.getLogger(__name__)
+
+MOST_RECORDS = 2000
+"""Of one transaction."""
+
+
+async def store(db: Database, records: Sequence[bytes]) -> None:
+    """Keep these journal records, in one transaction. Idempotent."""
+    usage, spans = split(records)
+    async with db.ingest() as tx:
+        if usage:
+            await tx.run(_SQL["stage_usage"])
+            async with tx.copy_in(_SQL["copy_usage"]) as copy:
+                await copy.write(usage)
+            await tx.run(_SQL["keep_usage"])
+        if spans:
+            await tx.run(_SQL["stage_spans"])
+            async with tx.copy_in(_SQL["copy_spans"]) as copy:
+                await copy.write(spans)
+            await tx.run(_SQL["keep_spans"])
+
+
+async def store_all_good(db: Database, records: Sequence[bytes]) -> None:
+    """Keep all that PostgreSQL takes; a record that it refuses is logged by its size and left out, the rest goes on."""
+    try:
+        await store(db, records)
+    except psycopg.DataError as error:
+        if len(records) == 1:
+            _log.error(
+                "a record of %d bytes is no row and is left out: %s", len(records[0]), type(error).__name__
+            )  # a traceback would hold its text
+            return
+        middle = len(records) // 2
+        await store_all_good(db, records[:middle])
+        await store_all_good(db, records[middle:])
+
+
+class Drain:
+    """Copies one worker's records to PostgreSQL every `batch_s`; what is copied is confirmed, and so deleted."""
+
+    def __init__(self, db: Database, records: Records, batch_s: float) -> None:
+        self._db = db
+        self._records = records
+        self._batch_s = batch_s
+        self._copied = 0
+        self._must_read = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to copy in the background."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Copy what is left, if PostgreSQL is there; what stays is replayed at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        try:
+            await self.copy()
+        except (HeadworksError, psycopg.Error) as error:
+            _log.warning("records stay in the journal until the next start: %s", error)
+
+    async def copy(self) -> None:
+        """Copy all that was written up to now. After a failure, or when memory did not keep all, from the journal."""
+        recent, position = self._records.take_recent()
+        if position == self._copied:
+            return
+        if recent is None or self._must_read:
+            self._must_read = True
+            await self._copy_from_journal(position)
+        else:
+            self._must_read = True
+            for batch in _in_batches(recent):
+                await store_all_good(self._db, batch)
+            self._done(position)
+        self._must_read = False
+
+    async def _copy_from_journal(self, until: int) -> None:
+        reading = read_journal(self._records.journal.path, self._copied)
+        while self._copied < until:
+            batch = await asyncio.to_thread(lambda: list(islice(reading, MOST_RECORDS)))
+            if not batch:
+                return
+            await store_all_good(self._db, [payload for _, payload in batch])
+            self._done(batch[-1][0])
+
+    def _done(self, position: int) -> None:
+        self._copied = position
+        self._records.journal.confirm(position)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._batch_s)
+            try:
+                await self.copy()
+            except (HeadworksError, psycopg.Error) as error:
+                _log.warning("records wait in the journal: %s", error)
+                await asyncio.sleep(1.0)
+
+
+def _in_batches(records: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(records), MOST_RECORDS):
+        yield records[start : start + MOST_RECORDS]
+
+
+async def replay(db: Database, folder: Path) -> int:
+    """Copy every journal that no living worker owns; the number of records copied (some may have been there)."""
+    count = 0
+    for journal in replayable(folder):
+        reading = journal.records()
+        while batch := list(islice(reading, MOST_RECORDS)):
+            await store_all_good(db, [payload for _, payload in batch])
+            journal.confirm(batch[-1][0])
+            count += len(batch)
+    return count

@@ -1,0 +1,42 @@
+"""What others call to have something written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headworks.records.journal import Journal
+from headworks.records.lines import span_line, usage_line
+from headworks.types.records import Span, UsageRow
+
+MOST_RECENT = 20_000
+"""Records kept in memory for the drain; beyond that it reads them from the journal."""
+
+
+class Records:
+    """One worker's records. `write` returns when the kernel has them: a kill -9 after that loses nothing."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self._recent: list[bytes] = []
+        self._is_whole = True
+
+    def write(self, row: UsageRow, spans: Sequence[Span] = ()) -> None:
+        """One request: its usage row, and for a feature the spans of its stages, as one record of the journal.
+
+        Raises Unavailable when the disk is full: what can't be recorded is not answered.
+        """
+        line = usage_line(row)
+        if spans:
+            line += b"".join(map(span_line, spans))
+        self.journal.append(line)
+        if len(self._recent) < MOST_RECENT:
+            self._recent.append(line)
+        else:
+            self._is_whole = False
+
+    def take_recent(self) -> tuple[list[bytes] | None, int]:
+        """All records since the last call and the journal's position after them; None: more than memory kept."""
+        recent = self._recent if self._is_whole else None
+        self._recent = []
+        self._is_whole = True
+        return recent, self.journal.position

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headworks.records.drain import Drain, replay, store, store_all_good
+from headworks.records.journal import Journal
+from headworks.records.lines import span_line, split, usage_line
+from headworks.records.service import Records
+from headworks.storage.pool import Database
+from headworks.types.ids import new_id
+from headworks.types.records import Span, UsageRow
+
+Superuser = psycopg.Connection[tuple[object, ...]]
+
+
+def row(**given: object) -> UsageRow:
+    values: dict[str, object] = {
+        "tenant_id": UUID(int=7),
+        "arrived_at": 1_780_000_000.123456,
+        "request_id": new_id(),
+        "trace_id": new_id(),
+        "surface": "chat",
+        "purpose": "answer",
+        "asked_model": "openai/gpt-5-mini",
+        "status": 200,
+        "total_us": 1234,
+    }
+    return UsageRow(**(values | given))  # type: ignore[arg-type] -- fields by name
+
+
+def span(trace: UUID, **given: object) -> Span:
+    values: dict[str, object] = {
+        "tenant_id": UUID(int=7),
+        "arrived_at": 1_780_000_000.5,
+        "trace_id": trace,
+        "span_id": new_id(),
+        "name": "retrieve",
+        "started_at": 1_780_000_000.25,
+        "duration_us": 500,
+    }
+    return Span(**(values | given))  # type: ignore[arg-type] -- fields by name
+
+
+def count(superuser: Superuser, table: str) -> int:
+    query = {"usage": "SELECT count(*) FROM usage", "span": "SELECT count(*) FROM span"}[table]
+    (found,) = superuser.execute(query).fetchone() or (0,)
+    assert isinstance(found, int)
+    return found
+
+
+async def test_a_usage_row_and_its_spans_arrive_whole(database: Database, as_superuser: Superuser) -> None:
+    trace = new_id()
+    usage = row(trace_id=trace, input_tokens=7, cost_micro_usd=12, end_user="tab\there \\ and\nnewline", streamed=True)
+    stage = span(
+        trace, attributes={"k": 6, "text": 'quote " and \\ and \n'}, documents=[UUID(int=1)], payload=b"\0\xff"
+    )
+    await store(database, [usage_line(usage) + span_line(stage)])
+    stored = as_superuser.execute(
+        "SELECT end_user, cost_micro_usd, streamed, input_tokens, feature FROM usage"
+    ).fetchone()
+    assert stored == ("tab\there \\ and\nnewline", 12, True, 7, None)
+    assert as_superuser.execute("SELECT attributes, documents, payload, duration_us FROM span").fetchone() == (
+        {"k": 6, "text": 'quote " and \\ and \n'},
+        [UUID(int=1)],
+        b"\0\xff",
+        500,
+    )
+
+
+async def test_copying_again_changes_nothing(database: Database, as_superuser: Superuser) -> None:
+    records = [usage_line(row()) + span_line(span(new_id())) for _ in range(20)]
+    await store(database, records)
+    await store(database, records + records)
+    assert (count(as_superuser, "usage"), count(as_superuser, "span")) == (20, 20)
+
+
+async def test_one_record_that_is_no_row_does_not_hold_up_the_others(
+    database: Database, as_superuser: Superuser, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = [usage_line(row()) for _ in range(9)]
+    await store_all_good(database, [*good[:5], b"usecret-that-is-no-row\n", *good[5:]])
+    assert count(as_superuser, "usage") == 9
+    assert "is no row and is left out" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=5))
+async def test_any_text_of_a_caller_is_stored(database: Database, as_superuser: Superuser, texts: list[str]) -> None:
+    rows = [row(asked_model=text, end_user=text) for text in texts]
+    await store(database, [usage_line(each) for each in rows])
+    for each in rows:
+        found = as_superuser.execute("SELECT end_user FROM usage WHERE request_id = %s", [each.request_id]).fetchone()
+        assert found == (str(each.end_user).encode("utf-8", "replace").decode().replace("\0", ""),)
+
+
+def test_lines_are_told_apart_and_lose_their_mark() -> None:
+    trace = new_id()
+    usage, spans = split([usage_line(row()) + span_line(span(trace)) + span_line(span(trace)), usage_line(row())])
+    assert (usage.count(b"\n"), spans.count(b"\n")) == (2, 2)
+    assert usage.startswith(str(UUID(int=7)).encode())
+
+
+async def test_the_drain_copies_what_was_written_and_lets_the_journal_go(
+    database: Database, as_superuser: Superuser, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path)
+    records = Records(journal)
+    drain = Drain(database, records, batch_s=0.01)
+    for _ in range(50):
+        records.write(row())
+    await drain.copy()
+    assert count(as_superuser, "usage") == 50
+    assert journal.backlog_bytes == 0
+    await drain.stop()
+    journal.close()
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+async def test_the_drain_reads_from_the_journal_what_memory_did_not_keep(
+    database: Database, as_superuser: Superuser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headworks.records.service.MOST_RECENT", 10)
+    journal = Journal(tmp_path)
+    records = Records(journal)
+    drain = Drain(database, records, batch_s=0.01)
+    for size in (25, 3):
+        for _ in range(size):
+            records.write(row())
+        await drain.copy()
+    assert count(as_superuser, "usage") == 28
+    assert journal.backlog_bytes == 0
+    journal.close()
+
+
+async def test_what_failed_to_be_copied_is_copied_later(
+    database: Database, as_superuser: Superuser, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path)
+    records = Records(journal)
+    drain = Drain(database, records, batch_s=0.01)
+    as_superuser.execute("REVOKE INSERT ON usage FROM hw_ingest")
+    records.write(row())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        await drain.copy()
+    as_superuser.execute("GRANT INSERT ON usage TO hw_ingest")
+    records.write(row())
+    await drain.copy()
+    assert count(as_superuser, "usage") == 2
+    journal.close()
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from uuid import UUID
+sys.path[:0] = [sys.argv[2]]
+from headworks.records.journal import Journal
+from headworks.records.service import Records
+from headworks.types.ids import new_id
+from headworks.types.records import UsageRow
+records = Records(Journal(Path(sys.argv[1])))
+while True:
+    request = new_id()
+    records.write(UsageRow(UUID(int=7), 1780000000.0, request, request, "chat", "answer", "m"))
+    print(request, flush=True)
+"""
+
+
+async def test_what_a_killed_worker_acknowledged_is_replayed_once(
+    database: Database, as_superuser: Superuser, tmp_path: Path
+) -> None:
+    source = str(Path(__file__).parents[2] / "src")
+    worker = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), source], stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    acknowledged = [worker.stdout.readline().strip() for _ in range(200)]
+    os.kill(worker.pid, signal.SIGKILL)
+    acknowledged += [line.strip() for line in worker.stdout if line.endswith("\n")]
+    worker.wait()
+    worker.stdout.close()
+    assert await replay(database, tmp_path) >= len(acknowledged)
+    assert await replay(database, tmp_path) == 0
+    stored = {str(value) for (value,) in as_superuser.execute("SELECT request_id FROM usage").fetchall()}
+    assert set(acknowledged) <= stored
