@@ -1,0 +1,59 @@
+"""The pages behind a claim link.
+
+Opening the link redeems nothing, so that a preview of it can't use it up: the page sends its form by itself as soon as
+a person sees it, and without scripts there is its button.
+"""
+
+from __future__ import annotations
+
+import html
+
+SCRIPT_PATH = "/sign-in.js"
+
+SCRIPT = """\
+// A page that was only fetched ahead has no person before it yet.
+const form = document.querySelector("form[data-send]");
+const send = () => form.requestSubmit();
+if (form && document.prerendering) document.addEventListener("prerenderingchange", send, { once: true });
+else if (form) send();
+"""
+
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>Headworks: sign in</title>
+<link rel="icon" href="/console/icon.svg">
+<link rel="stylesheet" href="/console/app.css">
+</head>
+<body>
+<main>
+<h1>Headworks</h1>
+{content}
+</main>
+</body>
+</html>
+"""
+
+_SIGN_IN = """\
+<form method="post" data-send><p>Signing in…</p><button>Sign in</button></form>
+<script src="/sign-in.js" defer></script>"""
+
+_SIGN_IN_INSTEAD = """\
+<form method="post">
+<p>You are signed in already. This link would sign you in anew, perhaps as somebody else.</p>
+<button>Sign in with this link</button> <a href="/">Stay signed in</a>
+</form>"""
+
+
+def sign_in_page(*, is_signed_in: bool) -> str:
+    """The page that a claim link opens. Where somebody is signed in it asks first: links can be sent by anybody."""
+    return _PAGE.format(content=_SIGN_IN_INSTEAD if is_signed_in else _SIGN_IN)
+
+
+def refusal_page(message: str, next_step: str) -> str:
+    """Why the link did not sign in, and what to do."""
+    return _PAGE.format(content=f"<p>{html.escape(message)}</p>\n<p>{html.escape(next_step)}</p>")

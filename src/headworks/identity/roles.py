@@ -1,0 +1,110 @@
+"""Permissions, the built-in roles, and what a set of roles adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+
+from headworks.errors import InvalidRequest
+from headworks.identity.names import check_name, near
+
+PERMISSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "model:call": "call routes and `provider/model` through `/v1`",
+        "feature:call": "call features through `/v1`",
+        "release:pin": "name a channel or a digest: `feature@staging`, `feature@sha256:…`",
+        "collection:read": "search collections and open documents; which ones, the readers decide",
+        "collection:write": "hand in documents and sync folders",
+        "workspace:read": "see the applied files, features and releases",
+        "workspace:apply": "apply a workspace: releases, routes, collections, roles",
+        "provider:write": "configure provider accounts",
+        "trace:own": "see the traces of one's own calls",
+        "trace:read": "see every trace of the tenant; payloads still need the readers' rights",
+        "reader:explain": "ask why somebody may or may not read a document",
+        "tenant:create": "create tenants; counts only in the operator's tenant",
+        "principal:write": "create and disable users, service accounts and groups, and give them roles",
+        "key:own": "make, list and revoke one's own API keys",
+        "key:write": "make, list and revoke anybody's API keys in the tenant",
+        "grant:write": "lend features to other tenants",
+        "usage:read": "see the tenant's usage and cost",
+        "audit:read": "see the tenant's audit events",
+    }
+)
+"""Every permission there is, with what it allows."""
+
+OWNER = "owner"
+
+_ENGINEER = (
+    "model:call feature:call release:pin collection:read collection:write workspace:read workspace:apply "
+    "provider:write trace:own trace:read reader:explain key:own"
+)
+_EXPERT = "feature:call release:pin collection:read workspace:read trace:own trace:read key:own"
+_REVIEWER = "feature:call collection:read trace:own trace:read key:own"
+_AUDITOR = "workspace:read trace:own trace:read usage:read audit:read"
+
+BUILT_IN_ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        OWNER: frozenset(PERMISSIONS),
+        "admin": frozenset(PERMISSIONS) - {"tenant:create"},
+        "engineer": frozenset(_ENGINEER.split()),
+        "expert": frozenset(_EXPERT.split()),
+        "reviewer": frozenset(_REVIEWER.split()),
+        "auditor": frozenset(_AUDITOR.split()),
+    }
+)
+"""The roles that every tenant has; `roles.yaml` adds others and can't change these."""
+
+MEMBER: frozenset[str] = frozenset({"feature:call", "collection:read", "trace:own", "key:own"})
+"""What a principal without any role may do."""
+
+
+def permissions_of(
+    roles: Collection[str], defined: Mapping[str, frozenset[str]], *, is_operator: bool
+) -> frozenset[str]:
+    """What a principal bound to these roles may do, with the roles that the tenant's `roles.yaml` defines.
+
+    A role that is defined nowhere gives nothing. `tenant:create` counts only in the operator's tenant.
+    """
+    if not roles:
+        return MEMBER
+    held: frozenset[str] = frozenset()
+    for role in roles:
+        held |= BUILT_IN_ROLES.get(role) or defined.get(role, frozenset())
+    return held if is_operator else held - {"tenant:create"}
+
+
+def check_permissions(permissions: Iterable[str]) -> frozenset[str]:
+    """The same permissions, or InvalidRequest that lists near ones for the first unknown one."""
+    wanted = frozenset(permissions)
+    for permission in sorted(wanted - set(PERMISSIONS)):
+        raise InvalidRequest(
+            f"There is no permission `{permission}`.",
+            next_step=near(permission, PERMISSIONS, "docs/reference/permissions.md lists them."),
+            param="permissions",
+        )
+    return wanted
+
+
+def check_definitions(definitions: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
+    """The roles of a `roles.yaml`, checked: good names, none of the built-in ones, known permissions only."""
+    checked: dict[str, frozenset[str]] = {}
+    for role, permissions in definitions.items():
+        if role in BUILT_IN_ROLES:
+            raise InvalidRequest(
+                f"The role `{role}` is built in and can't be redefined.",
+                next_step="Give yours another name.",
+                param="roles",
+            )
+        checked[check_name(role, "role")] = check_permissions(permissions)
+    return checked
+
+
+def check_role(role: str, defined: Collection[str]) -> str:
+    """The same role, or InvalidRequest that lists near ones when it is neither built in nor defined."""
+    if role in BUILT_IN_ROLES or role in defined:
+        return role
+    raise InvalidRequest(
+        f"There is no role `{role}`.",
+        next_step=near(role, [*BUILT_IN_ROLES, *defined], "Define it in the workspace's roles.yaml and apply."),
+        param="role",
+    )
