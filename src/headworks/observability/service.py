@@ -20,7 +20,7 @@ _SQL = queries.load(__package__)
 
 @dataclass(frozen=True, slots=True)
 class SpanView:
-    """One stage. `offset_us` counts from the start of the trace; `payload` None with `is_withheld`: not for this viewer."""
+    """One stage. `offset_us` counts from the start of the trace; `is_withheld`: the payload is not for this viewer."""
 
     span: UUID
     parent: UUID | None

@@ -153,7 +153,7 @@ class Section:
 
     def each(self) -> list[tuple[str, Section]]:
         """All keys of this section, each a mapping of its own."""
-        return [(name, self._nest(name, self._take(name))) for name in self.keys()]  # noqa: SIM118 -- keys() makes text of them
+        return [(name, self._nest(name, self._take(name))) for name in self.keys()]
 
     def items(self, key: str) -> list[Section | str]:
         """A list of mappings or names."""

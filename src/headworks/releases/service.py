@@ -10,7 +10,7 @@ from functools import lru_cache
 from headworks.errors import Forbidden, NotFound
 from headworks.identity.service import Identity
 from headworks.releases import store
-from headworks.releases.bundles import build_bundle, read_bundle, read_route
+from headworks.releases.bundles import Bundle, build_bundle, read_bundle, read_route
 from headworks.releases.channels import placement
 from headworks.releases.contract import CollectionDeclarer
 from headworks.releases.reading import nearest
@@ -142,7 +142,7 @@ class Releases:
             await store.move_channel(tx, principal, move, current)
         return AppliedFeature(feature.name, bundle.digest, place.channel, is_moved, place.is_ungated, place.reason)
 
-    def _bundle(self, workspace: Workspace, index: int) -> store.Bundle:
+    def _bundle(self, workspace: Workspace, index: int) -> Bundle:
         feature = workspace.features[index]
         route = next(each for each in workspace.routes if each.name == feature.route)
         wanted = feature.retrieval.collection if feature.retrieval else None

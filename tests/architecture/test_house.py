@@ -1,0 +1,100 @@
+"""What a newcomer relies on: the scripts, the list of dependencies, and that the tree speaks of nothing but itself."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "headworks"
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def dependency_names() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = project["dependencies"] + project["optional-dependencies"]["dev"]
+    return {re.split(r"[\[<>=!~;]", each)[0].strip().lower() for each in named}
+
+
+def test_every_dependency_has_its_reason() -> None:
+    page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text()
+    explained = {name.lower() for name in re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)}
+    assert explained == dependency_names()
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "script/uv.lock"])
+def test_every_locked_package_has_a_hash_and_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    for block in re.split(r"\n(?=\S)", text):
+        if "==" in block and not block.startswith("#"):
+            assert "--hash=sha256:" in block, block[:60]
+    assert "://" not in text
+
+
+def test_the_locks_agree_with_the_project() -> None:
+    locked = {
+        each.lower()
+        for each in re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
+    }
+    missing = {name for name in dependency_names() if re.sub(r"[_.]", "-", name) not in locked}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("script", ["bootstrap", "demo", "test", "check", "fix", "docs", "bench"])
+def test_each_script_can_be_run_and_says_what_it_does(script: str) -> None:
+    path = ROOT / "script" / script
+    assert path.stat().st_mode & 0o111
+    assert path.read_text().splitlines()[1].startswith("# ")
+
+
+def test_the_landing_check_runs_the_test_command_of_the_readme() -> None:
+    assert "script/test" in (ROOT / ".ci" / "run").read_text()
+    assert "script/test" in (ROOT / "README.md").read_text()
+
+
+def test_the_tree_speaks_of_nothing_but_itself() -> None:
+    """No registry's host name stands anywhere, no path of somebody's machine, and nothing unfinished is left."""
+    hosts = ["pypi" + ".org", "pythonhosted" + ".org", "registry" + ".npmjs", "deb" + ".debian.org"]
+    unfinished = re.compile(r"\b(TODO|FIXME|XXX)\b")
+    machine = re.compile(r"(?<![\w.-])/(work|root|home/\w+)/")
+    guilty = []
+    for path in tracked():
+        if path.suffix in {".png", ".pdf", ".docx", ".json", ".onnx"} or path == Path(__file__):
+            continue
+        text = path.read_text(errors="replace")
+        if any(host in text for host in hosts) or unfinished.search(text) or machine.search(text):
+            guilty.append(str(path.relative_to(ROOT)))
+    assert guilty == []
+
+
+def public_objects_without_docstring(tree: ast.Module) -> list[str]:
+    found = []
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if ast.get_docstring(node) is None and not _is_overload(node):
+            found.append(node.name)
+    return found
+
+
+def _is_overload(node: ast.stmt) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == "overload" for each in getattr(node, "decorator_list", []))
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_every_module_and_every_public_object_says_what_it_is(path: Path) -> None:
+    if "migrations" in path.parts:
+        return
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree)
+    assert public_objects_without_docstring(tree) == []
+    assert len(path.read_text().splitlines()) <= 600
