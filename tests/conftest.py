@@ -51,8 +51,9 @@ def tmp_path(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def anyio_backend() -> str:
+    """For every test, so that plain ones may use coroutine fixtures, too."""
     return "asyncio"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -12,10 +13,11 @@ from headworks.errors import StartupRefused
 
 _log = logging.getLogger(__name__)
 
-_SHUTDOWN_S = 20.0
-"""A server whose parent died has been told to end; it gets this long before it is made to."""
-_ORPHAN_S = 5.0
-"""Backends whose postmaster was killed notice it by themselves, unless they are stopped or busy."""
+_SHUTDOWN = (20.0, (signal.SIGQUIT, signal.SIGKILL))
+"""Seconds of patience, then signals, for a server whose parent died: the kernel has told it to end already."""
+_ORPHANS = (2.0, (signal.SIGKILL,))
+"""For backends whose postmaster was killed: they notice it by themselves, unless they are stopped or busy."""
+_AFTER_SIGNAL_S = 5.0
 
 
 def clear(cluster: Path) -> None:
@@ -27,14 +29,14 @@ def clear(cluster: Path) -> None:
     if not pid_file.exists():
         return
     first = pid_file.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0]
-    running = processes_on(cluster)
-    patience_s = _SHUTDOWN_S if first in map(str, running) else _ORPHAN_S
+    patience_s, signals = _SHUTDOWN if first in map(str, processes_on(cluster)) else _ORPHANS
     running = _wait_for_end(cluster, patience_s)
-    for number in (signal.SIGQUIT, signal.SIGKILL):
+    for number in signals:
         for pid in running:
             _log.warning("A PostgreSQL process left on %s is ended: %d", cluster, pid)
-            _signal(pid, number)
-        running = _wait_for_end(cluster, _ORPHAN_S) if running else []
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        running = _wait_for_end(cluster, _AFTER_SIGNAL_S) if running else []
     if running:
         raise StartupRefused(
             f"PostgreSQL processes on {cluster} do not end: {running}.", next_step="End them, then start again."
@@ -70,10 +72,3 @@ def processes_on(cluster: Path) -> list[int]:
         except OSError:
             continue  # ended meanwhile, or somebody else's
     return found
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
