@@ -1,0 +1,232 @@
+"""HTML as a reader sees it: headings, paragraphs, lists and tables; no scripts, menus or hidden elements."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+from headworks.retrieval.parsers.building import TextBuilder, decoded, table_rows
+from headworks.retrieval.parsers.contract import ParsedDocument
+
+_CHARSET = re.compile(
+    rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{1,40})|<\?xml[^>]{0,100}encoding=[\"']([\w-]{1,40})"
+)
+_VOID = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
+)
+_NEVER_SHOWN = frozenset(
+    ["script", "style", "template", "noscript", "svg", "math", "iframe", "object", "canvas", "audio", "video", "head"]
+)
+_AROUND = frozenset(["nav", "footer", "form", "button", "select", "dialog", "menu"])
+"""Shown, but no part of what the page says."""
+_BLOCKS = frozenset(
+    """address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form
+    header hr html legend li main menu nav ol p pre section summary table tbody td tfoot th thead tr ul
+    h1 h2 h3 h4 h5 h6""".split()  # noqa: SIM905 -- read as a table
+)
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_CLOSED_BY = {
+    "li": ("li",),
+    "dt": ("dt", "dd"),
+    "dd": ("dt", "dd"),
+    "tr": ("tr", "td", "th"),
+    "td": ("td", "th"),
+    "th": ("td", "th"),
+    "option": ("option",),
+}
+"""Elements whose start ends an open neighbour of the given kinds, as HTML lets authors leave out the end tag."""
+_BARRIERS = frozenset(["ul", "ol", "dl", "table", "select"])
+_DISPLAY_NONE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_SPACE = re.compile(r"\s+")
+
+
+def parse(name: str, data: bytes) -> ParsedDocument:
+    """See contract.Parser."""
+    return page_of(name, decoded(data, declared_encoding(data)), "text/html")
+
+
+def declared_encoding(data: bytes) -> str | None:
+    """The encoding that a page names in its first 2,048 bytes."""
+    found = _CHARSET.search(data[:2048])
+    return (found[1] or found[2]).decode("ascii") if found else None
+
+
+def page_of(name: str, markup: str, media_type: str) -> ParsedDocument:
+    """The document in a page's markup."""
+    builder = TextBuilder()
+    title = read_into(builder, markup)
+    return builder.finish(name, media_type, title)
+
+
+def read_into(builder: TextBuilder, markup: str) -> str:
+    """Adds what a page shows to a document; gives the page's title.
+
+    A menu or form that is opened and never closed would swallow the rest of the page: then nothing but what is never
+    shown is left out.
+    """
+    reader = _Reader(_NEVER_SHOWN | _AROUND)
+    reader.read(markup)
+    if reader.lost:
+        reader = _Reader(_NEVER_SHOWN)
+        reader.read(markup)
+    for level, text, separator in reader.blocks:
+        if level:
+            builder.heading(level, text)
+        else:
+            builder.block(text, separator=separator)
+    return reader.title
+
+
+@dataclass(slots=True)
+class _Open:
+    tag: str
+    dropped: bool
+    """It or an element around it is not shown."""
+    number: int = 0
+    """Of an ordered list: of its last item."""
+
+
+class _Reader(HTMLParser):
+    """Collects (heading level or 0, text, separator before it) from the events of the standard library's parser."""
+
+    def __init__(self, left_out: frozenset[str]) -> None:
+        super().__init__(convert_charrefs=True)
+        self._left_out = left_out
+        self._stack: list[_Open] = []
+        self._open: Counter[str] = Counter()  # the tags on the stack
+        self._text: list[str] = []
+        self._rows: list[list[list[str]]] = []  # of each open table
+        self._prefix = ""
+        self._separator = "\n\n"
+        self._in_title = False
+        self.blocks: list[tuple[int, str, str]] = []
+        self.title = ""
+        self.lost = False
+
+    def read(self, markup: str) -> None:
+        """Reads a whole page."""
+        self.feed(markup)
+        self.close()
+        self.lost = any(each.tag in _AROUND and each.dropped for each in self._stack)
+        self._flush()
+
+    # ── Events ──
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _VOID:
+            self._void(tag, dict(attrs))
+            return
+        self._close_neighbours(tag)
+        if tag in _BLOCKS:
+            self._flush()
+        around = self._dropped
+        if tag == "body" or (tag == "head" and around):
+            around = False
+        if tag == "title" and not self.title and not self._open["svg"]:
+            self._in_title = True
+        self._stack.append(_Open(tag, around or tag in self._left_out or _is_hidden(dict(attrs))))
+        self._open[tag] += 1
+        if tag == "li" and not self._dropped:
+            self._prefix = self._bullet()
+        elif tag == "table":
+            self._rows.append([])
+        elif tag == "tr" and self._rows:
+            self._rows[-1].append([])
+        elif tag in {"td", "th"} and self._rows and self._rows[-1]:
+            self._rows[-1][-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in _VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "title":
+            self._in_title = False
+        if not self._open[tag]:
+            return
+        if tag in _BLOCKS:
+            self._flush(_HEADINGS.get(tag, 0))
+        while self._stack:
+            ended = self._stack.pop()
+            self._open[ended.tag] -= 1
+            if ended.tag == "table":
+                self._end_table()
+            if ended.tag == tag:
+                break
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title += data
+        elif not self._dropped:
+            self._text.append(data if self._open["pre"] else data.replace("\n", " "))
+
+    # ── Parts ──
+
+    @property
+    def _dropped(self) -> bool:
+        return bool(self._stack) and self._stack[-1].dropped
+
+    def _void(self, tag: str, attributes: dict[str, str | None]) -> None:
+        if self._dropped:
+            return
+        if tag == "br":
+            self._text.append("\n")
+        elif tag == "hr":
+            self._flush()
+        elif tag == "img" and (alt := (attributes.get("alt") or "").strip()):
+            self._text.append(f" {alt} ")
+
+    def _close_neighbours(self, tag: str) -> None:
+        if tag in _BLOCKS and self._stack and self._stack[-1].tag == "p":
+            self.handle_endtag("p")
+        for place in range(len(self._stack) - 1, -1, -1):
+            open_tag = self._stack[place].tag
+            if open_tag in _CLOSED_BY.get(tag, ()):
+                self.handle_endtag(open_tag)
+                return
+            if open_tag in _BARRIERS:
+                return
+
+    def _bullet(self) -> str:
+        for around in reversed(self._stack):
+            if around.tag == "ol":
+                around.number += 1
+                return f"{around.number}. "
+            if around.tag in {"ul", "menu"}:
+                break
+        return "- "
+
+    def _flush(self, level: int = 0) -> None:
+        """Ends a block: into the table's cell when there is one, else to the blocks."""
+        text = "".join(self._text)
+        self._text.clear()
+        if not self._open["pre"]:
+            text = "\n".join(_SPACE.sub(" ", line).strip() for line in text.split("\n"))
+        if not text.strip():
+            return
+        if self._rows and self._rows[-1] and self._rows[-1][-1]:
+            self._rows[-1][-1][-1] += f" {text.strip()}"
+            return
+        separator = "\n" if self._prefix and self.blocks and self._separator == "\n" else "\n\n"
+        self.blocks.append((level, self._prefix + text.strip("\n"), separator))
+        self._separator = "\n" if self._prefix or self._open["li"] else "\n\n"
+        self._prefix = ""
+
+    def _end_table(self) -> None:
+        rows = self._rows.pop()
+        text = table_rows(rows)
+        if self._rows and self._rows[-1] and self._rows[-1][-1]:  # a table within a cell
+            self._rows[-1][-1][-1] += " " + " ".join(cell for row in rows for cell in row)
+        elif text and not self._dropped:
+            self.blocks.append((0, text, "\n\n"))
+
+
+def _is_hidden(attributes: dict[str, str | None]) -> bool:
+    return (
+        "hidden" in attributes
+        or (attributes.get("aria-hidden") or "").lower() == "true"
+        or bool(_DISPLAY_NONE.search(attributes.get("style") or ""))
+    )
