@@ -49,7 +49,8 @@ class Journal:
             self.path.mkdir(mode=0o700)  # after the lock: nobody ever sees this folder without it
             fd = self._create_segment()
         except OSError as error:
-            _delete(self.path)
+            with suppress(OSError):
+                _delete(self.path)
             raise StartupRefused(
                 f"The journal in {folder} can't be created: {error.strerror}.",
                 next_step="Make the data folder writable and leave space on its disk.",
