@@ -1,0 +1,100 @@
+"""An answer of a feature as it streams in, with its citations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from headworks.cli.client import Client
+from headworks.cli.terminal import one_line, paint, visible, width, wrapped
+
+TRACE_HEADER = "x-headworks-trace"
+RELEASE_HEADER = "x-headworks-release"
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A quote of a document, and the number by which the answer refers to it."""
+
+    number: str
+    document: str
+    title: str
+    section: tuple[str, ...]
+    start: int
+    end: int
+    quote: str
+    url: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As scripts see it."""
+        return {name: getattr(self, name) for name in ("document", "title", "start", "end", "quote")}
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came; complete once `ask` has returned it."""
+
+    text: str = ""
+    citations: list[Cited] = field(default_factory=list)
+    trace: str | None = None
+    release: str | None = None
+
+    def take(self, chunk: dict[str, Any]) -> str:
+        """Add a chunk of OpenAI's stream; gives its new text."""
+        news = ""
+        for choice in chunk.get("choices", ()):
+            delta = choice.get("delta") or {}
+            news += delta.get("content") or ""
+            self.text += delta.get("content") or ""
+            for each in delta.get("annotations") or ():
+                self.note(each)
+        return news
+
+    def note(self, annotation: dict[str, Any]) -> None:
+        """Add an annotation if it is a citation of ours."""
+        if annotation.get("type") != "url_citation" or "headworks" not in annotation:
+            return
+        web, own = annotation["url_citation"], annotation["headworks"]
+        marker = self.text[web["start_index"] : web["end_index"]]
+        number = "".join(character for character in marker if character.isdigit()) or str(len(self.citations) + 1)
+        self.citations.append(
+            Cited(
+                number,
+                str(own["document"]),
+                web.get("title") or "",
+                tuple(own.get("section") or ()),
+                own["start"],
+                own["end"],
+                own["quote"],
+                web.get("url") or "",
+            )
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """As scripts see it."""
+        citations = [each.as_json() for each in self.citations]
+        return {"answer": self.text, "citations": citations, "trace": self.trace, "release": self.release}
+
+
+def ask(client: Client, feature: str, question: str, seen: Callable[[str], None] = lambda _: None) -> Answer:
+    """Ask a feature; `seen` gets each piece of text as it comes. Raises what the server refuses with."""
+    body = {"model": feature, "messages": [{"role": "user", "content": question}], "stream": True}
+    events = client.events("/v1/chat/completions", body)
+    answer = Answer(trace=events.headers.get(TRACE_HEADER), release=events.headers.get(RELEASE_HEADER))
+    for chunk in events.data:
+        if news := answer.take(chunk):
+            seen(news)
+    return answer
+
+
+def listed(citations: list[Cited]) -> str:
+    """Numbered citations for people: document, section, quote."""
+    return "\n".join(_described(each) for each in citations)
+
+
+def _described(citation: Cited) -> str:
+    place = " › ".join(visible(each) for each in citation.section)
+    head = one_line(" — ".join(part for part in (citation.title, place) if part), width() - 8)
+    quote = wrapped(f"“{one_line(citation.quote, 4 * width())}”", "      ")
+    return f"  {paint(f'[{citation.number}]', 'cyan')} {paint(head, 'bold')}\n{paint(quote, 'dim')}"

@@ -1,0 +1,47 @@
+"""`headworks ask`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from headworks.cli.answers import ask as ask_feature
+from headworks.cli.answers import listed
+from headworks.cli.client import Client
+from headworks.cli.lazy import new_app
+from headworks.cli.options import AsJson, with_client
+from headworks.cli.terminal import note, print_json, visible
+
+app = new_app()
+
+
+@app.command()
+@with_client
+def ask(
+    client: Client,
+    feature: Annotated[str, typer.Argument(help="The feature's name, like a model's.")],
+    question: Annotated[str, typer.Argument(help="The question.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a feature, and see its answer as it comes, with its citations.
+
+    With --json one object with answer, citations (document, title, start, end, quote), trace and release.
+
+    Example: headworks ask assistant "How long is an approval valid?"
+    """
+    if as_json:
+        print_json(ask_feature(client, feature, question).as_json())
+        return
+    answer = ask_feature(client, feature, question, _print_piece)
+    print()
+    if answer.citations:
+        print(f"\n{listed(answer.citations)}")
+    note(f"\ntrace {answer.trace}   (headworks trace show {answer.trace})")
+
+
+def _print_piece(text: str) -> None:
+    sys.stdout.write(visible(text))
+    sys.stdout.flush()

@@ -1,0 +1,51 @@
+"""`headworks search`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from headworks.cli.client import Client, place
+from headworks.cli.lazy import new_app
+from headworks.cli.options import AsJson, with_client
+from headworks.cli.terminal import note, one_line, paint, print_json, width, wrapped
+
+app = new_app()
+FIELDS = ("document", "title", "chunk", "score", "start", "end", "text")
+
+
+@app.command()
+@with_client
+def search(
+    client: Client,
+    collection: Annotated[str, typer.Argument(help="The collection's name.")],
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    *,
+    k: Annotated[int, typer.Option("--k", "-k", help="At most so many passages.", min=1, max=100)] = 6,
+    as_json: AsJson = False,
+) -> None:
+    """Find the passages of a collection that come closest to a query; only what the key may read.
+
+    With --json a list of document, title, chunk, score, start, end and text; start and end count the characters of the
+    document's stored text.
+
+    Example: headworks search documents "how long is an approval valid" --k 3
+    """
+    answer = client.post(place("search"), {"collection": collection, "query": query, "k": k})
+    if as_json:
+        print_json([{name: row[name] for name in FIELDS} for row in answer["rows"]])
+        return
+    if answer.get("notice"):
+        note(f"note: {answer['notice']}")
+    for number, row in enumerate(answer["rows"], 1):
+        _print_row(number, row)
+    if not answer["rows"]:
+        print("Nothing that you may read here comes close.")
+
+
+def _print_row(number: int, row: dict[str, Any]) -> None:
+    section = " › ".join(row.get("section") or [])
+    head = one_line(" — ".join(part for part in (row["title"], section) if part), width() - 16)
+    print(f"{paint(f'[{number}]', 'cyan')} {paint(head, 'bold')}  {row['score']:.3f}")
+    print(paint(wrapped(one_line(row["text"], 4 * width()), "    "), "dim"))

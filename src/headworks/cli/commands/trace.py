@@ -1,0 +1,116 @@
+"""`headworks trace`: what was asked, and where a request spent its time."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from headworks.cli.client import Client, place
+from headworks.cli.lazy import new_app
+from headworks.cli.options import AsJson, with_client
+from headworks.cli.terminal import one_line, paint, print_json, width
+from headworks.cli.waterfall import cost, draw, duration
+from headworks.errors import NotFound
+
+app = new_app("See what was asked, and where a request spent its time. Text is shown only to who may read it now.")
+ARRIVES_WITHIN_S = 5.0
+_POLL_S = 1.0
+
+
+@app.command()
+@with_client
+def tail(
+    client: Client,
+    *,
+    most: Annotated[int, typer.Option("--most", "-n", help="At most so many.", min=1, max=1000)] = 20,
+    hours: Annotated[int, typer.Option("--hours", help="Not older than this.", min=1, max=2160)] = 24,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest requests, the newest last: your own, or everybody's with the permission trace:read.
+
+    With --json one object a line.
+
+    Example: headworks trace tail --follow
+    """
+    seen: set[str] = set()
+    while True:
+        rows = client.get(place("traces"), most=most, hours=hours)["rows"]
+        for row in reversed([row for row in rows if row["request_id"] not in seen]):
+            if as_json:
+                print_json(row)
+            else:
+                print(_row(row), flush=True)
+        seen = {row["request_id"] for row in rows}
+        if not follow:
+            break
+        time.sleep(_POLL_S)
+    if not seen and not as_json:
+        print(f"No request in the last {hours} h that you may see.")
+
+
+def _row(row: dict[str, Any]) -> str:
+    moment = str(row["arrived_at"])[:19].replace("T", " ")
+    answered = "/".join(part for part in (row["provider"], row["model"]) if part) or "–"
+    name = row["asked_model"] if row["asked_model"] == answered else f"{row['asked_model']} → {answered}"
+    status = str(row["status"]) if row["error_code"] is None else f"{row['status']} {row['error_code']}"
+    tokens = f"{row['input_tokens'] if row['input_tokens'] is not None else '–'}/{row['output_tokens'] or 0}"
+    return (
+        f"{moment}  {row['trace_id']}  {one_line(str(row.get('principal') or '–'), 16):<16}  "
+        f"{one_line(name, 44):<44}  {tokens:>10} tokens  {duration(row['total_us']):>9}  {status}"
+    )
+
+
+@app.command()
+@with_client
+def show(
+    client: Client,
+    trace: Annotated[str, typer.Argument(help="The trace's id: the header x-headworks-trace of an answer.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one request: who answered, what it cost, and its stages as a waterfall.
+
+    Example: headworks trace show 0199f3a1-7c22-7e3b-9f5d-2b1c6f0a9d10
+    """
+    found = fetch(client, trace)
+    if as_json:
+        print_json(found)
+        return
+    print("\n".join(described(found)))
+
+
+def fetch(client: Client, trace: str) -> dict[str, Any]:
+    """The trace; waits a moment for one that is on its way to the database. Raises NotFound."""
+    deadline = time.monotonic() + ARRIVES_WITHIN_S
+    while True:
+        try:
+            found: dict[str, Any] = client.get(place("traces", trace))
+        except NotFound:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return found
+
+
+def described(trace: dict[str, Any]) -> list[str]:
+    """The lines that `show` prints."""
+    usage = trace["usage"]
+    answered = "/".join(part for part in (usage["provider"], usage["model"]) if part) or "–"
+    tokens = f"{usage['input_tokens'] or 0} tokens in, {usage['output_tokens'] or 0} out"
+    facts = {
+        "trace": f"{trace['trace']}   {str(usage['arrived_at'])[:19].replace('T', ' ')}",
+        "asked": f"{one_line(usage['asked_model'], 60)}, answered by {answered}: status {usage['status']}",
+        "release": usage["release"] or "–",
+        "cost": f"{tokens}, {cost(usage['cost_micro_usd'])}",
+        "time": duration(usage["total_us"]),
+    }
+    lines = [f"{paint(f'{name:<8}', 'dim')} {fact}" for name, fact in facts.items()]
+    bars = draw(trace, width())
+    withheld = sum(1 for span in trace["spans"] if span.get("withheld"))
+    if withheld:
+        bars.append(f"({withheld} stages hold text that you may not read; it is left out)")
+    return [*lines, ""] + (bars or ["It has no stages: a plain route, or an error before them."])
