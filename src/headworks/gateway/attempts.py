@@ -1,0 +1,223 @@
+"""Attempts: targets are tried in order until one has something to say; from then on there is no way back."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import msgspec
+
+from headworks.errors import HeadworksError, ModelMissing, UpstreamError, UpstreamRejected, UpstreamTruncated
+from headworks.gateway.outgoing import Outgoing
+from headworks.gateway.plans import Aim, Plan
+from headworks.gateway.recording import Record
+from headworks.gateway.wire.sse import Framer, UsageObject, data_of, is_error, read_chunk, says_something, split
+from headworks.providers.contract import Answer, Ask
+from headworks.providers.http1 import Deadlines
+from headworks.providers.responses import Headers
+from headworks.types.models import Usage
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_ERROR_BYTES = 1024 * 1024
+_HELD_EVENTS = 64
+_HELD_BYTES = 256 * 1024
+_OVERLOADED = 429
+_REFUSED_US = 401
+
+
+class Whole(msgspec.Struct, gc=False):
+    """A whole answer, as far as we read it."""
+
+    choices: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+    usage: UsageObject | None = None
+
+
+_whole = msgspec.json.Decoder(Whole).decode
+
+
+class Started(msgspec.Struct):
+    """An attempt that has something to say: a whole body, or a stream past its first semantic event.
+
+    `held` are the whole events up to there; `framer` has what followed them in the same piece.
+    """
+
+    aim: Aim
+    headers: Headers
+    body: bytes | None = None
+    answer: Answer | None = None
+    held: bytes = b""
+    framer: Framer = msgspec.field(default_factory=Framer)
+    usage: Usage | None = None
+
+    def abort(self) -> None:
+        """Stop what the provider still does for it."""
+        if self.answer is not None:
+            self.answer.abort()
+
+
+class Attempts:
+    """See the module."""
+
+    def __init__(self, deadlines: Deadlines | None = None) -> None:
+        self._deadlines = deadlines or Deadlines()
+
+    async def start(self, plan: Plan, outgoing: Outgoing, record: Record) -> Started:
+        """The first target's answer that can be given to the caller. Raises the last target's error."""
+        last = plan.aims[-1]
+        for aim in plan.aims:
+            try:
+                with record.span("attempt") if plan.feature is not None else _NO_SPAN as span:
+                    if span is not None:
+                        span.attributes["target"] = aim.target.name
+                    return await self._attempt(aim, outgoing, record)
+            except HeadworksError as error:
+                if aim is last or not _may_switch(error):
+                    raise
+        raise AssertionError("a route has at least one target")
+
+    async def _attempt(self, aim: Aim, outgoing: Outgoing, record: Record) -> Started:
+        aim.provider.check(outgoing.surface, aim.target.model)
+        body = outgoing.body_for(aim)
+        ask = Ask(outgoing.surface, aim.target.model, body, outgoing.forwarded, outgoing.prompt, self._deadlines)
+        record.attempt(aim, outgoing.size)
+        started = await (_open_stream(aim, ask) if outgoing.streams else _fetch(aim, ask))
+        record.answered()
+        return started
+
+
+_NO_SPAN = nullcontext()
+
+
+def _may_switch(error: HeadworksError) -> bool:
+    """Whether another target may do better: not where the provider refused what the caller wrote."""
+    if isinstance(error, UpstreamRejected):
+        return error.status >= 500 or error.status == _OVERLOADED
+    return isinstance(error, (UpstreamError, ModelMissing))
+
+
+async def _fetch(aim: Aim, ask: Ask) -> Started:
+    status, headers, body = await aim.provider.fetch(ask)
+    if status != 200:
+        raise _rejected(aim, status, headers, body)
+    try:
+        whole = _whole(body)
+    except msgspec.DecodeError as error:
+        raise _no_answer(aim, headers, str(error)) from None
+    if not bytes(whole.choices or whole.data):
+        if bytes(whole.error) not in {b"", b"null"}:
+            raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
+        raise _no_answer(aim, headers, "it has neither `choices` nor `data`")
+    return Started(aim, headers, body=body, usage=whole.usage.as_usage() if whole.usage else None)
+
+
+async def _open_stream(aim: Aim, ask: Ask) -> Started:
+    answer = await aim.provider.stream(ask)
+    try:
+        return await _opened(aim, answer)
+    except BaseException:
+        answer.abort()
+        raise
+
+
+async def _opened(aim: Aim, answer: Answer) -> Started:
+    headers = answer.headers
+    if answer.status != 200:
+        raise _rejected(aim, answer.status, headers, await answer.read(_MAX_ERROR_BYTES))
+    if not _content_type(headers).startswith("text/event-stream"):
+        await _refuse_unstreamed(aim, answer)
+    framer = Framer()
+    held: list[bytes] = []
+    size = count = 0
+    async for piece in answer:
+        events = framer.whole(piece)
+        held.append(events)
+        size += len(events)
+        for event in split(events):
+            count += 1
+            if _is_semantic(aim, headers, event):
+                return Started(aim, headers, answer=answer, held=b"".join(held), framer=framer)
+        if count > _HELD_EVENTS or size > _HELD_BYTES:
+            return Started(aim, headers, answer=answer, held=b"".join(held), framer=framer)
+    raise UpstreamTruncated(
+        f"The stream of `{aim.target.name}` ended before it had said anything.", next_step="Try again."
+    )
+
+
+def _is_semantic(aim: Aim, headers: Headers, event: bytes) -> bool:
+    """Whether the caller's answer starts here. Raises for an error, and for what is no event of an answer."""
+    data = data_of(event)
+    if not data:
+        return False
+    if data == b"[DONE]":
+        return True
+    try:
+        chunk = read_chunk(data)
+    except msgspec.ValidationError:
+        return True  # JSON of a shape that we don't know: not ours to judge
+    except msgspec.DecodeError as error:
+        raise _no_answer(aim, headers, str(error)) from None
+    if is_error(chunk):
+        raise UpstreamRejected(UpstreamError.status, data, _as_text(headers))
+    return says_something(chunk)
+
+
+async def _refuse_unstreamed(aim: Aim, answer: Answer) -> None:
+    """A 200 that is no stream: an error object in JSON is passed on, anything else is no answer."""
+    body = await answer.read(_MAX_ERROR_BYTES)
+    try:
+        whole = _whole(body)
+    except msgspec.DecodeError as error:
+        raise _no_answer(aim, answer.headers, str(error)) from None
+    if bytes(whole.error) not in {b"", b"null"}:
+        raise UpstreamRejected(UpstreamError.status, body, _as_text(answer.headers))
+    raise _no_answer(aim, answer.headers, "it is not a stream of events")
+
+
+def _rejected(aim: Aim, status: int, headers: Headers, body: bytes) -> HeadworksError:
+    """An error status as the provider gave it; in our words where it is about our credential, or not JSON."""
+    if status == _REFUSED_US:
+        return UpstreamError(
+            f"The provider of `{aim.target.name}` refused the server's credential (401).",
+            next_step="Whoever runs this server must correct the provider's key; yours is fine.",
+            code="upstream_unauthorized",
+        )
+    try:
+        is_ours = bytes(_whole(body).error) not in {b"", b"null"}
+    except msgspec.DecodeError:
+        is_ours = False
+    if is_ours and status >= 400:
+        return UpstreamRejected(status, body, _as_text(headers))
+    kind = _content_type(headers) or "no content type"
+    error = UpstreamError(
+        f"The provider of `{aim.target.name}` answered with status {status} and {kind}, not an OpenAI-shaped error.",
+        next_step="Check the provider's address and status.",
+        headers=_as_text(headers),
+    )
+    if status >= 400:
+        error.status = status
+    return error
+
+
+def _no_answer(aim: Aim, headers: Headers, why: str) -> UpstreamError:
+    kind = _content_type(headers) or "no content type"
+    return UpstreamError(
+        f"The provider of `{aim.target.name}` answered with {kind} that is no answer: {why.rstrip('.')}.",
+        next_step="Check the provider's address: it may be a web page or a proxy.",
+        code="upstream_not_an_answer",
+    )
+
+
+def _content_type(headers: Headers) -> str:
+    return next(
+        (
+            value.decode("latin-1").partition(";")[0].strip().lower()
+            for name, value in headers
+            if name == b"content-type"
+        ),
+        "",
+    )
+
+
+def _as_text(headers: Headers) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}

@@ -1,0 +1,126 @@
+"""What the gateway asks of the rooms that app.py puts beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from headworks.types.features import Feature, RetrievalSettings, Route, Target
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, TenantId
+from headworks.types.models import Message, Prompt
+from headworks.types.records import Span, UsageRow
+from headworks.types.retrieval import Citation, Passage
+from headworks.types.workspace import AccountSpec
+
+
+class Recorder(Protocol):
+    """Implemented by records.service: one journal record per request."""
+
+    def write(self, row: UsageRow, spans: Sequence[Span] = ()) -> None:
+        """Written when this returns. Raises Unavailable when it can't be."""
+        ...
+
+
+class Piece(Protocol):
+    """Text of an answer, ready to be shown."""
+
+    @property
+    def text(self) -> str:
+        """Never empty."""
+        ...
+
+
+class CitationStream(Protocol):
+    """Implemented by retrieval: an answer goes in as it comes, text and verified citations come out."""
+
+    @property
+    def dropped(self) -> int:
+        """Markers whose passage does not support the claim, or could not be re-read."""
+        ...
+
+    @property
+    def unknown(self) -> int:
+        """Markers with a number that no passage has."""
+        ...
+
+    async def feed(self, text: str) -> Sequence[Piece | Citation]:
+        """What is certain now."""
+        ...
+
+    async def finish(self) -> Sequence[Piece | Citation]:
+        """What was held back."""
+        ...
+
+
+class Retriever(Protocol):
+    """Implemented by retrieval.service."""
+
+    async def passages(
+        self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID
+    ) -> list[Passage]:
+        """What the caller may read and what fits, numbered from 1."""
+        ...
+
+    def citing(self, principal: Principal, passages: Sequence[Passage]) -> CitationStream:
+        """Resolves the markers of one answer under the caller's rights."""
+        ...
+
+
+class Renderer(Protocol):
+    """releases.prompts.render."""
+
+    def __call__(
+        self,
+        feature: Feature,
+        question: str,
+        history: Sequence[Message] = (),
+        inputs: Mapping[str, Any] | None = None,
+        passages: Sequence[Passage] = (),
+    ) -> Prompt:
+        """The prompt of one call; InvalidRequest where inputs are wrong or the template fails."""
+        ...
+
+
+class InputCheck(Protocol):
+    """releases.prompts.check_inputs."""
+
+    def __call__(self, feature: Feature, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs with defaults filled in; InvalidRequest that names the wrong one."""
+        ...
+
+
+class Pins(Protocol):
+    """Implemented by releases.service."""
+
+    async def pinned(self, tenant: TenantId, digest: Digest) -> Feature | None:
+        """The feature of any release ever made."""
+        ...
+
+
+class RouteOf(Protocol):
+    """The one-target route that `provider/model` stands for, with its digest."""
+
+    def __call__(self, target: Target) -> Route:
+        """Pure."""
+        ...
+
+
+class LiveReleases(Protocol):
+    """releases.table.ReleaseTable: what is live in all tenants; immutable."""
+
+    @property
+    def features(self) -> Mapping[tuple[TenantId, str], Mapping[str, Feature]]:
+        """By (tenant, name), then by channel."""
+        ...
+
+    @property
+    def routes(self) -> Mapping[tuple[TenantId, str], Route]:
+        """By (tenant, name)."""
+        ...
+
+    @property
+    def accounts(self) -> Mapping[tuple[TenantId, str], AccountSpec]:
+        """By (tenant, name)."""
+        ...

@@ -1,0 +1,1 @@
+"""The steps that only features have: their contract, guardrails, passages, prompts and citations."""

@@ -1,0 +1,94 @@
+"""Passages before the answer, citations in it: the stages of a feature that read documents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from headworks.gateway.calls import Question
+from headworks.gateway.contract import CitationStream, Retriever
+from headworks.gateway.plans import Plan
+from headworks.gateway.recording import Record
+from headworks.gateway.snapshots import Snapshots
+from headworks.gateway.wire.parts import Cited, Event, Finished, Text
+from headworks.types.identity import Principal
+from headworks.types.retrieval import Citation, Passage
+
+
+class Grounding:
+    """See the module. Everything here reads under the caller's rights, in the caller's tenant."""
+
+    def __init__(self, retriever: Retriever, snapshots: Snapshots) -> None:
+        self._retriever = retriever
+        self._snapshots = snapshots
+
+    async def passages(self, principal: Principal, plan: Plan, question: Question, record: Record) -> Sequence[Passage]:
+        """What the caller may read and what fits. Raises DatabaseUnavailable at once while there is none."""
+        if plan.feature is None or plan.feature.retrieval is None:
+            return ()
+        self._snapshots.require_database()
+        with record.span("retrieve") as span:
+            settings = plan.feature.retrieval
+            span.attributes["collection"] = settings.collection
+            found = await self._retriever.passages(principal, settings, question.text, record.row.trace_id)
+            span.attributes["passages"] = len(found)
+            record.keep(span, {"passages": list(map(_reference, found))}, [each.document for each in found])
+        record.row.retrieval_us = span.duration_us
+        return found
+
+    async def cited(
+        self,
+        principal: Principal,
+        passages: Sequence[Passage],
+        parts: AsyncGenerator[Text | Finished, None],
+        record: Record,
+    ) -> AsyncGenerator[Event, None]:
+        """The answer's text with its citations, each after the text that it belongs to."""
+        citing = self._retriever.citing(principal, passages)
+        answer: list[str] = []
+        citations: list[Citation] = []
+        async with aclosing(parts):
+            async for part in parts:
+                ready = await (citing.finish() if isinstance(part, Finished) else citing.feed(part.text))
+                for each in ready:
+                    if isinstance(each, Citation):
+                        citations.append(each)
+                        yield Cited(each)
+                    else:
+                        answer.append(each.text)
+                        yield Text(each.text)
+                if isinstance(part, Finished):
+                    _note(record, citing, answer, citations, passages)
+                    yield part
+
+
+def _note(
+    record: Record, citing: CitationStream, answer: list[str], citations: list[Citation], passages: Sequence[Passage]
+) -> None:
+    """What was cited and what was dropped; the answer itself may hold text of any passage."""
+    with record.span("cite") as span:
+        span.attributes.update(citations=len(citations), dropped=citing.dropped, unknown=citing.unknown)
+        references = [
+            {
+                "number": each.number,
+                "document": each.document,
+                "version": each.version,
+                "start": each.start,
+                "end": each.end,
+            }
+            for each in citations
+        ]
+        record.keep(span, {"citations": references}, [each.document for each in citations])
+    record.keep_answer({"answer": "".join(answer)}, [each.document for each in passages])
+
+
+def _reference(passage: Passage) -> dict[str, object]:
+    """A passage by its place: its text is re-read under the viewer's rights."""
+    return {
+        "number": passage.number,
+        "document": passage.document,
+        "version": passage.version,
+        "start": passage.start,
+        "end": passage.end,
+        "score": passage.score,
+    }

@@ -1,0 +1,53 @@
+"""The request's path. One list of steps for plain routes and features; what a plan does not configure is not done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from headworks.gateway.admission import Admission
+from headworks.gateway.answering import Answering
+from headworks.gateway.attempts import Attempts
+from headworks.gateway.calls import Call
+from headworks.gateway.features.grounding import Grounding
+from headworks.gateway.features.guarding import Guards
+from headworks.gateway.features.prompting import Prompting
+from headworks.gateway.recording import Ledger
+from headworks.gateway.snapshots import Snapshots
+from headworks.gateway.wire.parts import Event
+from headworks.policy.service import admit
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Each field is one room; `answer` is the way through them."""
+
+    snapshots: Snapshots
+    admission: Admission
+    ledger: Ledger
+    guards: Guards
+    grounding: Grounding
+    prompting: Prompting
+    attempts: Attempts
+    answering: Answering
+
+    async def answer(self, call: Call) -> AsyncGenerator[Event, None]:
+        """One request, from the door to the ledger, as events; the JSON form collects them. Read this first."""
+        view = self.snapshots.current()  # one immutable view for the whole request
+        principal = await self.admission.authenticate(view, call.token, call.arrived_at)
+        with self.ledger.open(call.asked_by(principal)) as record:  # written on every exit
+            plan = await self.admission.resolve(view, principal, call.model)  # a release, or a plain route
+            admit(principal, permission=plan.permission, model_name=call.model)
+            record.follow(plan)
+            call.reply.append(plan.header)
+            question = self.prompting.bind(plan, call)
+            question = self.guards.check_input(plan, question, record)  # before any text leaves
+            passages = await self.grounding.passages(principal, plan, question, record)
+            shown = self.guards.check_passages(plan, question, passages, record)
+            outgoing = self.prompting.render(plan, call, question, shown, record)
+            started = await self.attempts.start(plan, outgoing, record)
+            events = self.answering.events(principal, plan, call, started, passages, record)
+            async with aclosing(events):
+                async for event in events:
+                    yield event

@@ -1,0 +1,78 @@
+"""What a model's name stands for, worked out once per view: who is asked, in which order, and what is fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from headworks.providers.contract import Provider
+from headworks.providers.prices import Rates
+from headworks.types.features import Feature, Route, Target
+from headworks.types.ids import Digest
+
+CAPS = ("max_tokens", "max_completion_tokens")
+"""The two names of OpenAI's cap on output; a target's parameters may hold one of them."""
+
+
+class Aim(msgspec.Struct, frozen=True):
+    """A target with everything that an attempt needs. `changes` are spliced into the body; `cap` is the route's."""
+
+    target: Target
+    provider: Provider
+    changes: Mapping[str, bytes]
+    cap: int | None
+    rates: Rates | None
+    streaming_changes: Mapping[str, bytes]
+    """As `changes`, for a stream of a caller who said nothing about `stream_options`."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A plain route, or a feature's release. `permission` is what the caller must hold."""
+
+    name: str
+    release: Digest
+    aims: tuple[Aim, ...]
+    permission: str
+    header: tuple[bytes, bytes]
+    default_max_output: int
+    price_version: str
+    feature: Feature | None = None
+    is_pinned: bool = False
+
+    @property
+    def leaves_host(self) -> bool:
+        """Whether any target lies outside this host."""
+        return not all(aim.provider.is_local for aim in self.aims)
+
+
+Find = Callable[[str], tuple[Provider, str]]
+"""The provider of a name, and the catalogue id that its prices stand under."""
+
+WITH_USAGE = b'{"include_usage":true}'
+
+
+def aim_at(target: Target, find: Find, price: Callable[[str, str], Rates | None]) -> Aim:
+    """A target made ready."""
+    provider, priced_as = find(target.provider)
+    fixed = {name: msgspec.json.encode(value) for name, value in target.parameters.items() if name not in CAPS}
+    changes = {"model": msgspec.json.encode(target.model), **fixed}
+    cap = next((value for name in CAPS if isinstance(value := target.parameters.get(name), int)), None)
+    asking = {"stream_options": WITH_USAGE} if provider.takes_stream_options else {}
+    return Aim(target, provider, changes, cap, price(priced_as, target.model), {**changes, **asking})
+
+
+def plan_of(name: str, route: Route, aims: tuple[Aim, ...], price_version: str, feature: Feature | None = None) -> Plan:
+    """The plan of a route, or of a feature with its own."""
+    release = feature.digest if feature else route.digest
+    return Plan(
+        name=name,
+        release=release,
+        aims=aims,
+        permission="feature:call" if feature else "model:call",
+        header=(b"x-headworks-release", release.encode("ascii")),
+        default_max_output=route.default_max_output,
+        price_version=price_version,
+        feature=feature,
+        is_pinned="@" in name and feature is not None,
+    )

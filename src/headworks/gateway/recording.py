@@ -1,0 +1,219 @@
+"""The record of one request: a usage row on every exit, and spans for a feature's stages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import msgspec
+
+from headworks.errors import HeadworksError
+from headworks.gateway.calls import Asked
+from headworks.gateway.contract import Recorder
+from headworks.gateway.plans import Aim, Plan
+from headworks.storage.sealing import Keyring
+from headworks.types.ids import new_id
+from headworks.types.models import Usage
+from headworks.types.records import Span, UsageRow
+
+CLIENT_CLOSED = 499
+_BYTES_PER_TOKEN = 4
+
+
+class Record:
+    """Open while a request is under way; written when it is left, whatever happened."""
+
+    __slots__ = (
+        "_asked",
+        "_attempt_ns",
+        "_keyring",
+        "_recorder",
+        "_root",
+        "_sent_bytes",
+        "_usage",
+        "aim",
+        "heard",
+        "plan",
+        "redact",
+        "row",
+        "spans",
+    )
+
+    def __init__(self, recorder: Recorder, keyring: Keyring, asked: Asked) -> None:
+        self._recorder = recorder
+        self._keyring = keyring
+        self._asked = asked
+        self._usage: Usage | None = None
+        self._sent_bytes = 0
+        self._attempt_ns = 0
+        self._root: Span | None = None
+        self.heard = 0
+        """Tokens of output seen so far, as well as they can be counted without parsing."""
+        self.aim: Aim | None = None
+        self.plan: Plan | None = None
+        self.redact: Callable[[object], object] | None = None
+        """Set by the guardrail: what a payload passes before it is kept."""
+        self.spans: list[Span] = []
+        principal = asked.principal
+        self.row = UsageRow(
+            tenant_id=principal.tenant,
+            arrived_at=asked.arrived_at,
+            request_id=asked.trace if asked.purpose == "answer" and asked.surface != "internal" else new_id(),
+            trace_id=asked.trace,
+            surface=asked.surface,
+            purpose=asked.purpose,
+            asked_model=asked.model,
+            streamed=asked.streams,
+            principal_id=principal.id,
+            key_id=principal.key,
+            end_user=asked.end_user,
+            attempts=0,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        row = self.row
+        row.total_us = self.elapsed_us()
+        row.status, code = _outcome(error)
+        row.error_code = code or row.error_code
+        if row.upstream_us is None and self._attempt_ns:
+            row.upstream_us = (time.perf_counter_ns() - self._attempt_ns) // 1000
+        self._settle()
+        if self._root is not None:
+            self._close_root(self._root)
+        self._recorder.write(row, self.spans)
+
+    def elapsed_us(self) -> int:
+        """Since the request came in."""
+        return (time.perf_counter_ns() - self._asked.started_ns) // 1000
+
+    def follow(self, plan: Plan) -> None:
+        """What the name stands for is known."""
+        self.plan = plan
+        row = self.row
+        row.release = plan.release
+        row.admit_us = self.elapsed_us()
+        if plan.feature is not None:
+            row.feature = plan.feature.name
+            row.channel = plan.feature.channel
+            self._root = self._span("request", None)
+
+    def attempt(self, aim: Aim, size: int) -> None:
+        """A request of so many bytes goes to a provider."""
+        self.aim = aim
+        self._attempt_ns = time.perf_counter_ns()
+        self._sent_bytes = size
+        row = self.row
+        row.attempts += 1
+        row.provider = aim.target.provider
+        row.model = aim.target.model
+
+    def answered(self) -> None:
+        """The attempt has something to say."""
+        self.row.first_byte_us = (time.perf_counter_ns() - self._attempt_ns) // 1000
+
+    def settle(self, usage: Usage | None) -> None:
+        """What the provider says that it counted."""
+        if usage is not None and usage.input_tokens is not None:
+            self._usage = usage
+
+    @contextmanager
+    def span(self, name: str) -> Iterator[Span]:
+        """A stage of a feature; plain routes have none. Set its attributes while it is open."""
+        span = self._span(name, self._root)
+        started_ns = time.perf_counter_ns()
+        try:
+            yield span
+        except BaseException as error:
+            _, code = _outcome(error)
+            span.status = code or "error"
+            raise
+        finally:
+            span.duration_us = (time.perf_counter_ns() - started_ns) // 1000
+            self.spans.append(span)
+
+    def keep(self, span: Span, payload: object, documents: Sequence[UUID] = ()) -> None:
+        """Give a span its payload, sealed, and the documents whose text it may hold."""
+        span.documents = sorted({*span.documents, *documents})
+        if self._keyring.knows(span.tenant_id):
+            text = msgspec.json.encode(payload if self.redact is None else self.redact(payload))
+            span.payload = self._keyring.seal(span.tenant_id, "span.payload", span.span_id, text)
+
+    def keep_answer(self, payload: object, documents: Sequence[UUID]) -> None:
+        """The answer itself, on the request's own span."""
+        if self._root is not None:
+            self.keep(self._root, payload, documents)
+
+    def _settle(self) -> None:
+        row, aim, usage = self.row, self.aim, self._usage
+        if aim is None:
+            return
+        if usage is None:
+            if not self.heard and row.status >= 400 and row.status != CLIENT_CLOSED:
+                return  # a refused attempt costs nothing
+            usage = Usage(self._sent_bytes // _BYTES_PER_TOKEN, self.heard, None, is_estimated=True)
+        row.input_tokens = usage.input_tokens
+        row.output_tokens = usage.output_tokens
+        row.cached_input_tokens = usage.cached_input_tokens
+        row.is_estimated = usage.is_estimated
+        if aim.rates is not None and self.plan is not None:
+            row.cost_micro_usd = aim.rates.cost_micro_usd(usage)
+            row.price_version = self.plan.price_version
+
+    def _close_root(self, root: Span) -> None:
+        row = self.row
+        root.duration_us = row.total_us
+        root.status = row.error_code or "ok"
+        root.input_tokens, root.output_tokens, root.cost_micro_usd = (
+            row.input_tokens,
+            row.output_tokens,
+            row.cost_micro_usd,
+        )
+        self.spans.append(root)
+
+    def _span(self, name: str, parent: Span | None) -> Span:
+        row = self.row
+        return Span(
+            tenant_id=row.tenant_id,
+            arrived_at=row.arrived_at,
+            trace_id=row.trace_id,
+            span_id=new_id(),
+            parent_id=parent.span_id if parent else None,
+            principal_id=row.principal_id,
+            key_id=row.key_id,
+            name=name,
+            started_at=row.arrived_at if parent is None else time.time(),
+            release=row.release,
+        )
+
+
+def _outcome(error: BaseException | None) -> tuple[int, str | None]:
+    """HTTP status and error code of how a request ended."""
+    if error is None:
+        return 200, None
+    if isinstance(error, HeadworksError):
+        return error.status, error.code
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+        return CLIENT_CLOSED, "client_closed"
+    return 500, "internal_error"
+
+
+class Ledger:
+    """Opens the record of each request."""
+
+    def __init__(self, recorder: Recorder, keyring: Keyring) -> None:
+        self._recorder = recorder
+        self._keyring = keyring
+
+    def open(self, asked: Asked) -> Record:
+        """Enter it before anything is decided, so that a refusal is recorded too."""
+        return Record(self._recorder, self._keyring, asked)

@@ -1,0 +1,187 @@
+"""The world as one request sees it: who holds which key, what is live, what it costs. Immutable; names become plans."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from headworks.errors import Forbidden, NotFound
+from headworks.gateway.accounts import Accounts
+from headworks.gateway.contract import LiveReleases, RouteOf
+from headworks.gateway.plans import Aim, Plan, aim_at, plan_of
+from headworks.identity.contract import Grant
+from headworks.identity.service import IdentityTable
+from headworks.policy.service import may_call
+from headworks.providers.contract import Provider
+from headworks.providers.prices import PriceTable
+from headworks.types.features import Feature, Route, Target
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, TenantId
+
+_MOST_PLANS = 4096
+_LIVE = "prod"
+
+
+class View:
+    """One moment of everything that the request path reads. Plans are made when first asked for, and kept."""
+
+    def __init__(
+        self,
+        identity: IdentityTable,
+        releases: LiveReleases,
+        prices: PriceTable,
+        accounts: Accounts,
+        route_of: RouteOf,
+    ) -> None:
+        self.identity = identity
+        self.releases = releases
+        self.prices = prices
+        self._accounts = accounts
+        self._route_of = route_of
+        self._plans: dict[tuple[TenantId, str], Plan] = {}
+
+    def authenticate(self, token: str, now: float) -> Principal:
+        """Who calls. Raises Unauthenticated."""
+        return self.identity.authenticate(token, now)
+
+    def resolve(self, principal: Principal, name: str) -> Plan:
+        """What a name stands for in the caller's tenant. Raises NotFound that lists near names the caller may use."""
+        plan = self._plans.get((principal.tenant, name))
+        if plan is None:
+            plan = self._made(principal, name)
+            if len(self._plans) < _MOST_PLANS:
+                self._plans[principal.tenant, name] = plan
+        return plan
+
+    def of_release(self, principal: Principal, name: str, feature: Feature) -> Plan:
+        """The plan of a release that no channel points at."""
+        return self._of_route(principal.tenant, name, feature.route, feature)
+
+    def home_of(self, principal: Principal, feature: str) -> TenantId | None:
+        """Whose feature of that name the caller may call: the own tenant's, or one that grants it."""
+        if (principal.tenant, feature) in self.releases.features:
+            return principal.tenant
+        return next((grant.tenant for grant in self._grants(principal) if self._is_granted(grant, feature)), None)
+
+    def names(self, principal: Principal) -> list[str]:
+        """Features, routes and known models that the caller may call, in that order."""
+        return [name for name, permission in self._known(principal) if _allows(principal, permission, name)]
+
+    def unknown(self, principal: Principal, name: str) -> NotFound:
+        """The error for a name that stands for nothing here."""
+        usable = self.names(principal)
+        near = difflib.get_close_matches(name, usable, n=3, cutoff=0.5)
+        if near:
+            hint = f"Near names: {', '.join(near)}."
+        elif usable:
+            hint = f"You may call: {', '.join(usable[:10])}{', …' if len(usable) > 10 else ''}."
+        else:
+            hint = "This key may call no model at all."
+        return NotFound(
+            f"There is no model or feature `{name}`.", next_step=hint, param="model", code="model_not_found"
+        )
+
+    def _made(self, principal: Principal, name: str) -> Plan:
+        if "/" in name:
+            return self._of_model(principal, name)
+        base, at, which = name.partition("@")
+        channels = self._channels(principal, base)
+        if at:
+            feature = _chosen(channels, which)
+        elif channels is not None:
+            feature = channels.get(_LIVE)
+        else:
+            feature = None
+        if feature is not None:
+            return self._of_route(principal.tenant, name, feature.route, feature)
+        route = None if at else self.releases.routes.get((principal.tenant, name))
+        if route is None:
+            raise self._missing(principal, name, channels or {})
+        return self._of_route(principal.tenant, name, route, None)
+
+    def _of_model(self, principal: Principal, name: str) -> Plan:
+        provider, _, model = name.partition("/")
+        if not provider or not model:
+            raise self.unknown(principal, name)
+        return self._of_route(principal.tenant, name, self._route_of(Target(provider, model)), None)
+
+    def _of_route(self, tenant: TenantId, name: str, route: Route, feature: Feature | None) -> Plan:
+        owner = feature.tenant if feature else tenant
+
+        def find(provider: str) -> tuple[Provider, str]:
+            return self._accounts.find(provider, self.releases.accounts.get((owner, provider)))
+
+        aims: tuple[Aim, ...] = tuple(aim_at(target, find, self.prices.find) for target in route.targets)
+        return plan_of(name, route, aims, self.prices.version, feature)
+
+    def _channels(self, principal: Principal, feature: str) -> dict[str, Feature] | None:
+        home = self.home_of(principal, feature)
+        return None if home is None else dict(self.releases.features.get((home, feature), {}))
+
+    def _missing(self, principal: Principal, name: str, channels: dict[str, Feature]) -> NotFound:
+        base, at, which = name.partition("@")
+        if not channels or not _allows(principal, "feature:call", base):
+            return self.unknown(principal, name)
+        if at and which.startswith("sha256:"):
+            message = f"The feature `{base}` has no release `{which}`."
+        else:
+            message = f"The feature `{base}` has no release on `{which or _LIVE}`."
+        listed = ", ".join(f"{base}@{channel}" for channel in sorted(channels))
+        return NotFound(message, next_step=f"There is: {listed}.", param="model", code="model_not_found")
+
+    def _known(self, principal: Principal) -> Iterator[tuple[str, str]]:
+        tenant = principal.tenant
+        own = [name for (owner, name), live in self.releases.features.items() if owner == tenant and _LIVE in live]
+        lent = [grant.feature for grant in self._grants(principal) if self._is_granted(grant, grant.feature)]
+        for name in sorted({*own, *lent}):
+            yield name, "feature:call"
+        for name in sorted(name for owner, name in self.releases.routes if owner == tenant):
+            yield name, "model:call"
+        yield from ((name, "model:call") for name in self._targets(tenant))
+
+    def _targets(self, tenant: TenantId) -> list[str]:
+        named = [
+            target.name
+            for (owner, _), route in self.releases.routes.items()
+            if owner == tenant
+            for target in route.targets
+        ]
+        return sorted({*named, *self._accounts.models()})
+
+    def _grants(self, principal: Principal) -> tuple[Grant, ...]:
+        return self.identity.grants.get(principal.tenant, ())
+
+    def _is_granted(self, grant: Grant, feature: str) -> bool:
+        """Whether a grant is of this feature, and of the project that has it."""
+        if grant.feature != feature:
+            return False
+        live = self.releases.features.get((grant.tenant, feature), {})
+        return any(release.project == grant.project for release in live.values())
+
+
+def _allows(principal: Principal, permission: str, name: str) -> bool:
+    return may_call(principal, permission=permission, model_name=name)
+
+
+def _chosen(channels: dict[str, Feature] | None, which: str) -> Feature | None:
+    if channels is None:
+        return None
+    return channels.get(which) or next((each for each in channels.values() if each.digest == which), None)
+
+
+def pinned_digest(name: str) -> tuple[str, Digest] | None:
+    """Feature and digest of `name@sha256:…`, None for other names."""
+    base, at, which = name.partition("@")
+    if not at or "/" in name or not which.startswith("sha256:"):
+        return None
+    return base, Digest(which)
+
+
+def needs_pin(principal: Principal, name: str) -> None:
+    """Refuse the look-up of a release to who may not name one. Raises Forbidden."""
+    if not principal.may("release:pin"):
+        raise Forbidden(
+            "Naming a channel or a digest needs the permission `release:pin`.",
+            next_step=f"Call `{name.partition('@')[0]}`, or ask an administrator for the permission.",
+            param="model",
+        )

@@ -1,0 +1,131 @@
+"""The gateway as app.py composes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from headworks.config import ServerSettings
+from headworks.gateway.accounts import Accounts
+from headworks.gateway.admission import Admission
+from headworks.gateway.answering import Answering
+from headworks.gateway.attempts import Attempts
+from headworks.gateway.contract import InputCheck, LiveReleases, Recorder, Renderer, Retriever, RouteOf
+from headworks.gateway.exchange import Handler
+from headworks.gateway.features.grounding import Grounding
+from headworks.gateway.features.guarding import Guards
+from headworks.gateway.features.prompting import Prompting
+from headworks.gateway.handlers import Handlers
+from headworks.gateway.models import GatewayModels
+from headworks.gateway.pipeline import Pipeline
+from headworks.gateway.recording import Ledger
+from headworks.gateway.routing import View
+from headworks.gateway.snapshots import Snapshots
+from headworks.guardrails.service import Guardrails
+from headworks.identity.service import Identity, IdentityTable
+from headworks.providers.builtin import Builtin
+from headworks.providers.catalog import Found
+from headworks.providers.http1 import Deadlines
+from headworks.providers.prices import PriceTable
+from headworks.providers.upstream import Upstream
+from headworks.releases.service import Releases
+from headworks.storage.pool import Database
+from headworks.storage.sealing import Keyring
+from headworks.types.models import Models
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the gateway reads and writes."""
+
+    db: Database
+    keyring: Keyring
+    identity: Identity
+    releases: Releases
+    records: Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """The domains whose steps the pipeline calls."""
+
+    render: Renderer
+    check_inputs: InputCheck
+    route_of: RouteOf
+    guardrails: Guardrails
+    numbering: Callable[[], Any]
+    """guardrails.pii.Numbering: the placeholders of one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which models can be reached, and with which credentials."""
+
+    builtin: Builtin
+    environ: Mapping[str, str]
+    found: Sequence[Found] = ()
+    deadlines: Deadlines | None = None
+
+
+class Gateway:
+    """One worker's. Make it inside the running event loop, give it the retriever, start it, mount its routes."""
+
+    def __init__(self, stores: Stores, rooms: Rooms, reach: Reach, settings: ServerSettings, *, base_url: str) -> None:
+        self._stores = stores
+        self._rooms = rooms
+        self._settings = settings
+        self._base_url = base_url
+        self._upstream = Upstream()
+        self._accounts = Accounts(self._upstream, reach.builtin, reach.environ, reach.found)
+        self._ledger = Ledger(stores.records, stores.keyring)
+        self._attempts = Attempts(reach.deadlines)
+        self.snapshots = Snapshots(
+            stores.db, stores.identity, stores.releases, self._view, stale_max_s=settings.stale_max_s
+        )
+        self.models: Models = GatewayModels(self.snapshots, self._ledger, self._attempts)
+        """For every domain that calls a model."""
+        self._handlers: Handlers | None = None
+
+    def connect(self, retriever: Retriever) -> None:
+        """Put the pipeline together. The retriever comes late because it needs `models`."""
+        admission = Admission(self.snapshots, self._stores.releases)
+        grounding = Grounding(retriever, self.snapshots)
+        pipeline = Pipeline(
+            self.snapshots,
+            admission,
+            self._ledger,
+            Guards(self._rooms.guardrails, self._rooms.numbering),
+            grounding,
+            Prompting(self._rooms.render, self._rooms.check_inputs),
+            self._attempts,
+            Answering(grounding),
+        )
+        self._handlers = Handlers(
+            pipeline, admission, base_url=self._base_url, max_body_bytes=self._settings.max_body_mb * 1024 * 1024
+        )
+
+    async def start(self) -> None:
+        """Read the first view and keep it fresh. Raises DatabaseUnavailable."""
+        await self.snapshots.start()
+
+    async def stop(self) -> None:
+        """End the renewal and close the connections to providers."""
+        await self.snapshots.stop()
+        await self._upstream.close()
+
+    def hot_routes(self) -> dict[tuple[str, str], Handler]:
+        """Raw ASGI handlers by (method, path)."""
+        return self._connected().routes()
+
+    def hot_prefixes(self) -> dict[tuple[str, str], Handler]:
+        """Raw ASGI handlers by (method, beginning of the path)."""
+        return self._connected().prefixes()
+
+    def _connected(self) -> Handlers:
+        if self._handlers is None:
+            raise RuntimeError("connect() comes before the routes")
+        return self._handlers
+
+    def _view(self, identity: IdentityTable, releases: LiveReleases) -> View:
+        return View(identity, releases, PriceTable.load(), self._accounts, self._rooms.route_of)

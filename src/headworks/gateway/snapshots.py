@@ -1,0 +1,117 @@
+"""The view in force, and its renewal: a version per tenant is polled each second, a notification only wakes earlier."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from headworks.errors import DatabaseUnavailable, HeadworksError
+from headworks.gateway.contract import LiveReleases
+from headworks.gateway.routing import View
+from headworks.identity.service import Identity, IdentityTable
+from headworks.releases.service import Releases
+from headworks.storage.pool import Database
+from headworks.storage.queries import load
+from headworks.types.ids import TenantId
+
+_log = logging.getLogger(__name__)
+_SQL = load(__package__)
+_CHANNEL = "headworks_snapshot"
+_EVERY_S = 0.8
+_LOOK_TIMEOUT_S = 5.0
+_SILENCE_S = 2 * _EVERY_S + _LOOK_TIMEOUT_S
+"""A look that hangs for longer counts as a database that is away."""
+_ASKED_AT_MOST_EVERY_S = 0.1
+
+MakeView = Callable[[IdentityTable, LiveReleases], View]
+
+
+class Snapshots:
+    """Holds the current view. Without PostgreSQL the last one serves for `stale_max_s`, then nothing does."""
+
+    def __init__(
+        self, db: Database, identity: Identity, releases: Releases, make_view: MakeView, *, stale_max_s: float
+    ) -> None:
+        self._db = db
+        self._identity = identity
+        self._releases = releases
+        self._make_view = make_view
+        self._stale_max_s = stale_max_s
+        self._view: View | None = None
+        self._versions: dict[TenantId, int] = {}
+        self._seen_at = 0.0
+        self._looking = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self.is_connected = False
+
+    def current(self) -> View:
+        """The view for a request that starts now. Raises DatabaseUnavailable when it is too old to trust."""
+        view = self._view
+        limit_s = max(self._stale_max_s, _SILENCE_S) if self.is_connected else self._stale_max_s
+        if view is None or time.monotonic() - self._seen_at > limit_s:
+            raise DatabaseUnavailable(
+                "PostgreSQL can't be reached, and what is known of keys and routes is too old to act on.",
+                next_step="Bring the database back; `stale_max_s` says how long plain routes go on without it.",
+            )
+        return view
+
+    def require_database(self) -> None:
+        """Fail at once, for what can't be served from memory. Raises DatabaseUnavailable."""
+        if not self.is_connected:
+            raise DatabaseUnavailable(
+                "PostgreSQL can't be reached, and this feature reads from it.",
+                next_step="Plain routes go on for a while; try the feature again once the database is back.",
+            )
+
+    async def start(self) -> None:
+        """Read everything once, then keep it fresh. Raises DatabaseUnavailable."""
+        await self._look()
+        self._task = asyncio.create_task(self._follow(), name="snapshots")
+
+    async def stop(self) -> None:
+        """End the renewal."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def newer(self, view: View) -> View:
+        """The newest view, for a name or a key that `view` does not know: it may have been made a moment ago.
+
+        Looks at most ten times a second, whoever asks; gives `view` itself where nothing is newer.
+        """
+        if self._view is view and time.monotonic() - self._seen_at > _ASKED_AT_MOST_EVERY_S:
+            with suppress(HeadworksError, TimeoutError):
+                await self._look()
+        return self._view or view
+
+    async def _follow(self) -> None:
+        async for _ in self._db.wakeups(_CHANNEL, _EVERY_S):
+            try:
+                await self._look()
+            except (HeadworksError, TimeoutError) as error:
+                if self.is_connected:
+                    _log.warning("the database is away, the last view stays in force: %s", error)
+                self.is_connected = False
+            except Exception:  # noqa: BLE001 -- one bad row must not end the renewal; the last good view stays
+                _log.exception("the view could not be renewed")
+
+    async def _look(self) -> None:
+        """Compare versions; what moved is read anew, in one transaction."""
+        async with self._looking, asyncio.timeout(_LOOK_TIMEOUT_S):
+            asked_at = time.monotonic()
+            async with self._db.system("snapshot", repeatable=True) as tx:
+                versions = {row.tenant_id: row.version for row in await tx.fetch_all(_SQL.snapshot_versions)}
+                changed = [tenant for tenant, version in versions.items() if self._versions.get(tenant) != version]
+                if changed or self._view is None:
+                    previous = None if self._view is None else self._view.identity
+                    identity = await self._identity.load(tx, previous, changed)
+                    self._view = self._make_view(identity, await self._releases.load(tx))
+                    self._versions = versions
+            self._seen_at = asked_at
+            if not self.is_connected:
+                _log.info("the view follows the database")
+            self.is_connected = True
