@@ -118,10 +118,10 @@ async def _permissions(tx: Tx, maker: Principal, holder: Holder, request: KeyReq
                 param="permissions",
             )
         return wanted
-    # A key that grows with its principal is made only for oneself by a session or such a key, or by who has every right.
-    if (await _own_key(tx, maker)).permissions is None:
-        if maker.id == holder.id or maker.permissions >= await store.rights_of_roles(tx, maker.tenant, [OWNER]):
-            return None
+    # A key that grows with its principal: for oneself, by a session or such a key, or by who has every right there is.
+    every = await store.rights_of_roles(tx, maker.tenant, [OWNER])
+    if (await _own_key(tx, maker)).permissions is None and (maker.id == holder.id or maker.permissions >= every):
+        return None
     return holder.permissions & maker.permissions
 
 
