@@ -1,0 +1,47 @@
+"""What the PII guardrail finds and answers: the words that other domains use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EMAIL = "email"
+PHONE = "phone"
+IBAN = "iban"
+CARD = "card"
+SECRET = "secret"  # noqa: S105 -- the name of a kind
+NATIONAL_ID = "national_id"
+IP = "ip"
+
+KINDS = frozenset({EMAIL, PHONE, IBAN, CARD, SECRET, NATIONAL_ID, IP})
+"""Every kind that can be asked for; a placeholder is the kind in capitals with a number, as in `[EMAIL_1]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A place that holds personal data or a secret; never the text itself.
+
+    `start` and `end` are characters of the text that was searched, `rule` is the recogniser, `score` (0 to 1) says how
+    sure it is and decides between findings that overlap.
+    """
+
+    rule: str
+    kind: str
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A text after its check: redacted where the action says so. `findings` refer to the text as it came in."""
+
+    text: str
+    findings: tuple[Finding, ...]
+    is_blocked: bool = False
+
+    def counts(self) -> dict[str, int]:
+        """How many findings there are of each kind; safe to record anywhere."""
+        found: dict[str, int] = {}
+        for finding in self.findings:
+            found[finding.kind] = found.get(finding.kind, 0) + 1
+        return found
