@@ -184,3 +184,9 @@ def route_definition(spec: RouteSpec) -> dict[str, Any]:
 def _target(stored: Mapping[str, Any]) -> Target:
     provider, _, model = cast("str", stored["target"]).partition("/")
     return Target(provider, model, dict(stored["parameters"]))
+
+
+def route_of_target(target: Target) -> Route:
+    """The one-target route that `provider/model` stands for."""
+    spec = RouteSpec(target.name, (target,), 4096, where="")
+    return resolve_route(spec)

@@ -30,7 +30,9 @@ class Runtime:
     master_key: bytes = field(repr=False)
     base_url: str
     """As clients reach it, e.g. http://127.0.0.1:8484."""
-    process: str
+    workspace: str = ""
+    """The folder that `prepare` applies, where one was given."""
+    process: str = "prepare"
     """Names the process's own files, e.g. `gateway-0`."""
     socket_fd: int = -1
     ready_fd: int = -1
@@ -67,6 +69,7 @@ def load_runtime(text: bytes) -> Runtime:
         urls=DatabaseUrls(**value["urls"]),
         master_key=base64.b64decode(value["master_key"]),
         base_url=value["base_url"],
+        workspace=value["workspace"],
         process=value["process"],
         socket_fd=value["socket_fd"],
         ready_fd=value["ready_fd"],

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import os
 import signal
 import socket
 import threading
@@ -88,7 +87,8 @@ class Supervisor:
         master = load_master_key(settings.data)
         progress("starting PostgreSQL" if not settings.database.url else "connecting to PostgreSQL")
         urls = self._open_database(master)
-        self._runtime = Runtime(settings, urls, master, base_url, "prepare")
+        workspace = str(self._workspace.resolve()) if self._workspace is not None else ""
+        self._runtime = Runtime(settings, urls, master, base_url, workspace)
         progress("preparing the database")
         prepared = self._prepare(self._runtime)
         progress("starting the gateway")
@@ -103,8 +103,6 @@ class Supervisor:
         return derive_urls(self._postgres.start().url("headworks"), master)
 
     def _prepare(self, runtime: Runtime) -> Prepared:
-        if self._workspace is not None:
-            os.environ["HEADWORKS_PREPARE_WORKSPACE"] = str(self._workspace.resolve())
         answer: dict[str, Any] = orjson.loads(run_once(self._command, "prepare", runtime).splitlines()[-1])
         self._next_upkeep = time.monotonic() + UPKEEP_EVERY_S
         claim = answer.get("claim")

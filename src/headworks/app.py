@@ -1,0 +1,376 @@
+"""The composition root: the only place that picks implementations, and the processes of a server by their role.
+
+`python -m headworks.app ROLE`, started by the supervisor with its runtime on standard input:
+
+    prepare   migrations, the first tenant, journals left behind, the workspace given to `up`; prints one line of JSON
+    gateway   a worker
+    jobs      durable work, until there is none
+    replay    journals that no living worker owns
+    upkeep    partitions ahead of time
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from headworks.errors import HeadworksError, ModelMissing, StartupRefused
+from headworks.server.child import die_with_parent, say_ready
+from headworks.server.runtime import Runtime, read_runtime
+from headworks.storage.keys import derive
+from headworks.storage.pool import Database
+from headworks.storage.sealing import Keyring
+from headworks.types.retrieval import Passage
+
+if TYPE_CHECKING:
+    from headworks.gateway.service import Gateway
+    from headworks.identity.service import Identity
+    from headworks.jobs.engine import Jobs
+    from headworks.observability.service import Traces
+    from headworks.providers.catalog import Found
+    from headworks.providers.extractive import Quote
+    from headworks.records.drain import Drain
+    from headworks.records.journal import Journal
+    from headworks.releases.service import Releases
+    from headworks.releases.workspace import Surroundings
+    from headworks.retrieval.service import Retrieval
+    from headworks.types.identity import Principal
+
+_log = logging.getLogger("headworks")
+
+JOBS_IDLE_S = 10.0
+"""How long the jobs process waits for more before it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All rooms of one process, put together."""
+
+    db: Database
+    keyring: Keyring
+    identity: Identity
+    releases: Releases
+    retrieval: Retrieval
+    gateway: Gateway
+    traces: Traces
+    jobs: Jobs
+    journal: Journal
+    drain: Drain
+
+    async def start(self) -> None:
+        """Read the first view, begin to copy records. Raises DatabaseUnavailable."""
+        await self.gateway.start()
+        self.drain.start()
+
+    async def stop(self) -> None:
+        """Everything down, records copied."""
+        await self.gateway.stop()
+        await self.drain.stop()
+        self.journal.close()
+        await self.db.close()
+
+
+def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
+    """Pick the implementations. Call it inside the event loop that will run them."""
+    from headworks.gateway.service import Gateway, Reach, Rooms, Stores
+    from headworks.guardrails.pii import Numbering
+    from headworks.guardrails.service import Guardrails
+    from headworks.identity.service import Identity
+    from headworks.jobs.engine import Jobs
+    from headworks.observability.service import Traces
+    from headworks.providers.builtin import Builtin
+    from headworks.providers.extractive import Extractive
+    from headworks.providers.minilm import MiniLM
+    from headworks.providers.simulated import Simulated
+    from headworks.records.drain import Drain
+    from headworks.records.journal import Journal
+    from headworks.records.service import Records
+    from headworks.releases.bundles import route_of_target
+    from headworks.releases.prompts import check_inputs, render
+    from headworks.releases.service import Releases
+    from headworks.retrieval.service import Retrieval
+
+    settings = runtime.settings
+    db = Database(runtime.urls, pool_size=settings.database.pool_size)
+    keyring = Keyring(runtime.master_key)
+    identity = Identity(db, keyring, derive(runtime.master_key, "pepper of tokens"))
+    journal = Journal(runtime.journal_folder, sync_ms=settings.records.journal_sync_ms)
+    records = Records(journal)
+    minilm = MiniLM(settings.models)
+    jobs = Jobs(runtime.urls.app)
+    declarer = _Late()
+    releases = Releases(
+        db, keyring, declarer, identity, surroundings(settings.providers.credential_env), _weights(minilm)
+    )
+    gateway = Gateway(
+        Stores(db, keyring, identity, releases, records),
+        Rooms(render, check_inputs, route_of_target, Guardrails(), Numbering),
+        Reach(
+            Builtin({"extractive": Extractive(_quotes), "simulated": Simulated()}, {"minilm": minilm}),
+            os.environ,
+            found,
+        ),
+        settings.server,
+        base_url=runtime.base_url,
+    )
+    retrieval = Retrieval(db, keyring, gateway.models, jobs, identity, settings.retrieval)
+    declarer.target = retrieval
+    gateway.connect(retrieval)
+    drain = Drain(db, records, settings.records.batch_ms / 1000)
+    return Services(db, keyring, identity, releases, retrieval, gateway, Traces(db, keyring), jobs, journal, drain)
+
+
+class _Late:
+    """Retrieval declares collections for releases, and is made after them."""
+
+    target: Retrieval
+
+    async def declare(self, *arguments: Any) -> None:  # noqa: ANN401 -- as releases.contract says
+        await self.target.declare(*arguments)
+
+
+def surroundings(credential_env: Iterable[str]) -> Surroundings:
+    """What a workspace may refer to on this server."""
+    from headworks.guardrails.contract import KINDS
+    from headworks.identity.roles import PERMISSIONS
+    from headworks.providers.catalog import Catalog
+    from headworks.releases.workspace import Surroundings
+
+    catalog = list(Catalog.load())
+    return Surroundings(
+        providers=frozenset(row.id for row in catalog),
+        pii_kinds=KINDS,
+        permissions=frozenset(PERMISSIONS),
+        usual_env=frozenset(name for row in catalog for name in row.key_env),
+        operator_env=frozenset(credential_env),
+    )
+
+
+def _weights(minilm: Any) -> Callable[[str], str | None]:  # noqa: ANN401 -- MiniLM, imported late
+    def digest(model: str) -> str | None:
+        if model != "builtin/minilm":
+            return None
+        try:
+            return str(minilm.model_digest)
+        except ModelMissing:
+            return None
+
+    return digest
+
+
+def _quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:
+    """Whole sentences of the passages, word for word, for the extractive model."""
+    from headworks.providers.extractive import Quote
+    from headworks.retrieval.extraction import extract_sentences
+
+    texts = {each.number: each.text for each in passages}
+    return [
+        Quote(each.number, texts[each.number][each.start : each.end]) for each in extract_sentences(question, passages)
+    ]
+
+
+# ── Roles ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def prepare(runtime: Runtime) -> dict[str, Any]:
+    """Everything that must be true before the first worker starts."""
+    from headworks.records.drain import replay
+    from headworks.storage.prepare import prepare as prepare_database
+
+    await asyncio.to_thread(prepare_database, runtime.urls, create_database=not runtime.settings.database.url)
+    async with Database(runtime.urls) as db:
+        await replay(db, runtime.journal_folder)
+    services = compose(runtime)
+    try:
+        founded = await services.identity.bootstrap()
+        report: dict[str, Any] = {"notices": []}
+        if founded is not None:
+            report |= {"admin_key": founded.key, "claim": founded.claim}
+        if runtime.workspace:
+            operator = await services.identity.operator()
+            report["notices"] = await _apply(services.releases, operator, Path(runtime.workspace))
+    finally:
+        await services.stop()
+    return report
+
+
+async def _apply(releases: Releases, operator: Principal, folder: Path) -> list[str]:
+    from headworks.releases.files import read_folder
+
+    report = await releases.apply(operator, "default", read_folder(folder))
+    return list(report.notices)
+
+
+async def serve(runtime: Runtime) -> None:
+    """A gateway worker, until SIGTERM; open streams may then finish."""
+    import socket
+
+    import uvicorn
+
+    from headworks.server.http_protocol import OneWriteProtocol
+
+    found = await _found(runtime)
+    services = compose(runtime, found)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        await services.start()
+        say_ready(runtime)
+        try:
+            yield
+        finally:
+            await services.stop()
+
+    config = uvicorn.Config(
+        front(services, lifespan),
+        http=OneWriteProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=runtime.settings.server.allow_remote,
+        timeout_graceful_shutdown=runtime.settings.server.drain_s,
+        timeout_keep_alive=75,
+        h11_max_incomplete_event_size=None,
+    )
+    server = uvicorn.Server(config)
+    await server.serve(sockets=[socket.socket(fileno=runtime.socket_fd)])
+    if not server.started:
+        raise StartupRefused("The worker could not start; its last lines above say why.")
+
+
+def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN401 -- an ASGI application
+    """The request path and the control plane as one application."""
+    from headworks.identity.door import Door
+    from headworks.identity.routes import install
+    from headworks.identity.routes import router as identity_routes
+    from headworks.observability.routes import router as trace_routes
+    from headworks.releases.routes import router as release_routes
+    from headworks.retrieval.routes import router as retrieval_routes
+    from headworks.server import console, health
+    from headworks.server.asgi import Server, control_plane
+    from headworks.server.asking import asking
+
+    gateway = services.gateway
+    control = control_plane(
+        {
+            "health": health.router(gateway.missing),
+            "identity": identity_routes,
+            "releases": release_routes,
+            "retrieval": retrieval_routes,
+            "traces": trace_routes,
+            "console": console.router,
+        }
+    )
+    install(control, services.identity, gateway.authenticate)
+    control.state.releases = services.releases
+    control.state.retrieval = services.retrieval
+    control.state.traces = services.traces
+    control.state.callable_features = gateway.features
+    hot = gateway.hot_routes()
+    door = Door(services.identity, gateway.authenticate)
+    ask = {("POST", "/api/ask"): asking(door, hot["POST", "/v1/chat/completions"])}
+    return Server(hot | ask, gateway.hot_prefixes(), control, lifespan)
+
+
+async def work(runtime: Runtime) -> None:
+    """Durable work until there has been none for a while, or SIGTERM."""
+    from headworks.retrieval.parsers.contract import ParseLimits
+    from headworks.retrieval.parsers.sandbox import ParserPool
+
+    limits = runtime.settings.retrieval
+    parsers = ParserPool(
+        ParseLimits(
+            memory_mb=limits.parse_memory_mb,
+            cpu_s=limits.parse_cpu_s,
+            wall_s=limits.parse_wall_s,
+            input_bytes=limits.max_file_mb << 20,
+        )
+    )
+    services = compose(runtime, await _found(runtime))
+    services.retrieval.register_work(parsers)
+    await services.start()
+    await services.jobs.start()
+    say_ready(runtime)
+    idle = asyncio.create_task(services.jobs.run_until_idle(JOBS_IDLE_S))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, idle.cancel)
+    try:
+        await idle
+    except asyncio.CancelledError:
+        _log.info("durable work is interrupted and will go on at the next start")
+    finally:
+        await services.jobs.stop()
+        await parsers.close()
+        await services.stop()
+
+
+async def replay_journals(runtime: Runtime) -> None:
+    """Copy what a dead worker left behind."""
+    from headworks.records.drain import replay
+
+    async with Database(runtime.urls) as db:
+        await replay(db, runtime.journal_folder)
+
+
+async def upkeep(runtime: Runtime) -> None:
+    """Partitions ahead of time."""
+    from headworks.storage.partitions import ensure_partitions
+    from headworks.storage.pool import owner_connection
+
+    def make() -> None:
+        with owner_connection(runtime.urls) as connection:
+            ensure_partitions(connection)
+
+    await asyncio.to_thread(make)
+
+
+async def _found(runtime: Runtime) -> Sequence[Found]:
+    """Local model servers that answer on their usual ports."""
+    from headworks.providers.catalog import discover
+
+    return await discover(os.environ) if runtime.settings.providers.probe_local else ()
+
+
+ROLES: Mapping[str, Callable[[Runtime], Coroutine[Any, Any, Any]]] = {
+    "prepare": prepare,
+    "gateway": serve,
+    "jobs": work,
+    "replay": replay_journals,
+    "upkeep": upkeep,
+}
+
+
+def main() -> int:
+    """Run one role; exit status 2 with the reason on standard output when it is refused."""
+    import uvloop
+
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to answer
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    role = sys.argv[1] if len(sys.argv) > 1 else ""
+    if role not in ROLES:
+        sys.stderr.write(f"usage: python -m headworks.app {'|'.join(ROLES)}\n")
+        return 2
+    runtime = read_runtime()
+    try:
+        result = uvloop.run(ROLES[role](runtime))
+    except HeadworksError as error:
+        sys.stdout.write(str(error))
+        return 2
+    if result is not None:
+        sys.stdout.buffer.write(orjson.dumps(result) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
