@@ -318,6 +318,14 @@ class Identity:
             self._curators[tenant] = curator
         return self._curators[tenant]
 
+    async def operator(self) -> Principal:
+        """An owner of the operator's tenant, for what the operator does at this server's own command line."""
+        async with self._db.system("the operator's command line", repeatable=True) as tx:
+            found = (await self.load(tx)).holder_of("tenant:create")
+        if found is None:
+            raise Forbidden("The operator's tenant has no owner.", next_step="Give somebody the role `owner`.")
+        return found
+
     async def as_reader(self, principal: Principal, name: str) -> Principal:
         """Somebody without any permission, to find out what he may read; for who has `reader:explain`."""
         allow(principal, "reader:explain")

@@ -113,6 +113,14 @@ class IdentityTable:
         found = self._tenants.get(tenant)
         return found.name if found else None
 
+    def holder_of(self, permission: str) -> Principal | None:
+        """The first enabled user, of any tenant, who holds a permission."""
+        for each in self._tenants.values():
+            for holder in each.holders.values():
+                if holder.kind == "user" and not holder.is_disabled and permission in holder.permissions:
+                    return acting(each.tenant, holder, None)
+        return None
+
     def _verify(self, token: str) -> tuple[Principal, float]:
         if not token:
             raise refusals.missing_key()
