@@ -1,0 +1,211 @@
+"""Durable work by DBOS, which nothing else imports at run time.
+
+A *run* is a registered function with arguments that are ids. It calls *steps*; a step that finished is not run again,
+one that was cut off is: so steps are coarse, write through `Database.tx`, and may be repeated. Runs of one *partition*
+go one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from headworks.errors import DatabaseUnavailable
+from headworks.jobs.pulse import Pulse
+from headworks.storage import queries
+from headworks.storage.pool import Tx
+
+_sql = queries.load("headworks.jobs")
+_log = logging.getLogger(__name__)
+
+SCHEMA = "dbos"
+_APPLICATION = "headworks"
+_VERSION = "1"
+"""Constant: the default, a hash of the code, strands parked runs at every deploy. A changed body needs `DBOS.patch`."""
+_QUEUE = "work"
+_POLL_S = 0.5
+_MAX_RECOVERIES = 50
+"""How often a run may be taken over; what kills a process again and again is named and set aside by its own domain."""
+
+Json = str | int | float | bool | None | list[Any] | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a registered function gets first."""
+
+    id: str
+
+    async def step(self, name: str, action: Callable[..., Awaitable[Any]], *arguments: Json, attempts: int = 1) -> Any:  # noqa: ANN401 -- what the action returns, as JSON
+        """Do a part that is remembered: its result comes from memory when the run is taken up again.
+
+        `attempts` > 1 tries again after 1, 2, 4 … 60 s. The result and the arguments are ids and numbers, never text.
+        """
+        from dbos import DBOS
+
+        async def guarded() -> Any:  # noqa: ANN401 -- as above
+            try:
+                return await action(*arguments)
+            except Exception as error:  # noqa: BLE001 -- every kind becomes one
+                _log.exception("Step %s of run %s failed", name, self.id)
+                # DBOS keeps the exception; its text may quote a row.
+                raise StepFailed(type(error).__name__) from None
+
+        options: Any = {"name": name}
+        if attempts > 1:
+            options |= {"retries_allowed": True, "max_attempts": attempts, "interval_seconds": 1.0, "backoff_rate": 2.0}
+        return await DBOS.run_step_async(options, guarded)
+
+
+class StepFailed(Exception):
+    """A step raised; only the kind of the exception is kept."""
+
+
+Work = Callable[..., Coroutine[Any, Any, Json]]
+
+
+class Jobs:
+    """Enqueues runs in any process, and works on them in the one that calls `start`."""
+
+    def __init__(self, url: str = "", *, concurrency: int = 2) -> None:
+        """`url` is of a login of hw_app, needed only where runs are worked on; `concurrency` is runs at once here."""
+        self._url = url
+        self._concurrency = concurrency
+        self._works: dict[str, Work] = {}
+        self._pulse: Pulse | None = None
+
+    def register(self, name: str, work: Work) -> None:
+        """Let `work(run, *arguments)` do the runs of this name. Before `start`; the name is kept in the database."""
+        if name in self._works:
+            raise ValueError(f"Two kinds of durable work are named `{name}`.")
+        self._works[name] = work
+
+    async def enqueue(
+        self, tx: Tx, name: str, workflow_id: str, *arguments: Json, partition: str = "", delay_s: float = 0
+    ) -> None:
+        """Ask for a run, atomic with the caller's transaction. Each id runs once; asking again does nothing.
+
+        Runs of the same `partition` go one after the other; none given: each alone.
+        """
+        values: dict[str, object] = {
+            "name": name,
+            "queue": _QUEUE,
+            "arguments": [orjson.dumps(argument).decode() for argument in arguments],
+            "workflow_id": workflow_id,
+            "version": _VERSION,
+            "partition": partition or workflow_id,
+            "delay_s": delay_s,
+            "application": _APPLICATION,
+        }
+        await tx.run(_sql.enqueue, **values)
+
+    async def start(self) -> None:
+        """Begin to work on runs, also on those of dead processes. Raises DatabaseUnavailable."""
+        from dbos import DBOS
+        from sqlalchemy.exc import DBAPIError
+
+        _quiet()
+        executor_id = str(uuid4())
+        self._pulse = Pulse(self._url, executor_id, DBOS._recover_pending_workflows)  # noqa: SLF001 -- pinned, with a test
+        try:
+            await asyncio.to_thread(self._pulse.start)
+            DBOS(config=self._config(executor_id))
+            for name, work in self._works.items():
+                _register(name, work)
+            DBOS.launch()  # on this thread: DBOS adopts the running loop for our coroutines
+            await DBOS.register_queue_async(
+                _QUEUE,
+                worker_concurrency=self._concurrency,
+                partition_concurrency=1,
+                polling_interval_sec=_POLL_S,
+                on_conflict="always_update",
+            )
+        except (DBAPIError, OSError) as error:
+            await self.stop()
+            raise DatabaseUnavailable(f"Durable work can't start: {type(error).__name__}.") from error
+        self._pulse.start_reaping()
+
+    async def stop(self) -> None:
+        """End without waiting for steps in flight: they are done again by whoever takes the run up."""
+        from dbos import DBOS
+
+        await asyncio.get_running_loop().run_in_executor(None, lambda: DBOS.destroy(destroy_registry=True))
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="after-jobs"))
+        if self._pulse is not None:
+            await asyncio.to_thread(self._pulse.stop)
+            self._pulse = None
+
+    async def run_until_idle(self, idle_s: float) -> None:
+        """Return when there has been nothing to do, here or elsewhere, for `idle_s` seconds. Tidies up meanwhile."""
+        loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._forget_finished)
+        busy_at = tidied_at = loop.time()
+        while loop.time() - busy_at < idle_s:
+            await asyncio.sleep(min(1.0, idle_s))
+            if await asyncio.to_thread(self._is_busy):
+                busy_at = loop.time()
+            if loop.time() - tidied_at > 3600:
+                await asyncio.to_thread(self._forget_finished)
+                tidied_at = loop.time()
+
+    def _is_busy(self) -> bool:
+        """Whether there is work; a database that is away counts as work, so that nobody leaves because of it."""
+        import psycopg
+
+        try:
+            with psycopg.connect(self._url, connect_timeout=5) as connection:
+                row = connection.execute(_sql.is_busy).fetchone()
+        except psycopg.Error:
+            return True
+        return row is None or bool(row[0])
+
+    def _forget_finished(self) -> None:
+        """Delete runs that ended well an hour ago, or badly a week ago."""
+        import psycopg
+        from dbos import DBOS
+
+        while True:
+            with psycopg.connect(self._url, connect_timeout=5) as connection:
+                ids = [row[0] for row in connection.execute(_sql.finished_runs)]
+            if not ids:
+                return
+            DBOS.delete_workflows(ids)
+
+    def _config(self, executor_id: str) -> Any:  # noqa: ANN401 -- DBOSConfig, not imported at this level
+        from dbos import DBOSPortableJSONSerializer
+
+        return {
+            "name": _APPLICATION,
+            "system_database_url": self._url,
+            "dbos_system_schema": SCHEMA,
+            "run_migrations": False,
+            "executor_id": executor_id,
+            "application_version": _VERSION,
+            "sys_db_pool_size": 5,
+            "max_executor_threads": 64,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "WARNING",
+        }
+
+
+def _register(name: str, work: Work) -> None:
+    from dbos import DBOS
+
+    async def run(*arguments: Json) -> Json:
+        return await work(Run(DBOS.workflow_id or ""), *arguments)
+
+    DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERIES)(run)
+
+
+def _quiet() -> None:
+    """Let DBOS log through our handlers, from warnings up, instead of on the console."""
+    log = logging.getLogger("dbos")
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())

@@ -1,0 +1,55 @@
+-- Statements over DBOS's own schema `dbos` and our `replica`. Arguments of runs are ids, never text.
+
+-- name: enqueue
+-- One run for each id, for ever: asking again while it is known does nothing, and waits for nobody.
+SELECT dbos.enqueue_workflow(
+    workflow_name => %(name)s, queue_name => %(queue)s, positional_args => %(arguments)s::text[]::json[],
+    workflow_id => %(workflow_id)s, app_version => %(version)s, queue_partition_key => %(partition)s,
+    delay_until_epoch_ms => CASE WHEN %(delay_s)s::float8 > 0
+        THEN (extract(epoch FROM clock_timestamp()) * 1000 + %(delay_s)s::float8 * 1000)::bigint END,
+    application_name => %(application)s)
+ WHERE NOT EXISTS (SELECT FROM dbos.workflow_status WHERE workflow_uuid = %(workflow_id)s);
+
+-- name: has_work
+-- Something to take up: queued, due, or left behind by a process that no longer beats.
+SELECT EXISTS (SELECT FROM dbos.workflow_status WHERE status = 'ENQUEUED')
+    OR EXISTS (SELECT FROM dbos.workflow_status
+                WHERE status = 'DELAYED' AND delay_until_epoch_ms <= extract(epoch FROM clock_timestamp()) * 1000)
+    OR EXISTS (SELECT FROM dbos.workflow_status w
+                WHERE w.status = 'PENDING'
+                  AND NOT EXISTS (SELECT FROM headworks.replica r
+                                   WHERE r.executor_id = w.executor_id
+                                     AND r.beat_at > clock_timestamp() - make_interval(secs => %(stale_s)s)));
+
+-- name: is_busy
+-- Anything that this or another process works on, or soon will.
+SELECT EXISTS (SELECT FROM dbos.workflow_status WHERE status IN ('ENQUEUED', 'PENDING'))
+    OR EXISTS (SELECT FROM dbos.workflow_status
+                WHERE status = 'DELAYED' AND delay_until_epoch_ms <= extract(epoch FROM clock_timestamp()) * 1000 + 5000);
+
+-- name: beat
+INSERT INTO headworks.replica AS r (executor_id, beat_at) VALUES (%(executor_id)s, clock_timestamp())
+    ON CONFLICT (executor_id) DO UPDATE SET beat_at = excluded.beat_at;
+
+-- name: leave
+DELETE FROM headworks.replica WHERE executor_id = %(executor_id)s OR beat_at < clock_timestamp() - interval '1 day';
+
+-- name: may_reap
+-- Not within 3 s of the server's start: then every heartbeat is old, and nobody is dead.
+SELECT pg_try_advisory_xact_lock(7404917331) AND pg_postmaster_start_time() < clock_timestamp() - interval '3 s';
+
+-- name: dead_executors
+SELECT DISTINCT w.executor_id
+  FROM dbos.workflow_status w
+ WHERE w.status = 'PENDING' AND w.executor_id IS NOT NULL
+   AND NOT EXISTS (SELECT FROM headworks.replica r
+                    WHERE r.executor_id = w.executor_id
+                      AND r.beat_at > clock_timestamp() - make_interval(secs => %(stale_s)s));
+
+-- name: finished_runs
+SELECT workflow_uuid
+  FROM dbos.workflow_status
+ WHERE (status IN ('SUCCESS', 'CANCELLED') AND updated_at < extract(epoch FROM clock_timestamp()) * 1000 - 3600 * 1000)
+    OR (status IN ('ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')
+        AND updated_at < extract(epoch FROM clock_timestamp()) * 1000 - 7 * 86400 * 1000::bigint)
+ LIMIT 1000;

@@ -1,0 +1,183 @@
+"""Collections as a workspace declares them: settings, readers, and the generation that is to serve them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from headworks.errors import HeadworksError, NotFound, WorkspaceInvalid
+from headworks.identity.names import near
+from headworks.retrieval.chunking import ChunkSettings
+from headworks.retrieval.contract import CollectionView, Directory
+from headworks.retrieval.queueing import Queue
+from headworks.retrieval.readers import PatternReaders, normal_pattern, own_list, write_patterns
+from headworks.retrieval.store import DIMENSION, SQL, CollectionRow, find_collection, lock_collection
+from headworks.storage.pool import Database, Tx
+from headworks.types.identity import Principal
+from headworks.types.ids import PrincipalId, ProjectId, new_id
+from headworks.types.workspace import CollectionSpec
+
+
+async def not_readable(tx: Tx, principal: Principal, name: str) -> HeadworksError:
+    """The error for a collection that is not there, or that the caller reads nothing of: the two read the same."""
+    rows = await tx.fetch_all(SQL.list_readable_collections, tenant=principal.tenant)
+    return NotFound(
+        f"There is no collection `{name[:100]}` that you may read.",
+        next_step=near(name, [row.name for row in rows], "Its `readers` are in the workspace's `collections/`."),
+        param="collection",
+    )
+
+
+async def find(tx: Tx, principal: Principal, name: str) -> CollectionRow:
+    """The collection of that name, read or not, for who may write to it; NotFound lists near names."""
+    row = await find_collection(tx, principal.tenant, name=name)
+    if row is None:
+        names = [each.name for each in await tx.fetch_all(SQL.list_collection_names, tenant=principal.tenant)]
+        raise NotFound(
+            f"There is no collection `{name[:100]}`.",
+            next_step=near(name, names, "A file in the workspace's `collections/` makes one; then `headworks apply`."),
+            param="collection",
+        )
+    return row
+
+
+async def listed(db: Database, principal: Principal) -> list[CollectionView]:
+    """The collections that the caller may read."""
+    async with db.tx(principal) as tx:
+        rows = await tx.fetch_all(SQL.list_readable_collections, tenant=principal.tenant)
+    return [CollectionView(row.name, row.description or "", row.documents, row.epoch) for row in rows]
+
+
+def chunk_settings(chunking: dict[str, int]) -> ChunkSettings:
+    """How a generation's chunks are cut."""
+    return ChunkSettings(max_tokens=chunking["tokens"], overlap_sentences=chunking["overlap"])
+
+
+class Declarer:
+    """Makes a tenant's collections be as its workspace says."""
+
+    def __init__(self, db: Database, directory: Directory, queue: Queue) -> None:
+        self._db = db
+        self._directory = directory
+        self._queue = queue
+
+    async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
+        """All of them, or none: unknown readers and names of other projects raise WorkspaceInvalid.
+
+        A list of readers holds from the next statement, also for documents that are there. Where chunks are to be cut
+        otherwise, a new generation is made from the stored texts by durable work; until then the old one serves.
+        """
+        ids = await self._readers(principal, specs)
+        curator = await self._directory.curator(principal.tenant)
+        async with self._db.tx(curator) as tx:
+            for spec in sorted(specs, key=lambda each: each.name):  # one order: two applies never wait in a ring
+                await self._upsert(tx, curator, project, spec, ids)
+
+    async def _readers(self, principal: Principal, specs: Sequence[CollectionSpec]) -> dict[str, PrincipalId]:
+        ids: dict[str, PrincipalId] = {}
+        for spec in specs:
+            names = {*spec.readers, *(name for _, readers in spec.documents for name in readers)}
+            try:
+                ids |= await self._directory.principals_named(principal, names)
+            except NotFound as error:
+                raise WorkspaceInvalid(
+                    f"{spec.where}: `readers`: {error.message}", next_step=error.next_step, param="readers"
+                ) from None
+        return ids
+
+    async def _upsert(
+        self, tx: Tx, curator: Principal, project: ProjectId, spec: CollectionSpec, ids: dict[str, PrincipalId]
+    ) -> None:
+        tenant = curator.tenant
+        patterns = [
+            PatternReaders(normal_pattern(pattern), tuple(ids[name] for name in names))
+            for pattern, names in spec.documents
+        ]
+        settings = {"description": spec.description, "documents": write_patterns(patterns)}
+        row = await self._found_or_made(tx, curator, project, spec)
+        if row.project_id != project:
+            raise WorkspaceInvalid(
+                f"{spec.where}: another project of this tenant has a collection `{spec.name}`.",
+                next_step="Choose another name.",
+            )
+        collection: UUID = row.collection_id
+        await lock_collection(tx, collection)
+        readers = [ids[name] for name in spec.readers]
+        await tx.run(SQL.set_collection_readers, tenant=tenant, collection=collection, readers=readers)
+        if row.settings != settings:
+            await tx.run(SQL.set_settings, tenant=tenant, collection=collection, settings=settings)
+            await reapply_patterns(tx, curator, collection, patterns)
+        generation = await _generation(tx, curator, spec, row)
+        if generation is not None:
+            await self._queue.rebuild(tx, tenant, collection, generation)
+
+    async def _found_or_made(
+        self, tx: Tx, curator: Principal, project: ProjectId, spec: CollectionSpec
+    ) -> CollectionRow:
+        of_new = {"tenant": curator.tenant, "collection": new_id()}
+        if await tx.run(SQL.add_collection, **of_new, project=project, name=spec.name, settings={}):
+            generation = await add_generation(tx, curator, of_new["collection"], *_wanted(spec))
+            await tx.run(SQL.set_live_generation, **of_new, generation=generation)
+        row = await find_collection(tx, curator.tenant, name=spec.name)
+        assert row is not None  # noqa: S101 -- it was there, or has just been made
+        return row
+
+
+async def _generation(tx: Tx, curator: Principal, spec: CollectionSpec, row: CollectionRow) -> UUID | None:
+    """The generation that is to be made beside the live one, if there is one."""
+    of_collection = {"tenant": curator.tenant, "collection": row.collection_id}
+    wanted = _wanted(spec)
+    pending: UUID | None = None
+    for other in await tx.fetch_all(SQL.list_other_generations, **of_collection):
+        if pending is None and (other.model, other.chunking) == wanted:
+            pending = other.generation_id  # also one that is being made because the weights are others
+        else:
+            await tx.run(SQL.drop_generation, **of_collection, generation=other.generation_id)
+    if pending is None and (row.model, row.chunking) != wanted:
+        pending = await add_generation(tx, curator, row.collection_id, *wanted)
+    return pending
+
+
+def _wanted(spec: CollectionSpec) -> tuple[str, dict[str, int]]:
+    return spec.embedding, {"tokens": spec.chunk_tokens, "overlap": spec.chunk_overlap}
+
+
+async def add_generation(tx: Tx, curator: Principal, collection: UUID, model: str, chunking: dict[str, int]) -> UUID:
+    """A new, empty generation."""
+    generation = new_id()
+    await tx.run(
+        SQL.add_generation,
+        tenant=curator.tenant, generation=generation, collection=collection, model=model, chunking=chunking,
+    )  # fmt: skip
+    return generation
+
+
+async def reapply_patterns(tx: Tx, curator: Principal, collection: UUID, patterns: Sequence[PatternReaders]) -> None:
+    """Give every document of a collection the list that it has by these patterns."""
+    by_list: dict[frozenset[PrincipalId] | None, list[UUID]] = defaultdict(list)
+    for row in await tx.fetch_all(SQL.list_paths, tenant=curator.tenant, collection=collection):
+        own = own_list(row.path, patterns, row.given_readers)
+        by_list[None if own is None else frozenset(own.readers)].append(row.document_id)
+    for readers, documents in by_list.items():
+        await set_readers(tx, curator, documents, readers)
+
+
+async def set_readers(
+    tx: Tx, curator: Principal, documents: Sequence[UUID], readers: Iterable[PrincipalId] | None
+) -> None:
+    """Give documents a list of their own (None: none, they have the collection's)."""
+    restricted = readers is not None
+    of_these = {"tenant": curator.tenant, "documents": list(documents)}
+    await tx.run(SQL.set_document_readers, **of_these, readers=sorted(readers or ()))
+    await tx.run(SQL.set_restricted, **of_these, restricted=restricted)
+
+
+async def touch(tx: Tx, curator: Principal, collection: UUID, *, lacks_vectors: bool = False) -> None:
+    """Content or readers have changed: move the epoch."""
+    await tx.run(SQL.touch_collection, tenant=curator.tenant, collection=collection, lacks_vectors=lacks_vectors)
+
+
+async def name_weights(tx: Tx, curator: Principal, generation: UUID, digest: str) -> None:
+    """The first vectors of a generation say which weights it is of."""
+    await tx.run(SQL.name_weights, tenant=curator.tenant, generation=generation, digest=digest, dimension=DIMENSION)

@@ -1,0 +1,142 @@
+"""What retrieval tells others: the shapes that its service and HTTP answers are made of; and what it asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from headworks.retrieval.parsers.contract import Heading
+from headworks.types.identity import Principal
+from headworks.types.ids import DocumentId, PrincipalId, TenantId
+from headworks.types.retrieval import Passage
+
+ItemState = Literal["queued", "done", "unchanged", "failed", "superseded"]
+Ranking = Literal["hybrid", "keywords"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One pass over a source. `known` are paths with the SHA-256 of a content that need not be handed in again."""
+
+    id: str
+    collection: str
+    source: str
+    known: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file that was handed in: stored, and worked on soon."""
+
+    id: str
+    path: str
+    state: ItemState
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one file is not searchable. The message holds nothing of its text."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far what the caller handed in is: of one sync, or of all in a collection.
+
+    `total` and `done` count files; `documents` and `chunks` are what is in the collection from that source. `notice`
+    says so where some chunks have no vector yet, and only keywords find them.
+    """
+
+    total: int
+    done: int
+    documents: int
+    chunks: int
+    failed: tuple[Failure, ...]
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionView:
+    """A collection that the caller may read, with how many of its documents."""
+
+    name: str
+    description: str
+    documents: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentView:
+    """A stored document as text. Offsets anywhere in Headworks count the characters of `text`."""
+
+    document: DocumentId
+    version: int
+    collection: str
+    path: str
+    title: str
+    text: str
+    headings: tuple[Heading, ...]
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Passages, best first, numbered from 1, and how they were ranked. `notice` says what kept vectors out of it."""
+
+    passages: list[Passage]
+    ranking: Ranking
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """One of the two lists that a reader must be on: the collection's, or the document's own.
+
+    `origin` says where the list comes from. `listed` are the names on it, `by` those of them that admit the
+    principal; a document without a list of its own admits whom the collection admits.
+    """
+
+    kind: Literal["collection", "document"]
+    origin: str
+    listed: tuple[str, ...]
+    by: tuple[str, ...]
+    admits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a principal may or may not read a document: for administrators, since it names both."""
+
+    document: DocumentId
+    collection: str
+    path: str
+    title: str
+    principal: str
+    may_read: bool
+    reason: str
+    admissions: tuple[Admission, ...]
+
+
+class Directory(Protocol):
+    """What retrieval asks of identity; `headworks.identity.service.Identity` is one."""
+
+    async def curator(self, tenant: TenantId) -> Principal:
+        """The tenant's writer of documents."""
+        ...
+
+    async def as_reader(self, principal: Principal, name: str) -> Principal:
+        """Somebody without any permission, to find out what he may read."""
+        ...
+
+    async def principals_named(self, principal: Principal, names: Iterable[str]) -> dict[str, PrincipalId]:
+        """Ids by name; NotFound with near names."""
+        ...
+
+    async def names_of(self, principal: Principal, ids: Iterable[PrincipalId]) -> dict[PrincipalId, str]:
+        """Names by id, without those that are not there."""
+        ...

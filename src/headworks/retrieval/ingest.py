@@ -1,0 +1,226 @@
+"""Handing in: what comes from a folder or an upload is stored, acknowledged, and worked on later.
+
+A file is acknowledged when its sealed bytes, its row and the request for work are committed together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from headworks.errors import BodyTooLarge, InvalidRequest, NotFound
+from headworks.retrieval import collections
+from headworks.retrieval.contract import Directory, Failure, Item, Progress, Sync
+from headworks.retrieval.queueing import Queue
+from headworks.retrieval.readers import AS_COLLECTION, read_patterns, refuse_given
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
+from headworks.storage.blobs import Blobs
+from headworks.storage.pool import Database, Tx
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import PrincipalId, new_id
+
+UPLOAD = "upload"
+LIKE_COLLECTION = "*"
+"""Instead of names of readers: take the document's own list away."""
+_LONGEST_PATH = 1_000
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRow:
+    """A row of `find_sync`."""
+
+    sync_id: UUID
+    collection_id: UUID
+    source: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """One file as it comes. `readers` None: none are named; empty: nobody may read it."""
+
+    path: str
+    data: bytes
+    media_type: str = ""
+    readers: Sequence[str] | None = None
+    sync: str | None = None
+    source: str = UPLOAD
+
+
+class Ingestion:
+    """What a caller with `collection:write` does; whether it may read the collection is another matter."""
+
+    def __init__(
+        self, db: Database, keyring: Keyring, directory: Directory, queue: Queue, *, max_file_bytes: int
+    ) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._blobs = Blobs(keyring)
+        self._directory = directory
+        self._queue = queue
+        self.max_file_bytes = max_file_bytes
+
+    async def begin_sync(self, principal: Principal, collection: str, source: str) -> Sync:
+        """A pass over a source; `known` is what the caller may read of it or handed in itself.
+
+        What the caller neither may read nor brought is not told, and is simply handed in again.
+        """
+        _check_source(source)
+        sync = new_id()
+        curator = await self._directory.curator(principal.tenant)
+        async with self._db.tx(principal) as tx:
+            row = await collections.find(tx, principal, collection)
+            of_source = {"tenant": principal.tenant, "collection": row.collection_id, "source": source}
+            await tx.run(INGEST_SQL.add_sync, **of_source, sync=sync, by=principal.id)
+            readable = await tx.fetch_all(INGEST_SQL.list_known, **of_source, by=None)
+            waiting = await tx.fetch_all(INGEST_SQL.list_waiting, **of_source)
+        async with self._db.tx(curator) as tx:
+            brought = await tx.fetch_all(INGEST_SQL.list_known, **of_source, by=principal.id)
+        known = {each.path: each.content_hash for each in (*readable, *brought, *waiting)}
+        return Sync(str(sync), row.name, source, known)
+
+    async def hand_in(self, principal: Principal, collection: str, file: HandedIn) -> Item:
+        """Store a file for work: when this returns, it is not lost.
+
+        Raises BodyTooLarge; InvalidRequest for a bad path or readers; NotFound; Unavailable when nothing was stored.
+        """
+        path = check_path(file.path)
+        _check_source(file.source)
+        if len(file.data) > self.max_file_bytes:
+            raise too_large(self.max_file_bytes)
+        readers = await self._readers(principal, file.readers)
+        await self._keyring.ensure(self._db, principal.tenant)
+        item, blob = new_id(), new_id()
+        async with self._db.tx(principal) as tx:
+            sync = None if file.sync is None else await self._open_sync(tx, principal, file.sync, collection)
+            row = await collections.find(tx, principal, collection)
+            if readers is not None and readers != [AS_COLLECTION]:
+                refuse_given(path, read_patterns(row.settings))
+            await self._blobs.put(tx, principal.tenant, blob, file.data)
+            wave = await tx.fetch_value(INGEST_SQL.join_wave, tenant=principal.tenant, collection=row.collection_id)
+            await tx.run(
+                INGEST_SQL.add_item,
+                tenant=principal.tenant, item=item, sync=sync.sync_id if sync else None, collection=row.collection_id,
+                source=sync.source if sync else file.source, path=path, media_type=file.media_type[:200],
+                bytes=len(file.data), blob=blob, content_hash=hashlib.sha256(file.data).hexdigest(), readers=readers,
+                by=principal.id,
+            )  # fmt: skip
+            await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
+        return Item(str(item), path, "queued", len(file.data))
+
+    async def finish_sync(self, principal: Principal, sync: str, seen: Collection[str]) -> Progress:
+        """Everything of this source that was not seen vanishes at once, and for good a little later."""
+        curator = await self._directory.curator(principal.tenant)
+        async with self._db.tx(principal) as tx:
+            row = await self._open_sync(tx, principal, sync, None)
+        paths = [check_path(path) for path in seen]
+        of_source = {"tenant": principal.tenant, "collection": row.collection_id, "source": row.source, "seen": paths}
+        async with self._db.tx(curator) as tx:
+            await lock_collection(tx, row.collection_id)
+            gone = await tx.fetch_all(INGEST_SQL.supersede_unseen, **of_source)
+            await delete_blobs(tx, principal.tenant, [each.blob_id for each in gone])
+            if await tx.run(INGEST_SQL.tombstone_unseen, **of_source):
+                await collections.touch(tx, curator, row.collection_id)
+                await self._queue.tidy(tx, principal.tenant, row.collection_id)
+            await tx.run(INGEST_SQL.finish_sync, tenant=principal.tenant, sync=row.sync_id)
+        return await self.progress(principal, sync=sync)
+
+    async def progress(self, principal: Principal, *, sync: str | None = None, collection: str = "") -> Progress:
+        """How far the caller's own files are: of a sync it began, else of all that it handed in to a collection."""
+        curator = await self._directory.curator(principal.tenant)
+        async with self._db.tx(principal) as tx:
+            begun = await self._find_sync(tx, principal, sync) if sync is not None else None
+            row = await collections.find(tx, principal, begun.collection if begun else collection)
+            of_items = {
+                "tenant": principal.tenant, "collection": row.collection_id, "sync": begun.sync_id if begun else None,
+            }  # fmt: skip
+            counts = await tx.fetch_one(INGEST_SQL.count_items, **of_items)
+            failures = await tx.fetch_all(INGEST_SQL.list_failures, **of_items)
+            read = await tx.fetch_one(INGEST_SQL.count_documents, **_of_source(principal, row, begun), by=None)
+        documents, chunks = counts.documents, counts.chunks
+        if counts.done == counts.total:
+            async with self._db.tx(curator) as tx:
+                brought = await tx.fetch_one(
+                    INGEST_SQL.count_documents, **_of_source(principal, row, begun), by=principal.id
+                )
+            documents, chunks = max((brought.documents, brought.chunks), (read.documents, read.chunks))
+        failed = tuple(Failure(each.path, each.error_code, each.error_message) for each in failures)
+        return Progress(counts.total, counts.done, documents, chunks, failed, _notice(row))
+
+    async def _readers(self, principal: Principal, names: Sequence[str] | None) -> list[PrincipalId] | None:
+        if names is None:
+            return None
+        if list(names) == [LIKE_COLLECTION]:
+            return [AS_COLLECTION]
+        try:
+            return sorted((await self._directory.principals_named(principal, names)).values())
+        except NotFound as error:
+            raise InvalidRequest(error.message, next_step=error.next_step, param="readers") from None
+
+    async def _open_sync(self, tx: Tx, principal: Principal, sync: str, collection: str | None) -> SyncRow:
+        row = await self._find_sync(tx, principal, sync)
+        if collection is not None and row.collection != collection:
+            raise InvalidRequest("This sync is of another collection.", param="sync")
+        return row
+
+    async def _find_sync(self, tx: Tx, principal: Principal, sync: str) -> SyncRow:
+        try:
+            wanted = UUID(sync)
+        except ValueError:
+            wanted = UUID(int=0)
+        row = await tx.fetch_one(INGEST_SQL.find_sync, into=SyncRow, tenant=principal.tenant, sync=wanted)
+        if row is None:
+            raise NotFound("There is no such sync of yours.", next_step="Begin one first.", param="sync")
+        return row
+
+
+def _of_source(principal: Principal, row: CollectionRow, begun: SyncRow | None) -> dict[str, object]:
+    return {
+        "tenant": principal.tenant,
+        "collection": row.collection_id,
+        "generation": row.generation_id,
+        "source": begun.source if begun else None,
+    }
+
+
+def _notice(row: CollectionRow) -> str:
+    if not row.lacks_vectors:
+        return ""
+    return (
+        f"Some documents are found by keywords only: their vectors are made when the model {row.model} is there "
+        "(`headworks models install` for a built-in one)."
+    )
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """The error for a file over the limit."""
+    return BodyTooLarge(
+        f"The file is larger than {limit // (1 << 20)} MB.",
+        next_step="Split it, or raise `max_file_mb` in [retrieval] of headworks.toml.",
+        param="body",
+    )
+
+
+def check_path(path: str) -> str:
+    """The path in NFC, if it is a plain relative one: patterns of readers must mean the same file that is stored."""
+    normal = unicodedata.normalize("NFC", path)
+    parts = normal.split("/")
+    if len(normal) > _LONGEST_PATH or {"", ".", ".."} & set(parts) or _UNUSABLE.search(normal):
+        raise InvalidRequest(
+            f"{path[:80]!r} is not a path of a document.",
+            next_step="Use a relative one such as `policies/claims.md`, without `..`, empty parts and control "
+            f"characters, of at most {_LONGEST_PATH} characters.",
+            param="path",
+        )
+    return normal
+
+
+def _check_source(source: str) -> None:
+    if not source or len(source) > 300 or not source.isprintable():
+        raise InvalidRequest("`source` is 1 to 300 printable characters, e.g. `folder:handbook`.", param="source")

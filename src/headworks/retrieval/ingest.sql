@@ -1,0 +1,270 @@
+-- Handing in, working on what was handed in, and the index. Writes to documents are the curator's.
+
+-- ── Handing in ──
+
+-- name: join_wave
+-- Held until the item is committed: the run of this wave closes it first, so it sees every item that joined.
+SELECT wave FROM collection WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s FOR SHARE
+
+-- name: add_item
+INSERT INTO ingest_item (tenant_id, item_id, sync_id, collection_id, source, path, media_type, content_hash, bytes,
+                         blob_id, readers, handed_in_by)
+VALUES (%(tenant)s, %(item)s, %(sync)s, %(collection)s, %(source)s, %(path)s, %(media_type)s, %(content_hash)s,
+        %(bytes)s, %(blob)s, %(readers)s::uuid[], %(by)s)
+
+-- name: close_wave
+UPDATE collection SET wave = wave + 1
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND wave = %(wave)s
+
+-- ── Syncs ──
+
+-- name: add_sync
+INSERT INTO sync (tenant_id, sync_id, collection_id, source, started_by)
+VALUES (%(tenant)s, %(sync)s, %(collection)s, %(source)s, %(by)s)
+
+-- name: find_sync
+SELECT s.sync_id, s.collection_id, s.source, c.name AS collection
+  FROM sync s JOIN collection c ON c.tenant_id = s.tenant_id AND c.collection_id = s.collection_id
+ WHERE s.tenant_id = %(tenant)s AND s.sync_id = %(sync)s
+
+-- name: list_known
+-- As the caller: what it may read. As the curator: what this principal handed in, which it knows anyway.
+SELECT path, content_hash
+  FROM document
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND tombstoned_at IS NULL
+   AND (%(by)s::uuid IS NULL OR handed_in_by = %(by)s)
+
+-- name: list_waiting
+SELECT path, content_hash FROM ingest_item
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND state = 'queued'
+ ORDER BY created_at, item_id
+
+-- name: supersede_unseen
+-- A file that is gone must not come back from the queue.
+UPDATE ingest_item SET state = 'superseded', finished_at = now()
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND state = 'queued'
+   AND NOT path = ANY (%(seen)s::text[])
+RETURNING blob_id
+
+-- name: tombstone_unseen
+UPDATE document SET tombstoned_at = now()
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND tombstoned_at IS NULL
+   AND NOT path = ANY (%(seen)s::text[])
+
+-- name: finish_sync
+UPDATE sync SET finished_at = coalesce(finished_at, now()) WHERE tenant_id = %(tenant)s AND sync_id = %(sync)s
+
+-- name: count_items
+SELECT count(*) AS total, count(*) FILTER (WHERE state <> 'queued') AS done,
+       count(*) FILTER (WHERE state IN ('done', 'unchanged')) AS documents,
+       coalesce(sum(chunks) FILTER (WHERE state IN ('done', 'unchanged')), 0) AS chunks
+  FROM ingest_item
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND (%(sync)s::uuid IS NULL OR sync_id = %(sync)s)
+
+-- name: list_failures
+SELECT path, error_code, error_message
+  FROM ingest_item i
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'failed'
+   AND (%(sync)s::uuid IS NULL OR sync_id = %(sync)s)
+   AND NOT EXISTS (SELECT FROM ingest_item n
+                    WHERE n.tenant_id = i.tenant_id AND n.collection_id = i.collection_id AND n.source = i.source
+                      AND n.path = i.path AND (n.created_at, n.item_id) > (i.created_at, i.item_id)
+                      AND (%(sync)s::uuid IS NULL OR n.sync_id = %(sync)s))
+ ORDER BY path
+ LIMIT 1000
+
+-- name: count_documents
+-- As `list_known`, in numbers.
+SELECT count(*) AS documents,
+       coalesce(sum((SELECT count(*) FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
+                        AND c.generation_id = %(generation)s)), 0)::bigint AS chunks
+  FROM document d
+ WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
+   AND (%(source)s::text IS NULL OR d.source = %(source)s)
+   AND (%(by)s::uuid IS NULL OR d.handed_in_by = %(by)s)
+
+-- ── Working on items ──
+
+-- name: supersede_older
+UPDATE ingest_item i SET state = 'superseded', finished_at = now()
+ WHERE i.tenant_id = %(tenant)s AND i.collection_id = %(collection)s AND i.state = 'queued'
+   AND EXISTS (SELECT FROM ingest_item n
+                WHERE n.tenant_id = i.tenant_id AND n.collection_id = i.collection_id AND n.source = i.source
+                  AND n.path = i.path AND n.state = 'queued'
+                  AND (n.created_at, n.item_id) > (i.created_at, i.item_id))
+RETURNING blob_id
+
+-- name: take_items
+-- The oldest ones, up to a number and a size; one by one as soon as one of them was taken up more than twice.
+WITH head AS (
+    SELECT item_id, attempts, row_number() OVER w AS place, sum(bytes) OVER w - bytes AS bytes_before
+      FROM ingest_item
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'queued'
+    WINDOW w AS (ORDER BY created_at, item_id)
+     ORDER BY created_at, item_id
+     LIMIT %(number)s)
+UPDATE ingest_item i SET attempts = i.attempts + 1
+  FROM head h
+ WHERE i.tenant_id = %(tenant)s AND i.item_id = h.item_id
+   AND (h.place = 1 OR (h.bytes_before < %(bytes)s AND (SELECT max(attempts) FROM head) < 2))
+RETURNING i.item_id, i.source, i.path, i.media_type, i.content_hash, i.bytes, i.blob_id, i.readers, i.attempts,
+          i.handed_in_by, i.created_at
+
+-- name: lock_items
+-- Those that are still to be done: another run, or a sync that no longer saw them, may have been faster.
+SELECT item_id FROM ingest_item
+ WHERE tenant_id = %(tenant)s AND item_id = ANY (%(items)s::uuid[]) AND state = 'queued'
+   FOR UPDATE
+
+-- name: settle_item
+UPDATE ingest_item
+   SET state = %(state)s, chunks = %(chunks)s, error_code = %(code)s, error_message = %(message)s, finished_at = now()
+ WHERE tenant_id = %(tenant)s AND item_id = %(item)s
+
+-- name: find_by_path
+SELECT document_id, content_hash, given_readers, blob_id, tombstoned_at IS NOT NULL AS is_gone,
+       (SELECT count(*) FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
+           AND c.generation_id = %(generation)s) AS chunks
+  FROM document d
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND path = %(path)s
+
+-- name: put_document
+INSERT INTO document AS d (tenant_id, document_id, collection_id, source, path, title, media_type, content_hash, version,
+                           restricted, given_readers, handed_in_by, characters, blob_id)
+VALUES (%(tenant)s, %(document)s, %(collection)s, %(source)s, %(path)s, %(title)s, %(media_type)s, %(content_hash)s, 1,
+        %(restricted)s, %(given)s::uuid[], %(by)s, %(characters)s, %(blob)s)
+    ON CONFLICT (tenant_id, collection_id, source, path) DO UPDATE
+   SET title = excluded.title, media_type = excluded.media_type, content_hash = excluded.content_hash,
+       version = d.version + 1, restricted = excluded.restricted, given_readers = excluded.given_readers,
+       handed_in_by = excluded.handed_in_by, characters = excluded.characters, blob_id = excluded.blob_id,
+       updated_at = now(), tombstoned_at = NULL
+RETURNING document_id, version
+
+-- name: keep_document
+-- The same content again: readers and who knows of it may be new.
+UPDATE document
+   SET restricted = %(restricted)s, given_readers = %(given)s::uuid[], handed_in_by = %(by)s
+ WHERE tenant_id = %(tenant)s AND document_id = %(document)s
+
+-- name: put_text
+INSERT INTO document_text (tenant_id, document_id, version, content)
+VALUES (%(tenant)s, %(document)s, %(version)s, %(content)s)
+
+-- name: delete_old_texts
+DELETE FROM document_text
+ WHERE tenant_id = %(tenant)s AND document_id = %(document)s AND version < %(version)s
+
+-- name: delete_chunks
+DELETE FROM chunk WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])
+
+-- ── The index ──
+
+-- name: next_chunk_ids
+SELECT nextval('headworks.chunk_chunk_id_seq') AS chunk_id FROM generate_series(1, %(number)s)
+
+-- name: add_chunks
+INSERT INTO chunk (tenant_id, chunk_id, collection_id, generation_id, document_id, ordinal, start_offset, end_offset, content)
+SELECT %(tenant)s, c.chunk_id, %(collection)s, %(generation)s, c.document_id, c.ordinal, c.start_offset, c.end_offset, c.content
+  FROM unnest(%(chunks)s::bigint[], %(documents)s::uuid[], %(ordinals)s::integer[], %(starts)s::integer[],
+              %(ends)s::integer[], %(contents)s::bytea[])
+       AS c (chunk_id, document_id, ordinal, start_offset, end_offset, content)
+
+-- name: add_vectors
+-- Of chunks that are still there.
+INSERT INTO embedding_384 (tenant_id, generation_id, chunk_id, document_id, vector)
+SELECT %(tenant)s, %(generation)s, c.chunk_id, c.document_id, v.vector::halfvec(384)
+  FROM unnest(%(chunks)s::bigint[], %(vectors)s::text[]) AS v (chunk_id, vector)
+  JOIN chunk c ON c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = v.chunk_id
+    ON CONFLICT DO NOTHING
+
+-- name: add_segment
+INSERT INTO posting_segment (tenant_id, collection_id, generation_id, chunks, total_length)
+VALUES (%(tenant)s, %(collection)s, %(generation)s, %(chunks)s, %(total_length)s)
+RETURNING segment_id
+
+-- name: add_postings
+INSERT INTO posting (tenant_id, collection_id, term, segment_id, block)
+SELECT %(tenant)s, %(collection)s, p.term, %(segment)s, p.block
+  FROM unnest(%(terms)s::text[], %(blocks)s::bytea[]) AS p (term, block)
+
+-- name: list_segments
+SELECT segment_id, chunks FROM posting_segment
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND generation_id = %(generation)s
+ ORDER BY segment_id
+
+-- name: list_segment_blocks
+SELECT segment_id, term, block FROM posting
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND segment_id = ANY (%(segments)s::bigint[])
+
+-- name: delete_segments
+WITH postings AS (
+    DELETE FROM posting
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND segment_id = ANY (%(segments)s::bigint[]))
+DELETE FROM posting_segment
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND segment_id = ANY (%(segments)s::bigint[])
+
+-- name: list_chunk_ids
+SELECT chunk_id FROM chunk WHERE tenant_id = %(tenant)s AND generation_id = %(generation)s
+
+-- name: count_chunks
+SELECT count(*) FROM chunk WHERE tenant_id = %(tenant)s AND generation_id = %(generation)s
+
+-- name: list_without_vector
+SELECT c.chunk_id, c.content
+  FROM chunk c
+ WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s
+   AND NOT EXISTS (SELECT FROM embedding_384 e WHERE e.tenant_id = c.tenant_id AND e.chunk_id = c.chunk_id
+                      AND e.generation_id = c.generation_id)
+ ORDER BY c.chunk_id
+ LIMIT %(limit)s
+
+-- name: note_vectors
+-- Whether any chunk of the live generation still waits.
+UPDATE collection c
+   SET epoch = epoch + 1,
+       lacks_vectors = EXISTS (
+           SELECT FROM chunk k
+            WHERE k.tenant_id = c.tenant_id AND k.generation_id = c.generation_id
+              AND NOT EXISTS (SELECT FROM embedding_384 e WHERE e.tenant_id = k.tenant_id AND e.chunk_id = k.chunk_id
+                                 AND e.generation_id = k.generation_id))
+ WHERE c.tenant_id = %(tenant)s AND c.collection_id = %(collection)s
+RETURNING lacks_vectors
+
+-- name: list_not_in_generation
+SELECT d.document_id, d.version, d.title, d.media_type, t.content
+  FROM document d
+  JOIN document_text t ON t.tenant_id = d.tenant_id AND t.document_id = d.document_id AND t.version = d.version
+ WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
+   AND NOT EXISTS (SELECT FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
+                      AND c.generation_id = %(generation)s)
+ ORDER BY d.document_id
+ LIMIT %(limit)s
+
+-- name: list_fillable
+SELECT d.document_id, d.version
+  FROM document d
+ WHERE d.tenant_id = %(tenant)s AND d.document_id = ANY (%(documents)s::uuid[]) AND d.tombstoned_at IS NULL
+   AND NOT EXISTS (SELECT FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
+                      AND c.generation_id = %(generation)s)
+
+-- ── Tidying ──
+
+-- name: purge_documents
+DELETE FROM document
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND tombstoned_at IS NOT NULL
+RETURNING blob_id
+
+-- name: purge_items
+DELETE FROM ingest_item
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state <> 'queued'
+   AND finished_at < now() - interval '30 days'
+
+-- name: delete_blobs
+DELETE FROM blob WHERE tenant_id = %(tenant)s AND blob_id = ANY (%(blobs)s::uuid[])
+
+-- name: is_waiting
+SELECT EXISTS (SELECT FROM ingest_item WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'queued')
+
+-- name: list_all_collections
+-- As hw_system, at start: where something may have been left.
+SELECT tenant_id, collection_id, lacks_vectors FROM collection

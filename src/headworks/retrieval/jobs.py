@@ -1,0 +1,109 @@
+"""The runs of durable work on collections. Each step may be repeated; arguments and results are ids and numbers."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from headworks.jobs.engine import Jobs, Run
+from headworks.retrieval import queueing
+from headworks.retrieval.contract import Directory
+from headworks.retrieval.generations import GenerationWork
+from headworks.retrieval.queueing import Queue
+from headworks.retrieval.working import ItemWork
+from headworks.storage.pool import Database
+from headworks.types.ids import TenantId
+
+_ATTEMPTS = 12
+"""Of a step: about half an hour with the pauses between, so that a database may be away for long."""
+_STEPS_OF_A_RUN = 50
+"""Then a rebuild queues up again behind what was handed in meanwhile."""
+_MOST_RETRIES = 8
+
+
+class Runs:
+    """What the jobs process does for retrieval."""
+
+    def __init__(
+        self, db: Database, directory: Directory, queue: Queue, items: ItemWork, generations: GenerationWork
+    ) -> None:
+        self._db = db
+        self._directory = directory
+        self._queue = queue
+        self._items = items
+        self._generations = generations
+
+    def register(self, jobs: Jobs) -> None:
+        """Before `jobs.start()`."""
+        jobs.register(queueing.INGEST, self.ingest)
+        jobs.register(queueing.EMBED, self.embed)
+        jobs.register(queueing.REBUILD, self.rebuild)
+        jobs.register(queueing.TIDY, self.tidy)
+
+    async def ingest(self, run: Run, tenant: str, collection: str, wave: int) -> None:
+        """Everything that is queued in a collection."""
+        await run.step("close the wave", self._close_wave, tenant, collection, wave, attempts=_ATTEMPTS)
+        while await run.step("work on a batch", self._batch, tenant, collection, attempts=_ATTEMPTS):
+            pass
+        await self._merge(run, tenant, collection)
+        await self.embed(run, tenant, collection, 0)
+
+    async def embed(self, run: Run, tenant: str, collection: str, attempt: int) -> None:
+        """The vectors that are missing; a model that does not answer is asked again later, one not installed is not."""
+        outcome = "more"
+        while outcome == "more":
+            outcome = await run.step("add vectors", self._add_vectors, tenant, collection, attempts=_ATTEMPTS)
+        if outcome == "failed" and attempt < _MOST_RETRIES:
+            await run.step("ask again later", self._embed_later, tenant, collection, attempt + 1, attempts=_ATTEMPTS)
+
+    async def rebuild(self, run: Run, tenant: str, collection: str, generation: str) -> None:
+        """A new generation from the stored texts; the old one serves until it is full."""
+        arguments = (tenant, collection, generation)
+        for _ in range(_STEPS_OF_A_RUN):
+            outcome = await run.step("fill", self._fill, *arguments, attempts=_ATTEMPTS)
+            if outcome in {"waiting", "failed"}:
+                return
+            if outcome == "done" and await run.step("switch", self._switch, *arguments, attempts=_ATTEMPTS):
+                await self._merge(run, tenant, collection)
+                return
+        await run.step("go on later", self._rebuild_later, *arguments, attempts=_ATTEMPTS)
+
+    async def tidy(self, run: Run, tenant: str, collection: str) -> None:
+        """What was tombstoned is removed for good."""
+        await run.step("purge", self._purge, tenant, collection, attempts=_ATTEMPTS)
+        await self._merge(run, tenant, collection)
+
+    async def _merge(self, run: Run, tenant: str, collection: str) -> None:
+        while await run.step("merge postings", self._merge_once, tenant, collection, attempts=_ATTEMPTS):
+            pass
+
+    # ── Steps: ids come as text ──
+
+    async def _close_wave(self, tenant: str, collection: str, wave: int) -> None:
+        await self._items.close_wave(TenantId(UUID(tenant)), UUID(collection), wave)
+
+    async def _batch(self, tenant: str, collection: str) -> int:
+        return await self._items.batch(TenantId(UUID(tenant)), UUID(collection))
+
+    async def _add_vectors(self, tenant: str, collection: str) -> str:
+        return await self._generations.add_vectors(TenantId(UUID(tenant)), UUID(collection))
+
+    async def _fill(self, tenant: str, collection: str, generation: str) -> str:
+        return await self._generations.fill(TenantId(UUID(tenant)), UUID(collection), UUID(generation))
+
+    async def _switch(self, tenant: str, collection: str, generation: str) -> bool:
+        return await self._generations.switch(TenantId(UUID(tenant)), UUID(collection), UUID(generation))
+
+    async def _merge_once(self, tenant: str, collection: str) -> bool:
+        return await self._generations.merge(TenantId(UUID(tenant)), UUID(collection))
+
+    async def _purge(self, tenant: str, collection: str) -> None:
+        await self._generations.purge(TenantId(UUID(tenant)), UUID(collection))
+
+    async def _embed_later(self, tenant: str, collection: str, attempt: int) -> None:
+        async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:
+            delay_s = 30.0 * 2**attempt
+            await self._queue.embed(tx, TenantId(UUID(tenant)), UUID(collection), attempt, delay_s)
+
+    async def _rebuild_later(self, tenant: str, collection: str, generation: str) -> None:
+        async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:
+            await self._queue.rebuild(tx, TenantId(UUID(tenant)), UUID(collection), UUID(generation))

@@ -1,0 +1,50 @@
+"""Asks for durable work on a collection, atomic with the transaction that makes it needed."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from headworks.jobs.engine import Jobs
+from headworks.storage.pool import Tx
+from headworks.types.ids import TenantId, new_id
+
+INGEST = "retrieval.ingest"
+TIDY = "retrieval.tidy"
+EMBED = "retrieval.embed"
+REBUILD = "retrieval.rebuild"
+
+
+class Queue:
+    """Runs of one collection go one after the other; their arguments are ids and numbers."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+
+    async def ingest(self, tx: Tx, tenant: TenantId, collection: UUID, wave: int) -> None:
+        """Work on what is handed in to this wave; asked for by each file, run once."""
+        arguments = (str(tenant), str(collection), wave)
+        await self._jobs.enqueue(
+            tx, INGEST, f"ingest:{collection}:{wave}", *arguments, partition=_partition(collection)
+        )
+
+    async def tidy(self, tx: Tx, tenant: TenantId, collection: UUID) -> None:
+        """Remove for good what was tombstoned, and keep the postings compact."""
+        await self._once(tx, TIDY, tenant, collection)
+
+    async def embed(self, tx: Tx, tenant: TenantId, collection: UUID, attempt: int = 0, delay_s: float = 0) -> None:
+        """Make the vectors that are missing."""
+        name, partition = f"embed:{collection}:{new_id()}", _partition(collection)
+        arguments = (str(tenant), str(collection), attempt)
+        await self._jobs.enqueue(tx, EMBED, name, *arguments, partition=partition, delay_s=delay_s)
+
+    async def rebuild(self, tx: Tx, tenant: TenantId, collection: UUID, generation: UUID) -> None:
+        """Fill a new generation from the stored texts, then let it serve."""
+        await self._once(tx, REBUILD, tenant, collection, str(generation))
+
+    async def _once(self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str) -> None:
+        arguments = (str(tenant), str(collection), *more)
+        await self._jobs.enqueue(tx, name, f"{name}:{new_id()}", *arguments, partition=_partition(collection))
+
+
+def _partition(collection: UUID) -> str:
+    return f"collection:{collection}"

@@ -1,0 +1,181 @@
+"""Retrieval for the rest of the house: collections, handing in, search, citations, documents. A thin face."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from time import monotonic
+from uuid import UUID
+
+from headworks.config import RetrievalServerSettings
+from headworks.errors import HeadworksError, NotFound
+from headworks.jobs.engine import Jobs
+from headworks.retrieval import collections
+from headworks.retrieval.contract import (
+    CollectionView,
+    Directory,
+    DocumentView,
+    Explanation,
+    Item,
+    Progress,
+    SearchResult,
+    Sync,
+)
+from headworks.retrieval.generations import GenerationWork
+from headworks.retrieval.ingest import HandedIn, Ingestion
+from headworks.retrieval.jobs import Runs
+from headworks.retrieval.permissions import Explainer
+from headworks.retrieval.queueing import Queue
+from headworks.retrieval.quoting import CitationStream
+from headworks.retrieval.search import Searcher
+from headworks.retrieval.store import INGEST_SQL, SQL, Payloads
+from headworks.retrieval.working import ItemWork, Parsers
+from headworks.storage.pool import Database
+from headworks.storage.sealing import Keyring
+from headworks.types.features import RetrievalSettings
+from headworks.types.identity import Principal
+from headworks.types.ids import ProjectId, TenantId, TraceId
+from headworks.types.models import Models
+from headworks.types.retrieval import Passage
+from headworks.types.workspace import CollectionSpec
+
+__all__ = ["HandedIn", "Retrieval"]
+
+_log = logging.getLogger(__name__)
+
+_ASK_FOR_VECTORS_EVERY_S = 60.0
+
+
+class Retrieval:
+    """What others may call. Reading needs no permission but the readers' lists, which PostgreSQL joins."""
+
+    def __init__(
+        self,
+        db: Database,
+        keyring: Keyring,
+        models: Models,
+        jobs: Jobs,
+        directory: Directory,
+        settings: RetrievalServerSettings,
+    ) -> None:
+        """`directory` is identity's service."""
+        self._db = db
+        self._keyring = keyring
+        self._models = models
+        self._jobs = jobs
+        self._directory = directory
+        self._queue = Queue(jobs)
+        self._searcher = Searcher(db, keyring, models, self._want_vectors)
+        self._declarer = collections.Declarer(db, directory, self._queue)
+        self._explainer = Explainer(db, directory)
+        self._asked_for_vectors: dict[UUID, float] = {}
+        self.ingestion = Ingestion(db, keyring, directory, self._queue, max_file_bytes=settings.max_file_mb << 20)
+
+    # ── Reading ──
+
+    async def passages(
+        self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID | None = None
+    ) -> list[Passage]:
+        """What of a feature's collection the caller may read and what fits the question best, numbered from 1."""
+        found = await self.search(principal, settings.collection, question, settings.k, trace)
+        return found.passages
+
+    async def search(
+        self, principal: Principal, collection: str, query: str, k: int, trace: UUID | None = None
+    ) -> SearchResult:
+        """The best `k` passages of a collection of the caller's tenant, and how they were ranked.
+
+        Raises NotFound for a collection that is not there or not the caller's to read, which read the same.
+        """
+        of_trace = None if trace is None else TraceId(trace)
+        return await self._searcher.search(principal, collection, query, k, of_trace)
+
+    def citing(self, principal: Principal, passages: Sequence[Passage]) -> CitationStream:
+        """Resolves the markers of one answer under the caller's rights."""
+        return CitationStream(self._db, self._keyring, principal, passages)
+
+    async def document(self, principal: Principal, document: UUID) -> DocumentView:
+        """A document's stored text. NotFound reads the same for one that is not there and one that is not for you."""
+        await self._keyring.ensure(self._db, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            row = await tx.fetch_one(SQL.read_document, tenant=principal.tenant, document=document)
+        if row is None:
+            raise NotFound(
+                "There is no such document, or you may not read it.",
+                next_step="An administrator can ask who may: `headworks` writes it to the audit.",
+                param="document",
+            )
+        stored = Payloads(self._keyring, principal.tenant).open_text(row.document_id, row.version, row.content)
+        return DocumentView(
+            row.document_id, row.version, row.collection, row.path, row.title, stored.text, stored.headings,
+            row.media_type,
+        )  # fmt: skip
+
+    async def list_collections(self, principal: Principal) -> list[CollectionView]:
+        """The collections that the caller may read."""
+        return await collections.listed(self._db, principal)
+
+    async def explain(self, principal: Principal, collection: str | None, document: str, name: str) -> Explanation:
+        """Why somebody may or may not read a document; needs `reader:explain` and is audited."""
+        return await self._explainer.explain(principal, collection, document, name)
+
+    # ── Handing in ──
+
+    async def begin_sync(self, principal: Principal, collection: str, source: str) -> Sync:
+        """A pass over a source, with what need not be handed in again."""
+        return await self.ingestion.begin_sync(principal, collection, source)
+
+    async def hand_in(self, principal: Principal, collection: str, file: HandedIn) -> Item:
+        """Store one file for work; when this returns, it is not lost."""
+        return await self.ingestion.hand_in(principal, collection, file)
+
+    async def finish_sync(self, principal: Principal, sync: str, seen: Collection[str]) -> Progress:
+        """What of the source was not seen vanishes."""
+        return await self.ingestion.finish_sync(principal, sync, seen)
+
+    async def progress(self, principal: Principal, *, sync: str | None = None, collection: str = "") -> Progress:
+        """How far the caller's own files are."""
+        return await self.ingestion.progress(principal, sync=sync, collection=collection)
+
+    # ── For releases, and for the processes ──
+
+    async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
+        """Make the tenant's collections as declared; nothing is deleted. Unknown readers raise WorkspaceInvalid."""
+        await self._declarer.declare(principal, project, specs)
+
+    def register_work(self, parsers: Parsers) -> None:
+        """In the jobs process, before `jobs.start()`."""
+        items = ItemWork(self._db, self._keyring, self._models, self._directory, self._queue, parsers)
+        generations = GenerationWork(self._db, self._keyring, self._models, self._directory, self._queue)
+        Runs(self._db, self._directory, self._queue, items, generations).register(self._jobs)
+
+    async def catch_up(self) -> None:
+        """At the server's start: ask for what no run is there for, e.g. vectors of a model that was installed since."""
+        async with self._db.system("which collections wait for work") as tx:
+            rows = await tx.fetch_all(INGEST_SQL.list_all_collections)
+        for row in rows:
+            await self._catch_up(TenantId(row.tenant_id), row.collection_id, lacks_vectors=row.lacks_vectors)
+
+    async def _catch_up(self, tenant: TenantId, collection: UUID, *, lacks_vectors: bool) -> None:
+        curator = await self._directory.curator(tenant)
+        of_collection = {"tenant": tenant, "collection": collection}
+        async with self._db.tx(curator) as tx:
+            if await tx.fetch_value(INGEST_SQL.is_waiting, **of_collection):
+                wave = await tx.fetch_value(INGEST_SQL.join_wave, **of_collection)
+                await self._queue.ingest(tx, tenant, collection, wave)
+            elif lacks_vectors:
+                await self._queue.embed(tx, tenant, collection)
+            for other in await tx.fetch_all(SQL.list_other_generations, **of_collection):
+                await self._queue.rebuild(tx, tenant, collection, other.generation_id)
+
+    async def _want_vectors(self, principal: Principal, collection: UUID) -> None:
+        """The model answers, and chunks wait for it: ask for their vectors, now and then."""
+        now = monotonic()
+        if now - self._asked_for_vectors.get(collection, -_ASK_FOR_VECTORS_EVERY_S) < _ASK_FOR_VECTORS_EVERY_S:
+            return
+        self._asked_for_vectors[collection] = now
+        try:
+            async with self._db.tx(principal) as tx:
+                await self._queue.embed(tx, principal.tenant, collection)
+        except HeadworksError as error:
+            _log.warning("Vectors could not be asked for: %s", error.code)

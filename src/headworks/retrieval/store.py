@@ -1,0 +1,119 @@
+"""The stored forms of retrieval: sealed texts and chunks, vectors as PostgreSQL reads them, rows of collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from headworks.retrieval.parsers.contract import Heading, ParsedDocument
+from headworks.storage.pool import Tx
+from headworks.storage.queries import load
+from headworks.storage.sealing import Keyring
+from headworks.types.ids import TenantId
+
+SQL = load("headworks.retrieval")
+INGEST_SQL = load("headworks.retrieval", "ingest.sql")
+SEARCH_SQL = load("headworks.retrieval", "search.sql")
+
+DIMENSION = 384
+"""Of the one table of embeddings that there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRow:
+    """A collection with its live generation, as `find_collection` gives it."""
+
+    collection_id: UUID
+    name: str
+    project_id: UUID
+    settings: dict[str, Any]
+    generation_id: UUID
+    wave: int
+    lacks_vectors: bool
+    epoch: int
+    model: str
+    model_digest: str | None
+    chunking: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """What a version of a document says: the text that offsets point into, with its headings and pages."""
+
+    text: str
+    headings: tuple[Heading, ...]
+    pages: tuple[int, ...]
+
+    def as_parsed(self, title: str, media_type: str) -> ParsedDocument:
+        """The document as its parser gave it."""
+        return ParsedDocument(self.text, title, self.headings, media_type, self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk's text, the headings it stands under, and the context that it is indexed with."""
+
+    text: str
+    section: tuple[str, ...]
+    context: str
+
+    @property
+    def indexed(self) -> str:
+        """What keyword index and embedding get."""
+        return f"{self.context}\n\n{self.text}" if self.context else self.text
+
+
+class Payloads:
+    """Seals and opens what one tenant's documents say. The keyring must know the tenant."""
+
+    def __init__(self, keyring: Keyring, tenant: TenantId) -> None:
+        self._keyring = keyring
+        self._tenant = tenant
+
+    def seal_text(self, document: UUID, version: int, parsed: ParsedDocument) -> bytes:
+        """A value for `document_text.content`."""
+        headings = [(each.level, each.text, each.start, each.end) for each in parsed.headings]
+        data = orjson.dumps({"text": parsed.text, "headings": headings, "pages": parsed.pages})
+        return self._keyring.seal(self._tenant, "document_text.content", f"{document}/{version}", data)
+
+    def open_text(self, document: UUID, version: int, sealed: bytes) -> StoredText:
+        """The text of a version. Raises SealBroken."""
+        found = orjson.loads(self._keyring.open(self._tenant, "document_text.content", f"{document}/{version}", sealed))
+        return StoredText(found["text"], tuple(Heading(*each) for each in found["headings"]), tuple(found["pages"]))
+
+    def seal_chunk(self, chunk: int, stored: StoredChunk) -> bytes:
+        """A value for `chunk.content`."""
+        data = orjson.dumps({"text": stored.text, "section": stored.section, "context": stored.context})
+        return self._keyring.seal(self._tenant, "chunk.content", chunk, data)
+
+    def open_chunk(self, chunk: int, sealed: bytes) -> StoredChunk:
+        """A chunk as it was stored. Raises SealBroken."""
+        found = orjson.loads(self._keyring.open(self._tenant, "chunk.content", chunk, sealed))
+        return StoredChunk(found["text"], tuple(found["section"]), found["context"])
+
+
+def vector_text(vector: Iterable[float]) -> str:
+    """A vector as pgvector reads it; half precision has no more than four digits."""
+    return "[" + ",".join([f"{value:.5g}" for value in vector]) + "]"
+
+
+async def lock_collection(tx: Tx, collection: UUID) -> None:
+    """Be the only one that changes this collection's documents, readers or index until the transaction ends."""
+    await tx.run(SQL.lock_collection, collection=collection)
+
+
+async def delete_blobs(tx: Tx, tenant: UUID, blobs: Sequence[UUID | None]) -> None:
+    """Remove originals that nothing names any more."""
+    if wanted := [blob for blob in blobs if blob is not None]:
+        await tx.run(INGEST_SQL.delete_blobs, tenant=tenant, blobs=wanted)
+
+
+async def find_collection(
+    tx: Tx, tenant: UUID, *, name: str | None = None, collection: UUID | None = None
+) -> CollectionRow | None:
+    """A collection by its name or id, whether the caller reads it or not."""
+    return await tx.fetch_one(SQL.find_collection, into=CollectionRow, tenant=tenant, name=name, collection=collection)

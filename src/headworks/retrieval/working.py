@@ -1,0 +1,294 @@
+"""From files that were handed in to documents that are found: one batch at a time, as the tenant's curator.
+
+A batch may be done twice, by a run that was taken over and by the one that took it: only items that are still queued
+are written, in one transaction with everything that comes of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from headworks.errors import DatabaseUnavailable, DocumentUnreadable, HeadworksError, ModelMissing
+from headworks.retrieval import collections, index
+from headworks.retrieval.contract import Directory, ItemState
+from headworks.retrieval.embedding import Vectors, embed_texts
+from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.queueing import Queue
+from headworks.retrieval.readers import given_list, own_list, read_patterns
+from headworks.retrieval.store import (
+    INGEST_SQL,
+    CollectionRow,
+    Payloads,
+    delete_blobs,
+    find_collection,
+    lock_collection,
+)
+from headworks.storage.blobs import Blobs
+from headworks.storage.pool import Database, Tx
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import PrincipalId, TenantId, new_id
+from headworks.types.models import Models
+
+_log = logging.getLogger(__name__)
+
+_ITEMS = 16
+_BYTES = 32 << 20
+_MOST_ATTEMPTS = 5
+_PARSED_AT_ONCE = 2
+_EMBEDDED_AT_ONCE = 512
+"""Chunks that are embedded before a batch is written; larger batches are found by keywords first."""
+
+
+class Parsers(Protocol):
+    """Files into text, each in a process of its own with limits."""
+
+    async def parse(self, name: str, data: bytes, media_type: str = "") -> ParsedDocument:
+        """Raises DocumentUnreadable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """A row of `take_items`."""
+
+    item_id: UUID
+    source: str
+    path: str
+    media_type: str
+    content_hash: str
+    bytes: int
+    blob_id: UUID
+    readers: list[PrincipalId] | None
+    attempts: int
+    handed_in_by: UUID
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeRow:
+    """A row of `find_by_path`: the document that an item may replace."""
+
+    document_id: UUID
+    content_hash: str
+    given_readers: list[PrincipalId] | None
+    blob_id: UUID | None
+    is_gone: bool
+    chunks: int
+
+
+@dataclass(slots=True)
+class _Work:
+    """An item on its way, and what became of it."""
+
+    item: ItemRow
+    before: BeforeRow | None = None
+    state: ItemState = "done"
+    code: str | None = None
+    message: str | None = None
+    parsed: ParsedDocument | None = None
+    pieces: list[index.Piece] = field(default_factory=list)
+
+    def fail(self, code: str, message: str) -> None:
+        self.state, self.code, self.message = "failed", code, message[:1000]
+        self.parsed, self.pieces = None, []
+
+
+class ItemWork:
+    """Works on the queue of items of one collection after the other."""
+
+    def __init__(
+        self, db: Database, keyring: Keyring, models: Models, directory: Directory, queue: Queue, parsers: Parsers
+    ) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._blobs = Blobs(keyring)
+        self._models = models
+        self._directory = directory
+        self._queue = queue
+        self._parsers = parsers
+        self._parsing = asyncio.Semaphore(_PARSED_AT_ONCE)
+
+    async def close_wave(self, tenant: TenantId, collection: UUID, wave: int) -> None:
+        """What is handed in from now on joins the next wave, whose run sees it."""
+        curator = await self._directory.curator(tenant)
+        async with self._db.tx(curator) as tx:
+            await tx.run(INGEST_SQL.close_wave, tenant=tenant, collection=collection, wave=wave)
+
+    async def batch(self, tenant: TenantId, collection: UUID) -> int:
+        """Work on the oldest items, up to 16; how many were taken up (0: none is left)."""
+        curator = await self._directory.curator(tenant)
+        await self._keyring.ensure(self._db, tenant)
+        async with self._db.tx(curator) as tx:
+            row = await find_collection(tx, tenant, collection=collection)
+            if row is None:
+                return 0
+            work = await self._take(tx, curator, row)
+        if not work:
+            return 0
+        await asyncio.gather(*(self._read(curator, row, each) for each in work))
+        written = [each for each in work if each.parsed is not None]
+        async with self._db.tx(curator) as tx:
+            indexed = await index.prepare(tx, [each.pieces for each in written])
+        vectors = await self._embed(curator, row, indexed)
+        async with self._db.tx(curator, statement_timeout_s=300) as tx:
+            await self._write(tx, curator, row, work, indexed, vectors)
+        return len(work)
+
+    async def _take(self, tx: Tx, curator: Principal, row: CollectionRow) -> list[_Work]:
+        of_collection = {"tenant": curator.tenant, "collection": row.collection_id}
+        gone = await tx.fetch_all(INGEST_SQL.supersede_older, **of_collection)
+        await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
+        items = await tx.fetch_all(INGEST_SQL.take_items, into=ItemRow, **of_collection, number=_ITEMS, bytes=_BYTES)
+        work = [_Work(item) for item in sorted(items, key=lambda item: (item.created_at, item.item_id))]
+        for each in work:
+            each.before = await tx.fetch_one(
+                INGEST_SQL.find_by_path,
+                into=BeforeRow,
+                **of_collection, generation=row.generation_id, source=each.item.source, path=each.item.path,
+            )  # fmt: skip
+        return work
+
+    async def _read(self, curator: Principal, row: CollectionRow, work: _Work) -> None:
+        """Parse and cut one file; whatever goes wrong with it is its own failure."""
+        before = work.before
+        if (
+            before is not None
+            and not before.is_gone
+            and before.content_hash == work.item.content_hash
+            and before.chunks
+        ):
+            work.state = "unchanged"
+            return
+        if work.item.attempts > _MOST_ATTEMPTS:
+            work.fail("crashed", f"Working on it ended the process {_MOST_ATTEMPTS} times; it was set aside.")
+            return
+        try:
+            async with self._parsing:
+                async with self._db.tx(curator) as tx:
+                    data = await self._blobs.get(tx, curator.tenant, work.item.blob_id)
+                work.parsed = await self._parsers.parse(work.item.path, data, work.item.media_type)
+            del data
+            settings = collections.chunk_settings(row.chunking)
+            work.pieces = await asyncio.to_thread(index.cut, work.parsed, settings)
+            if not work.pieces:
+                work.fail("empty", "There is no text in it.")
+        except DocumentUnreadable as error:
+            work.fail(error.code, str(error))
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the other files go on
+            _log.exception("An item could not be read")
+            work.fail("internal_error", f"An internal error ({type(error).__name__}); the server's log has more.")
+
+    async def _embed(self, curator: Principal, row: CollectionRow, indexed: index.Indexed) -> Vectors | None:
+        """Vectors of all chunks, or None where they are made later: keywords find them until then."""
+        texts = indexed.texts()
+        if not texts or len(texts) > _EMBEDDED_AT_ONCE:
+            return None
+        try:
+            return await embed_texts(self._models, curator, row.model, texts)
+        except ModelMissing:
+            return None
+        except HeadworksError as error:
+            _log.warning("Chunks could not be embedded, it is tried again later: %s", error.code)
+            return None
+
+    async def _write(
+        self,
+        tx: Tx,
+        curator: Principal,
+        row: CollectionRow,
+        work: Sequence[_Work],
+        indexed: index.Indexed,
+        vectors: Vectors | None,
+    ) -> None:
+        tenant, collection = curator.tenant, row.collection_id
+        await lock_collection(tx, collection)
+        now = await find_collection(tx, tenant, collection=collection) or row
+        ids = [each.item.item_id for each in work]
+        queued = {found.item_id for found in await tx.fetch_all(INGEST_SQL.lock_items, tenant=tenant, items=ids)}
+        is_current = now.generation_id == row.generation_id
+        live = [each for each in work if each.item.item_id in queued and (is_current or each.parsed is None)]
+        documents: dict[UUID, UUID] = {}
+        for each in live:
+            if each.state == "unchanged":
+                await self._keep(tx, curator, now, each)
+            elif each.parsed is not None:
+                documents[each.item.item_id] = await self._put(tx, curator, now, each)
+            await self._settle(tx, curator, each)
+        written = [each for each in work if each.parsed is not None]
+        place = index.Place(curator, collection, row.generation_id)
+        targets = [documents.get(each.item.item_id) for each in written]
+        await index.write(tx, place, Payloads(self._keyring, tenant), targets, indexed)
+        lacks = await self._write_vectors(tx, place, now, indexed, vectors) if documents else False
+        await collections.touch(tx, curator, collection, lacks_vectors=lacks)
+
+    async def _write_vectors(
+        self,
+        tx: Tx,
+        place: index.Place,
+        row: CollectionRow,
+        indexed: index.Indexed,
+        vectors: Vectors | None,
+    ) -> bool:
+        """Whether chunks are left without a vector, or with one of other weights, which are not stored."""
+        if vectors is None or row.model_digest not in {None, vectors.digest}:
+            return True
+        await collections.name_weights(tx, place.curator, place.generation, vectors.digest)
+        await index.write_vectors(tx, place, indexed.flat_ids(), vectors.texts)
+        return False
+
+    async def _put(self, tx: Tx, curator: Principal, row: CollectionRow, work: _Work) -> UUID:
+        """A new document, or a new version: what was there of the old one goes."""
+        item, parsed, before = work.item, work.parsed, work.before
+        assert parsed is not None  # noqa: S101 -- only such work comes here
+        given = given_list(before.given_readers if before else None, item.readers)
+        own = own_list(item.path, read_patterns(row.settings), given)
+        put = await tx.fetch_one(
+            INGEST_SQL.put_document,
+            tenant=curator.tenant, document=new_id(), collection=row.collection_id, source=item.source, path=item.path,
+            title=parsed.title[:500], media_type=parsed.media_type, content_hash=item.content_hash,
+            restricted=own is not None, given=None if given is None else list(given), by=item.handed_in_by,
+            characters=len(parsed.text), blob=item.blob_id,
+        )  # fmt: skip
+        document: UUID = put.document_id
+        of_document = {"tenant": curator.tenant, "document": document, "version": put.version}
+        await tx.run(INGEST_SQL.delete_chunks, tenant=curator.tenant, documents=[document])
+        await tx.run(INGEST_SQL.delete_old_texts, **of_document)
+        sealed = Payloads(self._keyring, curator.tenant).seal_text(document, put.version, parsed)
+        await tx.run(INGEST_SQL.put_text, **of_document, content=sealed)
+        await collections.set_readers(tx, curator, [document], None if own is None else own.readers)
+        if before is not None and before.blob_id != item.blob_id:
+            await delete_blobs(tx, curator.tenant, [before.blob_id])
+        return document
+
+    async def _keep(self, tx: Tx, curator: Principal, row: CollectionRow, work: _Work) -> None:
+        """The same content again: its readers may be others now."""
+        item, before = work.item, work.before
+        assert before is not None  # noqa: S101 -- else nothing could be unchanged
+        given = given_list(before.given_readers, item.readers)
+        own = own_list(item.path, read_patterns(row.settings), given)
+        await tx.run(
+            INGEST_SQL.keep_document,
+            tenant=curator.tenant, document=before.document_id, restricted=own is not None,
+            given=None if given is None else list(given), by=item.handed_in_by,
+        )  # fmt: skip
+        await collections.set_readers(tx, curator, [before.document_id], None if own is None else own.readers)
+        await delete_blobs(tx, curator.tenant, [item.blob_id])
+
+    async def _settle(self, tx: Tx, curator: Principal, work: _Work) -> None:
+        number = work.before.chunks if work.before and work.state == "unchanged" else len(work.pieces)
+        await tx.run(
+            INGEST_SQL.settle_item,
+            tenant=curator.tenant, item=work.item.item_id, state=work.state, chunks=number, code=work.code,
+            message=work.message,
+        )  # fmt: skip
+        if work.state == "failed":
+            await delete_blobs(tx, curator.tenant, [work.item.blob_id])
