@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import string
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from headworks.guardrails.contract import SECRET
 from headworks.guardrails.credentials import looks_random
 from headworks.guardrails.pii import find, redact
+from headworks.identity.tokens import TokenKind, mint, public_part
 
 R36 = "F6bnZ3eBZclIvRY6iEjH5UH1RSC84FL8SfWo"
 R48 = "4nyoL6uniiFw152cTe8r0khCEr7n1AyOHFRuT11NCue1cr3M"
@@ -63,12 +65,20 @@ def test_tokens_are_known_by_their_issuers_prefix(rule: str, token: str) -> None
         assert rules(text) == [(rule, token)]
 
 
+@pytest.mark.parametrize("kind", ["hw", "hwclaim", "hwsession"])
+def test_what_lets_people_in_here_is_a_secret_but_its_public_part_is_not(kind: TokenKind) -> None:
+    token = mint(kind, uuid4())
+
+    assert rules(f"use {token.text()}, please") == [("headworks_key", token.text())]
+    assert rules(f"key {public_part(token.id)} was revoked") == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
         *("sk-loading-spinner-animation-wrapper", "sk-your-openai-key-goes-here-12", "task-0a1b2c3d4e5f6a7b8c9d0e1f"),
         *("AKIA4SKQTYNTJR7M2HAYX", "ghp_short", "xoxb-your-token-goes-here", "eyJhbGciOiJ.eyJub3RqdzF0.x"),
-        *("AKIAIOSFODNN7EXAMPLE", "hf_" + "x" * 40, "pypi-package", "SG.1.2", f"x{'gh'}p_{R36}"),
+        *("AKIA" + "A" * 16, "hf_" + "x" * 40, "pypi-package", "SG.1.2", f"x{'gh'}p_{R36}"),
         jwt({"no": "algorithm"}),
         jwt(["alg"]),
     ],
@@ -208,7 +218,7 @@ def test_a_bearer_token_is_found_after_its_word() -> None:
     assert rules("the bearer of this-very-long-letter-2024 may enter") == []
 
 
-@given(st.text(string.ascii_letters + string.digits, min_size=40, max_size=80))
+@given(st.text(string.ascii_letters + string.digits, min_size=40, max_size=80).filter(lambda text: len(set(text)) > 9))
 @settings(deadline=None)
 def test_a_secret_never_survives_its_redaction(random: str) -> None:
     token = "gh" + "p_" + random
@@ -216,8 +226,7 @@ def test_a_secret_never_survives_its_redaction(random: str) -> None:
 
     redacted = redact(text, find(text))
 
-    assert token not in redacted
-    assert redacted == "one [SECRET_1] two [SECRET_1]" or "xxxx" in random.lower() or "example" in random.lower()
+    assert redacted == "one [SECRET_1] two [SECRET_1]"
 
 
 @pytest.mark.parametrize(

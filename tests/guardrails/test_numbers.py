@@ -307,7 +307,7 @@ def test_national_phone_numbers_are_found(text: str, value: str) -> None:
             "phone version 10.0.19045",
             "mobile plan for up to 1234567 people",
         ),
-        *("01 02 03 04 05", "00 39 98 12 47", "phone 123 456"),
+        *("01 02 03 04 05", "00 39 98 12 47", "phone 123 456", "telephone errors 3.81 4.41 6.35"),
     ],
 )
 def test_other_numbers_are_no_phone_numbers(text: str) -> None:

@@ -157,7 +157,8 @@ def _named_phone(data: bytes, start: int, end: int) -> Iterator[Candidate]:
         number = data[start:end]
         digits = _digits(number)
         if digits.isdecimal() and 7 <= len(digits) <= 13 and ends_token(data, end):
-            if shape(number) not in _DATES and len(set(digits)) > 1:
+            is_list_of_decimals = b"." in number and b" " in number
+            if shape(number) not in _DATES and len(set(digits)) > 1 and not is_list_of_decimals:
                 yield Candidate(start, end, "phone_named", PHONE, 0.7)
             return
         end = max(start, start + number.rfind(b" "))
