@@ -1,22 +1,23 @@
-"""The hop alone, in our parts: a raw ASGI function and our upstream client under uvicorn, without the product's work."""
+"""The hop alone in our parts: a raw ASGI function and our upstream client, without the product's work."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import Any
 
 import uvicorn
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+
 from headworks.providers.upstream import Deadlines, Origin, Upstream, header_block
 
 
-def app_to(port: int) -> Any:
+def app_to(port: int) -> ASGI3Application:
     origin = Origin("http", "127.0.0.1", port)
     block = header_block([(b"content-type", b"application/json"), (b"authorization", b"Bearer sk-bench")])
     deadlines = Deadlines()
     upstream: Upstream | None = None
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         nonlocal upstream
         if scope["type"] != "http":
             return

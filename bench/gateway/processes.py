@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -27,20 +26,6 @@ def tree(root: int) -> set[int]:
     return found
 
 
-def mentioning(text: str) -> set[int]:
-    """Processes with `text` in their command line, and their descendants: servers that left their parent's tree."""
-    found: set[int] = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if text.encode() in command and b"postgres" in command.split(b"\0")[0]:
-                found |= tree(int(entry.name))
-    return found
-
-
 def is_postgres(pid: int) -> bool:
     """Whether this is a server process of PostgreSQL."""
     try:
@@ -60,12 +45,10 @@ def cpu_ns(pids: set[int]) -> int:
     return total
 
 
-def pss_kib(pids: set[int], wanted: Callable[[int], bool] = lambda _: True) -> int:
+def pss_kib(pids: set[int]) -> int:
     """Memory, each shared page divided by its users."""
     total = 0
     for pid in pids:
-        if not wanted(pid):
-            continue
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
@@ -89,9 +72,18 @@ def _on_cpu(thread: Path) -> int:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the name: [0] state, [1] parent, [13] and [14] times of waited-for children."""
+    """Fields of /proc/PID/stat after the name: [0] state, [1] parent, [13] and [14] times of waited-for children."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return []
     return text.rpartition(")")[2].split()
+
+
+def command(pid: int) -> str:
+    """What was started, for a table."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        return "?"
+    return b" ".join(words).decode("utf-8", "replace")

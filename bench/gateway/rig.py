@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from processes import cpu_ns, is_postgres, mentioning, pss_kib, tree
+from processes import cpu_ns, is_postgres, pss_kib, tree
 
 SYSTEM_CORE = "0"
 LOAD_CORE = "1"
@@ -57,11 +57,9 @@ class System:
     url: str
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
-    data: str = ""
-    """A folder that its database's processes have on their command lines."""
 
     def processes(self) -> set[int]:
-        return tree(self.pid) | (mentioning(self.data) if self.data else set())
+        return tree(self.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(command: Sequence[str], core: str, *, log: Path, env: dict[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    command: Sequence[str], core: str, *, log: Path, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process pinned to a core, ended with its group at the end."""
     with log.open("wb") as sink:
         process = subprocess.Popen(
@@ -137,7 +137,9 @@ http {{
 {site}
 }}
 """
-_PROVIDER = "  server {{ listen 127.0.0.1:{port}; location / {{ add_header x-request-id req_0123456789; return 200 '{answer}'; }} }}"
+_PROVIDER = """\
+  server {{ listen 127.0.0.1:{port};
+    location / {{ add_header x-request-id req_0123456789; return 200 '{answer}'; }} }}"""
 _PROXY = """\
   upstream provider {{ server 127.0.0.1:{to}; keepalive 64; keepalive_requests 1000000000; keepalive_timeout 1h; }}
   server {{ listen 127.0.0.1:{port};
@@ -182,7 +184,9 @@ def measure(system: System, seconds: float, connections: int, folder: Path) -> W
     load = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     before = _cpu(system)
     started_at = time.monotonic()
-    done = subprocess.run([*load, "-s", str(script), system.url], capture_output=True, text=True, check=True, timeout=seconds + 60)
+    done = subprocess.run(
+        [*load, "-s", str(script), system.url], capture_output=True, text=True, check=True, timeout=seconds + 60
+    )
     took = time.monotonic() - started_at
     after = _cpu(system)
     found = re.search(r"(\d+) requests in", done.stdout)

@@ -15,11 +15,24 @@ import json
 import statistics
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from rig import MODEL, SYSTEM_CORE, System, Window, free_port, measure, prompt, provider, require, started, wait_for, yardstick
+from rig import (
+    MODEL,
+    SYSTEM_CORE,
+    System,
+    Window,
+    free_port,
+    measure,
+    prompt,
+    provider,
+    require,
+    started,
+    wait_for,
+    yardstick,
+)
 
 _HERE = Path(__file__).parent
 _OURS = "headworks.server.http_protocol:OneWriteProtocol"
@@ -28,13 +41,21 @@ _OURS = "headworks.server.http_protocol:OneWriteProtocol"
 @contextmanager
 def bare(name: str, protocol: str, folder: Path, to: int) -> Iterator[System]:
     port = free_port()
-    command = [sys.executable, str(_HERE / "bare_app.py"), f"--port={port}", f"--provider={to}", f"--protocol={protocol}"]
+    command = [
+        sys.executable,
+        str(_HERE / "bare_app.py"),
+        f"--port={port}",
+        f"--provider={to}",
+        f"--protocol={protocol}",
+    ]
     with started(command, SYSTEM_CORE, log=folder / f"{protocol}.log") as process:
         wait_for(f"http://127.0.0.1:{port}/v1/models", process)
         yield System(name, process.pid, f"http://127.0.0.1:{port}/v1/chat/completions", prompt(MODEL))
 
 
-def compare(systems: list[System], rounds: int, seconds: float, connections: int, folder: Path) -> dict[str, list[Window]]:
+def compare(
+    systems: list[System], rounds: int, seconds: float, connections: int, folder: Path
+) -> dict[str, list[Window]]:
     """Windows of the systems in turn, after a warm-up of each."""
     for system in systems:
         measure(system, 3, connections, folder)
@@ -57,7 +78,9 @@ def summary(windows: dict[str, list[Window]]) -> list[dict[str, float | str]]:
                 "cpu_us": round(statistics.median(w.total_us for w in seen), 1),
                 "cpu_us_min": round(min(w.total_us for w in seen), 1),
                 "cpu_us_max": round(max(w.total_us for w in seen), 1),
-                "x_nginx": round(statistics.median(w.total_us / n.total_us for w, n in zip(seen, base, strict=True)), 2),
+                "x_nginx": round(
+                    statistics.median(w.total_us / n.total_us for w, n in zip(seen, base, strict=True)), 2
+                ),
                 "x_nginx_without_database": round(
                     statistics.median(w.own_us / n.total_us for w, n in zip(seen, base, strict=True)), 2
                 ),
