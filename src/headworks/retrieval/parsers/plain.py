@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from headworks.retrieval.parsers.building import decoded, finished, one_line, title_from
 from headworks.retrieval.parsers.contract import Heading, ParsedDocument
@@ -49,6 +50,19 @@ def headings_by_layout(text: str) -> Iterator[Heading]:
             yield Heading(seen.index(after[0]) + 1, one_line(stripped), start, end)
         elif not before and not after and (level := _level(stripped)) and not _in_list(lines, place, level):
             yield Heading(level, one_line(stripped), start, end)
+
+
+def with_numbered_headings(document: ParsedDocument) -> ParsedDocument:
+    """The document with its numbered lines as headings, where no more than its title is marked as one."""
+    if len(document.headings) > 1:
+        return document
+    below = document.headings[0].level if document.headings else 0
+    found = [
+        replace(heading, level=heading.level + below)
+        for heading in headings_by_layout(document.text)
+        if _NUMBERED.match(heading.text) and all(heading.start != each.start for each in document.headings)
+    ]
+    return replace(document, headings=tuple(sorted((*document.headings, *found), key=lambda each: each.start)))
 
 
 def _in_list(lines: list[tuple[int, str]], place: int, level: int) -> bool:

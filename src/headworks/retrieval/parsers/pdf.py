@@ -1,0 +1,197 @@
+"""PDF, by pypdfium2: paragraphs by where the lines stand, headings by the size of their type, no running headers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from headworks.errors import DocumentUnreadable
+from headworks.retrieval.parsers.building import TextBuilder, clean, one_line
+from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.parsers.plain import with_numbered_headings
+
+MEDIA_TYPE = "application/pdf"
+_FEWEST_CHARACTERS = 5
+"""Per page: a document with pictures and less text than this is a scan."""
+_MARGIN = 0.08
+"""Of the page's height: where running headers and footers stand."""
+_HEADING_SIZE = 1.12
+"""Of the size of the body's type."""
+_LONGEST_HEADING = 150
+_PARAGRAPH_GAP = 1.3
+"""Of the usual distance between lines."""
+_BOLD = 600
+_SOFT_HYPHEN = re.compile("[\ufffe\x02\u00ad]$")
+_DIGITS = re.compile(r"\d+")
+_BULLET = re.compile(r"[-*•‣◦▪●·–]\s|\(?(?:\d{1,2}|[a-z])[.)]\s")
+_NO_TITLE = re.compile(
+    r"untitled|\(?anonymous\)?|\(?unspecified\)?|microsoft |.*\.(?:docx?|indd|pdf|qxd|pptx?|tex)$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line as it is printed; positions are in points from the bottom, as shares of the page where said."""
+
+    text: str
+    page: int
+    size: float
+    top: float
+    height_share: float
+    is_bold: bool
+
+
+def parse(name: str, data: bytes) -> ParsedDocument:
+    """See contract.Parser."""
+    import pypdfium2
+
+    if not data.lstrip()[:5].startswith(b"%PDF") and b"%PDF-" not in data[:1024]:
+        raise DocumentUnreadable("The file is no PDF document.", code="corrupt")
+    try:
+        document = pypdfium2.PdfDocument(data)
+        pages = [list(_lines(document, number)) for number in range(len(document))]
+        if sum(len(line.text.replace(" ", "")) for page in pages for line in page) < _FEWEST_CHARACTERS * len(pages):
+            _refuse_scan(document, pages)
+        title = one_line(document.get_metadata_dict().get("Title", ""))
+    except pypdfium2.PdfiumError as error:
+        if "assword" in str(error):
+            raise DocumentUnreadable("The PDF is encrypted and needs a password.", code="encrypted") from None
+        raise DocumentUnreadable(f"The PDF is damaged: {one_line(str(error))}", code="corrupt") from None
+    builder = TextBuilder()
+    _write(builder, _without_furniture(pages))
+    found = builder.finish(name, MEDIA_TYPE, "" if _NO_TITLE.match(title) else title)
+    return with_numbered_headings(found)
+
+
+def _lines(document: Any, number: int) -> Iterator[_Line]:  # noqa: ANN401 -- pypdfium2 has no types
+    import pypdfium2.raw as pdfium
+
+    page = document[number]
+    text_page = page.get_textpage()
+    height = page.get_height() or 1.0
+    text, last = text_page.get_text_range(), text_page.count_chars() - 1
+    at = 0
+    for raw in text.split("\n"):
+        line = raw.rstrip("\r")
+        words = line.strip()
+        if words:
+            first = min(at + len(line) - len(line.lstrip()), last)
+            middle = min(first + len(words) // 2 - (words[len(words) // 2] == " "), last)
+            _, bottom, _, top = text_page.get_charbox(first, loose=True)
+            _, below, _, above = text_page.get_charbox(middle, loose=True)
+            bold = min(pdfium.FPDFText_GetFontWeight(text_page, index) for index in (first, middle)) >= _BOLD
+            yield _Line(words, number, round(abs(above - below), 1), top, (top + bottom) / 2 / height, bold)
+        at += len(raw) + 1
+    text_page.close()
+    page.close()
+
+
+def _refuse_scan(document: Any, pages: Sequence[Sequence[_Line]]) -> None:  # noqa: ANN401 -- as above
+    """Raises `needs_ocr` for pages that show something but hold (nearly) no characters."""
+    import pypdfium2.raw as pdfium
+
+    any_text = any(page for page in pages)
+    kinds = [pdfium.FPDF_PAGEOBJ_IMAGE] if any_text else None
+    shown = sum(any(True for _ in document[number].get_objects(filter=kinds)) for number in range(len(document)))
+    if shown * 2 >= len(document) and shown:
+        raise DocumentUnreadable(
+            f"The PDF is a scan: {len(document)} pages, but no text.",
+            next_step="It needs OCR, which is not built in: run it through a tool such as OCRmyPDF first.",
+            code="needs_ocr",
+        )
+
+
+def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[_Line]:
+    """All lines but those that stand in the margins of most pages and differ by their numbers only."""
+    seen: Counter[str] = Counter()
+    for page in pages:
+        seen.update({_DIGITS.sub("#", line.text) for line in page if _in_margin(line)})
+    often = max(2, 0.6 * len(pages))
+    repeated = {text for text, times in seen.items() if times >= often}
+    return [
+        line for page in pages for line in page if not (_in_margin(line) and _DIGITS.sub("#", line.text) in repeated)
+    ]
+
+
+def _in_margin(line: _Line) -> bool:
+    return not _MARGIN < line.height_share < 1 - _MARGIN
+
+
+def _write(builder: TextBuilder, lines: Sequence[_Line]) -> None:
+    levels = _levels(lines)
+    step = median([gap for one, other in pairwise(lines) if (gap := one.top - other.top) > 0] or [1])
+    paragraph: list[_Line] = []
+    page = -1
+    for place, line in enumerate(lines):
+        begins = line.page > page
+        if paragraph and _ends(paragraph[-1], line, levels[place], step):
+            _flush(builder, paragraph, levels[place - 1])
+        if begins and not paragraph:
+            for _ in range(line.page - page):
+                builder.page()
+            page = line.page
+        paragraph.append(line)
+    if paragraph:
+        _flush(builder, paragraph, levels[-1])
+
+
+def _levels(lines: Sequence[_Line]) -> list[int]:
+    """The level of each line as a heading, 0 for text: the larger the type the higher, bold text of its own last."""
+    weights: Counter[float] = Counter()
+    for line in lines:
+        weights[line.size] += len(line.text)
+    body = weights.most_common(1)[0][0] if weights else 1.0
+    bold_is_rare = sum(line.is_bold for line in lines) * 3 < len(lines)
+    steps: list[float] = []
+    for size in sorted(
+        {line.size for line in lines if _can_head(line) and line.size >= _HEADING_SIZE * body}, reverse=True
+    ):
+        if not steps or size < 0.96 * steps[-1]:
+            steps.append(size)
+    found = []
+    for line in lines:
+        level = 0
+        if _can_head(line) and line.size >= _HEADING_SIZE * body:
+            level = next(place for place, size in enumerate(steps, 1) if line.size >= 0.96 * size)
+        elif bold_is_rare and line.is_bold and _can_head(line) and len(line.text) <= _LONGEST_HEADING // 2:
+            level = len(steps) + 1
+        found.append(min(level, 6))
+    return found
+
+
+def _can_head(line: _Line) -> bool:
+    return (
+        len(line.text) <= _LONGEST_HEADING
+        and line.text[-1] not in ".;,"
+        and any(map(str.isalpha, line.text))
+        and not line.text.startswith(("•", "-", "–"))
+    )
+
+
+def _ends(before: _Line, line: _Line, level: int, step: float) -> bool:
+    """Whether a paragraph ends between two lines."""
+    if abs(before.size - line.size) > 0.08 * before.size or before.is_bold != line.is_bold or _BULLET.match(line.text):
+        return True
+    gap = before.top - line.top
+    if before.page != line.page or gap < 0:  # a new page or column: the sentence may go on
+        return level > 0 or not line.text[0].islower() or before.text[-1] in ".!?:"
+    return gap > _PARAGRAPH_GAP * step
+
+
+def _flush(builder: TextBuilder, paragraph: list[_Line], level: int) -> None:
+    text = ""
+    for line in paragraph:
+        words = clean(line.text)
+        joined = _SOFT_HYPHEN.sub("", text)
+        text = joined + words if joined != text else f"{text}\n{words}" if text else words
+    text = _SOFT_HYPHEN.sub("-", text)
+    if level:
+        builder.heading(level, text)
+    else:
+        builder.block(text, separator="\n" if _BULLET.match(text) else "\n\n")
+    paragraph.clear()
