@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 import orjson
@@ -16,6 +17,7 @@ from headworks.types.identity import Principal
 from headworks.types.ids import new_id
 from headworks.types.records import Span, UsageRow
 
+MakePrincipal = Callable[..., Principal]
 Superuser = psycopg.Connection[tuple[object, ...]]
 AT = 1_780_000_000.0
 
@@ -51,18 +53,27 @@ def document(superuser: Superuser, who: Principal, readers: list[Principal]) -> 
         "INSERT INTO collection (tenant_id, collection_id, project_id, name) VALUES (%s, %s, %s, %s)",
         [who.tenant, collection, project, str(collection)],
     )
-    run("INSERT INTO collection_reader VALUES (%s, %s, %s)", [who.tenant, collection, who.id])
+    run(
+        "INSERT INTO collection_reader (tenant_id, collection_id, principal_id) VALUES (%s, %s, %s)",
+        [who.tenant, collection, who.id],
+    )
     run(
         "INSERT INTO document (tenant_id, document_id, collection_id, source, path, title, media_type, content_hash, "
-        "version, restricted, characters) VALUES (%s, %s, %s, 'upload', 'a', 'A', 'text/plain', 'h', 1, true, 1)",
-        [who.tenant, made, collection],
+        "version, restricted, characters, handed_in_by) "
+        "VALUES (%s, %s, %s, 'upload', 'a', 'A', 'text/plain', 'h', 1, true, 1, %s)",
+        [who.tenant, made, collection, who.id],
     )
     for reader in readers:
-        run("INSERT INTO document_reader VALUES (%s, %s, %s)", [who.tenant, made, reader.id])
+        run(
+            "INSERT INTO document_reader (tenant_id, document_id, principal_id) VALUES (%s, %s, %s)",
+            [who.tenant, made, reader.id],
+        )
     return made
 
 
-async def test_a_trace_has_its_stages_in_order_with_offsets(database, keyring, traces, make_principal) -> None:
+async def test_a_trace_has_its_stages_in_order_with_offsets(
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal
+) -> None:
     who = make_principal(permissions=["trace:own"])
     view = await traces.show(who, await recorded(database, keyring, who, []))
     assert [(span.name, span.offset_us, span.duration_us) for span in view.spans] == [
@@ -74,7 +85,7 @@ async def test_a_trace_has_its_stages_in_order_with_offsets(database, keyring, t
 
 
 async def test_somebody_elses_trace_reads_as_none_without_the_right_to_all(
-    database, keyring, traces, make_principal
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal
 ) -> None:
     who = make_principal(permissions=["trace:own"])
     other = make_principal(tenant=who.tenant, permissions=["trace:own"])
@@ -90,7 +101,7 @@ async def test_somebody_elses_trace_reads_as_none_without_the_right_to_all(
 
 
 async def test_a_payload_is_shown_only_to_who_may_read_all_that_it_quotes(
-    database, keyring, traces, make_principal, as_superuser
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal, as_superuser: Superuser
 ) -> None:
     who = make_principal(permissions=["trace:own"])
     auditor = make_principal(tenant=who.tenant, permissions=["trace:read"])
@@ -104,7 +115,7 @@ async def test_a_payload_is_shown_only_to_who_may_read_all_that_it_quotes(
 
 
 async def test_a_revoked_reader_loses_the_payload_of_his_own_trace_at_once(
-    database, keyring, traces, make_principal, as_superuser
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal, as_superuser: Superuser
 ) -> None:
     who = make_principal(permissions=["trace:own"])
     readable = document(as_superuser, who, [who])
@@ -114,7 +125,7 @@ async def test_a_revoked_reader_loses_the_payload_of_his_own_trace_at_once(
 
 
 async def test_a_narrowed_key_does_not_see_what_its_wider_one_was_told(
-    database, keyring, traces, make_principal, as_superuser
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal, as_superuser: Superuser
 ) -> None:
     group = make_principal(kind="group")
     who = make_principal(tenant=group.tenant, permissions=["trace:own"], groups=[group])
@@ -125,7 +136,9 @@ async def test_a_narrowed_key_does_not_see_what_its_wider_one_was_told(
     assert (await traces.show(as_narrow, trace)).spans[1].is_withheld
 
 
-async def test_the_newest_come_first_and_the_limit_holds(database, keyring, traces, make_principal) -> None:
+async def test_the_newest_come_first_and_the_limit_holds(
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal
+) -> None:
     who = make_principal(permissions=["trace:own"])
     made = [await recorded(database, keyring, who, [], at=AT + index) for index in range(5)]
     rows = await traces.tail(who, most=3, hours=24 * 3650)
@@ -133,7 +146,9 @@ async def test_the_newest_come_first_and_the_limit_holds(database, keyring, trac
     assert rows[0]["principal"] == who.name
 
 
-async def test_traces_need_a_right(database, keyring, traces, make_principal) -> None:
+async def test_traces_need_a_right(
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal
+) -> None:
     who = make_principal()
     with pytest.raises(Forbidden, match="trace:own"):
         await traces.tail(who)
