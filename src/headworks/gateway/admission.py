@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from headworks.errors import NotFound, Unauthenticated
+from headworks.gateway.calls import Call
 from headworks.gateway.contract import Pins
 from headworks.gateway.plans import Plan
 from headworks.gateway.routing import View, needs_pin, pinned_digest
@@ -19,8 +20,12 @@ class Admission:
         self._snapshots = snapshots
         self._pins = pins
 
+    async def admit(self, view: View, call: Call) -> Principal:
+        """Who calls: by a key, or signed in and authenticated before. Raises Unauthenticated."""
+        return call.caller or await self.authenticate(view, call.token, call.arrived_at)
+
     async def authenticate(self, view: View, token: str, now: float) -> Principal:
-        """Raises Unauthenticated."""
+        """Who holds a key at `now` (seconds since 1970). Raises Unauthenticated."""
         try:
             return view.authenticate(token, now)
         except Unauthenticated:

@@ -33,7 +33,8 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 class Call(msgspec.Struct):
     """One request from outside.
 
-    `wants_usage`: the caller asked for usage in the stream. `forwarded` are headers that go on to the provider. `reply`
+    `wants_usage`: the caller asked for usage in the stream. `caller`: somebody signed in, who has no key
+    here. `forwarded` are headers that go on to the provider. `reply`
     are headers of ours for the answer, whatever becomes of it; steps of the pipeline add to it.
     """
 
@@ -44,6 +45,7 @@ class Call(msgspec.Struct):
     streams: bool = False
     wants_usage: bool = False
     end_user: str | None = None
+    caller: Principal | None = None
     forwarded: tuple[Header, ...] = ()
     trace: UUID = msgspec.field(default_factory=new_id)
     arrived_at: float = msgspec.field(default_factory=time.time)

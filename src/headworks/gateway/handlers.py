@@ -22,6 +22,8 @@ _JSON: Header = (b"content-type", b"application/json")
 _EVENTS: Header = (b"content-type", b"text/event-stream; charset=utf-8")
 _NO_CACHE: Header = (b"cache-control", b"no-store")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+SIGNED_IN = "headworks.principal"
+"""Where the server puts a caller who was authenticated before, by a session."""
 _MODELS = "/v1/models"
 _LONGEST_NAME = 512
 
@@ -91,6 +93,7 @@ class Handlers:
         else:
             openai_embeddings.check_request(body)
         call.end_user = body.text("user")
+        call.caller = exchange.scope.get(SIGNED_IN)
         return call
 
     async def _whole(self, exchange: Exchange, call: Call) -> None:

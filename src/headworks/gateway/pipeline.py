@@ -35,7 +35,7 @@ class Pipeline:
     async def answer(self, call: Call) -> AsyncGenerator[Event, None]:
         """One request, from the door to the ledger, as events; the JSON form collects them. Read this first."""
         view = self.snapshots.current()  # one immutable view for the whole request
-        principal = await self.admission.authenticate(view, call.token, call.arrived_at)
+        principal = await self.admission.admit(view, call)
         with self.ledger.open(call.asked_by(principal)) as record:  # written on every exit
             plan = await self.admission.resolve(view, principal, call.model)  # a release, or a plain route
             admit(principal, permission=plan.permission, model_name=call.model)

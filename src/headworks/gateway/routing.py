@@ -67,6 +67,12 @@ class View:
         """Features, routes and known models that the caller may call, in that order."""
         return [name for name, permission in self._known(principal) if _allows(principal, permission, name)]
 
+    def features(self, principal: Principal) -> list[Feature]:
+        """The features that the caller may call by name."""
+        names = [name for name, permission in self._known(principal) if permission == "feature:call"]
+        plans = [self.resolve(principal, name) for name in names if _allows(principal, "feature:call", name)]
+        return [plan.feature for plan in plans if plan.feature is not None]
+
     def unknown(self, principal: Principal, name: str) -> NotFound:
         """The error for a name that stands for nothing here."""
         usable = self.names(principal)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headworks.config import ServerSettings
+from headworks.errors import DatabaseUnavailable
 from headworks.gateway.accounts import Accounts
 from headworks.gateway.admission import Admission
 from headworks.gateway.answering import Answering
@@ -32,6 +33,8 @@ from headworks.providers.upstream import Upstream
 from headworks.releases.service import Releases
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
+from headworks.types.features import Feature
+from headworks.types.identity import Principal
 from headworks.types.models import Models
 
 
@@ -83,17 +86,17 @@ class Gateway:
         self.snapshots = Snapshots(
             stores.db, stores.identity, stores.releases, self._view, stale_max_s=settings.stale_max_s
         )
+        self._admission = Admission(self.snapshots, stores.releases)
         self.models: Models = GatewayModels(self.snapshots, self._ledger, self._attempts)
         """For every domain that calls a model."""
         self._handlers: Handlers | None = None
 
     def connect(self, retriever: Retriever) -> None:
         """Put the pipeline together. The retriever comes late because it needs `models`."""
-        admission = Admission(self.snapshots, self._stores.releases)
         grounding = Grounding(retriever, self.snapshots)
         pipeline = Pipeline(
             self.snapshots,
-            admission,
+            self._admission,
             self._ledger,
             Guards(self._rooms.guardrails, self._rooms.numbering),
             grounding,
@@ -102,7 +105,7 @@ class Gateway:
             Answering(grounding),
         )
         self._handlers = Handlers(
-            pipeline, admission, base_url=self._base_url, max_body_bytes=self._settings.max_body_mb * 1024 * 1024
+            pipeline, self._admission, base_url=self._base_url, max_body_bytes=self._settings.max_body_mb * 1024 * 1024
         )
 
     async def start(self) -> None:
@@ -113,6 +116,23 @@ class Gateway:
         """End the renewal and close the connections to providers."""
         await self.snapshots.stop()
         await self._upstream.close()
+
+    def missing(self) -> str | None:
+        """None while requests may come, else why they should go elsewhere."""
+        try:
+            self.snapshots.current()
+        except DatabaseUnavailable as error:
+            return str(error)
+        return None
+
+    async def authenticate(self, token: str) -> Principal:
+        """Who holds an API key now, from the view in force. Raises Unauthenticated, DatabaseUnavailable."""
+        _, principal = await self._admission.enter(token)
+        return principal
+
+    def features(self, principal: Principal) -> list[Feature]:
+        """The features that somebody may call by name, own and lent. Raises DatabaseUnavailable."""
+        return self.snapshots.current().features(principal)
 
     def hot_routes(self) -> dict[tuple[str, str], Handler]:
         """Raw ASGI handlers by (method, path)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -38,7 +38,7 @@ class EmbeddingModel(Protocol):
         """Of the weights."""
         ...
 
-    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    def embed(self, texts: Sequence[str]) -> Iterable[Any]:
         """One unit vector a text. Raises ModelMissing when the weights are not installed."""
         ...
 
@@ -94,7 +94,7 @@ class Builtin:
         """See contract.Embedder."""
         self.check("embeddings", model)
         embedder = self._embeddings[model]
-        found = await asyncio.to_thread(embedder.embed, texts)
+        found: list[Sequence[float]] = list(await asyncio.to_thread(embedder.embed, texts))
         return found, embedder.digest, sum(len(text.split()) for text in texts)
 
     async def _embed(self, ask: Ask) -> bytes:

@@ -1,0 +1,367 @@
+"""A real gateway under uvicorn, over a real database, in front of simulated providers on sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import openai
+import uvicorn
+
+from headworks.config import ServerSettings
+from headworks.gateway.service import Gateway, Reach, Rooms, Stores
+from headworks.guardrails.contract import KINDS
+from headworks.guardrails.pii import Numbering
+from headworks.guardrails.service import Guardrails
+from headworks.identity.contract import KeyRequest
+from headworks.identity.service import Identity
+from headworks.providers.builtin import Builtin
+from headworks.providers.catalog import Catalog
+from headworks.providers.extractive import Extractive, Quote
+from headworks.providers.http1 import Deadlines
+from headworks.providers.simulated import Simulated
+from headworks.releases.bundles import route_of_target
+from headworks.releases.prompts import check_inputs, render
+from headworks.releases.service import Releases
+from headworks.releases.workspace import Surroundings
+from headworks.server.asgi import Server, control_plane
+from headworks.server.http_protocol import OneWriteProtocol
+from headworks.storage.pool import Database, DatabaseUrls
+from headworks.storage.sealing import Keyring
+from headworks.testing.provider import SimulatedProvider
+from headworks.types.features import RetrievalSettings
+from headworks.types.identity import Principal
+from headworks.types.ids import DocumentId, ProjectId
+from headworks.types.records import Span, UsageRow
+from headworks.types.retrieval import Citation, Passage
+from headworks.types.workspace import CollectionSpec
+
+DEADLINES = Deadlines(connect_s=2.0, first_byte_s=1.0, idle_s=1.0, total_s=10.0)
+MAX_BODY_MB = 2
+DOCUMENT = DocumentId(UUID(int=7))
+
+PROMPT = """---
+inputs:
+  question: {kind: string, from: question}
+  history: {kind: array, from: history}
+  passages: {kind: array, from: passages}
+---
+system:
+Answer from the passages.
+user:
+{% for p in passages %}[{{ p.number }}] {{ p.text }}
+{% endfor %}{{ question }}
+"""
+BARE_PROMPT = (
+    "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:\nBe brief.\nuser:\n{{ question }}\n"
+)
+TYPED_PROMPT = """---
+inputs:
+  question: {kind: string, from: question}
+  plan: {kind: string, required: true}
+  year: {kind: integer, default: 2026}
+---
+user:
+{{ plan }} {{ year }} {{ question }}
+"""
+LOOP_PROMPT = """---
+inputs:
+  question: {kind: string, from: question}
+---
+user:
+{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}{{ question }}
+"""
+
+
+def feature(route: str = "outside", more: str = "") -> str:
+    return f"owner: tests\nroute: {route}\nprompt: prompts/answer.prompty\n{more}"
+
+
+def workspace(first: str, second: str) -> dict[str, bytes]:
+    """Accounts, routes and features that the tests call; `first` and `second` are base URLs of providers."""
+    accounts = {"outside": ("openai", first), "other": ("openai", second), "inside": ("vllm", first)}
+    accounts |= {"silent": ("mistral", first), "down": ("openai", "http://127.0.0.1:9/v1")}
+    routes = {
+        "outside": "[outside/m1]",
+        "inside": "[inside/m1]",
+        "silent": "[silent/m1]",
+        "down": "[down/m1]",
+        "pair": "[outside/m1, other/m2]",
+        "saved": "[down/m1, other/m2]",
+        "capped": "[{target: outside/m1, parameters: {max_tokens: 50, temperature: 0.5}}]",
+        "extractive": "[builtin/extractive]",
+        "unpriced": "[outside/gpt-of-nowhere]",
+        "priced": "[outside/gpt-4o-mini]",
+    }
+    cited = "retrieval: {collection: docs}\n"
+    features = {
+        "claims": (feature(more=cited), PROMPT),
+        "local": (feature("inside", cited + "guardrails: {pii: {action: redact}}\n"), PROMPT),
+        "redacting": (feature(more=cited + "guardrails: {pii: {action: redact}}\n"), PROMPT),
+        "blocking": (feature(more="guardrails: {pii: {action: block}}\n"), BARE_PROMPT),
+        "bare": (feature(), BARE_PROMPT),
+        "typed": (feature(), TYPED_PROMPT),
+        "looping": (feature(), LOOP_PROMPT),
+        "accepting": (feature(more="accepts: [system, response_format]\n"), BARE_PROMPT),
+        "quoting": (feature("extractive", cited), PROMPT),
+        "risky": (feature(more="risk: high\n"), BARE_PROMPT),
+        "switching": (feature("pair"), BARE_PROMPT),
+        "tight": (feature("capped"), BARE_PROMPT),
+    }
+    files = {
+        "providers.yaml": "providers:\n"
+        + "".join(f"  {name}: {{kind: {kind}, base_url: '{url}'}}\n" for name, (kind, url) in accounts.items()),
+        "routes.yaml": "routes:\n" + "".join(f"  {name}: {{targets: {each}}}\n" for name, each in routes.items()),
+        "collections/docs.yaml": "readers: [everyone]\n",
+    }
+    for name, (settings, prompt) in features.items():
+        files[f"features/{name}/feature.yaml"] = settings
+        files[f"features/{name}/prompts/answer.prompty"] = prompt
+    return {path: text.encode() for path, text in files.items()}
+
+
+def passage(number: int, text: str) -> Passage:
+    return Passage(number, DOCUMENT, 1, "a.md", f"Title {number}", (), number, 0, len(text), text, 1.0)
+
+
+class Remembering:
+    """A recorder that keeps everything. `fails`: what writing raises from now on."""
+
+    def __init__(self) -> None:
+        self.rows: list[UsageRow] = []
+        self.spans: list[Span] = []
+        self.fails: Exception | None = None
+        self.changed = threading.Condition()
+
+    def write(self, row: UsageRow, spans: Sequence[Span] = ()) -> None:
+        if self.fails is not None:
+            raise self.fails
+        with self.changed:
+            self.rows.append(row)
+            self.spans.extend(spans)
+            self.changed.notify_all()
+
+    def row(self, number: int = 1, timeout_s: float = 5.0) -> UsageRow:
+        """The row of that number, once it is written."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.rows) >= number, timeout_s), self.rows
+        return self.rows[number - 1]
+
+
+@dataclass
+class Shown:
+    text: str
+
+
+@dataclass
+class ByNumber:
+    """Cites the whole passage that a marker names; what may become a marker is held back."""
+
+    passages: dict[int, Passage]
+    held: str = ""
+    shown: int = 0
+    unknown: int = 0
+    dropped: int = 0
+
+    async def feed(self, text: str) -> list[Shown | Citation]:
+        self.held += text
+        open_at = self.held.rfind("[")
+        ready = len(self.held) if open_at < 0 or "]" in self.held[open_at:] else open_at
+        text, self.held = self.held[:ready], self.held[ready:]
+        return self._resolved(text)
+
+    async def finish(self) -> list[Shown | Citation]:
+        text, self.held = self.held, ""
+        return self._resolved(text)
+
+    def _resolved(self, text: str) -> list[Shown | Citation]:
+        out: list[Shown | Citation] = []
+        for part in re.split(r"(\[\d+\])", text):
+            if not part:
+                continue
+            is_marker = part.startswith("[") and part.endswith("]")
+            found = self.passages.get(int(part[1:-1])) if is_marker else None
+            if is_marker and found is None:
+                self.unknown += 1
+                continue
+            out.append(Shown(part))
+            self.shown += len(part)
+            if found is not None:
+                place = (0, len(found.text), found.text, "sha", 1.0, self.shown - len(part), self.shown)
+                out.append(Citation(found.number, found.document, 1, found.path, found.title, (), *place))
+        return out
+
+
+@dataclass
+class Shelf:
+    """Stands where retrieval stands: the passages that a test puts there."""
+
+    passages_of: list[Passage] = field(default_factory=list)
+    asked: list[tuple[Principal, str]] = field(default_factory=list)
+
+    async def passages(
+        self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID
+    ) -> list[Passage]:
+        self.asked.append((principal, question))
+        return self.passages_of
+
+    def citing(self, principal: Principal, passages: Sequence[Passage]) -> ByNumber:
+        return ByNumber({each.number: each for each in passages})
+
+    async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
+        del principal, project, specs
+
+
+class TinyEmbedder:
+    """Two numbers a text: built-in weights are not needed to test the way to them."""
+
+    digest = "sha256:tiny"
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0, 0.0] if len(text) % 2 else [0.0, 1.0] for text in texts]
+
+
+def first_sentence(question: str, passages: Sequence[Passage]) -> list[Quote]:
+    return [Quote(each.number, each.text.split(". ")[0]) for each in passages]
+
+
+@dataclass
+class World:
+    """The running gateway, with everything a test may want to touch. Coroutines run in the server's loop."""
+
+    url: str
+    loop: asyncio.AbstractEventLoop
+    gateway: Gateway
+    identity: Identity
+    releases: Releases
+    admin: Principal
+    admin_key: str
+    records: Remembering
+    shelf: Shelf
+    providers: tuple[SimulatedProvider, SimulatedProvider]
+    database_name: str
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self.loop)
+        return future.result(30)
+
+    def key(self, principal: str = "admin", **limits: Any) -> str:
+        """A new API key's token."""
+        return str(self.run(self.identity.create_key(self.admin, KeyRequest(principal, **limits))).token)
+
+    def client(self, key: str | None = None, **more: Any) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.admin_key, max_retries=0, **more)
+
+    def send(self, raw: bytes) -> bytes:
+        """These bytes on a socket of their own; everything that comes back."""
+        with socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=10) as connection:
+            connection.sendall(raw)
+            pieces = []
+            while piece := connection.recv(65536):
+                pieces.append(piece)
+        return b"".join(pieces)
+
+
+class Running:
+    """uvicorn with the gateway in a thread of its own."""
+
+    def __init__(self, urls: DatabaseUrls, first: SimulatedProvider, second: SimulatedProvider, name: str) -> None:
+        self._urls = urls
+        self._providers = (first, second)
+        self._name = name
+        self._world: World | None = None
+        self._failure: BaseException | None = None
+        self._ready = threading.Event()
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=self._run, name="gateway")
+
+    def start(self) -> World:
+        self._thread.start()
+        assert self._ready.wait(60)
+        if self._failure is not None:
+            raise self._failure
+        assert self._world is not None
+        return self._world
+
+    def stop(self) -> None:
+        assert self._server is not None
+        self._server.should_exit = True
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+            self._ready.set()
+            raise
+
+    async def _serve(self) -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with Database(self._urls, on_system=lambda _: None) as db:
+            world = await self._compose(db, url)
+            server = Server(
+                world.gateway.hot_routes(), world.gateway.hot_prefixes(), control_plane({}), lambda: _nothing
+            )
+            config = uvicorn.Config(
+                server, http=OneWriteProtocol, loop="asyncio", lifespan="off", log_level="warning", access_log=False
+            )
+            self._server = uvicorn.Server(config)
+            self._world = world
+            self._ready.set()
+            await self._server.serve(sockets=[listening])
+            await world.gateway.stop()
+
+    async def _compose(self, db: Database, url: str) -> World:
+        keyring = Keyring(bytes(range(32)))
+        identity = Identity(db, keyring, b"pepper" * 6)
+        founded = await identity.bootstrap()
+        assert founded is not None
+        shelf, records = Shelf(), Remembering()
+        releases = Releases(db, keyring, shelf, identity, surroundings(), lambda _: None)
+        gateway = Gateway(
+            Stores(db, keyring, identity, releases, records),
+            Rooms(render, check_inputs, route_of_target, Guardrails(), Numbering),
+            Reach(
+                Builtin(
+                    {"extractive": Extractive(first_sentence), "simulated": Simulated()}, {"minilm": TinyEmbedder()}
+                ),
+                environ={},
+                deadlines=DEADLINES,
+            ),
+            ServerSettings(max_body_mb=MAX_BODY_MB, stale_max_s=2),
+            base_url=url,
+        )
+        gateway.connect(shelf)
+        await gateway.start()
+        admin = await gateway.authenticate(founded.key)
+        first, second = self._providers
+        await releases.apply(admin, "default", workspace(first.url, second.url))
+        loop = asyncio.get_running_loop()
+        return World(
+            url, loop, gateway, identity, releases, admin, founded.key, records, shelf, (first, second), self._name
+        )
+
+
+async def _nothing() -> None: ...
+
+
+def surroundings() -> Surroundings:
+    return Surroundings(
+        providers=frozenset(row.id for row in Catalog.load()),
+        pii_kinds=KINDS,
+        permissions=frozenset(),
+        usual_env=frozenset(),
+        operator_env=frozenset(),
+    )
+
+
+Eventually = Callable[[Callable[[], Any]], Any]
