@@ -108,6 +108,7 @@ class Jobs:
 
     async def start(self) -> None:
         """Begin to work on runs, also on those of dead processes. Raises DatabaseUnavailable."""
+        import psycopg
         from dbos import DBOS
         from sqlalchemy.exc import DBAPIError
 
@@ -127,7 +128,7 @@ class Jobs:
                 polling_interval_sec=_POLL_S,
                 on_conflict="always_update",
             )
-        except (DBAPIError, OSError) as error:
+        except (psycopg.Error, DBAPIError, OSError) as error:
             await self.stop()
             raise DatabaseUnavailable(f"Durable work can't start: {type(error).__name__}.") from error
         self._pulse.start_reaping()

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from headworks.errors import BodyTooLarge, InvalidRequest, NotFound
@@ -39,6 +40,7 @@ class SyncRow:
     collection_id: UUID
     source: str
     collection: str
+    finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Ingestion:
         await self._keyring.ensure(self._db, principal.tenant)
         item, blob = new_id(), new_id()
         async with self._db.tx(principal) as tx:
-            sync = None if file.sync is None else await self._open_sync(tx, principal, file.sync, collection)
+            sync = None if file.sync is None else await self._find_sync(tx, principal, collection, file.sync)
             row = await collections.find(tx, principal, collection)
             if readers is not None and readers != [AS_COLLECTION]:
                 refuse_given(path, read_patterns(row.settings))
@@ -114,11 +116,11 @@ class Ingestion:
             await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
         return Item(str(item), path, "queued", len(file.data))
 
-    async def finish_sync(self, principal: Principal, sync: str, seen: Collection[str]) -> Progress:
+    async def finish_sync(self, principal: Principal, collection: str, sync: str, seen: Collection[str]) -> Progress:
         """Everything of this source that was not seen vanishes at once, and for good a little later."""
         curator = await self._directory.curator(principal.tenant)
         async with self._db.tx(principal) as tx:
-            row = await self._open_sync(tx, principal, sync, None)
+            row = await self._find_sync(tx, principal, collection, sync)
         paths = [check_path(path) for path in seen]
         of_source = {"tenant": principal.tenant, "collection": row.collection_id, "source": row.source, "seen": paths}
         async with self._db.tx(curator) as tx:
@@ -129,29 +131,40 @@ class Ingestion:
                 await collections.touch(tx, curator, row.collection_id)
                 await self._queue.tidy(tx, principal.tenant, row.collection_id)
             await tx.run(INGEST_SQL.finish_sync, tenant=principal.tenant, sync=row.sync_id)
-        return await self.progress(principal, sync=sync)
+        return await self.progress(principal, collection, sync)
 
-    async def progress(self, principal: Principal, *, sync: str | None = None, collection: str = "") -> Progress:
-        """How far the caller's own files are: of a sync it began, else of all that it handed in to a collection."""
-        curator = await self._directory.curator(principal.tenant)
+    async def progress(self, principal: Principal, collection: str, sync: str | None = None) -> Progress:
+        """How far the caller's own files are: of a sync it began, else of all that it handed in to the collection.
+
+        `documents` and `chunks` are those that came of these files; of a finished sync, all that its source has.
+        """
         async with self._db.tx(principal) as tx:
-            begun = await self._find_sync(tx, principal, sync) if sync is not None else None
-            row = await collections.find(tx, principal, begun.collection if begun else collection)
+            begun = None if sync is None else await self._find_sync(tx, principal, collection, sync)
+            row = await collections.find(tx, principal, collection)
             of_items = {
                 "tenant": principal.tenant, "collection": row.collection_id, "sync": begun.sync_id if begun else None,
             }  # fmt: skip
             counts = await tx.fetch_one(INGEST_SQL.count_items, **of_items)
             failures = await tx.fetch_all(INGEST_SQL.list_failures, **of_items)
-            read = await tx.fetch_one(INGEST_SQL.count_documents, **_of_source(principal, row, begun), by=None)
-        documents, chunks = counts.documents, counts.chunks
-        if counts.done == counts.total:
-            async with self._db.tx(curator) as tx:
-                brought = await tx.fetch_one(
-                    INGEST_SQL.count_documents, **_of_source(principal, row, begun), by=principal.id
-                )
-            documents, chunks = max((brought.documents, brought.chunks), (read.documents, read.chunks))
+        here = (counts.documents, counts.chunks)
+        if counts.done == counts.total and begun is not None and begun.finished_at is not None:
+            here = await self._of_source(principal, row, begun.source)
         failed = tuple(Failure(each.path, each.error_code, each.error_message) for each in failures)
-        return Progress(counts.total, counts.done, documents, chunks, failed, _notice(row))
+        return Progress(counts.total, counts.done, *here, failed, _notice(row))
+
+    async def _of_source(self, principal: Principal, row: CollectionRow, source: str) -> tuple[int, int]:
+        """Documents and chunks of a source: those that the caller brought, or those it may read, if they are more."""
+        curator = await self._directory.curator(principal.tenant)
+        counted: list[tuple[int, int]] = []
+        for asker, by in ((principal, None), (curator, principal.id)):
+            async with self._db.tx(asker) as tx:
+                found = await tx.fetch_one(
+                    INGEST_SQL.count_documents,
+                    tenant=principal.tenant, collection=row.collection_id, generation=row.generation_id,
+                    source=source, by=by,
+                )  # fmt: skip
+            counted.append((found.documents, found.chunks))
+        return max(counted)
 
     async def _readers(self, principal: Principal, names: Sequence[str] | None) -> list[PrincipalId] | None:
         if names is None:
@@ -163,30 +176,17 @@ class Ingestion:
         except NotFound as error:
             raise InvalidRequest(error.message, next_step=error.next_step, param="readers") from None
 
-    async def _open_sync(self, tx: Tx, principal: Principal, sync: str, collection: str | None) -> SyncRow:
-        row = await self._find_sync(tx, principal, sync)
-        if collection is not None and row.collection != collection:
-            raise InvalidRequest("This sync is of another collection.", param="sync")
-        return row
-
-    async def _find_sync(self, tx: Tx, principal: Principal, sync: str) -> SyncRow:
+    async def _find_sync(self, tx: Tx, principal: Principal, collection: str, sync: str) -> SyncRow:
         try:
             wanted = UUID(sync)
         except ValueError:
             wanted = UUID(int=0)
         row = await tx.fetch_one(INGEST_SQL.find_sync, into=SyncRow, tenant=principal.tenant, sync=wanted)
-        if row is None:
-            raise NotFound("There is no such sync of yours.", next_step="Begin one first.", param="sync")
+        if row is None or row.collection != collection:
+            raise NotFound(
+                "There is no such sync of yours of this collection.", next_step="Begin one first.", param="sync"
+            )
         return row
-
-
-def _of_source(principal: Principal, row: CollectionRow, begun: SyncRow | None) -> dict[str, object]:
-    return {
-        "tenant": principal.tenant,
-        "collection": row.collection_id,
-        "generation": row.generation_id,
-        "source": begun.source if begun else None,
-    }
 
 
 def _notice(row: CollectionRow) -> str:

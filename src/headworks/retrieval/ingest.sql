@@ -23,7 +23,7 @@ INSERT INTO sync (tenant_id, sync_id, collection_id, source, started_by)
 VALUES (%(tenant)s, %(sync)s, %(collection)s, %(source)s, %(by)s)
 
 -- name: find_sync
-SELECT s.sync_id, s.collection_id, s.source, c.name AS collection
+SELECT s.sync_id, s.collection_id, s.source, c.name AS collection, s.finished_at
   FROM sync s JOIN collection c ON c.tenant_id = s.tenant_id AND c.collection_id = s.collection_id
  WHERE s.tenant_id = %(tenant)s AND s.sync_id = %(sync)s
 
@@ -80,7 +80,7 @@ SELECT count(*) AS documents,
                         AND c.generation_id = %(generation)s)), 0)::bigint AS chunks
   FROM document d
  WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
-   AND (%(source)s::text IS NULL OR d.source = %(source)s)
+   AND d.source = %(source)s
    AND (%(by)s::uuid IS NULL OR d.handed_in_by = %(by)s)
 
 -- ── Working on items ──

@@ -129,13 +129,13 @@ class Retrieval:
         """Store one file for work; when this returns, it is not lost."""
         return await self.ingestion.hand_in(principal, collection, file)
 
-    async def finish_sync(self, principal: Principal, sync: str, seen: Collection[str]) -> Progress:
+    async def finish_sync(self, principal: Principal, sync: str, seen: Collection[str], *, collection: str) -> Progress:
         """What of the source was not seen vanishes."""
-        return await self.ingestion.finish_sync(principal, sync, seen)
+        return await self.ingestion.finish_sync(principal, collection, sync, seen)
 
-    async def progress(self, principal: Principal, *, sync: str | None = None, collection: str = "") -> Progress:
+    async def progress(self, principal: Principal, *, collection: str, sync: str | None = None) -> Progress:
         """How far the caller's own files are."""
-        return await self.ingestion.progress(principal, sync=sync, collection=collection)
+        return await self.ingestion.progress(principal, collection, sync)
 
     # ── For releases, and for the processes ──
 

@@ -1,0 +1,186 @@
+"""HTTP of retrieval, under `/api`: search, documents, handing in. Lists are `{"rows": […]}`, errors in OpenAI's shape.
+
+What a caller may read is decided by the readers' lists alone; permissions only say which kinds of request it may make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from headworks.identity.routes import declare, require
+from headworks.retrieval.contract import CollectionView, DocumentView, Explanation, Item, Progress, Sync
+from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
+from headworks.retrieval.service import Retrieval
+from headworks.types.identity import Principal
+
+router = APIRouter(tags=["retrieval"])
+
+_READ, _WRITE, _EXPLAIN = "collection:read", "collection:write", "reader:explain"
+Reader = Annotated[Principal, require(_READ)]
+Writer = Annotated[Principal, require(_WRITE)]
+Explainer = Annotated[Principal, require(_EXPLAIN)]
+
+_ACCEPTED = 202
+_MOST_READERS = 200
+
+
+class _Body(BaseModel):
+    """What callers send: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Query(_Body):
+    """`{"collection": "handbook", "query": "how long is parental leave", "k": 6}`; k is 1 to 100."""
+
+    collection: str
+    query: str
+    k: int = 6
+
+
+class Source(_Body):
+    """`{"source": "folder:/srv/handbook"}`: what vanishes from the same source is removed."""
+
+    source: str
+
+
+class Seen(_Body):
+    """`{"seen": ["a.md", "b/c.md"]}`: every path that the source has now."""
+
+    seen: list[str] = Field(max_length=1_000_000)
+
+
+class Question(_Body):
+    """`{"document": "policies/claims.md", "principal": "jane", "collection": "handbook"}`; collection optional."""
+
+    document: str
+    principal: str
+    collection: str | None = None
+
+
+class Found(BaseModel):
+    """One passage: `start` and `end` count the characters of the document's stored text, `chunk` its chunks from 0."""
+
+    document: UUID
+    version: int
+    title: str
+    path: str
+    section: list[str]
+    chunk: int
+    score: float
+    start: int
+    end: int
+    text: str
+
+
+class FoundRows(BaseModel):
+    """Passages, best first. `ranking` is hybrid or keywords; `notice` says what kept vectors out of it."""
+
+    rows: list[Found]
+    ranking: str
+    notice: str
+
+
+class Collections(BaseModel):
+    """The collections that the caller may read."""
+
+    rows: list[CollectionView]
+
+
+def _retrieval(request: Request) -> Retrieval:
+    found: Retrieval = request.app.state.retrieval
+    return found
+
+
+@router.post("/api/search", openapi_extra=declare(_READ, None, "search"))
+async def search(request: Request, body: Query, caller: Reader) -> FoundRows:
+    """The passages of a collection that come closest to a query, of what the caller may read."""
+    found = await _retrieval(request).search(caller, body.collection, body.query, body.k)
+    rows = [Found(**{**asdict(each), "section": list(each.section)}) for each in found.passages]
+    return FoundRows(rows=rows, ranking=found.ranking, notice=found.notice)
+
+
+@router.get("/api/collections", openapi_extra=declare(_READ, None))
+async def list_collections(request: Request, caller: Reader) -> Collections:
+    """The collections that the caller may read, with how many of their documents."""
+    return Collections(rows=await _retrieval(request).list_collections(caller))
+
+
+@router.get("/api/documents/{document}", openapi_extra=declare(_READ, None))
+async def document(request: Request, document: str, caller: Reader) -> DocumentView:
+    """A document's stored text and headings. One that the caller may not read is not there."""
+    try:
+        wanted = UUID(document)
+    except ValueError:
+        wanted = UUID(int=0)
+    return await _retrieval(request).document(caller, wanted)
+
+
+@router.put("/api/collections/{name}/documents", status_code=_ACCEPTED, openapi_extra=declare(_WRITE, None, "upload"))
+async def hand_in(
+    request: Request,
+    name: str,
+    caller: Writer,
+    *,
+    path: str,
+    sync: str | None = None,
+    source: str = UPLOAD,
+    readers: str | None = None,
+) -> Item:
+    """Hand in one file, as the raw body: 202 when it is stored and will be worked on.
+
+    `readers` are names, parted by commas; empty: nobody; `*`: as the collection; left out: as it was, for a new
+    document as the collection.
+    """
+    names = None if readers is None else [each.strip() for each in readers.split(",") if each.strip()][:_MOST_READERS]
+    data = await _body(request, _retrieval(request).ingestion.max_file_bytes)
+    file = HandedIn(path, data, request.headers.get("content-type", ""), names, sync, source)
+    return await _retrieval(request).hand_in(caller, name, file)
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    """The whole body, or BodyTooLarge as soon as it is known to be."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise too_large(limit)
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > limit:
+            raise too_large(limit)
+    return bytes(data)
+
+
+@router.post("/api/collections/{name}/syncs", status_code=201, openapi_extra=declare(_WRITE, None))
+async def begin_sync(request: Request, name: str, body: Source, caller: Writer) -> Sync:
+    """Begin a pass over a source. `known`: what need not be handed in again, with its SHA-256."""
+    return await _retrieval(request).begin_sync(caller, name, body.source)
+
+
+@router.post("/api/collections/{name}/syncs/{sync}/finish", openapi_extra=declare(_WRITE, None))
+async def finish_sync(request: Request, name: str, sync: str, body: Seen, caller: Writer) -> Progress:
+    """End a pass: what of the source was not seen vanishes at once."""
+    return await _retrieval(request).finish_sync(caller, sync, body.seen, collection=name)
+
+
+@router.get("/api/collections/{name}/syncs/{sync}", openapi_extra=declare(_WRITE, None))
+async def progress(request: Request, name: str, sync: str, caller: Writer) -> Progress:
+    """How far a sync of the caller's is, and which files failed."""
+    return await _retrieval(request).progress(caller, collection=name, sync=sync)
+
+
+@router.get("/api/collections/{name}/progress", openapi_extra=declare(_WRITE, None))
+async def progress_of_all(request: Request, name: str, caller: Writer) -> Progress:
+    """How far everything is that the caller handed in to a collection."""
+    return await _retrieval(request).progress(caller, collection=name)
+
+
+@router.post("/api/readers/explain", openapi_extra=declare(_EXPLAIN, "reader.explain"))
+async def explain(request: Request, body: Question, caller: Explainer) -> Explanation:
+    """Why somebody may or may not read a document, named by its path or id."""
+    return await _retrieval(request).explain(caller, body.collection, body.document, body.principal)

@@ -1,0 +1,59 @@
+"""Jobs processes as processes: they are killed, stopped and woken here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from headworks.storage.pool import DatabaseUrls
+
+_PROGRAM = Path(__file__).with_name("replica.py")
+
+
+@pytest.fixture
+def noted(as_superuser: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    """Where the work of `replica.py` is seen."""
+    as_superuser.execute("CREATE TABLE public.noted (run text, step integer, what text)")
+    as_superuser.execute("GRANT SELECT, INSERT ON public.noted TO hw_app")
+    return as_superuser
+
+
+StartReplica = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start_replica(database_urls: DatabaseUrls) -> Iterator[StartReplica]:
+    """Starts a jobs process, and returns when it takes work."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(idle_s: float = 120) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(_PROGRAM), database_urls.app, str(idle_s)], stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def until(condition: Callable[[], object], within_s: float = 40) -> float:
+    """Wait for a condition; how long it took, in seconds. AssertionError after `within_s`."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < within_s, "it did not come true"
+        time.sleep(0.05)
+    return time.monotonic() - begun

@@ -1,0 +1,47 @@
+"""A jobs process of the tests: one kind of work, `count`, whose steps note themselves in the table `noted`.
+
+Run as a program with the database's URL, and for how long it may be idle, on the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import psycopg
+
+from headworks.jobs.engine import Jobs, Run
+
+
+async def main(url: str, idle_s: float) -> None:
+    async def note(run: str, step: int, pause_s: float) -> int:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("INSERT INTO public.noted VALUES (%s, %s, 'begun')", [run, step])
+            await asyncio.sleep(pause_s)
+            await connection.execute("INSERT INTO public.noted VALUES (%s, %s, 'ended')", [run, step])
+        return step
+
+    async def count(run: Run, steps: int, pause_s: float) -> int:
+        total = 0
+        for step in range(steps):
+            total += await run.step("note", note, run.id, step, pause_s)
+        return total
+
+    async def fail(run: Run) -> None:
+        async def refuse() -> None:
+            raise ValueError("the row says: secret of a patient")
+
+        await run.step("refuse", refuse)
+
+    jobs = Jobs(url)
+    jobs.register("count", count)
+    jobs.register("fail", fail)
+    await jobs.start()
+    print("working", flush=True)
+    await jobs.run_until_idle(idle_s)
+    await jobs.stop()
+    print("idle", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], float(sys.argv[2])))
