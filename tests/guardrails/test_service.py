@@ -271,6 +271,25 @@ def test_no_value_survives_in_a_payload_and_redacting_again_changes_nothing(payl
     assert GUARDRAILS.redact_payload(REDACT, once) == once
 
 
+def test_a_value_is_checked_by_the_action() -> None:
+    value = {"phone": "4155550132", "n": 3}
+
+    assert GUARDRAILS.check_value(REDACT, value).value == {"phone": "[PHONE_1]", "n": 3}
+    assert GUARDRAILS.check_value(RECORD, value).value is value
+    assert GUARDRAILS.check_value(RECORD, value).counts() == {"phone": 1}
+    assert GUARDRAILS.check_value(BLOCK, value).is_blocked
+    assert GUARDRAILS.check_value(BLOCK, {"n": 3}).value == {"n": 3}
+
+
+def test_a_value_that_cannot_be_searched_to_its_end_does_not_go_on() -> None:
+    value: object = BOB
+    for _ in range(500):
+        value = {"x": value}
+
+    with pytest.raises(Blocked, match="nested more than 200 levels"):
+        GUARDRAILS.check_value(RECORD, value)
+
+
 def test_a_guardrail_that_fails_stops_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(text: str, kinds: frozenset[str]) -> list[object]:
         raise RuntimeError(text, kinds)
@@ -281,6 +300,7 @@ def test_a_guardrail_that_fails_stops_the_request(monkeypatch: pytest.MonkeyPatc
         lambda: GUARDRAILS.check_text(RECORD, BOB),
         lambda: GUARDRAILS.check_messages(REDACT, [user(BOB)]),
         lambda: GUARDRAILS.check_passages(REDACT, [BOB]),
+        lambda: GUARDRAILS.check_value(RECORD, [BOB]),
         lambda: GUARDRAILS.redact_payload(REDACT, {"x": BOB}),
     ):
         with pytest.raises(Blocked) as blocked:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import Any
 
-import re2
-
-from headworks.guardrails.context import Candidate, ends_token, is_called_otherwise, is_labelled, starts_token
+from headworks.guardrails.context import (
+    Candidate,
+    Match,
+    compiled,
+    ends_token,
+    is_called_otherwise,
+    is_labelled,
+    starts_token,
+)
 from headworks.guardrails.contract import EMAIL, IP, PHONE
 
 EMAIL_ADDRESS = rb"[\pL\pN._%+'-]+@[\pL\pN-]+(?:\.[\pL\pN-]+)+"
@@ -40,11 +45,11 @@ _COUNTRY_2 = _words(
 )
 _COUNTRY_3 = _words("21 22 23 24 25 26 29 35 37 38 42 50 59 67 68 80 85 87 88 96 97 99")
 
-_email: Any = re2.compile(EMAIL_ADDRESS)
-_international: Any = re2.compile(INTERNATIONAL)
-_parenthesised: Any = re2.compile(PARENTHESISED)
-_ipv4: Any = re2.compile(IPV4)
-_ipv6: Any = re2.compile(IPV6)
+_email = compiled(EMAIL_ADDRESS)
+_international = compiled(INTERNATIONAL)
+_parenthesised = compiled(PARENTHESISED)
+_ipv4 = compiled(IPV4)
+_ipv6 = compiled(IPV6)
 
 
 def emails(data: bytes) -> Iterator[Candidate]:
@@ -62,10 +67,17 @@ def emails(data: bytes) -> Iterator[Candidate]:
 
 
 def _is_address(local: str, domain: str) -> bool:
-    labels = domain.split(".")
-    if not local or len(local) > 64 or len(domain) > 253 or local.endswith(".") or ".." in local or local == "git":
-        return False
-    if len(labels) < 2 or any(not label or len(label) > 63 or label[0] == "-" or label[-1] == "-" for label in labels):
+    return _is_mailbox(local) and len(domain) <= 253 and _is_domain(domain.split("."))
+
+
+def _is_mailbox(local: str) -> bool:
+    """A name as mail systems allow it; `git` at a host is an address of code."""
+    return 0 < len(local) <= 64 and not local.endswith(".") and ".." not in local and local != "git"
+
+
+def _is_domain(labels: list[str]) -> bool:
+    """Labels as names of hosts have them, the last no number and no ending of a file; `18.2.beta` is a version."""
+    if any(not 0 < len(label) <= 63 or label.strip("-") != label for label in labels):
         return False
     top = labels[-1]
     is_version = len(labels) > 2 and labels[0].isdecimal() and labels[1].isdecimal()
@@ -131,18 +143,19 @@ def _parenthesised_phones(data: bytes) -> Iterator[Candidate]:
 def ips(data: bytes) -> Iterator[Candidate]:
     """IP addresses of machines; not those of this host, nor networks' masks, nor numbered sections."""
     for match in _ipv4.finditer(data):
-        start, end = match.start(), match.end()
-        if starts_token(data, start) and ends_token(data, end) and _is_host(match.group()):
-            has_large_part = any(len(part) == 3 for part in match.group().split(b"."))
-            if has_large_part or is_labelled(data, start, _IP_WORDS, within=16):
-                yield Candidate(start, end, "ipv4", IP, 0.75)
-    if b":" not in data:
-        return
-    for match in _ipv6.finditer(data):
-        start, end = match.start(), match.end()
-        hex_digits = sum(byte != 0x3A for byte in match.group())
-        if hex_digits >= 8 and starts_token(data, start) and ends_token(data, end) and _is_host(match.group()):
-            yield Candidate(start, end, "ipv6", IP, 0.75)
+        has_large_part = any(len(part) == 3 for part in match.group().split(b"."))
+        if has_large_part or is_labelled(data, match.start(), _IP_WORDS, within=16):
+            yield from _machine(data, match, "ipv4")
+    if b":" in data:
+        for match in _ipv6.finditer(data):
+            if len(match.group().replace(b":", b"")) >= 8:
+                yield from _machine(data, match, "ipv6")
+
+
+def _machine(data: bytes, match: Match, rule: str) -> Iterator[Candidate]:
+    start, end = match.start(), match.end()
+    if starts_token(data, start) and ends_token(data, end) and _is_host(match.group()):
+        yield Candidate(start, end, rule, IP, 0.75)
 
 
 def _is_host(written: bytes) -> bool:

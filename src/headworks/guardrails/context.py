@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import re2
 
@@ -12,6 +13,44 @@ _WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvw
 _DIGITS = frozenset(b"0123456789")
 _LETTERS = _WORD - _DIGITS - frozenset(b"_")
 _MONEY = tuple(sign.encode() for sign in "$€£¥")
+
+
+class Match(Protocol):
+    """What of a match of RE2 is used here; positions are bytes."""
+
+    def group(self) -> bytes:
+        """The whole match."""
+
+    def start(self) -> int:
+        """Where it begins."""
+
+    def end(self) -> int:
+        """Where it ends."""
+
+    def span(self, group: int) -> tuple[int, int]:
+        """Both, of a group."""
+
+
+class Pattern(Protocol):
+    """What of a compiled pattern of RE2 is used here."""
+
+    def finditer(self, data: bytes) -> Iterator[Match]:
+        """Every match, in order, none overlapping."""
+
+    def search(self, data: bytes) -> Match | None:
+        """The first match."""
+
+    def match(self, data: bytes, pos: int) -> Match | None:
+        """A match that begins at `pos`."""
+
+    def fullmatch(self, data: bytes) -> Match | None:
+        """A match of everything."""
+
+
+def compiled(pattern: bytes) -> Pattern:
+    """A pattern that takes time linear in the text."""
+    made: Pattern = re2.compile(pattern)
+    return made
 
 
 class Candidate(NamedTuple):
@@ -24,7 +63,7 @@ class Candidate(NamedTuple):
     score: float
 
 
-OTHER_NUMBER: Any = re2.compile(
+OTHER_NUMBER = compiled(
     rb"(?i)\b(?:order|orders|invoice|ref|reference|ticket|case|claim|policy|account|acct|serial|part|item|sku|isbn|issn|"
     rb"doi|tracking|version|release|build|batch|lot|model|commit|id|bestellung|bestellnummer|rechnung|rechnungsnummer|"
     rb"commande|facture|pedido|factura|ordine|fattura)"
@@ -34,9 +73,9 @@ OTHER_NUMBER: Any = re2.compile(
 
 
 @cache
-def label(words: str) -> Any:  # noqa: ANN401 -- re2 has no types
+def label(words: str) -> Pattern:
     """A compiled pattern for any of the words, standing on its own, in any case; a placeholder's name is no label."""
-    return re2.compile(rf"(?i)(?:^|[^\pL\pN\[])(?:{words})(?:[^\pL\pN]|$)".encode())
+    return compiled(rf"(?i)(?:^|[^\pL\pN\[])(?:{words})(?:[^\pL\pN]|$)".encode())
 
 
 def is_labelled(data: bytes, start: int, words: str, within: int = _BEFORE_BYTES) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 EMAIL = "email"
@@ -41,7 +42,17 @@ class Checked:
 
     def counts(self) -> dict[str, int]:
         """How many findings there are of each kind; safe to record anywhere."""
-        found: dict[str, int] = {}
-        for finding in self.findings:
-            found[finding.kind] = found.get(finding.kind, 0) + 1
-        return found
+        return dict(Counter(finding.kind for finding in self.findings))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedValue:
+    """A JSON value after its check, as Checked; `findings` refer to the text in which each was found."""
+
+    value: object
+    findings: tuple[Finding, ...]
+    is_blocked: bool = False
+
+    def counts(self) -> dict[str, int]:
+        """How many findings there are of each kind; safe to record anywhere."""
+        return dict(Counter(finding.kind for finding in self.findings))

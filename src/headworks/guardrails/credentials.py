@@ -7,12 +7,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
 
 import msgspec
-import re2
 
-from headworks.guardrails.context import Candidate
+from headworks.guardrails.context import Candidate, Pattern, compiled
 from headworks.guardrails.contract import SECRET
 
 # Rule, and what an issuer's token looks like. The first that matches names the rule: the special before the general.
@@ -71,19 +69,19 @@ HEADS = (
 _PEM_MOST_BYTES = 32_768
 _FEWEST_CHARACTERS = 9
 _TOKEN_BYTES = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
-_PLACEHOLDER: Any = re2.compile(
+_PLACEHOLDER = compiled(
     rb"(?i)your|example|placeholder|changeme|change-me|replace|dummy|redacted|xxxx|\*\*\*|<|\$\{|\{\{|%\(|env\.|getenv|"
     rb"^(?:user(?:name)?:)?(?:pass(?:word)?|secret|pwd|passwd|token|key)$"
 )
-_IDENTIFIER_PATH: Any = re2.compile(rb"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$")
-_issued: Any = re2.compile(ISSUED)
-_rules: tuple[tuple[str, Any], ...] = tuple((rule, re2.compile(pattern)) for rule, pattern in _ISSUED)
-_pem_head: Any = re2.compile(PEM_HEAD)
-_keyed: Any = re2.compile(KEYED)
-_password: Any = re2.compile(PASSWORD)
-_url_password: Any = re2.compile(URL_PASSWORD)
-_bearer: Any = re2.compile(BEARER)
-_base64_lines: Any = re2.compile(rb"(?:(?:\s|\\[rn])*[A-Za-z0-9+/=]{16,})*")
+_IDENTIFIER_PATH = compiled(rb"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$")
+_issued = compiled(ISSUED)
+_rules = tuple((rule, compiled(pattern)) for rule, pattern in _ISSUED)
+_pem_head = compiled(PEM_HEAD)
+_keyed = compiled(KEYED)
+_password = compiled(PASSWORD)
+_url_password = compiled(URL_PASSWORD)
+_bearer = compiled(BEARER)
+_base64_lines = compiled(rb"(?:(?:\s|\\[rn])*[A-Za-z0-9+/=]{16,})*")
 
 
 def credentials(data: bytes) -> Iterator[Candidate]:
@@ -128,14 +126,15 @@ def _private_keys(data: bytes) -> Iterator[Candidate]:
     if b"PRIVATE KEY" not in data:
         return
     for head in _pem_head.finditer(data):
-        end: int = _base64_lines.match(data, head.end()).end()
+        body = _base64_lines.match(data, head.end())
+        end = body.end() if body else head.end()
         closing = data.find(b"-----END ", head.end(), head.end() + _PEM_MOST_BYTES)
         if closing >= 0 and (dashes := data.find(b"-----", closing + 9, closing + 80)) >= 0:
             end = dashes + 5
         yield Candidate(head.start(), end, "private_key", SECRET, 1.0)
 
 
-def _labelled(data: bytes, pattern: Any, rule: str, is_secret: Callable[[bytes], bool]) -> Iterator[Candidate]:  # noqa: ANN401 -- re2 has no types
+def _labelled(data: bytes, pattern: Pattern, rule: str, is_secret: Callable[[bytes], bool]) -> Iterator[Candidate]:
     for match in pattern.finditer(data):
         start, end = match.span(1)
         if is_secret(data[start:end]):

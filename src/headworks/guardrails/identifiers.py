@@ -9,6 +9,17 @@ from functools import cache
 from importlib import import_module
 
 _SHAPE = bytes.maketrans(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", b"9" * 10 + b"A" * 52)
+# Brand, lengths, and the ranges of the first four digits.
+_BRANDS = (
+    ("visa", {16, 19}, ((4000, 4999),)),
+    ("mastercard", {16}, ((5100, 5599), (2221, 2720))),
+    ("amex", {15}, ((3400, 3499), (3700, 3799))),
+    ("discover", {16, 19}, ((6011, 6011), (6440, 6599))),
+    ("diners", {14, 16, 19}, ((3000, 3059), (3090, 3099), (3600, 3699), (3800, 3999))),
+    ("jcb", {16, 19}, ((3528, 3589),)),
+    ("unionpay", {16, 17, 18, 19}, ((6200, 6299),)),
+    ("maestro", {16, 17, 18, 19}, ((5000, 5099), (5600, 5899), (6304, 6304), (6759, 6763))),
+)
 _CARD_GROUPS = {14: ((4, 6, 4),), 15: ((4, 6, 5),), 16: ((4, 4, 4, 4),), 19: ((4, 4, 4, 4, 3), (6, 13))}
 
 
@@ -165,25 +176,12 @@ def is_valid(module: str, number: bytes) -> bool:
 
 
 def card_brand(digits: str) -> str | None:
-    """The brand of a payment card by its range and length, if Luhn's check digit is right."""
-    brand = _brand(digits)
-    return brand if brand and checker("luhn")(digits) else None
-
-
-def _brand(digits: str) -> str | None:
-    length = len(digits)
-    two, three, four = int(digits[:2]), int(digits[:3]), int(digits[:4])
-    brands = (
-        ("visa", digits[0] == "4" and length in {16, 19}),
-        ("mastercard", (51 <= two <= 55 or 2221 <= four <= 2720) and length == 16),
-        ("amex", two in {34, 37} and length == 15),
-        ("discover", (four == 6011 or two == 65 or 644 <= three <= 649) and length in {16, 19}),
-        ("diners", (300 <= three <= 305 or three == 309 or two in {36, 38, 39}) and length in {14, 16, 19}),
-        ("jcb", 3528 <= four <= 3589 and length in {16, 19}),
-        ("unionpay", two == 62 and 16 <= length <= 19),
-        ("maestro", (two in {50, 56, 57, 58} or four in {6304, 6759, 6761, 6762, 6763}) and 16 <= length <= 19),
-    )
-    return next((brand for brand, is_its in brands if is_its), None)
+    """The brand of a payment card by its first four digits and its length, if Luhn's check digit is right."""
+    first = int(digits[:4])
+    for brand, lengths, ranges in _BRANDS:
+        if len(digits) in lengths and any(low <= first <= high for low, high in ranges):
+            return brand if checker("luhn")(digits) else None
+    return None
 
 
 @cache

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
-
-import re2
 
 from headworks.guardrails.contacts import PHONE_WORDS, is_nanp
-from headworks.guardrails.context import Candidate, ends_token, is_called_otherwise, is_labelled, starts_token
+from headworks.guardrails.context import Candidate, compiled, ends_token, is_called_otherwise, is_labelled, starts_token
 from headworks.guardrails.contract import CARD, IBAN, NATIONAL_ID, PHONE
 from headworks.guardrails.identifiers import (
     ALL_WORDS,
@@ -41,7 +38,7 @@ WRITTEN_ID = (
     rb"|[A-Z]{3}P[A-Z]\d{4}[A-Z]"
     rb")\b"
 )
-_WRITTEN = (
+WRITTEN_RULES = (
     ("it_codice_fiscale", "it.codicefiscale", ""),
     ("mx_curp", "mx.curp", ""),
     ("es_nie", "es.nie", ""),
@@ -61,9 +58,9 @@ _NATIONAL_PHONES = {
 }
 _SHAPES = CARD_SHAPES | NATIONAL_IDS_BY_SHAPE.keys() | _NATIONAL_PHONES.keys()
 _MOST_WORDS = 7
-_run: Any = re2.compile(RUN)
-_iban_head: Any = re2.compile(IBAN_HEAD)
-_written: Any = re2.compile(WRITTEN_ID)
+_run = compiled(RUN)
+_iban_head = compiled(IBAN_HEAD)
+_written = compiled(WRITTEN_ID)
 
 
 def ibans(data: bytes) -> Iterator[Candidate]:
@@ -151,17 +148,17 @@ def _named_phone(data: bytes, start: int, end: int) -> Iterator[Candidate]:
     within = 14 if data[start:end].isdigit() and end - start < 9 else 36  # few plain digits can be any count
     if not is_labelled(data, start, PHONE_WORDS, within) or not starts_token(data, start):
         return
-    if is_called_otherwise(data, start):
-        return
-    while end > start:
-        number = data[start:end]
-        digits = _digits(number)
-        if digits.isdecimal() and 7 <= len(digits) <= 13 and ends_token(data, end):
-            is_list_of_decimals = b"." in number and b" " in number
-            if shape(number) not in _DATES and len(set(digits)) > 1 and not is_list_of_decimals:
-                yield Candidate(start, end, "phone_named", PHONE, 0.7)
-            return
-        end = max(start, start + number.rfind(b" "))
+    while end > start and not (7 <= len(_digits(data[start:end])) <= 13 and ends_token(data, end)):
+        end = max(start, start + data[start:end].rfind(b" "))
+    if end > start and _is_dialled(data[start:end]) and not is_called_otherwise(data, start):
+        yield Candidate(start, end, "phone_named", PHONE, 0.7)
+
+
+def _is_dialled(number: bytes) -> bool:
+    """Neither a date, nor one digit repeated, nor decimals in a row."""
+    digits = _digits(number)
+    is_list_of_decimals = b"." in number and b" " in number
+    return digits.isdecimal() and len(set(digits)) > 1 and shape(number) not in _DATES and not is_list_of_decimals
 
 
 def written_ids(data: bytes) -> Iterator[Candidate]:
@@ -179,7 +176,7 @@ def _read_written(data: bytes, start: int, end: int) -> Iterator[Candidate]:
         if compact[:2] not in _NO_NINO and not is_called_otherwise(data, start):
             yield Candidate(start, end, "uk_nino", NATIONAL_ID, 0.8)
         return
-    for rule, checker, words in _WRITTEN:
+    for rule, checker, words in WRITTEN_RULES:
         if is_valid(checker, number) and (not words or is_labelled(data, start, words)):
             yield Candidate(start, end, rule, NATIONAL_ID, 0.9)
             return

@@ -10,12 +10,9 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
-
-import re2
 
 from headworks.guardrails import contacts, credentials, numbers
-from headworks.guardrails.context import Candidate
+from headworks.guardrails.context import Candidate, compiled
 from headworks.guardrails.contract import (
     CARD,
     EMAIL,
@@ -34,7 +31,7 @@ _HYPHENS = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff")
 
 # One look that most texts end with: every rule's text has one of these in it (a test compares).
-_TRIGGER: Any = re2.compile(
+_TRIGGER = compiled(
     rb"@|\+\d|\(\d{2}|:[0-9A-Fa-f]{0,4}:|\d{1,3}\.\d{1,3}\.\d{1,3}\.\d|\d(?:[ .\-/]?\d){6}|"
     + b"|".join((numbers.IBAN_HEAD, numbers.WRITTEN_ID, credentials.HEADS))
 )

@@ -5,6 +5,7 @@ A guardrail that fails is a guardrail that refuses: text that could not be check
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ import msgspec
 
 from headworks.errors import Blocked, HeadworksError
 from headworks.guardrails import pii
-from headworks.guardrails.contract import KINDS, Checked, Finding
+from headworks.guardrails.contract import KINDS, Checked, CheckedValue, Finding
 from headworks.guardrails.pii import Numbering
 from headworks.types.features import PiiSettings
+
+Json = dict[str, Any]
 
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal"})
 _DEEPEST = 200
@@ -28,7 +31,7 @@ _SHORTEST_NUMBER = 7
 class CheckedMessages:
     """Chat messages after their check: the very same objects where nothing changed. `counts` are per kind."""
 
-    messages: list[dict[str, Any]]
+    messages: list[Json]
     counts: dict[str, int]
     is_changed: bool
 
@@ -46,8 +49,26 @@ class Guardrails:
                 return Checked(text, findings, is_blocked=True)
             return Checked(pii.redact(text, findings, numbering), findings)
 
+    def check_value(self, settings: PiiSettings, value: object, numbering: Numbering | None = None) -> CheckedValue:
+        """Every text, field name and long number of a JSON value, by the action; the value stays valid JSON.
+
+        The name of a field counts as the label of its value, so that `{"phone": "020 7946 0958"}` is found. Raises
+        Blocked if the check fails or the value is nested too deep for it.
+        """
+        with _closed_on_failure():
+            values = _Values(_kinds(settings), numbering or Numbering())
+            redacted = values.copy(value, "", 0)
+            findings = tuple(values.findings)
+            if values.is_cut:
+                raise _too_deep()
+            if not findings or settings.action == "record":
+                return CheckedValue(value, findings)
+            if settings.action == "block":
+                return CheckedValue(value, findings, is_blocked=True)
+            return CheckedValue(redacted, findings)
+
     def check_messages(
-        self, settings: PiiSettings, messages: Sequence[dict[str, Any]], numbering: Numbering | None = None
+        self, settings: PiiSettings, messages: Sequence[Json], numbering: Numbering | None = None
     ) -> CheckedMessages:
         """Every text of a chat: contents, text parts, refusals and the arguments of tool calls.
 
@@ -56,7 +77,7 @@ class Guardrails:
         check = _Check(self, settings, numbering or Numbering())
         with _closed_on_failure():
             checked = [check.message(message, f"messages[{number}]") for number, message in enumerate(messages)]
-        return CheckedMessages(checked, check.counts, is_changed=check.is_changed)
+        return CheckedMessages(checked, dict(check.counts), is_changed=check.is_changed)
 
     def check_passages(
         self, settings: PiiSettings, texts: Sequence[str], numbering: Numbering | None = None
@@ -70,12 +91,9 @@ class Guardrails:
         return checked
 
     def redact_payload(self, settings: PiiSettings, payload: object, numbering: Numbering | None = None) -> object:
-        """A copy of a JSON value for a span: redacted whatever the action is, keys and long numbers included.
-
-        The name of a field counts as the label of its value, so that `{"phone": "020 7946 0958"}` is found.
-        """
+        """A copy of a JSON value for a span: redacted as by `check_value`, whatever the action is."""
         with _closed_on_failure():
-            return _Payload(_kinds(settings), numbering or Numbering()).copy(payload, "", 0)
+            return _Values(_kinds(settings), numbering or Numbering()).copy(payload, "", 0)
 
 
 def refusal(finding: Finding, where: str) -> Blocked:
@@ -84,6 +102,13 @@ def refusal(finding: Finding, where: str) -> Blocked:
         f"The guardrail `pii` refused: {where} holds data of the kind `{finding.kind}` (rule `{finding.rule}`).",
         next_step="Take it out and send the request again, or ask the feature's owner to redact instead of block.",
         param=where,
+    )
+
+
+def _too_deep() -> Blocked:
+    return Blocked(
+        f"The guardrail `pii` refused: a value is nested more than {_DEEPEST} levels deep.",
+        next_step="Send a flatter one.",
     )
 
 
@@ -110,11 +135,11 @@ class _Check:
 
     def __init__(self, guardrails: Guardrails, settings: PiiSettings, numbering: Numbering) -> None:
         self._guardrails, self._settings, self._numbering = guardrails, settings, numbering
-        self.counts: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
         self.is_changed = False
 
-    def message(self, message: dict[str, Any], where: str) -> dict[str, Any]:
-        changes: dict[str, Any] = {}
+    def message(self, message: Json, where: str) -> Json:
+        changes: Json = {}
         content, refused = message.get("content"), message.get("refusal")
         if isinstance(content, str):
             changes["content"] = self._text(content, f"{where}.content")
@@ -128,7 +153,7 @@ class _Check:
             changes["function_call"] = self._arguments(call, f"{where}.function_call")
         return self._kept_or(message, changes)
 
-    def _kept_or(self, original: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    def _kept_or(self, original: Json, changes: Json) -> Json:
         if all(changes[key] == original[key] for key in changes):
             return original
         self.is_changed = True
@@ -136,11 +161,13 @@ class _Check:
 
     def _text(self, text: str, where: str) -> str:
         checked = self._guardrails.check_text(self._settings, text, self._numbering)
+        self._note(checked, where)
+        return checked.text
+
+    def _note(self, checked: Checked | CheckedValue, where: str) -> None:
         if checked.is_blocked:
             raise refusal(checked.findings[0], where)
-        for kind, count in checked.counts().items():
-            self.counts[kind] = self.counts.get(kind, 0) + count
-        return checked.text
+        self.counts.update(checked.counts())
 
     def _part(self, part: object, where: str) -> object:
         if not isinstance(part, dict) or part.get("type") not in _TEXT_PARTS:
@@ -153,7 +180,7 @@ class _Check:
             return call
         return self._kept_or(call, {"function": self._arguments(call["function"], f"{where}.function")})
 
-    def _arguments(self, function: dict[str, Any], where: str) -> dict[str, Any]:
+    def _arguments(self, function: Json, where: str) -> Json:
         """Arguments stay valid JSON: they are redacted value by value; what is no JSON is taken as text."""
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
@@ -162,26 +189,24 @@ class _Check:
             values = msgspec.json.decode(arguments)
         except msgspec.DecodeError:
             return self._kept_or(function, {"arguments": self._text(arguments, f"{where}.arguments")})
-        copy = _Payload(_kinds(self._settings), self._numbering)
-        redacted = copy.copy(values, "", 0)
-        if copy.findings and self._settings.action == "block":
-            raise refusal(copy.findings[0], f"{where}.arguments")
-        for finding in copy.findings:
-            self.counts[finding.kind] = self.counts.get(finding.kind, 0) + 1
-        if not copy.findings or self._settings.action == "record":
+        checked = self._guardrails.check_value(self._settings, values, self._numbering)
+        self._note(checked, f"{where}.arguments")
+        if checked.value is values:
             return function
-        return self._kept_or(function, {"arguments": msgspec.json.encode(redacted).decode()})
+        return self._kept_or(function, {"arguments": msgspec.json.encode(checked.value).decode()})
 
 
-class _Payload:
+class _Values:
     """One pass over a JSON value."""
 
     def __init__(self, kinds: frozenset[str], numbering: Numbering) -> None:
         self._kinds, self._numbering = kinds, numbering
         self.findings: list[Finding] = []
+        self.is_cut = False
 
     def copy(self, value: object, key: str, depth: int) -> object:
         if depth > _DEEPEST:
+            self.is_cut = True
             return "[TOO DEEP]"
         if isinstance(value, str):
             return self._text(value, key)
