@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from headworks.errors import HeadworksError, ModelMissing, StartupRefused
+from headworks.server import first_words
 from headworks.server.child import die_with_parent, say_ready
 from headworks.server.runtime import Runtime, read_runtime
 from headworks.storage.keys import derive
@@ -193,9 +194,9 @@ async def prepare(runtime: Runtime) -> dict[str, Any]:
     services = compose(runtime)
     try:
         founded = await services.identity.bootstrap()
-        report: dict[str, Any] = {"notices": []}
         if founded is not None:
-            report |= {"admin_key": founded.key, "claim": founded.claim}
+            first_words.keep(runtime.settings.data, {"admin_key": founded.key, "claim": founded.claim})
+        report: dict[str, Any] = {"notices": [], **first_words.kept(runtime.settings.data)}
         if runtime.workspace:
             operator = await services.identity.operator()
             report["notices"] = await _apply(services.releases, operator, Path(runtime.workspace))
@@ -285,8 +286,7 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
 
 async def work(runtime: Runtime) -> None:
     """Durable work until there has been none for a while, or SIGTERM."""
-    from headworks.retrieval.parsers.contract import ParseLimits
-    from headworks.retrieval.parsers.sandbox import ParserPool
+    from headworks.retrieval.parsers.sandbox import ParseLimits, ParserPool
 
     limits = runtime.settings.retrieval
     parsers = ParserPool(

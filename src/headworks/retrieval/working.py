@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Protocol
 from uuid import UUID
 
-from headworks.errors import DatabaseUnavailable, DocumentUnreadable, HeadworksError, ModelMissing
+from headworks.errors import DocumentUnreadable, HeadworksError, ModelMissing, Unavailable
 from headworks.retrieval import collections, index
 from headworks.retrieval.contract import Directory, ItemState
 from headworks.retrieval.embedding import Vectors, embed_texts
@@ -44,12 +46,13 @@ _MOST_ATTEMPTS = 5
 _PARSED_AT_ONCE = 2
 _EMBEDDED_AT_ONCE = 512
 """Chunks that are embedded before a batch is written; larger batches are found by keywords first."""
+_EXTENSIONS = {"text/markdown": ".md", "text/plain": ".txt", "text/html": ".html", "application/octet-stream": ""}
 
 
 class Parsers(Protocol):
     """Files into text, each in a process of its own with limits."""
 
-    async def parse(self, name: str, data: bytes, media_type: str = "") -> ParsedDocument:
+    async def parse(self, name: str, data: bytes) -> ParsedDocument:
         """Raises DocumentUnreadable."""
         ...
 
@@ -173,7 +176,7 @@ class ItemWork:
             async with self._parsing:
                 async with self._db.tx(curator) as tx:
                     data = await self._blobs.get(tx, curator.tenant, work.item.blob_id)
-                work.parsed = await self._parsers.parse(work.item.path, data, work.item.media_type)
+                work.parsed = await self._parsers.parse(work.item.path, data)
             del data
             settings = collections.chunk_settings(row.chunking)
             work.pieces = await asyncio.to_thread(index.cut, work.parsed, settings)
@@ -181,8 +184,8 @@ class ItemWork:
                 work.fail("empty", "There is no text in it.")
         except DocumentUnreadable as error:
             work.fail(error.code, str(error))
-        except DatabaseUnavailable:
-            raise
+        except Unavailable:
+            raise  # nothing is wrong with the file
         except Exception as error:  # noqa: BLE001 -- whatever it is, the other files go on
             _log.exception("An item could not be read")
             work.fail("internal_error", f"An internal error ({type(error).__name__}); the server's log has more.")
@@ -292,3 +295,12 @@ class ItemWork:
         )  # fmt: skip
         if work.state == "failed":
             await delete_blobs(tx, curator.tenant, [work.item.blob_id])
+
+
+def _name(item: ItemRow) -> str:
+    """The path, with an extension by the media type where it has none: that is what parsers are chosen by."""
+    name = PurePosixPath(item.path)
+    if name.suffix:
+        return item.path
+    kind = item.media_type.partition(";")[0].strip().lower()
+    return f"{item.path}{_EXTENSIONS.get(kind) or mimetypes.guess_extension(kind) or ''}"

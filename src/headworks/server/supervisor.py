@@ -27,6 +27,7 @@ import psycopg
 from headworks.config import Settings
 from headworks.errors import HeadworksError, StartupRefused
 from headworks.jobs import demand
+from headworks.server import first_words
 from headworks.server.processes import Command, Process, run_once, stop_all
 from headworks.server.runtime import Runtime
 from headworks.storage.embedded import EmbeddedPostgres
@@ -127,7 +128,8 @@ class Supervisor:
             worker.wait_ready(self._raise_if_stopping)
 
     def run(self) -> None:
-        """Watch until a signal comes, then stop."""
+        """Watch until a signal comes, then stop. What `start` gave has been shown by now."""
+        first_words.forget(self._settings.data)
         try:
             while not self._stopping.is_set():
                 self._watch()
