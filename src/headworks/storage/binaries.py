@@ -66,7 +66,7 @@ def refuse_old_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
 
 def readable_to(account: Account | None, found: Binaries, beside: Path) -> Binaries:
     """The same programs where `account` may run them: as they are, or as a copy of about 25 MB under `beside`."""
-    if account is None or all(may_read(account, path) for path in (found.program("postgres"), found.folder / "share")):
+    if account is None or all(may_read(account, path) for path in (found.program("postgres"), found.folder / "lib")):
         return found
     stamp = found.program("postgres").stat()
     target = beside / f"postgresql-{found.major}-{stamp.st_size:x}-{int(stamp.st_mtime):x}"

@@ -29,8 +29,6 @@ from headworks.storage.places import Place, find_place, read_or_make_password, s
 
 _log = logging.getLogger(__name__)
 
-_PORT = 5432
-"""Names the socket file only; nothing listens on a network."""
 _SUPERUSER = "headworks"
 _START_S = 60.0
 _RECOVERY_S = 900.0
@@ -39,7 +37,7 @@ _LOG_KEEP_BYTES = 4 << 20
 
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
-    "port": str(_PORT),
+    "port": "5432",  # names the socket file only
     "unix_socket_permissions": "0700",
     "shared_buffers": "64MB",
     "max_connections": "60",
@@ -63,11 +61,9 @@ _SETTINGS: Mapping[str, str] = {
     "log_checkpoints": "off",
     "cluster_name": "headworks",
 }
-_SETTINGS_OF: Mapping[int, Mapping[str, str]] = {16: {}, 18: {"io_method": "sync", "autovacuum_worker_slots": "2"}}
-_LOCALE_OF: Mapping[int, list[str]] = {
-    16: ["--no-locale"],
-    18: ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
-}
+_SETTINGS_OF: Mapping[int, Mapping[str, str]] = {18: {"io_method": "sync", "autovacuum_worker_slots": "2"}}
+_LOCALE_OF: Mapping[int, list[str]] = {18: ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]}
+_LOCALE_OF_OLDER = ["--no-locale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +92,19 @@ class EmbeddedPostgres:
         major: int = 18,
         run_as: str = "nobody",
         settings: Mapping[str, str] | None = None,
+        programs: binaries.Binaries | None = None,
     ) -> None:
-        """`run_as` is the user of the server when we are root; `settings` are PostgreSQL's own and go over ours."""
+        """`run_as` is the user of the server when we are root; `settings` are PostgreSQL's own and go over ours.
+
+        `programs` are another installed PostgreSQL than the wheel's of this `major`.
+        """
         self._data_dir = data_dir.absolute()
         self._folder = self._data_dir / "postgres"
-        self._major = major
+        self._major = programs.major if programs is not None else major
+        self._programs = programs
         self._run_as = run_as
-        self._settings = {**_SETTINGS, **_SETTINGS_OF[major], **(settings or {})}
+        self._settings = {**_SETTINGS, **_SETTINGS_OF.get(self._major, {}), **(settings or {})}
+        self._port = int(self._settings["port"])
         self._lock: int | None = None
         self._child: Child | None = None
         self._cluster: Cluster | None = None
@@ -128,13 +130,14 @@ class EmbeddedPostgres:
     def _start(self) -> Cluster:
         binaries.refuse_old_processor()
         place = self._place = self._place or find_place(self._data_dir, self._run_as)
-        programs = binaries.readable_to(place.account, binaries.locate(self._major), place.home / "programs")
+        programs = self._programs or binaries.locate(self._major)
+        programs = binaries.readable_to(place.account, programs, place.home / "programs")
         self._refuse_other_version(place)
         password = read_or_make_password(place)
         if not place.cluster.exists():
             self._make_cluster(place, programs, password)
         leftovers.clear(place.cluster)
-        cluster = Cluster(self._socket_dir or socket_folder(place, _PORT), _PORT, _SUPERUSER, password)
+        cluster = Cluster(self._socket_dir or socket_folder(place, self._port), self._port, _SUPERUSER, password)
         leftovers.clear_sockets(cluster.socket_dir)
         _shorten(place.log)
         words = place.log.stat().st_size
@@ -215,7 +218,12 @@ class EmbeddedPostgres:
         place.log.touch(mode=0o600)
         words = place.log.stat().st_size
         command: list[str | Path] = [programs.program("initdb"), "-D", making, "-U", _SUPERUSER, f"--pwfile={secret}"]
-        command += ["--auth=scram-sha-256", "--encoding=UTF8", "--data-checksums", *_LOCALE_OF[self._major]]
+        command += [
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--data-checksums",
+            *_LOCALE_OF.get(self._major, _LOCALE_OF_OLDER),
+        ]
         child = Child(command, account=place.account, log=place.log, death_signal=signal.SIGKILL)
         child.wait()
         secret.unlink()

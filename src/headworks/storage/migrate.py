@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ from headworks.errors import StartupRefused
 from headworks.storage.partitions import ensure_partitions
 from headworks.storage.pool import DatabaseUrls, owner_connection
 from headworks.storage.roles import database_name, ensure_groups, ensure_logins, with_login
-from headworks.storage.versions import expected_stamp, known_revisions
+from headworks.storage.versions import expected_stamp, known_revisions, read_stamp
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6877_6D69  # "hwmi"
-_LOCK_WAIT = "120s"
+_LOCK_WAIT_S = 600.0
 _OLDEST_SERVER = 150_000
 _OLDEST_PGVECTOR = (0, 7)
 """The first with halfvec."""
@@ -43,15 +44,11 @@ def migrate(urls: DatabaseUrls, *, create_database: bool = False) -> None:
     with _connection(urls.owner) as connection:
         _refuse_server(connection)
         _refuse_newer(connection)
-        connection.execute(sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_WAIT)))
-        try:
-            connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-        except psycopg.errors.LockNotAvailable as error:
-            raise StartupRefused(
-                f"Another process has been migrating this database for {_LOCK_WAIT}.", next_step="Start again later."
-            ) from error
+        _lock(connection)
         ensure_groups(connection)
         ensure_logins(connection, urls)
+        if read_stamp(connection) == expected_stamp():
+            return
         _prepare_schema(connection)
         _run_alembic(urls.owner)
         _migrate_dbos(urls.owner)
@@ -73,6 +70,22 @@ def _connection(url: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
     finally:
         connection.close()
+
+
+def _lock(connection: psycopg.Connection[Any]) -> None:
+    """One migration at a time, until the connection closes.
+
+    Asked for again and again, not waited for: a waiting statement would hold up the indexes that the other process
+    makes concurrently, and each would wait for the other.
+    """
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone() != (True,):
+        if time.monotonic() > deadline:
+            raise StartupRefused(
+                f"Another process has been migrating this database for {_LOCK_WAIT_S:.0f} s.",
+                next_step="Start again later.",
+            )
+        time.sleep(0.1)
 
 
 def _create_database(url: str) -> None:

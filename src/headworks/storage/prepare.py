@@ -13,7 +13,7 @@ from headworks.errors import StartupRefused
 from headworks.storage.partitions import ensure_partitions
 from headworks.storage.pool import DatabaseUrls, owner_connection
 from headworks.storage.roles import check_roles, logins_work
-from headworks.storage.versions import expected_stamp
+from headworks.storage.versions import expected_stamp, read_stamp
 
 _MIGRATION_LIMIT_S = 3600.0
 
@@ -34,10 +34,10 @@ def needs_migration(urls: DatabaseUrls) -> bool:
     """Whether the database is not as this code wants it: another version, or logins that don't get in."""
     try:
         with psycopg.connect(urls.owner, autocommit=True, connect_timeout=5) as connection:
-            row = connection.execute("SELECT obj_description(to_regnamespace('headworks')::oid)").fetchone()
+            stamp = read_stamp(connection)
     except psycopg.OperationalError:
         return True  # it may not exist; the migration says what is wrong
-    return row != (expected_stamp(),) or not logins_work(urls)
+    return stamp != expected_stamp() or not logins_work(urls)
 
 
 def migrate_in_child(urls: DatabaseUrls, *, create_database: bool = False) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
@@ -19,3 +22,9 @@ def known_revisions() -> tuple[str, ...]:
 def expected_stamp() -> str:
     """What a migrated database says about itself, in the comment on its schema `headworks`."""
     return f"headworks {known_revisions()[-1]}, dbos {importlib.metadata.version('dbos')}"
+
+
+def read_stamp(connection: psycopg.Connection[Any]) -> str | None:
+    """What this database says about itself; None where it was never migrated."""
+    row = connection.execute("SELECT obj_description(to_regnamespace('headworks')::oid)").fetchone()
+    return None if row is None else row[0]
