@@ -13,11 +13,11 @@ from headworks.cli.local import find_address
 from headworks.errors import Unauthenticated
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", show_default=False)]
-_Url = Annotated[
+UrlOption = Annotated[
     str | None,
     typer.Option("--url", envvar="HEADWORKS_URL", help="The server; else the one started here.", metavar="URL"),
 ]
-_Key = Annotated[
+KeyOption = Annotated[
     str | None, typer.Option("--key", envvar="HEADWORKS_API_KEY", help="The API key to ask with.", metavar="KEY")
 ]
 Result = TypeVar("Result")
@@ -29,7 +29,7 @@ def with_client(function: Callable[..., Result]) -> Callable[..., Result]:
     kept = [each for name, each in signature.parameters.items() if name != "client"]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in (("url", _Url), ("key", _Key))
+        for name, annotation in (("url", UrlOption), ("key", KeyOption))
     ]
 
     def command(*, url: str | None, key: str | None, **given: Any) -> Result:  # noqa: ANN401 -- of any command

@@ -95,28 +95,40 @@ def pick(row: Mapping[str, Any], *names: str) -> list[Any]:
     return [row.get(name) for name in names]
 
 
-class Progress(Protocol):
-    """How far a long piece of work is."""
+class Bar(Protocol):
+    """How far a piece of work is."""
 
     def update(self, done: int, total: int, detail: str = "") -> None:
         """Show it."""
         ...
 
 
+class Bars(Protocol):
+    """Where work is shown."""
+
+    def start(self, title: str) -> Bar:
+        """A bar for a piece of work that begins."""
+        ...
+
+
 class _Silent:
     """For pipes and logs: nothing is drawn."""
+
+    def start(self, title: str) -> _Silent:
+        del title
+        return self
 
     def update(self, done: int, total: int, detail: str = "") -> None:
         del done, total, detail
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Progress]:
-    """A bar on standard error, gone when the work is done; nothing where that is no terminal."""
+def progress() -> Iterator[Bars]:
+    """Bars on standard error while the body runs, gone afterwards; nothing where that is no terminal."""
     if not is_drawn(sys.stderr):
         yield _Silent()
         return
-    from headworks.cli.bars import drawn_progress
+    from headworks.cli.bars import drawn_bars
 
-    with drawn_progress(title) as bar:
-        yield bar
+    with drawn_bars() as bars:
+        yield bars

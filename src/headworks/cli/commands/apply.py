@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from headworks.cli.client import Client, place
-from headworks.cli.folders import as_text, read_workspace
+from headworks.cli.folders import workspace_text
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import note, print_json, table
@@ -31,7 +31,7 @@ def apply(
 
     Example: headworks apply workspace
     """
-    files = as_text(read_workspace(folder))
+    files = workspace_text(folder)
     report = client.post(place("workspace", "apply"), {"project": project, "files": files})
     if as_json:
         print_json(report)

@@ -9,7 +9,7 @@ import typer
 
 from headworks.cli.client import Client, place
 from headworks.cli.commands.apply import USUAL, Project, WorkspaceFolder
-from headworks.cli.folders import as_text, read_workspace
+from headworks.cli.folders import workspace_text
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import note, paint, print_json, visible
@@ -31,7 +31,7 @@ def diff(
     Example: headworks diff workspace
     """
     try:
-        files = as_text(read_workspace(folder))
+        files = workspace_text(folder)
         report = client.post(place("workspace", "diff"), {"project": project, "files": files})
     except HeadworksError as error:
         note(f"error: {error}")

@@ -10,12 +10,11 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import one_line, paint, print_json, width
-from headworks.cli.waterfall import cost, draw, duration
-from headworks.errors import NotFound
+from headworks.cli.terminal import one_line, print_json
+from headworks.cli.tracing import described, fetch
+from headworks.cli.waterfall import duration
 
 app = new_app("See what was asked, and where a request spent its time. Text is shown only to who may read it now.")
-ARRIVES_WITHIN_S = 5.0
 _POLL_S = 1.0
 
 
@@ -80,37 +79,3 @@ def show(
         print_json(found)
         return
     print("\n".join(described(found)))
-
-
-def fetch(client: Client, trace: str) -> dict[str, Any]:
-    """The trace; waits a moment for one that is on its way to the database. Raises NotFound."""
-    deadline = time.monotonic() + ARRIVES_WITHIN_S
-    while True:
-        try:
-            found: dict[str, Any] = client.get(place("traces", trace))
-        except NotFound:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return found
-
-
-def described(trace: dict[str, Any]) -> list[str]:
-    """The lines that `show` prints."""
-    usage = trace["usage"]
-    answered = "/".join(part for part in (usage["provider"], usage["model"]) if part) or "–"
-    tokens = f"{usage['input_tokens'] or 0} tokens in, {usage['output_tokens'] or 0} out"
-    facts = {
-        "trace": f"{trace['trace']}   {str(usage['arrived_at'])[:19].replace('T', ' ')}",
-        "asked": f"{one_line(usage['asked_model'], 60)}, answered by {answered}: status {usage['status']}",
-        "release": usage["release"] or "–",
-        "cost": f"{tokens}, {cost(usage['cost_micro_usd'])}",
-        "time": duration(usage["total_us"]),
-    }
-    lines = [f"{paint(f'{name:<8}', 'dim')} {fact}" for name, fact in facts.items()]
-    bars = draw(trace, width())
-    withheld = sum(1 for span in trace["spans"] if span.get("withheld"))
-    if withheld:
-        bars.append(f"({withheld} stages hold text that you may not read; it is left out)")
-    return [*lines, ""] + (bars or ["It has no stages: a plain route, or an error before them."])

@@ -1,0 +1,63 @@
+"""`headworks ingest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headworks.cli.client import Client
+from headworks.cli.lazy import new_app
+from headworks.cli.options import AsJson, split, with_client
+from headworks.cli.terminal import note, one_line, print_json, progress, visible, width
+from headworks.cli.uploading import Ingest, Outcome
+from headworks.config import load_settings
+
+app = new_app()
+
+
+@app.command()
+@with_client
+def ingest(
+    client: Client,
+    collection: Annotated[str, typer.Argument(help="The collection's name.")],
+    paths: Annotated[list[Path], typer.Argument(help="Folders, or single files.")],
+    *,
+    readers: Annotated[
+        list[str] | None,
+        typer.Option("--readers", help="Who may read these documents, beside the collection's list.", metavar="A,B"),
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all is handed in.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring folders and files into a collection, and wait until they can be found.
+
+    Of a folder only what changed since the last time is sent, and what is no longer in it vanishes from the collection.
+    Interrupted, run it again: nothing that was handed in is lost. With --readers every file is sent again.
+
+    With --json one object with documents, chunks and failed (path, code, message). Exit status 1 if a file failed.
+
+    Example: headworks ingest documents ~/handbook
+    """
+    named = None if readers is None else tuple(split(readers) or ())
+    with progress() as bars:
+        limit = load_settings(None).retrieval.max_file_mb << 20
+        outcome = Ingest(client, collection, named, waits=not no_wait, bars=bars, max_bytes=limit).run(paths)
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        _print(outcome)
+    raise typer.Exit(1 if outcome.failed else 0)
+
+
+def _print(outcome: Outcome) -> None:
+    for notice in dict.fromkeys(outcome.notices):
+        note(f"note: {notice}")
+    state = " Some are still being read." if outcome.is_waiting else ""
+    print(
+        f"{outcome.documents} documents in {outcome.chunks} chunks: {outcome.sent} sent, "
+        f"{outcome.unchanged} unchanged, {len(outcome.failed)} failed.{state}"
+    )
+    for each in outcome.failed:
+        print(f"  {visible(each.path)}\n    {each.code}: {one_line(each.message, 4 * width())}")

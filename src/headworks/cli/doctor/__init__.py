@@ -1,0 +1,1 @@
+"""What `headworks doctor` looks at."""

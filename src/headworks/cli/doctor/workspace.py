@@ -1,0 +1,87 @@
+"""Providers that can be used here, and whether each model that the workspace names has a credential and a price."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from headworks.app import surroundings
+from headworks.cli.doctor.findings import Finding
+from headworks.config import ProviderSettings
+from headworks.errors import HeadworksError
+from headworks.providers.catalog import Catalog, Found, discover
+from headworks.providers.catalog import Provider as CatalogRow
+from headworks.providers.prices import PriceTable
+from headworks.releases.files import read_folder
+from headworks.releases.workspace import parse_workspace
+from headworks.types.features import Target
+from headworks.types.workspace import AccountSpec, Workspace
+
+
+def look(folder: Path | None, settings: ProviderSettings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Providers first, then the workspace of that folder if there is one."""
+    found = asyncio.run(discover(environ))
+    yield providers(found)
+    if folder is None:
+        yield Finding("workspace", "note", "none here", "`headworks init` writes one; or give --workspace.")
+        return
+    try:
+        workspace = parse_workspace(read_folder(folder), surroundings(settings.credential_env))
+    except HeadworksError as error:
+        yield Finding("workspace", "to do", f"{folder}: {error.message}", error.next_step)
+        return
+    counts = ", ".join(f"{count} {what}" for what, count in workspace.summary().items())
+    yield Finding("workspace", "ok", f"{folder}: {counts}")
+    for notice in workspace.notices:
+        yield Finding("workspace", "note", notice)
+    yield from models(workspace, found, environ)
+
+
+def providers(found: Sequence[Found]) -> Finding:
+    """What can be called without any further setting."""
+    if not found:
+        return Finding(
+            "providers", "note", "none found: answers are the closest passages, from builtin/extractive",
+            "Set a provider's key, like OPENAI_API_KEY, or start Ollama.",
+        )  # fmt: skip
+    return Finding("providers", "ok", ", ".join(f"{each.provider.id} ({each.source})" for each in found))
+
+
+def models(workspace: Workspace, found: Sequence[Found], environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Each model that a route names."""
+    accounts = {each.name: each for each in workspace.accounts}
+    named = {target.name: target for route in workspace.routes for target in route.targets}
+    for name, target in sorted(named.items()):
+        if target.provider == "builtin":
+            continue
+        row = Catalog.load().get(accounts[target.provider].kind if target.provider in accounts else target.provider)
+        if row is None:
+            continue
+        yield _model(name, target, row, _missing(row, accounts.get(target.provider), found, environ))
+
+
+def _model(name: str, target: Target, row: CatalogRow, missing: str | None) -> Finding:
+    if missing is not None:
+        return Finding(
+            name, "to do", missing, "Set it where the server runs, and start the server again; or name another model."
+        )
+    if PriceTable.load().find(row.id, target.model) is None:
+        return Finding(name, "note", "no price is known", "Its cost is recorded as unknown (null), not as 0.")
+    return Finding(name, "ok", "has a credential and a price")
+
+
+def _missing(
+    row: CatalogRow, account: AccountSpec | None, found: Sequence[Found], environ: Mapping[str, str]
+) -> str | None:
+    """What a call would lack; None: nothing that can be seen from here."""
+    names = (account.api_key_env,) if account and account.api_key_env else row.key_env
+    if account and account.base_url and not account.api_key_env:
+        return None
+    if row.is_local and not (account and account.api_key_env):
+        answers = account is not None or any(each.provider.id == row.id for each in found)
+        ports = " or ".join(str(port) for port in row.ports)
+        return None if answers else f"{row.name} does not answer on port {ports} of this machine"
+    if not names or any(environ.get(name or "", "").strip() for name in names):
+        return None
+    return f"no credential: {' or '.join(f'{name}' for name in names)} is not set"

@@ -1,0 +1,225 @@
+"""Folders and files into a collection: only what changed is sent, several at once; what was sent is never lost.
+
+An interrupted run is simply run again: the server knows what it was handed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headworks.cli.client import Client, place
+from headworks.cli.terminal import Bars
+from headworks.config import RetrievalServerSettings
+from headworks.errors import HeadworksError, NotFound, Unauthenticated, Unavailable
+from headworks.retrieval.sources.folder import Skipped, walk
+
+AT_ONCE = 4
+UPLOAD = "upload"
+_TAKEN_ELSEWHERE = "twice"
+_POLL_S = (0.1, 0.2, 0.3, 0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why one file is not searchable."""
+
+    path: str
+    code: str
+    message: str
+
+    def as_json(self) -> dict[str, str]:
+        """As scripts see it."""
+        return {"path": self.path, "code": self.code, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A file to hand in: where it lies, and its path in the collection."""
+
+    file: Path
+    path: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What has become of all files; `sent` are those that were new or changed."""
+
+    documents: int = 0
+    chunks: int = 0
+    sent: int = 0
+    unchanged: int = 0
+    is_waiting: bool = False
+    failed: list[Failed] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """As scripts see it."""
+        return {"documents": self.documents, "chunks": self.chunks, "failed": [each.as_json() for each in self.failed]}
+
+    def take(self, progress: dict[str, Any]) -> None:
+        """Add what the server says of one sync."""
+        self.documents += progress["documents"]
+        self.chunks += progress["chunks"]
+        self.failed += [Failed(each["path"], each["code"], each["message"]) for each in progress["failed"]]
+        if progress.get("notice"):
+            self.notices.append(progress["notice"])
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """One run of `ingest`: into which collection, with which readers, and whether it waits for the documents."""
+
+    client: Client
+    collection: str
+    readers: tuple[str, ...] | None
+    waits: bool
+    bars: Bars
+    max_bytes: int = RetrievalServerSettings().max_file_mb << 20
+
+    def run(self, paths: Sequence[Path]) -> Outcome:
+        """All of it. Raises NotFound for a path that is not there, before anything is sent."""
+        for path in paths:
+            if not path.exists():
+                raise NotFound(f"{path}: there is no such file or folder.")
+        outcome = Outcome()
+        for folder in (path for path in paths if path.is_dir()):
+            self._sync_folder(folder, outcome)
+        files = [Piece(path, _path_of(path)) for path in paths if not path.is_dir()]
+        if files:
+            sync = self._begin(UPLOAD)
+            self._send(files, sync, outcome)
+            outcome.take(self._wait(sync["id"], outcome))
+        return outcome
+
+    def _sync_folder(self, folder: Path, outcome: Outcome) -> None:
+        """Hand in what changed; what is no longer there vanishes from the collection."""
+        pieces, skipped = _look(folder, self.max_bytes)
+        sync = self._begin(f"folder:{folder.resolve()}")
+        self._send(pieces, sync, outcome)
+        seen = {piece.path for piece in pieces} | set(_kept(sync["known"], skipped))
+        self.client.post(place("collections", self.collection, "syncs", sync["id"], "finish"), {"seen": sorted(seen)})
+        outcome.failed += [Failed(each.path, each.code, each.why) for each in skipped if each.code != _TAKEN_ELSEWHERE]
+        outcome.take(self._wait(sync["id"], outcome))
+
+    def _begin(self, source: str) -> dict[str, Any]:
+        begun: dict[str, Any] = self.client.post(place("collections", self.collection, "syncs"), {"source": source})
+        return begun
+
+    def _send(self, pieces: list[Piece], sync: dict[str, Any], outcome: Outcome) -> None:
+        done = 0
+        stop = threading.Event()
+        bar = self.bars.start("sending")
+
+        def send(piece: Piece) -> bool:
+            return not stop.is_set() and self._hand_in(piece, sync)
+
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="upload") as pool:
+            try:
+                for piece, future in _as_completed(pool, send, pieces):
+                    done += 1
+                    bar.update(done, len(pieces), piece.path)
+                    self._note(piece, future, outcome)
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _note(self, piece: Piece, future: Future[bool], outcome: Outcome) -> None:
+        """Count a file; what is wrong with one file is noted, what is wrong with all of them ends the run."""
+        try:
+            if future.result():
+                outcome.sent += 1
+            else:
+                outcome.unchanged += 1
+        except OSError as error:
+            outcome.failed.append(Failed(piece.path, "unreadable", f"It can't be read: {error.strerror}."))
+        except (Unauthenticated, Unavailable, NotFound):
+            raise
+        except HeadworksError as error:
+            if error.status >= 500 or error.status == 403:
+                raise
+            outcome.failed.append(Failed(piece.path, error.code, str(error)))
+
+    def _hand_in(self, piece: Piece, sync: dict[str, Any]) -> bool:
+        """Send one file unless the server has it; whether it was sent."""
+        with piece.file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+            if self.readers is None and sync["known"].get(piece.path) == digest:
+                return False
+            size = content.tell()
+            content.seek(0)
+            query = {"path": piece.path, "sync": sync["id"], "readers": _joined(self.readers)}
+            self.client.upload(place("collections", self.collection, "documents"), query, content, size)
+        return True
+
+    def _wait(self, sync: str, outcome: Outcome) -> dict[str, Any]:
+        """The server's count once all is worked on, or now if nobody wants to wait."""
+        bar = self.bars.start("reading")
+        for pause_s in _pauses():
+            progress: dict[str, Any] = self.client.get(place("collections", self.collection, "syncs", sync))
+            bar.update(progress["done"], progress["total"])
+            if progress["done"] >= progress["total"]:
+                break
+            if not self.waits:
+                outcome.is_waiting = True
+                break
+            time.sleep(pause_s)
+        return progress
+
+
+def _as_completed(
+    pool: ThreadPoolExecutor, send: Callable[[Piece], bool], pieces: Iterable[Piece]
+) -> Iterator[tuple[Piece, Future[bool]]]:
+    """Each piece with its future once that is done; few are under way at once, whatever their number."""
+    waiting: dict[Future[bool], Piece] = {}
+    for piece in pieces:
+        waiting[pool.submit(send, piece)] = piece
+        while len(waiting) >= 2 * AT_ONCE:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                yield waiting.pop(future), future
+    while waiting:
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            yield waiting.pop(future), future
+
+
+def _look(folder: Path, max_bytes: int) -> tuple[list[Piece], list[Skipped]]:
+    """What of a folder can be handed in, and what can't."""
+    pieces, skipped = [], []
+    for entry in walk(folder, max_bytes=max_bytes):
+        if isinstance(entry, Skipped):
+            skipped.append(entry)
+        else:
+            # As the server keeps it, so that what it knows is recognised.
+            pieces.append(Piece(entry.absolute, unicodedata.normalize("NFC", entry.readable_path)))
+    return pieces, skipped
+
+
+def _kept(known: Iterable[str], skipped: Sequence[Skipped]) -> Iterator[str]:
+    """What the server has of files and folders that could not be looked at: that they are gone is not known."""
+    for path in known:
+        if any(path == each.path or path.startswith(f"{each.path}/") for each in skipped):
+            yield path
+
+
+def _pauses() -> Iterator[float]:
+    yield from _POLL_S
+    while True:
+        yield _POLL_S[-1]
+
+
+def _path_of(file: Path) -> str:
+    """A single file's path in the collection: as it was given where that is a plain relative one, else its name."""
+    is_plain = not file.is_absolute() and ".." not in file.parts
+    return file.as_posix() if is_plain else file.name
+
+
+def _joined(readers: tuple[str, ...] | None) -> str | None:
+    return None if readers is None else ",".join(readers)
