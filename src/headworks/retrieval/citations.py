@@ -24,7 +24,8 @@ support, so that a wrong number always falls below."""
 
 # ── Markers in a stream ───────────────────────────────────────────────────────────────────────────────────────────────
 
-_MARKER = re.compile(r"\[ ?[1-9]\d{0,2}(?: ?[,;] ?[1-9]\d{0,2})* ?\]")
+MARKER = re.compile(r"\[ ?[1-9]\d{0,2}(?: ?[,;] ?[1-9]\d{0,2})* ?\]")
+"""What counts as a marker: passage numbers from 1 to 999 in brackets."""
 _MAY_BECOME_MARKER = re.compile(r"\[ ?(?:[1-9]\d{0,2}(?: ?[,;] ?[1-9]\d{0,2})*(?: ?[,;] ?| )?)?")
 _LONGEST_MARKER = 40
 _NUMBER = re.compile(r"\d+")
@@ -81,7 +82,7 @@ class MarkerScanner:
         out: list[str | Marker] = []
         held, self._held = self._held, ""
         if held:
-            out.append(self._marker(held) if _MARKER.fullmatch(held) else held)
+            out.append(self._marker(held) if MARKER.fullmatch(held) else held)
         return out
 
     def _release(self, character: str, text: list[str], out: list[str | Marker]) -> bool:
@@ -95,7 +96,7 @@ class MarkerScanner:
                 _flush(text, out)
                 out.append(self._marker(held))
         elif len(held) < _LONGEST_MARKER and (
-            _MARKER.fullmatch(held + character) or _MAY_BECOME_MARKER.fullmatch(held + character)
+            MARKER.fullmatch(held + character) or _MAY_BECOME_MARKER.fullmatch(held + character)
         ):
             self._held += character
             return False
@@ -181,7 +182,7 @@ def _last_sentence(text: str, start: int, end: int) -> str:
     found = sentences(text, start, end)
     if not found:
         return ""
-    claim = _MARKER.sub(" ", text[found[-1].start : found[-1].end])
+    claim = MARKER.sub(" ", text[found[-1].start : found[-1].end])
     return _LIST_NUMBER.sub("", claim, count=1).strip(" \t\r\n,;:")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from headworks.retrieval.citations import WordWeights, content
+from headworks.retrieval.citations import MARKER, WordWeights, content
 from headworks.retrieval.sentences import sentences
 from headworks.types.retrieval import Passage
 
@@ -77,6 +77,8 @@ def _candidates(passage: Passage, wanted: frozenset[str], weights: WordWeights, 
         if sentence.kind == "heading" or " ".join(text.split()) in passage.section:
             above |= words
             asked = frozenset()
+            continue
+        if MARKER.search(text):  # in an answer its brackets would be taken for the answer's own
             continue
         if text.rstrip("*_\"'”’)").endswith("?"):
             asked = words
