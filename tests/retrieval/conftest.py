@@ -61,7 +61,7 @@ class WordVectors:
 class InlineParsers:
     """The parsers of text formats, without the processes around them."""
 
-    async def parse(self, name: str, data: bytes, media_type: str = "") -> ParsedDocument:
+    async def parse(self, name: str, data: bytes) -> ParsedDocument:
         if not data:
             raise DocumentUnreadable("The file is empty.", code="empty")
         for ending, parser in ((".md", markdown.parse), (".html", html.parse), (".txt", plain.parse)):

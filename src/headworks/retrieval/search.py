@@ -168,12 +168,12 @@ async def _candidates(tx: Tx, principal: Principal, plan: _Plan, vector: _Vector
         rows = await tx.fetch_all(
             SEARCH_SQL.nearest_chunks, tenant=tenant, generation=generation, vector=vector.text, limit=limit
         )
-        similarity = {row.chunk_id: row.similarity for row in rows}
+        similarity = {row.chunk_id: -row.distance for row in rows}
         if missing := [chunk for chunk in by_keyword if chunk not in similarity]:
             rows = await tx.fetch_all(
-                SEARCH_SQL.similarities, tenant=tenant, generation=generation, vector=vector.text, chunks=missing
+                SEARCH_SQL.distances, tenant=tenant, generation=generation, vector=vector.text, chunks=missing
             )
-            similarity |= {row.chunk_id: row.similarity for row in rows}
+            similarity |= {row.chunk_id: -row.distance for row in rows}
     union = sorted({*by_keyword, *similarity})
     if not union:
         return []

@@ -15,15 +15,15 @@ SELECT c.chunk_id
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
 
 -- name: nearest_chunks
--- Exact, within what the caller may read; `+ 0` keeps the planner from any index on vectors.
-SELECT e.chunk_id, 1 - (e.vector <=> %(vector)s::halfvec) AS similarity
+-- Exact, within what the caller may read: vectors are of length 1, and `+ 0` keeps the planner from any index on them.
+SELECT e.chunk_id, (e.vector <#> %(vector)s::halfvec) + 0 AS distance
   FROM embedding_384 e
  WHERE e.tenant_id = %(tenant)s AND e.generation_id = %(generation)s
- ORDER BY (e.vector <=> %(vector)s::halfvec) + 0, e.chunk_id
+ ORDER BY distance
  LIMIT %(limit)s
 
--- name: similarities
-SELECT e.chunk_id, 1 - (e.vector <=> %(vector)s::halfvec) AS similarity
+-- name: distances
+SELECT e.chunk_id, (e.vector <#> %(vector)s::halfvec) + 0 AS distance
   FROM embedding_384 e
  WHERE e.tenant_id = %(tenant)s AND e.generation_id = %(generation)s AND e.chunk_id = ANY (%(chunks)s::bigint[])
 

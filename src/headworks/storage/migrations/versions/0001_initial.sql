@@ -506,8 +506,21 @@ CREATE VIEW acting_as WITH (security_invoker = true) AS
      WHERE NOT a.narrowed
         OR EXISTS (SELECT FROM api_key_group n WHERE n.tenant_id = m.tenant_id AND n.key_id = app_key() AND n.group_id = m.group_id);
 
-CREATE FUNCTION is_curator() RETURNS boolean LANGUAGE sql STABLE
-    RETURN EXISTS (SELECT FROM principal p WHERE p.tenant_id = app_tenant() AND p.principal_id = app_principal() AND p.kind = 'curator');
+-- What the policies ask, once per statement. In plpgsql, whose plans are kept for the session: written out in each policy,
+-- planning a statement took longer than executing it.
+CREATE FUNCTION is_curator() RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM headworks.principal p WHERE p.tenant_id = headworks.app_tenant()
+                                                       AND p.principal_id = headworks.app_principal() AND p.kind = 'curator');
+END $$;
+CREATE FUNCTION acting_ids() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN ARRAY(SELECT a.principal_id FROM headworks.acting_as a);
+END $$;
+CREATE FUNCTION readable_collections() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT c.collection_id FROM headworks.collection_reader c WHERE c.tenant_id = headworks.app_tenant());
+END $$;
 
 -- ── Policies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -590,14 +603,14 @@ CREATE POLICY taken_back_at_home ON feature_grant FOR DELETE TO hw_app USING (te
 
 -- No reader, no chunk.
 CREATE POLICY readable ON collection_reader FOR SELECT TO hw_app USING (
-    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id IN (SELECT principal_id FROM acting_as)));
+    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT acting_ids())::uuid[])));
 CREATE POLICY readable ON document_reader FOR SELECT TO hw_app USING (
-    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id IN (SELECT principal_id FROM acting_as)));
+    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT acting_ids())::uuid[])));
 CREATE POLICY readable ON document FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant())
     AND ((SELECT is_curator())
          OR (tombstoned_at IS NULL
-             AND EXISTS (SELECT FROM collection_reader c WHERE c.tenant_id = document.tenant_id AND c.collection_id = document.collection_id)
+             AND collection_id = ANY ((SELECT readable_collections())::uuid[])
              AND (NOT restricted
                   OR EXISTS (SELECT FROM document_reader r WHERE r.tenant_id = document.tenant_id AND r.document_id = document.document_id)))));
 
