@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from headworks.cli.client import Client
-from headworks.cli.terminal import one_line, paint, visible, width, wrapped
+from headworks.cli.terminal import one_line, paint, width, wrapped
 
 TRACE_HEADER = "x-headworks-trace"
 RELEASE_HEADER = "x-headworks-release"
@@ -88,13 +89,12 @@ def ask(client: Client, feature: str, question: str, seen: Callable[[str], None]
     return answer
 
 
-def listed(citations: list[Cited]) -> str:
-    """Numbered citations for people: document, section, quote."""
-    return "\n".join(_described(each) for each in citations)
-
-
-def _described(citation: Cited) -> str:
-    place = " › ".join(visible(each) for each in citation.section)
-    head = one_line(" — ".join(part for part in (citation.title, place) if part), width() - 8)
-    quote = wrapped(f"“{one_line(citation.quote, 4 * width())}”", "      ")
-    return f"  {paint(f'[{citation.number}]', 'cyan')} {paint(head, 'bold')}\n{paint(quote, 'dim')}"
+def listed(citations: Sequence[Cited], indent: str = "  ") -> str:
+    """Numbered citations for people: document and section, and below them each quote."""
+    lines: list[str] = []
+    for (number, title, section), group in groupby(citations, lambda each: (each.number, each.title, each.section)):
+        head = " — ".join(part for part in (title, " › ".join(section)) if part)
+        lines.append(f"{indent}{paint(f'[{number}]', 'cyan')} {paint(one_line(head, width() - 12), 'bold')}")
+        quotes = (f"“{one_line(each.quote, 4 * width())}”" for each in group)
+        lines += [paint(wrapped(quote, f"{indent}    "), "dim") for quote in quotes]
+    return "\n".join(lines)

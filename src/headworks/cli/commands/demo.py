@@ -21,7 +21,6 @@ from headworks.config import ServerSettings, Settings
 
 if TYPE_CHECKING:
     from headworks.cli.demo.corpus import Corpus
-    from headworks.server.supervisor import Prepared
 
 app = new_app()
 USUAL_PORT = 8484
@@ -73,8 +72,8 @@ def demo(
     stage = Stage(corpus, choose(os.environ), teller, folder, began)
     stories: list[Story] = []
 
-    def tell(prepared: Prepared) -> None:
-        stories.append(open_story(stage, prepared))
+    def tell(url: str, key: str) -> None:
+        stories.append(open_story(stage, url, key))
         stories[0].tell()
 
     settings = Settings(data=folder, server=ServerSettings(port=_free_port() if port is None else port))

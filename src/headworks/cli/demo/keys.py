@@ -39,7 +39,7 @@ class DemoKeys:
     def __init__(self, client: Client, own: str) -> None:
         self._client = client
         self.own = own
-        self.administrator = str(client.get(place("me"))["principal"]["name"])
+        self.administrator = str(client.get(place("me"))["name"])
 
     def make(self, principal: str) -> str:
         """A key of this user, once every worker knows it."""

@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from headworks.cli.demo.keys import keep_key
 from headworks.cli.local import remove_address, write_address
 from headworks.config import Settings
-from headworks.server.supervisor import Prepared, Supervisor
+from headworks.server.supervisor import Supervisor
 
 _ENDING_LIMIT_S = 10.0
 
@@ -19,7 +20,8 @@ _ENDING_LIMIT_S = 10.0
 class Run:
     """One server with one story. `stays`: the server stays up after the story, until a signal comes."""
 
-    def __init__(self, settings: Settings, story: Callable[[Prepared], None], *, stays: bool) -> None:
+    def __init__(self, settings: Settings, story: Callable[[str, str], None], *, stays: bool) -> None:
+        """`story` gets the server's address and the administrator's key."""
         self._settings = settings
         self._story = story
         self._stays = stays
@@ -35,21 +37,23 @@ class Run:
         """
         supervisor = Supervisor(self._settings, None)
         prepared = supervisor.start(progress)
-        with self._signals(), _address(self._settings, prepared.url):
-            teller = threading.Thread(target=self._tell, args=(prepared,), name="story", daemon=True)
-            teller.start()
-            try:
+        try:
+            # Before `run`, which takes it that the first key has been shown.
+            key = keep_key(self._settings.data, prepared.admin_key)
+            teller = threading.Thread(target=self._tell, args=(prepared.url, key), name="story", daemon=True)
+            with self._signals(), _address(self._settings, prepared.url):
+                teller.start()
                 supervisor.run()
-            finally:
-                supervisor.stop()
-            teller.join(_ENDING_LIMIT_S)
+        finally:
+            supervisor.stop()
+        teller.join(_ENDING_LIMIT_S)
         if self._error is not None and not self._interrupted:
             raise self._error
         return self._is_told
 
-    def _tell(self, prepared: Prepared) -> None:
+    def _tell(self, url: str, key: str) -> None:
         try:
-            self._story(prepared)
+            self._story(url, key)
             self._is_told = True
         except Exception as error:  # noqa: BLE001 -- carried to the main thread, which raises it
             self._error = error

@@ -13,14 +13,13 @@ from headworks.cli.client import Client, place
 from headworks.cli.demo.asking import ask
 from headworks.cli.demo.choice import BUILT_IN, Choice, with_target
 from headworks.cli.demo.corpus import Corpus, Question
-from headworks.cli.demo.keys import DemoKeys, keep_key, make_people
+from headworks.cli.demo.keys import DemoKeys, make_people
 from headworks.cli.demo.telling import Teller
 from headworks.cli.folders import as_text
 from headworks.cli.terminal import progress, visible
 from headworks.cli.tracing import described, fetch
 from headworks.cli.uploading import Ingest, Outcome
 from headworks.errors import HeadworksError
-from headworks.server.supervisor import Prepared
 
 _READY_WITHIN_S = 10.0
 
@@ -199,12 +198,11 @@ class Story:
         )
 
 
-def open_story(stage: Stage, prepared: Prepared) -> Story:
-    """The story on a server that is ready."""
-    key = keep_key(stage.data, prepared.admin_key)
-    client = Client(prepared.url, key)
+def open_story(stage: Stage, url: str, key: str) -> Story:
+    """The story on a server that is ready; `key` is the administrator's."""
+    client = Client(url, key)
     teller = stage.teller
-    teller.say(f"ready at {prepared.url} after {time.monotonic() - stage.started_at:.1f} s")
+    teller.say(f"ready at {url} after {time.monotonic() - stage.started_at:.1f} s")
     for reason in stage.choice.reasons:
         teller.say(reason)
     if stage.choice.is_built_in:

@@ -35,4 +35,4 @@ def _key(client: Client) -> Finding:
     except HeadworksError as error:
         return Finding("key", "to do", error.message, error.next_step)
     may = f"{len(me['permissions'])} permissions"
-    return Finding("key", "ok", f"of `{me['principal']['name']}` in the tenant `{me['tenant']['name']}`, {may}")
+    return Finding("key", "ok", f"of `{me['name']}` in the tenant `{me['tenant']['name']}`, {may}")
