@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import httpx
 import openai
 import uvicorn
 
@@ -209,10 +212,12 @@ class Shelf:
     async def passages(
         self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID
     ) -> list[Passage]:
+        del settings, trace
         self.asked.append((principal, question))
         return self.passages_of
 
     def citing(self, principal: Principal, passages: Sequence[Passage]) -> ByNumber:
+        del principal
         return ByNumber({each.number: each for each in passages})
 
     async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
@@ -247,6 +252,12 @@ class World:
     shelf: Shelf
     providers: tuple[SimulatedProvider, SimulatedProvider]
     database_name: str
+    keyring: Keyring
+
+    def open_payload(self, span: Span) -> bytes:
+        """What was sealed into a span."""
+        assert span.payload is not None
+        return self.keyring.open(span.tenant_id, "span.payload", span.span_id, span.payload)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self.loop)
@@ -256,12 +267,37 @@ class World:
         """A new API key's token."""
         return str(self.run(self.identity.create_key(self.admin, KeyRequest(principal, **limits))).token)
 
+    def apply(self, files: dict[str, bytes]) -> None:
+        """Make the workspace be these files, as `headworks apply` does."""
+        self.run(self.releases.apply(self.admin, "default", files))
+
+    def settle(self) -> None:
+        """Until the gateway has seen what was changed before."""
+        self.run(self.gateway.snapshots.look())
+
     def client(self, key: str | None = None, **more: Any) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.admin_key, max_retries=0, **more)
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @staticmethod
+    def now() -> float:
+        return time.monotonic()
+
+    def post(
+        self, body: Any, path: str = "/v1/chat/completions", key: str | None = None, **headers: str
+    ) -> httpx.Response:
+        """A POST of JSON, or of bytes as they are."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"authorization": f"Bearer {key or self.admin_key}", "content-type": "application/json"}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return httpx.post(self.url + path, content=content, headers=sent | named, timeout=20)
+
     def send(self, raw: bytes) -> bytes:
         """These bytes on a socket of their own; everything that comes back."""
-        with socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
             connection.sendall(raw)
             pieces = []
             while piece := connection.recv(65536):
@@ -312,7 +348,13 @@ class Running:
                 world.gateway.hot_routes(), world.gateway.hot_prefixes(), control_plane({}), lambda: _nothing
             )
             config = uvicorn.Config(
-                server, http=OneWriteProtocol, loop="asyncio", lifespan="off", log_level="warning", access_log=False
+                server,
+                http=OneWriteProtocol,
+                loop="asyncio",
+                lifespan="off",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
             )
             self._server = uvicorn.Server(config)
             self._world = world
@@ -347,7 +389,18 @@ class Running:
         await releases.apply(admin, "default", workspace(first.url, second.url))
         loop = asyncio.get_running_loop()
         return World(
-            url, loop, gateway, identity, releases, admin, founded.key, records, shelf, (first, second), self._name
+            url,
+            loop,
+            gateway,
+            identity,
+            releases,
+            admin,
+            founded.key,
+            records,
+            shelf,
+            (first, second),
+            self._name,
+            keyring,
         )
 
 
