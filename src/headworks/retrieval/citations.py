@@ -155,7 +155,7 @@ def _flush(text: list[str], out: list[str | Marker]) -> None:
 _LOOK_BACK = 4_000
 """Characters of an answer before a marker in which its sentence is looked for."""
 _FILLER = re.compile(r"(?:[\W_]|\b(?:and|or|see|also)\b)*", re.IGNORECASE)
-_LIST_NUMBER = re.compile(r"\s*(?:\d{1,2}[.)]|[-*+•])\s+")
+_LIST_NUMBER = re.compile(r"\A\s*(?:\d{1,2}[.)]|[-*+•])\s+")
 
 
 def claim_before(text: str, marker: Marker, earlier: Sequence[Marker] = ()) -> str:
@@ -183,7 +183,7 @@ def _last_sentence(text: str, start: int, end: int) -> str:
     if not found:
         return ""
     claim = MARKER.sub(" ", text[found[-1].start : found[-1].end])
-    return _LIST_NUMBER.sub("", claim, count=1).strip(" \t\r\n,;:")
+    return _LIST_NUMBER.sub("", claim).strip(" \t\r\n,;:")
 
 
 # ── Words that count, and how much ────────────────────────────────────────────────────────────────────────────────────

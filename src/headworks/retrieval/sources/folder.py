@@ -123,6 +123,6 @@ def _file(path: str, absolute: Path, status: os.stat_result, max_bytes: int) -> 
     if status.st_size > max_bytes:
         size, most = status.st_size / _MB, max_bytes / _MB
         return Skipped(readable(path), "too_large", f"It has {size:,.0f} MB, more than the limit of {most:,.0f} MB.")
-    if not os.access(absolute, os.R_OK):
+    if not os.access(absolute, os.R_OK, effective_ids=True):
         return Skipped(readable(path), "unreadable", "It can't be read: Permission denied.")
     return FolderEntry(path, absolute, status.st_size)
