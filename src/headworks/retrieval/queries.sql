@@ -2,18 +2,6 @@
 
 -- ── Collections ──
 
--- name: find_readable_collection
--- A collection without a reader that the caller is, is none.
-SELECT c.collection_id, c.name, c.generation_id, c.lacks_vectors, c.wave, g.model, g.model_digest, s.chunks, s.total_length
-  FROM collection c
-  JOIN generation g ON g.tenant_id = c.tenant_id AND g.generation_id = c.generation_id
- CROSS JOIN LATERAL (
-       SELECT coalesce(sum(p.chunks), 0)::bigint AS chunks, coalesce(sum(p.total_length), 0)::bigint AS total_length
-         FROM posting_segment p
-        WHERE p.tenant_id = c.tenant_id AND p.collection_id = c.collection_id AND p.generation_id = c.generation_id) s
- WHERE c.tenant_id = %(tenant)s AND c.name = %(name)s
-   AND EXISTS (SELECT FROM collection_reader r WHERE r.tenant_id = c.tenant_id AND r.collection_id = c.collection_id)
-
 -- name: list_readable_collections
 SELECT c.name, c.settings ->> 'description' AS description, c.epoch,
        (SELECT count(*) FROM document d

@@ -19,7 +19,7 @@ from headworks.retrieval import lexical
 from headworks.retrieval.collections import not_readable
 from headworks.retrieval.contract import Ranking, SearchResult
 from headworks.retrieval.fusion import Fused, fuse
-from headworks.retrieval.store import SEARCH_SQL, SQL, Payloads, vector_text
+from headworks.retrieval.store import SEARCH_SQL, Payloads, vector_text
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
@@ -46,7 +46,7 @@ class _Plan:
     """What a question is scored against."""
 
     collection: Any
-    """The row of `find_readable_collection`."""
+    """The row of `plan`."""
     keywords: lexical.Bm25
 
 
@@ -94,20 +94,12 @@ class Searcher:
     async def _plan(self, principal: Principal, collection: str, query: str) -> _Plan:
         wanted = lexical.query_terms(query)
         async with self._db.tx(principal) as tx:
-            row = await tx.fetch_one(SQL.find_readable_collection, tenant=principal.tenant, name=collection)
+            row = await tx.fetch_one(SEARCH_SQL.plan, tenant=principal.tenant, name=collection, terms=list(wanted))
             if row is None:
                 raise await not_readable(tx, principal, collection)
-            blocks: dict[str, list[bytes]] = defaultdict(list)
-            if wanted:
-                found = await tx.fetch_all(
-                    SEARCH_SQL.list_blocks,
-                    tenant=principal.tenant,
-                    collection=row.collection_id,
-                    generation=row.generation_id,
-                    terms=list(wanted),
-                )
-                for each in found:
-                    blocks[each.term].append(each.block)
+        blocks: dict[str, list[bytes]] = defaultdict(list)
+        for term, block in zip(row.terms, row.blocks, strict=True):
+            blocks[term].append(block)
         return _Plan(row, lexical.Bm25(wanted, blocks, lexical.CorpusStats(row.chunks, row.total_length)))
 
     async def _embed(self, principal: Principal, plan: _Plan, query: str, trace: TraceId | None) -> _Vector:
@@ -160,21 +152,30 @@ def _notice(plan: _Plan, vector: _Vector) -> str:
 
 
 async def _candidates(tx: Tx, principal: Principal, plan: _Plan, vector: _Vector, limit: int) -> list[Fused]:
-    """What the caller may read of the best of both legs, each scored in both."""
-    tenant, generation = principal.tenant, plan.collection.generation_id
-    by_keyword = await _readable(tx, tenant, generation, plan.keywords, limit)
+    """What the caller may read of the best of both legs, each scored in both.
+
+    The best by keywords are asked for in growing numbers, until enough of them are readable or there are no more.
+    """
+    ranked, _ = plan.keywords.rank()
+    by_keyword: list[int] = []
+    nearest: list[int] = []
     similarity: dict[int, float] = {}
-    if vector.text is not None:
+    for turn, asked in enumerate(_growing(ranked.tolist())):
         rows = await tx.fetch_all(
-            SEARCH_SQL.nearest_chunks, tenant=tenant, generation=generation, vector=vector.text, limit=limit
+            SEARCH_SQL.gate,
+            tenant=principal.tenant,
+            generation=plan.collection.generation_id,
+            chunks=asked,
+            vector=vector.text,
+            limit=limit if vector.text is not None and not turn else 0,
         )
-        similarity = {row.chunk_id: -row.distance for row in rows}
-        if missing := [chunk for chunk in by_keyword if chunk not in similarity]:
-            rows = await tx.fetch_all(
-                SEARCH_SQL.distances, tenant=tenant, generation=generation, vector=vector.text, chunks=missing
-            )
-            similarity |= {row.chunk_id: -row.distance for row in rows}
-    union = sorted({*by_keyword, *similarity})
+        similarity |= {row.chunk_id: -row.distance for row in rows if row.distance is not None}
+        nearest += [row.chunk_id for row in rows if not row.is_asked]
+        readable = {row.chunk_id for row in rows if row.is_asked}
+        by_keyword += [chunk for chunk in asked if chunk in readable]
+        if len(by_keyword) >= limit:
+            break
+    union = sorted({*by_keyword[:limit], *nearest})
     if not union:
         return []
     worst = min(similarity.values(), default=0.0)  # for a chunk whose vector is still being made
@@ -185,21 +186,9 @@ async def _candidates(tx: Tx, principal: Principal, plan: _Plan, vector: _Vector
     )
 
 
-async def _readable(tx: Tx, tenant: UUID, generation: UUID, keywords: lexical.Bm25, limit: int) -> list[int]:
-    """The best chunks by keywords that the caller may read: ids are asked for until there are enough, or no more."""
-    ranked, _ = keywords.rank()
-    kept: list[int] = []
-    for batch in _growing(ranked.tolist()):
-        rows = await tx.fetch_all(SEARCH_SQL.gate_chunks, tenant=tenant, generation=generation, chunks=batch)
-        readable = {row.chunk_id for row in rows}
-        kept += [chunk for chunk in batch if chunk in readable]
-        if len(kept) >= limit:
-            break
-    return kept[:limit]
-
-
 def _growing(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    start, size = 0, _FIRST_GATE
+    start, size = _FIRST_GATE, _FIRST_GATE * 4
+    yield ids[:_FIRST_GATE]
     while start < len(ids):
         yield ids[start : start + size]
         start, size = start + size, size * 4

@@ -1,31 +1,38 @@
 -- Search. Postings give ids and weights; what leaves with a text goes through row-level security of its document.
 
--- name: list_blocks
-SELECT p.term, p.block
-  FROM posting p
- WHERE p.tenant_id = %(tenant)s AND p.collection_id = %(collection)s AND p.term = ANY (%(terms)s::text[])
-   AND p.segment_id = ANY (ARRAY(SELECT s.segment_id FROM posting_segment s
-                                  WHERE s.tenant_id = %(tenant)s AND s.collection_id = %(collection)s
-                                    AND s.generation_id = %(generation)s))
+-- name: plan
+-- What a question is scored against; a collection without a reader that the caller is, is none.
+SELECT c.collection_id, c.generation_id, c.lacks_vectors, g.model, g.model_digest, s.chunks, s.total_length, b.terms, b.blocks
+  FROM collection c
+  JOIN generation g ON g.tenant_id = c.tenant_id AND g.generation_id = c.generation_id
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(p.chunks), 0)::bigint AS chunks, coalesce(sum(p.total_length), 0)::bigint AS total_length,
+              array_agg(p.segment_id) AS segments
+         FROM posting_segment p
+        WHERE p.tenant_id = c.tenant_id AND p.collection_id = c.collection_id AND p.generation_id = c.generation_id) s
+ CROSS JOIN LATERAL (
+       SELECT coalesce(array_agg(p.term), '{}') AS terms, coalesce(array_agg(p.block), '{}') AS blocks
+         FROM posting p
+        WHERE p.tenant_id = %(tenant)s AND p.collection_id = c.collection_id AND p.term = ANY (%(terms)s::text[])
+          AND p.segment_id = ANY (s.segments)) b
+ WHERE c.tenant_id = %(tenant)s AND c.name = %(name)s
+   AND EXISTS (SELECT FROM collection_reader r WHERE r.tenant_id = c.tenant_id AND r.collection_id = c.collection_id)
 
--- name: gate_chunks
--- Which of these chunks the caller may read.
-SELECT c.chunk_id
+-- name: gate
+-- Of what the caller may read: which of these chunks, and the nearest ones, each with its distance. Exact: vectors are of
+-- length 1, so the negative inner product ranks as the cosine does, and `+ 0` keeps the planner from any index on them.
+WITH nearest AS MATERIALIZED (
+    SELECT e.chunk_id, (e.vector <#> %(vector)s::halfvec) + 0 AS distance
+      FROM embedding_384 e
+     WHERE e.tenant_id = %(tenant)s AND e.generation_id = %(generation)s
+     ORDER BY distance
+     LIMIT %(limit)s)
+SELECT chunk_id, distance, false AS is_asked FROM nearest
+ UNION ALL
+SELECT c.chunk_id, (e.vector <#> %(vector)s::halfvec) + 0, true
   FROM chunk c
+  LEFT JOIN embedding_384 e ON e.tenant_id = %(tenant)s AND e.generation_id = %(generation)s AND e.chunk_id = c.chunk_id
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
-
--- name: nearest_chunks
--- Exact, within what the caller may read: vectors are of length 1, and `+ 0` keeps the planner from any index on them.
-SELECT e.chunk_id, (e.vector <#> %(vector)s::halfvec) + 0 AS distance
-  FROM embedding_384 e
- WHERE e.tenant_id = %(tenant)s AND e.generation_id = %(generation)s
- ORDER BY distance
- LIMIT %(limit)s
-
--- name: distances
-SELECT e.chunk_id, (e.vector <#> %(vector)s::halfvec) + 0 AS distance
-  FROM embedding_384 e
- WHERE e.tenant_id = %(tenant)s AND e.generation_id = %(generation)s AND e.chunk_id = ANY (%(chunks)s::bigint[])
 
 -- name: read_chunks
 SELECT c.chunk_id, c.document_id, d.version, d.path, d.title, c.ordinal, c.start_offset, c.end_offset, c.content
