@@ -1,4 +1,4 @@
-"""One typed settings tree: built-in defaults < `headworks.toml` < environment < command line. Unknown keys are errors."""
+"""One typed settings tree: defaults < `headworks.toml` < environment < command line. Unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class ServerSettings:
     port: int = 8484
     """0 picks a free one."""
     allow_remote: bool = False
+    """Whether `host` may be an address that others reach; then `X-Forwarded-*` of the proxy is believed."""
     workers: int = 1
+    """Gateway processes; one for each core is a good number."""
     max_body_mb: int = 32
     """The largest request body of `/v1/*`."""
     drain_s: int = 30
@@ -39,8 +41,11 @@ class DatabaseSettings:
     app_url: str = ""
     """Only where `url` may not create logins: a login that is a member of hw_app."""
     system_url: str = ""
+    """As `app_url`, a member of hw_system."""
     ingest_url: str = ""
+    """As `app_url`, a member of hw_ingest."""
     pool_size: int = 8
+    """Connections of one process, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +63,13 @@ class RetrievalServerSettings:
     """Limits of ingestion."""
 
     max_file_mb: int = 64
+    """The largest file that is taken in."""
     parse_memory_mb: int = 1024
+    """What the child process that parses one file may use."""
     parse_cpu_s: int = 60
+    """As above, in seconds of CPU."""
     parse_wall_s: int = 120
+    """As above, in seconds by the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,7 @@ class ProviderSettings:
     """Which credentials a workspace may name beside the providers' usual environment variables."""
 
     credential_env: tuple[str, ...] = ()
+    """Environment variables that a workspace may name as `api_key_env`, also for addresses of its own."""
     probe_local: bool = True
     """Look for Ollama, vLLM and others on their usual loopback ports at start."""
 

@@ -1,0 +1,148 @@
+"""Writes the generated reference pages, or with `--check` says which are out of date (exit status 1)."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def _docstrings_of_fields(cls: type) -> dict[str, str]:
+    """The string that stands under each field of a dataclass."""
+    tree = ast.parse(inspect.getsource(cls)).body[0]
+    assert isinstance(tree, ast.ClassDef)  # noqa: S101 -- the source of a class
+    found = {}
+    for before, after in zip(tree.body, tree.body[1:], strict=False):
+        if isinstance(before, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            assert isinstance(before.target, ast.Name)  # noqa: S101 -- dataclass fields are names
+            found[before.target.id] = " ".join(str(after.value.value).split())
+    return found
+
+
+def _default(entry: Any) -> str:  # noqa: ANN401 -- a dataclasses.Field
+    value = entry.default if entry.default is not MISSING else entry.default_factory()
+    if value is None or value in {"", ()}:
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def settings_page() -> str:
+    """`headworks.toml`."""
+    from headworks.config import Settings
+
+    rows = [
+        "# Settings",
+        "",
+        "Defaults < `headworks.toml` < environment < command line. Unknown keys are errors. Written by `script/docs`.",
+        "",
+        "| key | variable | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    top = _docstrings_of_fields(Settings)
+    example = Settings()
+    for entry in fields(Settings):
+        inner = getattr(example, entry.name)
+        if not is_dataclass(inner):
+            variable = "HEADWORKS_MODELS_DIR" if entry.name == "models" else f"HEADWORKS_{entry.name.upper()}"
+            rows.append(f"| `{entry.name}` | `{variable}` | {_default(entry)} | {top.get(entry.name, '')} |")
+            continue
+        words = _docstrings_of_fields(type(inner))
+        for leaf in fields(inner):
+            variable = f"HEADWORKS_{entry.name}_{leaf.name}".upper()
+            rows.append(
+                f"| `{entry.name}.{leaf.name}` | `{variable}` | {_default(leaf)} | {words.get(leaf.name, '')} |"
+            )
+    rows += [
+        "",
+        "Beside these: `DATABASE_URL` stands for `database.url`; `HEADWORKS_MASTER_KEY` (32 bytes in base64) for the",
+        "file `<data>/keys/master.key`; `HEADWORKS_URL` and `HEADWORKS_API_KEY` tell the commands which server to talk to.",
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def errors_page() -> str:
+    """Every error with its status and code."""
+    from headworks import errors
+
+    rows = [
+        "# Errors",
+        "",
+        'Every answer that is an error has OpenAI\'s shape: `{"error": {"message", "type", "param", "code"}}`. The',
+        "message says what happened, where, and what to do next. Written by `script/docs`.",
+        "",
+        "| error | status | code | meaning |",
+        "|---|---|---|---|",
+    ]
+    for name, cls in inspect.getmembers(errors, inspect.isclass):
+        if issubclass(cls, errors.HeadworksError) and cls is not errors.HeadworksError:
+            meaning = " ".join((cls.__doc__ or "").split())
+            rows.append(f"| {name} | {cls.status} | `{cls.code}` | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def routes_page() -> str:
+    """Every HTTP route with the permission it needs."""
+    from headworks.identity.routes import router as identity
+    from headworks.observability.routes import router as traces
+    from headworks.releases.routes import router as releases
+    from headworks.retrieval.routes import router as retrieval
+    from headworks.server import console, health
+
+    rows = [
+        "# HTTP routes",
+        "",
+        "`/v1/*` speaks OpenAI's wire format: `POST /v1/chat/completions`, `POST /v1/embeddings`, `GET /v1/models`,",
+        "`GET /v1/models/{id}`; `POST /api/ask` is the first of them for the signed-in page. The others, with schemas in",
+        "`/api/openapi.json`, need an API key or a session. Written by `script/docs`.",
+        "",
+        "| route | permission | audit event | meaning |",
+        "|---|---|---|---|",
+    ]
+    found = []
+    for router in (identity, releases, retrieval, traces, console.router, health.router(lambda: None)):
+        for route in router.routes:
+            extra = (getattr(route, "openapi_extra", None) or {}).get("x-headworks")
+            if extra is None:
+                continue
+            meaning = (inspect.getdoc(route.endpoint) or "").split("\n", 1)[0]
+            for method in sorted(route.methods):
+                permission = (extra["permission"] or "open").replace("|", " or ")
+                row = f"| `{method} {route.path}` | {permission} | {extra['audit'] or ''} | {meaning} |"
+                found.append((route.path, row))
+    rows += [row for _, row in sorted(found)]
+    return "\n".join(rows) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page, "routes.md": routes_page}
+
+
+def main() -> int:
+    """Write or check."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for name, make in PAGES.items():
+        path = REFERENCE / name
+        text = make()
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(name)
+        if not check:
+            path.write_text(text)
+            print(f"wrote docs/reference/{name}")
+    if check and stale:
+        print(f"out of date: {', '.join(stale)}; run script/docs")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headworks.config import Settings, load_settings
+from headworks.errors import StartupRefused
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "headworks.toml"
+    file.write_text(text)
+    return file
+
+
+def refusal(folder: Path, text: str, **environ: str) -> str:
+    with pytest.raises(StartupRefused) as caught:
+        load_settings(written(folder, text), environ)
+    return str(caught.value)
+
+
+def test_defaults_bind_to_loopback_and_embed_the_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(None, {})
+    assert settings == Settings()
+    assert settings.server.host == "127.0.0.1"
+    assert settings.database.url == ""
+    assert not settings.server.allow_remote
+
+
+def test_a_file_is_overruled_by_the_environment(tmp_path: Path) -> None:
+    file = written(
+        tmp_path, 'data = "/srv/hw"\n[server]\nport = 1\nworkers = 2\n[providers]\ncredential_env = ["A", "B"]\n'
+    )
+    settings = load_settings(file, {"HEADWORKS_SERVER_PORT": "2", "HEADWORKS_PROVIDERS_PROBE_LOCAL": "no"})
+    assert (settings.server.port, settings.server.workers, settings.data) == (2, 2, Path("/srv/hw"))
+    assert settings.providers.credential_env == ("A", "B")
+    assert settings.providers.probe_local is False
+
+
+def test_the_usual_variable_names_the_database(tmp_path: Path) -> None:
+    file = written(tmp_path, '[database]\nurl = "postgresql://a"\n')
+    assert load_settings(file, {"DATABASE_URL": "postgresql://b"}).database.url == "postgresql://b"
+    assert load_settings(file, {}).database.url == "postgresql://a"
+
+
+def test_the_file_here_is_read_without_being_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, "[server]\nport = 7\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(None, {}).server.port == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "prot = 1",
+            "unknown key `prot`. Known keys here: data, database, models, providers, records, retrieval, server.",
+        ),
+        ("[server]\nprot = 1", "[server]: unknown key `prot`"),
+        ("server = 1", "`server` is a table of settings, not a value"),
+        ('[server]\nport = "many"', "`port` must be int, not 'many'"),
+        ("[server]\nport = true", "`port` must be int, not True"),
+        ('[server]\nallow_remote = "perhaps"', "`allow_remote` must be bool"),
+        ("[providers]\ncredential_env = [1]", "`credential_env` must be"),
+        ("[server", "Expected"),
+    ],
+)
+def test_each_mistake_names_the_file_and_the_key(tmp_path: Path, text: str, said: str) -> None:
+    message = refusal(tmp_path, text)
+    assert message.startswith(str(tmp_path / "headworks.toml"))
+    assert said in message
+
+
+def test_a_mistake_in_the_environment_is_told_as_such(tmp_path: Path) -> None:
+    assert "environment: [server]: `port` must be int, not 'x'." in refusal(tmp_path, "", HEADWORKS_SERVER_PORT="x")
+
+
+def test_a_file_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StartupRefused, match=r"no such file\. `headworks init` writes one"):
+        load_settings(tmp_path / "none.toml", {})
+
+
+@given(
+    st.dictionaries(st.sampled_from(["HEADWORKS_SERVER_PORT", "HEADWORKS_SERVER_DRAIN_S", "HEADWORKS_DATA"]), st.text())
+)
+def test_any_environment_is_taken_or_refused_but_never_crashes(environ: dict[str, str]) -> None:
+    try:
+        load_settings(None, environ)
+    except StartupRefused as refused:
+        assert "environment" in refused.message  # noqa: PT017 -- either outcome is right
