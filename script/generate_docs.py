@@ -63,7 +63,8 @@ def settings_page() -> str:
     rows += [
         "",
         "Beside these: `DATABASE_URL` stands for `database.url`; `HEADWORKS_MASTER_KEY` (32 bytes in base64) for the",
-        "file `<data>/keys/master.key`; `HEADWORKS_URL` and `HEADWORKS_API_KEY` tell the commands which server to talk to.",
+        "file `<data>/keys/master.key`; `HEADWORKS_URL` and `HEADWORKS_API_KEY` tell the commands",
+        "which server they talk to.",
     ]
     return "\n".join(rows) + "\n"
 
@@ -100,8 +101,8 @@ def routes_page() -> str:
         "# HTTP routes",
         "",
         "`/v1/*` speaks OpenAI's wire format: `POST /v1/chat/completions`, `POST /v1/embeddings`, `GET /v1/models`,",
-        "`GET /v1/models/{id}`; `POST /api/ask` is the first of them for the signed-in page. The others, with schemas in",
-        "`/api/openapi.json`, need an API key or a session. Written by `script/docs`.",
+        "`GET /v1/models/{id}`; `POST /api/ask` is the first of them for the signed-in page. The others, with",
+        "schemas in `/api/openapi.json`, need an API key or a session. Written by `script/docs`.",
         "",
         "| route | permission | audit event | meaning |",
         "|---|---|---|---|",
