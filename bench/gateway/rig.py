@@ -174,12 +174,25 @@ def yardstick(folder: Path, to: int) -> Iterator[System]:
         yield System("nginx", process.pid, f"http://127.0.0.1:{port}/v1/chat/completions", prompt(MODEL))
 
 
+def probe(system: System) -> None:
+    """One request; exits with the answer unless it is a completion."""
+    headers = {"content-type": "application/json", **system.headers}
+    request = urllib.request.Request(system.url, system.body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            if b"chat.completion" in answer.read():
+                return
+            sys.exit(f"error: {system.name} answers something else")
+    except urllib.error.HTTPError as error:
+        sys.exit(f"error: {system.name} answers {error.code}: {error.read().decode(errors='replace')}")
+
+
 def measure(system: System, seconds: float, connections: int, folder: Path) -> Window:
     """One window of load; exits if anything but 2xx came back."""
     script = folder / f"{system.name.replace(' ', '-')}.lua"
     lines = ['wrk.method = "POST"', f"wrk.body = {_lua(system.body.decode())}"]
     headers = {"content-type": "application/json", **system.headers}
-    lines += [f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in headers.items()]
+    lines += [f"wrk.headers[ {_lua(name)} ] = {_lua(value)}" for name, value in headers.items()]
     script.write_text("\n".join(lines))
     load = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     before = _cpu(system)
@@ -190,8 +203,8 @@ def measure(system: System, seconds: float, connections: int, folder: Path) -> W
     took = time.monotonic() - started_at
     after = _cpu(system)
     found = re.search(r"(\d+) requests in", done.stdout)
-    if found is None or int(found[1]) == 0 or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-        sys.exit(f"error: {system.name} failed under load:\n{done.stdout}")
+    if found is None or int(found[1]) == 0 or done.stderr or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        sys.exit(f"error: {system.name} failed under load:\n{done.stderr}{done.stdout}")
     requests = int(found[1])
     own, database = ((b - a) / 1000 / requests for a, b in zip(before, after, strict=True))
     return Window(requests, took, own, database, pss_kib(system.processes()) / 1024)

@@ -26,6 +26,7 @@ from rig import (
     Window,
     free_port,
     measure,
+    probe,
     prompt,
     provider,
     require,
@@ -58,6 +59,7 @@ def compare(
 ) -> dict[str, list[Window]]:
     """Windows of the systems in turn, after a warm-up of each."""
     for system in systems:
+        probe(system)
         measure(system, 3, connections, folder)
     windows: dict[str, list[Window]] = {system.name: [] for system in systems}
     for turn in range(rounds):

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +25,13 @@ class Origin:
     host: str
     port: int
     ca_file: Path | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.scheme, self.host, self.port, self.ca_file)))
+
+    def __hash__(self) -> int:
+        return self._hash  # computed once: every request looks its origin up
 
     @staticmethod
     def of(url: str, *, ca_file: Path | None = None) -> tuple[Origin, str]:

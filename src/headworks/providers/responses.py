@@ -36,12 +36,12 @@ class Response:
         "_complete",
         "_error",
         "_pieces",
-        "_waiter",
         "buffered",
         "headers",
         "ready",
         "status",
         "unanswered",
+        "waiter",
         "whole",
     )
 
@@ -60,7 +60,7 @@ class Response:
         self._pieces: list[bytes] = []
         self._complete = False
         self._error: HeadworksError | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self.waiter: asyncio.Future[None] | None = None
 
     @property
     def complete(self) -> bool:
@@ -111,7 +111,7 @@ class Response:
 
     async def wait(self) -> None:
         """Until something happens; if the waiting task is cancelled the connection is closed at once."""
-        waiter = self._waiter = self._carrier.loop.create_future()
+        waiter = self.waiter = self._carrier.loop.create_future()
         try:
             await waiter
         except BaseException:
@@ -168,7 +168,7 @@ class Response:
 
     def wake(self) -> None:
         """Something happened."""
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

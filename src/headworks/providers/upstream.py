@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headworks.errors import UpstreamError
-from headworks.providers.http1 import Connection, Deadlines, Limits
+from headworks.providers.http1 import Deadlines, Limits
 from headworks.providers.pooling import Origin, Pool, tls_context
 from headworks.providers.request_heads import HeaderBlock, framing, header_block, request_line
 from headworks.providers.responses import Headers, Response
@@ -25,6 +25,8 @@ from headworks.providers.responses import Headers, Response
 __all__ = ["Deadlines", "HeaderBlock", "Headers", "Limits", "Origin", "Response", "Upstream", "header_block"]
 
 _PATIENT = Deadlines()
+Request = tuple[bytes, bytes, HeaderBlock | Iterable[tuple[bytes, bytes]], bytes]
+"""Method, path, headers, body."""
 
 
 class Upstream:
@@ -54,8 +56,7 @@ class Upstream:
         UpstreamTimeout (names the deadline), UpstreamTruncated. An error status is an answer, not an error.
         Cancelling the waiting task closes the connection at once.
         """
-        pool = self._pool(origin)
-        return await self._exchange(pool, _request(pool, method, path, headers, body), deadlines, whole=False)
+        return await self._exchange(origin, (method, path, headers, body), deadlines, whole=False)
 
     async def fetch(
         self,
@@ -67,22 +68,21 @@ class Upstream:
         deadlines: Deadlines = _PATIENT,
     ) -> tuple[int, Headers, bytes]:
         """As `send`, for an answer that is wanted whole: status, headers and body, with one wake-up."""
-        pool = self._pool(origin)
-        response = await self._exchange(pool, _request(pool, method, path, headers, body), deadlines, whole=True)
+        response = await self._exchange(origin, (method, path, headers, body), deadlines, whole=True)
         return response.status, response.headers, response.take()
 
     async def close(self) -> None:
         """Close all connections; exchanges under way fail with UpstreamError, later ones too."""
         self._closed = True
-        for pool in self._pools.values():
+        pools = list(self._pools.values())
+        self._pools.clear()
+        for pool in pools:
             await pool.close()
 
-    def _pool(self, origin: Origin) -> Pool:
+    def _open_pool(self, origin: Origin) -> Pool:
         if self._closed:
             raise UpstreamError("The server is shutting down.", next_step="Try again.")
-        pool = self._pools.get(origin)
-        if pool is None:
-            pool = self._pools[origin] = Pool(origin, self._size, self._limits, self._tls(origin))
+        pool = self._pools[origin] = Pool(origin, self._size, self._limits, self._tls(origin))
         return pool
 
     def _tls(self, origin: Origin) -> ssl.SSLContext | None:
@@ -93,30 +93,26 @@ class Upstream:
             context = self._contexts[origin.ca_file] = tls_context(origin.ca_file)
         return context
 
-    async def _exchange(self, pool: Pool, request: list[bytes], deadlines: Deadlines, *, whole: bool) -> Response:
+    async def _exchange(self, origin: Origin, request: Request, deadlines: Deadlines, *, whole: bool) -> Response:
+        pool = self._pools.get(origin) or self._open_pool(origin)
+        method, path, headers, body = request
+        block = headers if isinstance(headers, bytes) else header_block(headers)
+        pieces = [request_line(method, path), pool.host_line, block, framing(method, body), body]
         total_at = pool.loop.time() + deadlines.total_s
         connection = pool.idle() or await pool.acquire(deadlines)
-        response = await _ask(connection, request, deadlines, total_at, whole=whole)
-        if response.unanswered:  # the other side had closed it while it was idle
-            connection = await pool.fresh(deadlines)
-            response = await _ask(connection, request, deadlines, total_at, whole=whole)
+        while True:
+            response = Response(connection, whole=whole)
+            connection.begin(response, pieces, deadlines, total_at)
+            while not response.ready:
+                waiter = response.waiter = pool.loop.create_future()
+                try:
+                    await waiter
+                except BaseException:
+                    response.abort()
+                    raise
+            if not response.unanswered:
+                break
+            connection = await pool.fresh(deadlines)  # the other side had closed the old one while it was idle
         if response.status == 0 or whole:
             response.raise_failure()
         return response
-
-
-async def _ask(
-    connection: Connection, request: list[bytes], deadlines: Deadlines, total_at: float, *, whole: bool
-) -> Response:
-    response = Response(connection, whole=whole)
-    connection.begin(response, request, deadlines, total_at)
-    while not response.ready:
-        await response.wait()
-    return response
-
-
-def _request(
-    pool: Pool, method: bytes, path: bytes, headers: HeaderBlock | Iterable[tuple[bytes, bytes]], body: bytes
-) -> list[bytes]:
-    block = headers if isinstance(headers, bytes) else header_block(headers)
-    return [request_line(method, path), pool.host_line, block, framing(method, body), body]

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 import httptools
-from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
@@ -24,32 +25,58 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 _FULL_BYTES = 64 * 1024
-_KNOWN_NAMES = 1024
+_KNOWN = 1024
+_SHORT = 200
 _TIMER_GRAIN_S = 0.002
+
+
+class _Turn:
+    """The connections of one event loop with something to write when its turn ends: one callback for all of them."""
+
+    __slots__ = ("__weakref__", "_loop", "_transports")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transports: list[JoiningTransport] = []
+
+    def expect(self, transport: JoiningTransport) -> None:
+        self._transports.append(transport)
+        if len(self._transports) == 1:
+            self._loop.call_soon(self._end)
+
+    def _end(self) -> None:
+        transports, self._transports = self._transports, []
+        for transport in transports:
+            transport.flush()
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
 
 
 class JoiningTransport:
     """Joins what is written in one turn of the event loop; else the transport that it stands before."""
 
-    __slots__ = ("_kept", "_loop", "_scheduled", "_size", "_transport", "is_closing")
+    __slots__ = ("_kept", "_size", "_transport", "_turn", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
-        self._loop = loop
+        self._turn = _turns.get(loop) or _turns.setdefault(loop, _Turn(loop))
         self._kept: list[bytes] = []
         self._size = 0
-        self._scheduled = False
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         """Keep `data` until the turn ends or enough has come together."""
-        self._kept.append(data)
-        self._size += len(data)
+        self.keep([data], len(data))
+
+    def keep(self, pieces: list[bytes], size: int) -> None:
+        """As `write`, for several pieces of this size."""
+        if not self._kept:
+            self._turn.expect(self)
+        self._kept += pieces
+        self._size += size
         if self._size > _FULL_BYTES:
             self.flush()
-        elif not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._turn_ended)
 
     def flush(self) -> None:
         """Write what is kept."""
@@ -67,16 +94,29 @@ class JoiningTransport:
         self.flush()
         self._transport.close()
 
-    def _turn_ended(self) -> None:
-        self._scheduled = False
-        self.flush()
-
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
         return getattr(self._transport, name)
 
 
 class JoiningCycle(RequestResponseCycle):
-    """uvicorn's request and response; the common ways through `send` are shorter, all others are uvicorn's own."""
+    """uvicorn's request and response; the common ways are shorter, all others are uvicorn's own."""
+
+    transport: Any  # a JoiningTransport
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """As ASGI has it."""
+        if (
+            self.more_body
+            or not self.body
+            or self.disconnected
+            or self.response_complete
+            or self.waiting_for_100_continue
+        ):
+            return await super().receive()
+        self.flow.resume_reading()
+        self.message_event.clear()
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(self, message: ASGISendEvent) -> None:
         """As ASGI has it."""
@@ -84,13 +124,13 @@ class JoiningCycle(RequestResponseCycle):
         if self.flow.write_paused or self.disconnected or self.access_log or self.response_complete:
             await super().send(message)
         elif kind == "http.response.body" and self.response_started and self.chunked_encoding is False:
-            self._write_sized(cast("HTTPResponseBodyEvent", message))
+            self._write_sized(message)
         elif kind == "http.response.start" and not self.response_started:
-            self._write_head(cast("HTTPResponseStartEvent", message))
+            self._write_head(message)
         else:
             await super().send(message)
 
-    def _write_head(self, message: HTTPResponseStartEvent) -> None:
+    def _write_head(self, message: Any) -> None:  # noqa: ANN401 - told apart by its type key
         self.response_started = True
         self.waiting_for_100_continue = False
         status = message["status"]
@@ -111,7 +151,7 @@ class JoiningCycle(RequestResponseCycle):
             self.chunked_encoding = True
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
-        self.transport.write(b"".join(lines))
+        self.transport.keep(lines, 0)  # heads are small
 
     def _note(self, name: bytes, value: bytes) -> bool:
         """What a header says about the body and the connection; true if the connection is to close."""
@@ -126,7 +166,7 @@ class JoiningCycle(RequestResponseCycle):
             return True
         return False
 
-    def _write_sized(self, message: HTTPResponseBodyEvent) -> None:
+    def _write_sized(self, message: Any) -> None:  # noqa: ANN401 - told apart by its type key
         body = message.get("body", b"")
         if self.scope["method"] == "HEAD":
             self.expected_content_length = 0
@@ -220,13 +260,17 @@ class OneWriteProtocol(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, app))
 
     def _note_target(self) -> None:
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
+        target = _targets.get(self.url)
+        if target is None:
+            url = httptools.parse_url(self.url)
+            path = url.path.decode("ascii")
+            target = (unquote(path) if "%" in path else path, url.path, url.query or b"")
+            if len(_targets) < _KNOWN and len(self.url) < _SHORT:
+                _targets[self.url] = target
+        path, raw_path, query = target
         self.scope["path"] = self.root_path + path
-        self.scope["raw_path"] = self.root_path.encode("ascii") + url.path
-        self.scope["query_string"] = url.query or b""
+        self.scope["raw_path"] = self.root_path.encode("ascii") + raw_path
+        self.scope["query_string"] = query
 
     def _is_full(self) -> bool:
         limit = self.limit_concurrency
@@ -239,12 +283,14 @@ class OneWriteProtocol(HttpToolsProtocol):
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _lower_names: dict[bytes, bytes] = {}
 """Header names that are known to be well formed, in lower case."""
+_targets: dict[bytes, tuple[str, bytes, bytes]] = {}
+"""Path, raw path and query of targets that were seen before."""
 
 
 def _checked(name: bytes) -> bytes:
     if HEADER_RE.search(name):
         raise RuntimeError("Invalid HTTP header name.")
     lower = name.lower()
-    if len(_lower_names) < _KNOWN_NAMES:
+    if len(_lower_names) < _KNOWN:
         _lower_names[name] = lower
     return lower
