@@ -8,10 +8,6 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from headworks.cli.terminal import one_line
-
-_DETAIL_CHARACTERS = 40
-
 
 class DrawnBar:
     """One bar."""
@@ -22,7 +18,6 @@ class DrawnBar:
 
     def update(self, done: int, total: int, detail: str = "") -> None:
         """Show how far it is."""
-        detail = one_line(detail, _DETAIL_CHARACTERS)
         self._drawing.update(self._task, completed=done, total=total, detail=detail)
 
 

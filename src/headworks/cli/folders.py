@@ -1,11 +1,28 @@
-"""A workspace's files as a server takes them: text by path."""
+"""Folders of the user's: a workspace's files, and documents."""
 
 from __future__ import annotations
 
+import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
+from headworks.config import RetrievalServerSettings
 from headworks.errors import WorkspaceInvalid
 from headworks.releases.files import read_folder
+from headworks.retrieval.parsers.catalog import is_supported
+from headworks.retrieval.sources.folder import Skipped, walk
+
+__all__ = ["Piece", "Skipped", "as_text", "documents_in", "read_folder", "readable_paths", "workspace_text"]
+
+USUAL_LIMIT_BYTES = RetrievalServerSettings().max_file_mb << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A file to hand in: where it lies, and its path in the collection."""
+
+    file: Path
+    path: str
 
 
 def workspace_text(folder: Path) -> dict[str, str]:
@@ -23,3 +40,20 @@ def as_text(files: dict[str, bytes]) -> dict[str, str]:
             line = content[: error.start].count(b"\n") + 1
             raise WorkspaceInvalid(f"{path}:{line}: not UTF-8.", next_step="Save the file as UTF-8.") from None
     return texts
+
+
+def documents_in(folder: Path, max_bytes: int = USUAL_LIMIT_BYTES) -> tuple[list[Piece], list[Skipped]]:
+    """What of a folder can be handed in, and what can't; InvalidRequest when it is no folder."""
+    pieces, skipped = [], []
+    for entry in walk(folder, max_bytes=max_bytes):
+        if isinstance(entry, Skipped):
+            skipped.append(entry)
+        else:
+            # As the server keeps it, so that what it knows is recognised.
+            pieces.append(Piece(entry.absolute, unicodedata.normalize("NFC", entry.readable_path)))
+    return pieces, skipped
+
+
+def readable_paths(folder: Path) -> list[str]:
+    """The documents of a folder that can be read, as far as their names tell, by their path inside it."""
+    return [piece.path for piece in documents_in(folder)[0] if is_supported(piece.path)]

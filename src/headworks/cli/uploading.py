@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -16,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from headworks.cli.client import Client, place
-from headworks.cli.terminal import Bars
-from headworks.config import RetrievalServerSettings
+from headworks.cli.folders import USUAL_LIMIT_BYTES, Piece, Skipped, documents_in
+from headworks.cli.terminal import Bars, one_line
 from headworks.errors import HeadworksError, NotFound, Unauthenticated, Unavailable
-from headworks.retrieval.sources.folder import Skipped, walk
 
 AT_ONCE = 4
 UPLOAD = "upload"
+_DETAIL_CHARACTERS = 40
 _TAKEN_ELSEWHERE = "twice"
 _POLL_S = (0.1, 0.2, 0.3, 0.5, 1.0)
 
@@ -38,14 +37,6 @@ class Failed:
     def as_json(self) -> dict[str, str]:
         """As scripts see it."""
         return {"path": self.path, "code": self.code, "message": self.message}
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A file to hand in: where it lies, and its path in the collection."""
-
-    file: Path
-    path: str
 
 
 @dataclass(slots=True)
@@ -82,7 +73,7 @@ class Ingest:
     readers: tuple[str, ...] | None
     waits: bool
     bars: Bars
-    max_bytes: int = RetrievalServerSettings().max_file_mb << 20
+    max_bytes: int = USUAL_LIMIT_BYTES
 
     def run(self, paths: Sequence[Path]) -> Outcome:
         """All of it. Raises NotFound for a path that is not there, before anything is sent."""
@@ -101,7 +92,7 @@ class Ingest:
 
     def _sync_folder(self, folder: Path, outcome: Outcome) -> None:
         """Hand in what changed; what is no longer there vanishes from the collection."""
-        pieces, skipped = _look(folder, self.max_bytes)
+        pieces, skipped = documents_in(folder, self.max_bytes)
         sync = self._begin(f"folder:{folder.resolve()}")
         self._send(pieces, sync, outcome)
         seen = {piece.path for piece in pieces} | set(_kept(sync["known"], skipped))
@@ -125,7 +116,7 @@ class Ingest:
             try:
                 for piece, future in _as_completed(pool, send, pieces):
                     done += 1
-                    bar.update(done, len(pieces), piece.path)
+                    bar.update(done, len(pieces), one_line(piece.path, _DETAIL_CHARACTERS))
                     self._note(piece, future, outcome)
             except BaseException:
                 stop.set()
@@ -188,18 +179,6 @@ def _as_completed(
     while waiting:
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:
             yield waiting.pop(future), future
-
-
-def _look(folder: Path, max_bytes: int) -> tuple[list[Piece], list[Skipped]]:
-    """What of a folder can be handed in, and what can't."""
-    pieces, skipped = [], []
-    for entry in walk(folder, max_bytes=max_bytes):
-        if isinstance(entry, Skipped):
-            skipped.append(entry)
-        else:
-            # As the server keeps it, so that what it knows is recognised.
-            pieces.append(Piece(entry.absolute, unicodedata.normalize("NFC", entry.readable_path)))
-    return pieces, skipped
 
 
 def _kept(known: Iterable[str], skipped: Sequence[Skipped]) -> Iterator[str]:

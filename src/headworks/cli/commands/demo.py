@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import importlib
 import os
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 app = new_app()
 USUAL_PORT = 8484
 INTERRUPTED = 130
-_GROUP, _MEMBER, _OTHER = "insiders", "ines", "tom"
-_CANDIDATES = 8
 
 
 @app.command()
@@ -91,28 +88,15 @@ def _corpus(documents: Path | None, asked: list[str], restrict: Path | None) -> 
     """The shipped corpus, or one over the user's folder."""
     from dataclasses import replace
 
-    from headworks.cli.demo import corpus, headings
-    from headworks.errors import NotFound
+    from headworks.cli.demo import corpus
+    from headworks.cli.folders import readable_paths
 
-    questions = [corpus.Question(text) for text in asked]
-    if documents is None:
-        found = corpus.shipped(corpus.shipped_folder())
-        if restrict is not None:
-            raise typer.BadParameter("give it together with --documents", param_hint="--restrict")
-        return replace(found, questions=tuple(questions)) if questions else found
-    if not documents.is_dir():
-        raise NotFound(f"{documents}: there is no such folder.")
-    paths = corpus.readable_paths(documents)
-    secret = corpus.restricted_path(documents, paths, restrict)
-    others = [path for path in paths if path != secret]
-    if not questions:
-        outlines = asyncio.run(headings.read_outlines(documents, others[: headings.MOST_FILES]))
-        questions = headings.choose(outlines, 3) or [corpus.Question(Path(others[0]).stem, "the name of a document")]
-    candidates = headings.choose(asyncio.run(headings.read_outlines(documents, [secret])), _CANDIDATES)
-    restricted = corpus.Restricted(
-        secret, tuple(candidates) or (corpus.Question(Path(secret).stem, "its name"),), _GROUP, _MEMBER, _OTHER
-    )
-    return corpus.generated(documents, paths, questions, restricted)
+    if documents is not None:
+        return corpus.generated(documents, readable_paths(documents), asked, restrict)
+    if restrict is not None:
+        raise typer.BadParameter("give it together with --documents", param_hint="--restrict")
+    found = corpus.shipped(corpus.shipped_folder())
+    return replace(found, questions=tuple(asked)) if asked else found
 
 
 def usual_data(documents: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""Questions from what a folder's documents say their parts are about."""
+"""Questions from what a folder's documents say their parts are about: pure functions."""
 
 from __future__ import annotations
 
@@ -6,68 +6,59 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from headworks.cli.demo.corpus import Question
-from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers.sandbox import ParserPool
-
-MOST_FILES = 12
-_LARGEST_BYTES = 5_000_000
 _NUMBER = re.compile(r"^(?:[A-Z]?\d+(?:\.\d+)*[.)]?|[ivxIVX]+[.)])\s+")
 _SHORTEST, _LONGEST = 8, 120
+_FIRST_WORDS = 12
+_MOST_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, and where it comes from (empty: somebody wrote it)."""
+
+    text: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A document's headings without their numbers, or its first sentence where it has none."""
+    """A document's headings without their numbers; where it has none that say something, its first words."""
 
     path: str
     headings: tuple[str, ...]
+    is_heading: bool = True
 
 
-async def read_outlines(folder: Path, paths: Sequence[str]) -> list[Outline]:
-    """The outlines of some documents; those that can't be parsed are left out, ingestion will say why."""
-    outlines = []
-    pool = ParserPool()
-    try:
-        for path in paths:
-            file = folder / path
-            if file.stat().st_size > _LARGEST_BYTES:
-                continue
-            try:
-                parsed = await pool.parse(path, file.read_bytes())
-            except DocumentUnreadable:
-                continue
-            texts = [heading.text for heading in parsed.headings] or [_first_words(parsed.text)]
-            outlines.append(Outline(path, tuple(dict.fromkeys(filter(None, map(_plain, texts))))))
-    finally:
-        await pool.close()
-    return outlines
+def outline(path: str, text: str, headings: Iterable[str]) -> Outline:
+    """The outline of a document as it is stored."""
+    found = tuple(dict.fromkeys(filter(None, map(_plain, headings))))
+    if found:
+        return Outline(path, found)
+    return Outline(path, (" ".join(text.split()[:_FIRST_WORDS]),), is_heading=False)
 
 
-def choose(outlines: Iterable[Outline], count: int) -> list[Question]:
+def choose(outlines: Sequence[Outline], count: int) -> list[Question]:
     """Headings of as many documents as possible, those first that say most and stand in one document only."""
-    outlines = list(outlines)
-    uses = Counter(heading.casefold() for outline in outlines for heading in outline.headings)
-    ranked = {outline.path: sorted(outline.headings, key=lambda each: _rank(each, uses)) for outline in outlines}
+    uses = Counter(heading.casefold() for each in outlines for heading in each.headings)
+    ranked = [
+        (each, sorted(each.headings, key=lambda heading: _rank(heading, uses)))
+        for each in sorted(outlines, key=lambda each: not each.is_heading)
+    ]
     chosen: list[Question] = []
-    while len(chosen) < count and any(ranked.values()):
-        for path, headings in ranked.items():
+    while len(chosen) < count and any(headings for _, headings in ranked):
+        for each, headings in ranked:
             if headings and len(chosen) < count:
-                chosen.append(Question(headings.pop(0), f"a heading of {path}"))
+                kind = "a heading" if each.is_heading else "the first words"
+                chosen.append(Question(headings.pop(0), f"{kind} of {each.path}"))
     return chosen
 
 
 def _rank(heading: str, uses: Counter[str]) -> tuple[bool, int]:
-    """Lower is better: in one document only, then the more words (up to eight)."""
-    return uses[heading.casefold()] > 1, -min(8, len(heading.split()))
+    """Lower is better: in one document only, then the more words, up to a few."""
+    return uses[heading.casefold()] > 1, -min(_MOST_WORDS, len(heading.split()))
 
 
 def _plain(heading: str) -> str:
     text = " ".join(_NUMBER.sub("", heading.strip()).split())
     return text if _SHORTEST <= len(text) <= _LONGEST else ""
-
-
-def _first_words(text: str) -> str:
-    return " ".join(text.split()[:12])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,19 @@ from headworks.cli.answers import Answer
 from headworks.cli.client import Client, place
 from headworks.cli.demo.asking import ask
 from headworks.cli.demo.choice import BUILT_IN, Choice, with_target
-from headworks.cli.demo.corpus import Corpus, Question
+from headworks.cli.demo.corpus import Corpus
+from headworks.cli.demo.headings import Question
 from headworks.cli.demo.keys import DemoKeys, make_people
+from headworks.cli.demo.questions import explain, find_questions, find_restricted_question
 from headworks.cli.demo.telling import Teller
 from headworks.cli.folders import as_text
-from headworks.cli.terminal import progress, visible
+from headworks.cli.terminal import one_line, progress, visible
 from headworks.cli.tracing import described, fetch
 from headworks.cli.uploading import Ingest, Outcome
 from headworks.errors import HeadworksError
 
 _READY_WITHIN_S = 10.0
+_REASON_CHARACTERS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Story:
         new = f"{outcome.sent} new or changed, {outcome.unchanged} as they were"
         self._teller.say(f"{outcome.documents} documents in {outcome.chunks} passages ({new}), {took_s:.1f} s.")
         for each in outcome.failed:
-            self._teller.say(f"Not read: {each.path}: {each.message}")
+            self._teller.say(f"Not read: {each.path}: {one_line(each.message, _REASON_CHARACTERS)}")
         for notice in dict.fromkeys(outcome.notices):
             self._teller.say(notice)
 
@@ -106,7 +108,11 @@ class Story:
             ),
             "dim",
         )
-        for question in self._corpus.questions:
+        self._questions = [Question(text) for text in self._corpus.questions]
+        if not self._questions:
+            self._teller.say("", "No question was given with --ask, so three headings found in the folder are asked:")
+            self._questions = find_questions(self._client, self._corpus)
+        for question in self._questions:
             answer = self._ask_or_fall_back(question)
             self.report.setdefault("first_answer_s", round(time.monotonic() - self._stage.started_at, 3))
             self.report["answers"].append({"question": question.text, **answer.as_json()})
@@ -133,7 +139,7 @@ class Story:
     def _restricted(self) -> None:
         """The same question with two keys, and why the answers differ."""
         secret = self._corpus.restricted
-        question = self._best_question()
+        question = find_restricted_question(self._client.with_key(self._member), self._client, self._corpus)
         self._teller.step("One document is restricted")
         self._teller.say(
             f"{secret.document} may be read only by the group `{secret.group}`. One question, asked with two keys: "
@@ -146,34 +152,13 @@ class Story:
             self._teller.say("", f"{name} asks:")
             answer = self._ask(question, key)
             told[role] = {"principal": name, **answer.as_json()}
-        told["explanations"] = [self._explain(name) for name in (secret.member, secret.other)]
+        told["explanations"] = [
+            explain(self._client, self._corpus, secret.document, name) for name in (secret.member, secret.other)
+        ]
         self._teller.say("", "Why, as only an administrator may ask:")
         for each in told["explanations"]:
             self._teller.say(f"· {each['reason']}")
         self.report["restricted"] = told
-
-    def _best_question(self) -> Question:
-        """The first candidate for which the restricted document is what the member finds first."""
-        secret = self._corpus.restricted
-        if len(secret.questions) > 1:
-            finder = self._client.with_key(self._member)
-            for candidate in secret.questions:
-                wanted = {"collection": self._corpus.collection, "query": candidate.text, "k": 1}
-                rows = finder.post(place("search"), wanted)["rows"]
-                if rows and rows[0]["path"] == secret.document:
-                    return candidate
-        return secret.questions[0]
-
-    def _explain(self, principal: str) -> Mapping[str, Any]:
-        found: dict[str, Any] = self._client.post(
-            place("readers", "explain"),
-            {
-                "collection": self._corpus.collection,
-                "document": self._corpus.restricted.document,
-                "principal": principal,
-            },
-        )
-        return found
 
     def _waterfall(self) -> None:
         trace = self.report["answers"][0]["trace"]
@@ -191,7 +176,7 @@ class Story:
                 f"open   {claim}",
                 "       (it signs you in, once; ask, click a citation, see the request)",
                 f"ask    export HEADWORKS_URL={self._client.url} HEADWORKS_API_KEY={self._keys.own}",
-                f'       headworks ask {self._corpus.feature} "{visible(self._corpus.questions[0].text)}"',
+                f'       headworks ask {self._corpus.feature} "{visible(self._questions[0].text)}"',
                 f"data   {self._stage.data}",
                 "stop   Ctrl-C",
             )

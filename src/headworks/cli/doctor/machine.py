@@ -17,7 +17,6 @@ from headworks.errors import StartupRefused
 OLDEST_PYTHON = (3, 11)
 _WANTED_BYTES = 1 << 30
 _FAST = ("avx512_vnni", "avx_vnni", "avx512f", "avx2")
-_OLDEST_SERVER = 150_000
 
 
 def look(settings: Settings) -> Iterator[Finding]:
@@ -82,26 +81,9 @@ def embedded_database() -> str:
 
 def external_database(url: str) -> str:
     """That the configured PostgreSQL answers and has what is needed, or StartupRefused."""
-    import psycopg
+    from headworks.storage.inspection import describe_server
 
-    try:
-        with psycopg.connect(url, connect_timeout=5, application_name="headworks-doctor") as connection:
-            version = connection.info.server_version
-            row = connection.execute(
-                "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'"
-            ).fetchone()
-    except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise StartupRefused(f"It can't be reached: {reason}.", next_step="Check DATABASE_URL or [database].") from None
-    major = version // 10_000
-    if version < _OLDEST_SERVER:
-        raise StartupRefused(f"It is PostgreSQL {major}.", next_step="Headworks needs 15 or later.")
-    if row is None:
-        raise StartupRefused(
-            f"PostgreSQL {major} there has no pgvector.",
-            next_step=f"Install it on the database's machine, for instance `postgresql-{major}-pgvector`.",
-        )
-    return f"external, version {major} with pgvector {row[0]}"
+    return f"external, {describe_server(url)}"
 
 
 def weights(models: Path | None) -> str:

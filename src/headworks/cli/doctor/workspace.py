@@ -8,12 +8,12 @@ from pathlib import Path
 
 from headworks.app import surroundings
 from headworks.cli.doctor.findings import Finding
+from headworks.cli.folders import read_folder
 from headworks.config import ProviderSettings
 from headworks.errors import HeadworksError
 from headworks.providers.catalog import Catalog, Found, discover
 from headworks.providers.catalog import Provider as CatalogRow
 from headworks.providers.prices import PriceTable
-from headworks.releases.files import read_folder
 from headworks.releases.workspace import parse_workspace
 from headworks.types.features import Target
 from headworks.types.workspace import AccountSpec, Workspace
