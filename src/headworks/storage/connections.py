@@ -119,12 +119,12 @@ class Connections:
                     return connection
             connection = await self._connect()
             await connection.execute(statement, prepare=False)
-        except BaseException as error:
-            if connection is not None:
-                close(connection)
-            self._release_slot()
-            if isinstance(error, psycopg.Error):
-                raise translated(error, connection) from error
+        except psycopg.Error as error:
+            shown = translated(error, connection)
+            self._give_up(connection)
+            raise shown from error
+        except BaseException:
+            self._give_up(connection)
             raise
         return connection
 
@@ -135,6 +135,11 @@ class Connections:
             self._idle.append((connection, asyncio.get_running_loop().time()))
             self._trim_later()
         else:
+            close(connection)
+        self._release_slot()
+
+    def _give_up(self, connection: Connection | None) -> None:
+        if connection is not None:
             close(connection)
         self._release_slot()
 
