@@ -67,7 +67,9 @@ async def owner(founded: Founded, by_key: Callable[[str], Awaitable[Principal]])
 def someone(identity: Identity, owner: Principal, by_key: Callable[[str], Awaitable[Principal]]) -> SignIn:
     """`await someone("jane", roles=["engineer"], groups=["clinicians"])`: a new user, by an unlimited key of theirs."""
 
-    async def make(name: str, *, kind: str = "user", roles: tuple[str, ...] = (), groups: tuple[str, ...] = (), **key: object) -> Principal:
+    async def make(
+        name: str, *, kind: str = "user", roles: tuple[str, ...] = (), groups: tuple[str, ...] = (), **key: object
+    ) -> Principal:
         known = {each.name for each in await identity.list_groups(owner)}
         for group in groups:
             if group not in known:
@@ -80,7 +82,9 @@ def someone(identity: Identity, owner: Principal, by_key: Callable[[str], Awaita
 
 
 @pytest.fixture
-async def client(identity: Identity, by_key: Callable[[str], Awaitable[Principal]]) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(
+    identity: Identity, by_key: Callable[[str], Awaitable[Principal]]
+) -> AsyncIterator[httpx2.AsyncClient]:
     """A browser or program on this machine, without a key."""
     app = control_plane({"identity": router})
     install(app, identity, by_key)

@@ -65,13 +65,9 @@ async def test_a_key_made_by_somebody_else_never_grows_beyond_its_maker(
     assert (await by_key(made.token)).permissions == {"feature:call", "model:call"}
 
 
-async def test_a_limited_key_can_not_make_an_unlimited_one(
-    identity: Identity, someone: Someone, by_key: ByKey
-) -> None:
+async def test_a_limited_key_can_not_make_an_unlimited_one(identity: Identity, someone: Someone, by_key: ByKey) -> None:
     jane = await someone("jane", roles=("engineer",))
-    small = await by_key(
-        (await identity.create_key(jane, KeyRequest(permissions=("feature:call", "key:own")))).token
-    )
+    small = await by_key((await identity.create_key(jane, KeyRequest(permissions=("feature:call", "key:own")))).token)
     assert (await identity.create_key(small, KeyRequest())).key.permissions == ("feature:call", "key:own")
     with pytest.raises(Forbidden, match="This key would give `model:call`, which you do not have yourself"):
         await identity.create_key(small, KeyRequest(permissions=("model:call",)))
@@ -81,7 +77,9 @@ async def test_a_limited_key_can_not_make_an_unlimited_one(
         await identity.create_key(without, KeyRequest())
 
 
-async def test_a_key_can_not_have_what_its_principal_has_not(identity: Identity, owner: Principal, someone: Someone) -> None:
+async def test_a_key_can_not_have_what_its_principal_has_not(
+    identity: Identity, owner: Principal, someone: Someone
+) -> None:
     await someone("jane")
     with pytest.raises(InvalidRequest, match="`jane` may not `model:call`, so no key of it can") as caught:
         await identity.create_key(owner, KeyRequest("jane", permissions=("feature:call", "model:call")))
@@ -197,7 +195,9 @@ async def test_a_key_with_a_bad_label_is_refused(identity: Identity, owner: Prin
         await identity.create_key(owner, KeyRequest(name=label))
 
 
-async def test_a_key_expires(identity: Identity, owner: Principal, load_table: Callable[[], Awaitable[IdentityTable]]) -> None:
+async def test_a_key_expires(
+    identity: Identity, owner: Principal, load_table: Callable[[], Awaitable[IdentityTable]]
+) -> None:
     made = await identity.create_key(owner, KeyRequest(expires="30d"))
     assert made.key.expires_at is not None
     assert abs(made.key.expires_at - datetime.now(UTC) - timedelta(days=30)) < timedelta(minutes=5)

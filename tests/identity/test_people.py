@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 
-from headworks.errors import Conflict, Forbidden, HeadworksError, InvalidRequest, NotFound, Unauthenticated
+from headworks.errors import Conflict, Forbidden, HeadworksError, InvalidRequest, Unauthenticated
 from headworks.identity.contract import KeyRequest
 from headworks.identity.roles import BUILT_IN_ROLES, MEMBER
 from headworks.identity.service import Identity
@@ -25,13 +25,9 @@ async def test_a_new_user_is_a_member_of_everyone_without_a_role(identity: Ident
     assert await identity.show_principal(owner, "jane") == jane
 
 
-async def test_a_new_service_account_has_the_roles_and_groups_it_is_given(
-    identity: Identity, owner: Principal
-) -> None:
+async def test_a_new_service_account_has_the_roles_and_groups_it_is_given(identity: Identity, owner: Principal) -> None:
     await identity.create_group(owner, "clinicians")
-    bot = await identity.create_principal(
-        owner, "bot", "service", roles=["engineer", "auditor"], groups=["clinicians"]
-    )
+    bot = await identity.create_principal(owner, "bot", "service", roles=["engineer", "auditor"], groups=["clinicians"])
     assert (bot.kind, bot.roles, bot.groups) == ("service", ("auditor", "engineer"), ("clinicians", "everyone"))
 
 
@@ -60,11 +56,11 @@ async def test_a_disabled_group_gives_nothing(
 @pytest.mark.parametrize("kind", ["user", "service", "group"])
 async def test_a_name_is_given_once_whatever_has_it(identity: Identity, owner: Principal, kind: str) -> None:
     await identity.create_group(owner, "night")
+    again = (
+        identity.create_group(owner, "night") if kind == "group" else identity.create_principal(owner, "night", kind)  # type: ignore[arg-type]
+    )
     with pytest.raises(Conflict, match="The name `night` is taken") as caught:
-        if kind == "group":
-            await identity.create_group(owner, "night")
-        else:
-            await identity.create_principal(owner, "night", kind)  # type: ignore[arg-type]
+        await again
     assert caught.value.param == "name"
 
 
@@ -80,7 +76,10 @@ async def test_an_unknown_name_is_answered_with_near_ones(identity: Identity, ow
     await identity.create_group(owner, "clinicians")
     for write, message in (
         (identity.disable_principal(owner, "jane.do"), "There is no principal `jane.do`. Did you mean `jane.doe`?"),
-        (identity.add_member(owner, "clinicans", "jane.doe"), "There is no group `clinicans`. Did you mean `clinicians`?"),
+        (
+            identity.add_member(owner, "clinicans", "jane.doe"),
+            "There is no group `clinicans`. Did you mean `clinicians`?",
+        ),
         (identity.add_member(owner, "clinicians", "jan.doe"), "Did you mean `jane.doe`?"),
         (identity.add_member(owner, "jane.doe", "admin"), "There is no group `jane.doe`."),
         (identity.bind_role(owner, "jane.doe", "enginer"), "There is no role `enginer`. Did you mean `engineer`?"),
@@ -244,7 +243,9 @@ async def test_roles_of_a_workspace_are_defined_bound_changed_and_removed(
     assert (await by_key(key)).permissions == MEMBER
 
 
-async def test_nobody_gets_more_rights_by_defining_his_own_role(identity: Identity, owner: Principal, someone: Someone) -> None:
+async def test_nobody_gets_more_rights_by_defining_his_own_role(
+    identity: Identity, owner: Principal, someone: Someone
+) -> None:
     await identity.define_roles(owner, {"builder": ["workspace:apply", "feature:call", "audit:read"]})
     jane = await someone("jane", roles=("builder",))
     with pytest.raises(Forbidden, match="The role `builder` would give `key:write`"):
@@ -278,6 +279,7 @@ async def test_every_write_is_audited_with_who_did_it_and_by_which_key(
     found = rows.fetchall()
     assert [row[0] for row in found] == [
         "principal.create", "role.bind", "group.create", "group.add", "group.remove", "role.unbind",
-        "principal.disable", "principal.enable", "role.define", "role.remove", "project.create", "key.create", "key.revoke",
+        "principal.disable", "principal.enable", "role.define", "role.remove", "project.create",
+        "key.create", "key.revoke",
     ]  # fmt: skip
     assert {row[1:] for row in found} == {(owner.id, owner.key, owner.tenant)}

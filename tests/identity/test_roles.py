@@ -33,7 +33,11 @@ def test_an_auditor_changes_nothing_and_calls_nothing() -> None:
 
 
 def test_who_has_no_role_is_a_member() -> None:
-    assert permissions_of([], {}, is_operator=True) == MEMBER == {"feature:call", "collection:read", "trace:own", "key:own"}
+    assert (
+        permissions_of([], {}, is_operator=True)
+        == MEMBER
+        == {"feature:call", "collection:read", "trace:own", "key:own"}
+    )
 
 
 def test_who_has_a_role_that_is_defined_nowhere_may_nothing() -> None:

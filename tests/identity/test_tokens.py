@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import hmac
+import zlib
 from uuid import UUID
 
 import pytest
 
+from headworks.identity import tokens
 from headworks.identity.tokens import Token, TokenKind, mint, parse, parse_public_part, public_part
 from headworks.types.ids import new_id
 
@@ -62,13 +64,7 @@ def test_a_token_of_another_kind_is_none() -> None:
 
 
 def test_an_id_beyond_128_bits_is_none_even_with_a_right_check() -> None:
-    token = Token("hw", UUID(int=0), bytes(32))
-    beyond = Token.text(token).replace("hw_" + "0" * 22, "hw_" + "z" * 22)
-    import zlib
-
-    from headworks.identity import tokens
-
-    body = beyond[:-6]
+    body = "hw_" + "z" * 22 + "_" + "0" * 43
     forged = body + tokens._encode(zlib.crc32(body.encode()), 6)
     assert parse("hw", forged) is None
 
