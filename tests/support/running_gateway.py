@@ -189,7 +189,7 @@ class ByNumber:
         for part in re.split(r"(\[\d+\])", text):
             if not part:
                 continue
-            is_marker = part.startswith("[") and part.endswith("]")
+            is_marker = re.fullmatch(r"\[\d+\]", part) is not None
             found = self.passages.get(int(part[1:-1])) if is_marker else None
             if is_marker and found is None:
                 self.unknown += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import msgspec
 
@@ -10,7 +11,7 @@ from headworks.errors import HeadworksError, ModelMissing, UpstreamError, Upstre
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Record
-from headworks.gateway.wire.sse import Framer, UsageObject, data_of, is_error, read_chunk, says_something, split
+from headworks.gateway.wire.sse import Framer, data_of, is_error, read_chunk, says_something, split, usage_in
 from headworks.providers.contract import Answer, Ask
 from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import Headers
@@ -30,7 +31,7 @@ class Whole(msgspec.Struct, gc=False):
     choices: msgspec.Raw = msgspec.Raw()
     data: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
-    usage: UsageObject | None = None
+    usage: msgspec.Raw = msgspec.Raw()
 
 
 _whole = msgspec.json.Decoder(Whole).decode
@@ -108,7 +109,10 @@ async def _fetch(aim: Aim, ask: Ask) -> Started:
         if bytes(whole.error) not in {b"", b"null"}:
             raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
         raise _no_answer(aim, headers, "it has neither `choices` nor `data`")
-    return Started(aim, headers, body=body, usage=whole.usage.as_usage() if whole.usage else None)
+    usage = usage_in(whole.usage)
+    if usage is not None and ask.surface == "embeddings":
+        usage = replace(usage, output_tokens=0)  # there is nothing to say about output, and nothing is paid for it
+    return Started(aim, headers, body=body, usage=usage)
 
 
 async def _open_stream(aim: Aim, ask: Ask) -> Started:

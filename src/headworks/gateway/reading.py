@@ -10,7 +10,7 @@ from headworks.errors import UpstreamRejected, UpstreamTruncated
 from headworks.gateway.attempts import Started
 from headworks.gateway.recording import Record
 from headworks.gateway.wire.parts import Finished, Text
-from headworks.gateway.wire.sse import UsageObject, data_of, split
+from headworks.gateway.wire.sse import data_of, split, usage_in
 from headworks.providers.contract import Answer
 from headworks.types.models import Usage
 
@@ -28,7 +28,7 @@ class _Choice(msgspec.Struct, gc=False):
 
 class _Answer(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
-    usage: UsageObject | None = None
+    usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
 
 
@@ -41,8 +41,8 @@ async def read(started: Started, record: Record) -> AsyncGenerator[Text | Finish
     try:
         usage, reason = _NO_USAGE, None
         async for part in _parts(started):
-            if part.usage is not None:
-                usage = part.usage.as_usage()
+            if (counted := usage_in(part.usage)) is not None:
+                usage = counted
                 record.settle(usage)
             for choice in part.choices or ():
                 said = choice.delta or choice.message

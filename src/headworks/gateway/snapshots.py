@@ -44,6 +44,7 @@ class Snapshots:
         self._versions: dict[TenantId, int] = {}
         self._seen_at = 0.0
         self._looking = asyncio.Lock()
+        self._asking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self.is_connected = False
 
@@ -68,7 +69,7 @@ class Snapshots:
 
     async def start(self) -> None:
         """Read everything once, then keep it fresh. Raises DatabaseUnavailable."""
-        await self._look()
+        await self.look()
         self._task = asyncio.create_task(self._follow(), name="snapshots")
 
     async def stop(self) -> None:
@@ -81,17 +82,20 @@ class Snapshots:
     async def newer(self, view: View) -> View:
         """The newest view, for a name or a key that `view` does not know: it may have been made a moment ago.
 
-        Looks at most ten times a second, whoever asks; gives `view` itself where nothing is newer.
+        Looks at most ten times a second, however many ask; gives `view` itself where nothing is newer.
         """
-        if self._view is view and time.monotonic() - self._seen_at > _ASKED_AT_MOST_EVERY_S:
-            with suppress(HeadworksError, TimeoutError):
-                await self._look()
+        asked_at = time.monotonic()
+        async with self._asking:
+            if self._view is view and self._seen_at < asked_at and self.is_connected:
+                await asyncio.sleep(self._seen_at + _ASKED_AT_MOST_EVERY_S - time.monotonic())
+                with suppress(HeadworksError, TimeoutError):
+                    await self.look()
         return self._view or view
 
     async def _follow(self) -> None:
         async for _ in self._db.wakeups(_CHANNEL, _EVERY_S):
             try:
-                await self._look()
+                await self.look()
             except (HeadworksError, TimeoutError) as error:
                 if self.is_connected:
                     _log.warning("the database is away, the last view stays in force: %s", error)
@@ -99,8 +103,8 @@ class Snapshots:
             except Exception:  # noqa: BLE001 -- one bad row must not end the renewal; the last good view stays
                 _log.exception("the view could not be renewed")
 
-    async def _look(self) -> None:
-        """Compare versions; what moved is read anew, in one transaction."""
+    async def look(self) -> None:
+        """Compare versions; what moved is read anew, in one transaction. Raises DatabaseUnavailable, TimeoutError."""
         async with self._looking, asyncio.timeout(_LOOK_TIMEOUT_S):
             asked_at = time.monotonic()
             async with self._db.system("snapshot", repeatable=True) as tx:

@@ -20,6 +20,7 @@ from headworks.gateway.wire.sse import (
     is_finish,
     read_chunk,
     split,
+    usage_in,
     without_null_usage,
 )
 from headworks.providers.contract import Answer
@@ -62,8 +63,8 @@ class Tally:
         if is_error(chunk):
             self.has_failed = True
             self._record.row.error_code = UpstreamError.code
-        if chunk.usage is not None:
-            self._record.settle(chunk.usage.as_usage())
+        if (usage := usage_in(chunk.usage)) is not None:
+            self._record.settle(usage)
             return b"" if self._strips and not chunk.choices else event
         return without_null_usage(event) if self._strips else event
 
@@ -109,13 +110,10 @@ async def _linger(answer: Answer) -> None:
     """Read to the end, so that the connection can be used again; how it ends is nobody's concern any more."""
     if answer.complete:
         return
-    giving_up = asyncio.get_running_loop().call_later(_LINGER_S, answer.abort)
-    try:
-        with suppress(UpstreamError):
+    with suppress(UpstreamError, TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
             async for _ in answer:
                 pass
-    finally:
-        giving_up.cancel()
 
 
 def _truncated(started: Started) -> UpstreamTruncated:

@@ -47,6 +47,12 @@ def bind(plan: Plan, call: Call, check_inputs: InputCheck) -> Question:
     """What the feature is asked. Raises InvalidRequest and FixedByFeature that name the field."""
     feature = plan.feature
     assert feature is not None  # noqa: S101 -- only features are bound
+    if call.surface != "chat":
+        raise InvalidRequest(
+            f"`{feature.name}` is a feature; it is called through chat completions.",
+            next_step="For embeddings name a route or `provider/model`.",
+            param="model",
+        )
     _refuse_fixed(feature, call.body)
     turns = _read_turns(feature, call.body)
     system = tuple(turn for turn in turns if turn.role == "system")

@@ -44,6 +44,19 @@ class UsageObject(msgspec.Struct, gc=False):
         )
 
 
+_usage = msgspec.json.Decoder(UsageObject).decode
+
+
+def usage_in(raw: msgspec.Raw) -> Usage | None:
+    """What a `usage` member counts; None where there is none, or none that can be read: it is then estimated."""
+    if not bytes(raw).startswith(b"{"):
+        return None
+    try:
+        return _usage(raw).as_usage()
+    except msgspec.DecodeError:
+        return None
+
+
 class Choice(msgspec.Struct, gc=False):
     """One choice of a chunk; its delta as it is."""
 
@@ -55,7 +68,7 @@ class Chunk(msgspec.Struct, gc=False):
     """One event's JSON, as far as we read it."""
 
     choices: list[Choice] | None = None
-    usage: UsageObject | None = None
+    usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
 
 
@@ -117,7 +130,7 @@ def says_something(chunk: Chunk) -> bool:
         delta = choice.delta or {}
         if any(bytes(value) not in _EMPTY for name, value in delta.items() if name != "role"):
             return True
-    return not chunk.choices and chunk.usage is not None
+    return not chunk.choices and usage_in(chunk.usage) is not None
 
 
 def is_finish(events: bytes) -> bool:

@@ -1,0 +1,181 @@
+"""Passages into the prompt, citations into the answer."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from running_gateway import DOCUMENT, World, passage
+
+from headworks.testing.provider import SimulatedProvider
+from headworks.testing.replies import Reply, completion, streamed
+
+ASK: list[Any] = [{"role": "user", "content": "What is the deductible?"}]
+FIRST, SECOND = "The deductible is 500 francs.", "It is due each year."
+
+
+def shelve(world: World) -> None:
+    world.shelf.passages_of = [passage(1, FIRST), passage(2, SECOND)]
+
+
+def ask(world: World, model: str = "claims", *, stream: bool = False) -> httpx.Response:
+    return world.post({"model": model, "messages": ASK, "stream": stream})
+
+
+def of_stream(answer: httpx.Response) -> tuple[str, list[Any], list[dict[str, Any]]]:
+    """Text, annotations and the deltas of a streamed answer."""
+    assert answer.text.endswith("data: [DONE]\n\n"), answer.text
+    chunks = [json.loads(line[6:]) for line in answer.text.split("\n") if line.startswith("data: {")]
+    deltas = [each["choices"][0]["delta"] for each in chunks if each["choices"]]
+    annotations = [each for delta in deltas for each in delta.get("annotations", [])]
+    return "".join(delta.get("content") or "" for delta in deltas), annotations, deltas
+
+
+def test_passages_are_numbered_in_the_prompt(world: World, provider: SimulatedProvider) -> None:
+    shelve(world)
+    provider.will(Reply.json(completion("ok")))
+    assert ask(world).status_code == 200
+    prompt = provider.last.json["messages"][-1]["content"]
+    assert f"[1] {FIRST}\n[2] {SECOND}" in prompt
+    caller, question = world.shelf.asked[-1]
+    assert (caller.id, question) == (world.admin.id, "What is the deductible?")
+
+
+def test_an_answer_carries_its_citations(world: World, provider: SimulatedProvider) -> None:
+    shelve(world)
+    provider.will(Reply.json(completion("It is 500 [1], and yearly [2].")))
+    answer = ask(world).json()["choices"][0]["message"]
+    assert answer["content"] == "It is 500 [1], and yearly [2]."
+    first, second = answer["annotations"]
+    assert first == {
+        "type": "url_citation",
+        "url_citation": {
+            "start_index": 10,
+            "end_index": 13,
+            "title": "Title 1",
+            "url": f"{world.url}/documents/{DOCUMENT}#char=0,29",
+        },
+        "headworks": {
+            "document": str(DOCUMENT),
+            "version": 1,
+            "start": 0,
+            "end": 29,
+            "quote": FIRST,
+            "sha256": "sha",
+        },
+    }
+    place = second["url_citation"]
+    assert answer["content"][place["start_index"] : place["end_index"]] == "[2]"
+
+
+def test_the_client_library_reads_the_annotations(world: World, provider: SimulatedProvider) -> None:
+    shelve(world)
+    provider.will(Reply.json(completion("It is 500 [1].")))
+    message = world.client().chat.completions.create(model="claims", messages=ASK).choices[0].message
+    assert message.annotations
+    assert message.annotations[0].url_citation.title == "Title 1"
+    assert message.annotations[0].model_extra["headworks"]["quote"] == FIRST  # type: ignore[index]
+
+
+def test_in_a_stream_they_come_with_the_last_content(world: World, provider: SimulatedProvider) -> None:
+    shelve(world)
+    provider.will(Reply.events(streamed("It is 500 [", "1", "].", " Yearly [2]", ".")))
+    text, annotations, deltas = of_stream(ask(world, stream=True))
+    assert text == "It is 500 [1]. Yearly [2]."
+    assert [text[slice(*indices(each))] for each in annotations] == ["[1]", "[2]"]
+    with_content = [index for index, delta in enumerate(deltas) if delta.get("content")]
+    assert [index for index, delta in enumerate(deltas) if "annotations" in delta] == [with_content[-1]]
+    assert with_content[-1] == len(deltas) - 2  # then only the finish
+
+
+def indices(annotation: dict[str, Any]) -> tuple[int, int]:
+    place = annotation["url_citation"]
+    return place["start_index"], place["end_index"]
+
+
+def test_a_marker_that_no_passage_has_is_dropped_and_counted(world: World, provider: SimulatedProvider) -> None:
+    shelve(world)
+    provider.will(Reply.json(completion("It is 500 [9].")))
+    message = ask(world).json()["choices"][0]["message"]
+    assert (message["content"], message["annotations"]) == ("It is 500 .", [])
+    (cite,) = [span for span in world.records.spans if span.name == "cite"]
+    assert cite.attributes == {"citations": 0, "dropped": 0, "unknown": 1}
+
+
+def test_the_built_in_model_quotes_and_is_cited(world: World) -> None:
+    shelve(world)
+    whole = ask(world, "quoting").json()["choices"][0]["message"]
+    text, annotations, _ = of_stream(ask(world, "quoting", stream=True))
+    assert whole["content"].startswith("Closest passages:")
+    assert FIRST in whole["content"]
+    assert (text, annotations) == (whole["content"], whole["annotations"])
+    assert [each["headworks"]["quote"] for each in annotations] == [FIRST, SECOND]
+
+
+def test_without_a_readable_passage_the_built_in_model_says_so(world: World) -> None:
+    message = ask(world, "quoting").json()["choices"][0]["message"]
+    assert "Nothing that you may read" in message["content"]
+    assert message["annotations"] == []
+
+
+@given(
+    answer=st.lists(st.sampled_from(["It is 500", " [1]", "[2]", " [7]", ".", " and ", "[", "]", "1", "é🙂", " [x]"]))
+    .map("".join)
+    .filter(bool),
+    cuts=st.lists(st.integers(0, 60), max_size=8),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_streamed_answer_is_the_whole_answer(
+    world: World, provider: SimulatedProvider, answer: str, cuts: list[int]
+) -> None:
+    shelve(world)
+    places = sorted({0, len(answer), *(cut for cut in cuts if cut < len(answer))})
+    pieces = [answer[start:end] for start, end in pairwise(places)]
+    provider.forget()
+    provider.will(Reply.json(completion(answer)), Reply.events(streamed(*pieces)))
+    whole = ask(world).json()["choices"][0]["message"]
+    text, annotations, _ = of_stream(ask(world, stream=True))
+    assert (text, annotations) == (whole["content"], whole["annotations"])
+
+
+def test_spans_keep_references_and_never_the_text(world: World, provider: SimulatedProvider) -> None:
+    shelve(world)
+    provider.will(Reply.json(completion("It is 500 [1].")))
+    trace = ask(world).headers["x-headworks-trace"]
+    spans = {span.name: span for span in world.records.spans}
+    assert set(spans) == {"request", "retrieve", "render", "attempt", "cite"}
+    root = spans.pop("request")
+    assert {span.parent_id for span in spans.values()} == {root.span_id}
+    assert {str(span.trace_id) for span in spans.values()} == {trace}
+    assert all(span.release == root.release for span in spans.values())
+    for span in (root, *spans.values()):
+        assert FIRST not in json.dumps(span.attributes)
+    assert spans["retrieve"].documents == [DOCUMENT] * len(set(spans["retrieve"].documents))
+    assert root.documents == [DOCUMENT]  # the answer may quote it
+    opened = world.open_payload(spans["retrieve"])
+    assert FIRST.encode() not in opened
+    assert [each["start"] for each in json.loads(opened)["passages"]] == [0, 0]
+    assert json.loads(world.open_payload(root)) == {"answer": "It is 500 [1]."}
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_feature_s_stages_are_on_its_usage_row(world: World, provider: SimulatedProvider, *, is_stream: bool) -> None:
+    shelve(world)
+    provider.will(Reply.events(streamed("ok")) if is_stream else Reply.json(completion("ok")))
+    assert ask(world, stream=is_stream).status_code == 200
+    row = world.records.row()
+    assert (row.feature, row.channel, row.surface, row.purpose, row.streamed) == (
+        "claims",
+        "prod",
+        "chat",
+        "answer",
+        is_stream,
+    )
+    stages = (row.admit_us, row.retrieval_us, row.render_us, row.first_byte_us, row.upstream_us, row.total_us)
+    assert all(each is not None and each >= 0 for each in stages)
+    assert row.total_us >= (row.upstream_us or 0)
