@@ -182,9 +182,12 @@ class _Reader(HTMLParser):
     def _close_neighbours(self, tag: str) -> None:
         if tag in _BLOCKS and self._stack and self._stack[-1].tag == "p":
             self.handle_endtag("p")
+        ended = _CLOSED_BY.get(tag, ())
+        if not any(self._open[each] for each in ended):
+            return
         for place in range(len(self._stack) - 1, -1, -1):
             open_tag = self._stack[place].tag
-            if open_tag in _CLOSED_BY.get(tag, ()):
+            if open_tag in ended:
                 self.handle_endtag(open_tag)
                 return
             if open_tag in _BARRIERS:

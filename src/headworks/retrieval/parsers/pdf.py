@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from headworks.errors import DocumentUnreadable
@@ -124,7 +123,7 @@ def _in_margin(line: _Line) -> bool:
 
 def _write(builder: TextBuilder, lines: Sequence[_Line]) -> None:
     levels = _levels(lines)
-    step = median([gap for one, other in pairwise(lines) if (gap := one.top - other.top) > 0] or [1])
+    step = _usual_step(lines)
     paragraph: list[_Line] = []
     page = -1
     for place, line in enumerate(lines):
@@ -138,6 +137,12 @@ def _write(builder: TextBuilder, lines: Sequence[_Line]) -> None:
         paragraph.append(line)
     if paragraph:
         _flush(builder, paragraph, levels[-1])
+
+
+def _usual_step(lines: Sequence[_Line]) -> float:
+    """The distance between lines of a paragraph: of all distances the lower quartile, since paragraphs stand apart."""
+    gaps = [one.top - other.top for one, other in pairwise(lines) if one.size == other.size and one.top > other.top]
+    return sorted(gaps)[len(gaps) // 4] if gaps else 1.0
 
 
 def _levels(lines: Sequence[_Line]) -> list[int]:

@@ -1,0 +1,302 @@
+"""Markdown, plain text, HTML, tables and mail: what is kept, what is not, and where the headings are."""
+
+from __future__ import annotations
+
+import codecs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headworks.errors import DocumentUnreadable
+from headworks.retrieval.parsers import html, mail, markdown, plain, tables
+from headworks.retrieval.parsers.building import TextBuilder, decoded
+from headworks.retrieval.parsers.contract import ParsedDocument, Parser
+
+
+def headings(document: ParsedDocument) -> list[tuple[int, str]]:
+    for each in document.headings:
+        assert each.text.split()[0].strip("*`#") in document.text[each.start : each.end] or not each.text.isascii()
+        assert "\n" not in document.text[each.start : each.end] or document.media_type == "text/markdown"
+    assert list(document.headings) == sorted(document.headings, key=lambda each: each.start)
+    return [(each.level, each.text) for each in document.headings]
+
+
+def read(parse: Parser, name: str, data: bytes) -> ParsedDocument | str:
+    """The document, or the code of the refusal."""
+    try:
+        return parse(name, data)
+    except DocumentUnreadable as error:
+        return error.code
+
+
+# ── Encodings ──
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "naïve café – ok".encode(),
+        codecs.BOM_UTF8 + "naïve café – ok".encode(),
+        codecs.BOM_UTF16_LE + "naïve café – ok".encode("utf-16-le"),
+        codecs.BOM_UTF16_BE + "naïve café – ok".encode("utf-16-be"),
+        codecs.BOM_UTF32_LE + "naïve café – ok".encode("utf-32-le"),
+        "naïve café – ok".encode("cp1252"),
+        ("naïve café ok, in Latin text" * 4).encode("utf-16-le"),
+        ("naïve café ok, in Latin text" * 4).encode("utf-16-be"),
+    ],
+    ids=["utf-8", "utf-8 marked", "utf-16 le", "utf-16 be", "utf-32", "windows", "utf-16 le bare", "utf-16 be bare"],
+)
+def test_the_usual_encodings_are_recognised(data: bytes) -> None:
+    assert decoded(data).startswith("naïve café")
+
+
+@pytest.mark.parametrize("data", [b"a\0b\0\0c", bytes(range(256)) * 4, b"\x7fELF\x02\x01\x01\0\0\0\0"])
+def test_what_is_no_text_is_refused(data: bytes) -> None:
+    with pytest.raises(DocumentUnreadable, match="not text") as refused:
+        decoded(data)
+    assert refused.value.code == "corrupt"
+
+
+@pytest.mark.parametrize(("data", "message"), [(b"", "no bytes"), (b" \n\t", "no text")])
+def test_an_empty_file_says_so(data: bytes, message: str) -> None:
+    with pytest.raises(DocumentUnreadable, match=message) as refused:
+        plain.parse("a.txt", data)
+    assert refused.value.code == "empty"
+
+
+def test_line_ends_become_line_feeds() -> None:
+    assert decoded(b"a\r\nb\rc\n") == "a\nb\nc\n"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_text_that_can_be_stored_or_refused(data: bytes) -> None:
+    for parse in (plain.parse, markdown.parse, html.parse, tables.parse):
+        document = read(parse, "x.csv", data)
+        if isinstance(document, str):
+            assert document in {"corrupt", "empty"}
+        else:
+            document.text.encode("utf-8")
+            assert "\0" not in document.text
+            assert "\r" not in document.text
+
+
+# ── Markdown ──
+
+
+def test_markdown_is_kept_as_it_stands() -> None:
+    text = "# A *b*\n\ntext **bold** [link](http://x)\n"
+    assert markdown.parse("a.md", text.encode()).text == text
+
+
+def test_markdown_headings_are_found_outside_code_and_comments() -> None:
+    text = """---
+title: "From the front"
+# not: a heading
+---
+# One `code` #
+
+```
+# not this
+```
+~~~~
+```
+# nor this
+~~~~
+<!--
+# nor this
+-->
+    # nor this
+
+Two words
+=========
+
+## [Three](http://x) &amp; *four* {#id}
+para
+still para
+---
+- item
+---
+
+### a \\# b
+####
+#none
+"""
+    document = markdown.parse("a.md", text.encode())
+    assert headings(document) == [(1, "One code"), (1, "Two words"), (2, "Three & four"), (3, "a # b")]
+    assert document.title == "From the front"
+
+
+def test_the_title_of_markdown_is_its_outermost_heading() -> None:
+    assert markdown.parse("folder/my_file.md", b"## Two\n\n# One\n").title == "One"
+    assert markdown.parse("folder/my_file.md", b"text").title == "my file"
+
+
+@given(st.text(alphabet="#=-`~ a\n<!>*", max_size=120))
+def test_markdown_headings_are_slices_in_order(text: str) -> None:
+    at = 0
+    for heading in markdown.headings_of(text):
+        assert at <= heading.start < heading.end <= len(text)
+        assert heading.text
+        at = heading.end
+
+
+# ── Plain text ──
+
+
+def test_underlined_numbered_and_capital_lines_are_headings_of_plain_text() -> None:
+    text = "Guide\n=====\n\nIntro text.\n\nPart\n----\n\n1. Scope\n\nText.\n\n"
+    text += "2.1 Limits\n\nText.\n\nEMERGENCY CARE\n\nEnd."
+    document = plain.parse("a.txt", text.encode())
+    numbered = [(1, "1. Scope"), (2, "2.1 Limits")]
+    assert headings(document) == [(1, "Guide"), (2, "Part"), *numbered, (1, "EMERGENCY CARE")]
+    assert document.title == "Guide"
+
+
+def test_a_numbered_list_is_no_row_of_headings() -> None:
+    text = "Steps:\n\n1. Open the door\n\n2. Close the door\n\n3. Go home\n\nDone."
+    assert headings(plain.parse("a.txt", text.encode())) == []
+
+
+def test_source_and_data_files_have_no_headings() -> None:
+    document = plain.parse_verbatim("a.yaml", b"KEY\n===\n\nVALUE")
+    assert headings(document) == []
+
+
+# ── HTML ──
+
+PAGE = """<!DOCTYPE html><html><head><title>Visits &amp; meals</title><style>p {}</style></head><body>
+<nav><ul><li>Menu</li></ul></nav>
+<h1>Plan <em>one</em></h1><p>Age &lt; 18 &amp; BMI &gt; 30
+is wrapped.<p>Second<br>line
+<ul><li>first<li>second<ul><li>inner</ul></ul><ol><li>one<li>two</ol>
+<table><caption>Codes</caption><tr><th>Code<th>Visits<tr><td>97110<td>2 | 3</table>
+<h2>More</h2><pre>a = 1
+  b</pre><div hidden>no</div><p style="display:none">no<p aria-hidden=true>no</p>
+<script>document.write("<p>no</p>")</script><noscript>no</noscript><button>no</button>
+<img alt="A chart" src=x> tail</body></html>"""
+
+
+def test_html_shows_what_a_reader_sees() -> None:
+    document = html.parse("a.html", PAGE.encode())
+    assert document.title == "Visits & meals"
+    assert headings(document) == [(1, "Plan one"), (2, "More")]
+    assert document.text.split("\n\n") == [
+        "Plan one",
+        "Age < 18 & BMI > 30 is wrapped.",
+        "Second\nline",
+        "- first\n- second\n- inner\n1. one\n2. two",
+        "Codes",
+        "| Code | Visits |\n| 97110 | 2 / 3 |",
+        "More",
+        "a = 1\n  b",
+        "A chart tail",
+    ]
+
+
+def test_a_menu_that_is_never_closed_does_not_swallow_the_page() -> None:
+    assert "rest" in html.parse("a.html", b"<p>start<nav>menu<p>rest of the page").text
+
+
+def test_the_declared_encoding_counts() -> None:
+    page = '<meta charset="iso-8859-2"><p>łódź</p>'.encode("iso-8859-2")
+    assert html.parse("a.html", page).text == "łódź"
+
+
+def test_a_page_without_text_is_empty() -> None:
+    with pytest.raises(DocumentUnreadable) as refused:
+        html.parse("a.html", b"<html><script>var a = 1</script></html>")
+    assert refused.value.code == "empty"
+
+
+@pytest.mark.timeout(30)
+def test_deeply_nested_html_is_read() -> None:
+    assert "deep" in html.parse("a.html", b"<div>" * 50_000 + b"deep").text
+
+
+@given(st.text(alphabet="<>/pdivtableritdhn aX&;=\"'!-", max_size=150))
+def test_any_markup_is_read_or_empty(markup: str) -> None:
+    document = read(html.parse, "a.html", b"x" + markup.encode())
+    assert document == "empty" or (isinstance(document, ParsedDocument) and headings(document) is not None)
+
+
+# ── Tables ──
+
+
+def test_records_name_their_columns() -> None:
+    document = tables.parse("a.csv", b'Code,Visits,Note\n97110,20,"a, b"\n97112,,\n')
+    assert document.text == "- Code: 97110; Visits: 20; Note: a, b\n- Code: 97112"
+
+
+def test_a_table_without_header_is_kept_by_cells() -> None:
+    assert tables.parse("a.tsv", b"1\t2\n3\t4\n").text == "| 1 | 2 |\n| 3 | 4 |"
+
+
+def test_other_delimiters_are_found() -> None:
+    assert (
+        tables.parse("a.csv", b"Name;Price\nA;1,50\nB;2,50\n").text == "- Name: A; Price: 1,50\n- Name: B; Price: 2,50"
+    )
+
+
+# ── Mail ──
+
+
+def test_a_message_has_its_headers_and_its_text_once() -> None:
+    message = (
+        b"Subject: =?utf-8?q?B=C3=BCro?=\r\nFrom: a@example.org\r\nTo: b@example.org\r\n"
+        b"MIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/alternative; boundary=x\r\n\r\n"
+        b"--x\r\nContent-Type: text/plain\r\n\r\nHello there.\r\n"
+        b"--x\r\nContent-Type: text/html\r\n\r\n<p>Hello there.</p>\r\n--x--\r\n"
+    )
+    document = mail.parse("a.eml", message)
+    assert document.title == "Büro"
+    assert document.text == "Subject: Büro\nFrom: a@example.org\nTo: b@example.org\n\nHello there."
+
+
+def test_a_message_of_html_alone_is_read_as_html() -> None:
+    message = b"Subject: x\nContent-Type: text/html; charset=nonsense\n\n<h1>Head</h1><p>Text</p>"
+    assert mail.parse("a.eml", message).text.endswith("Head\n\nText")
+
+
+def test_what_has_no_headers_is_no_message() -> None:
+    with pytest.raises(DocumentUnreadable) as refused:
+        mail.parse("a.eml", b"just text")
+    assert refused.value.code == "corrupt"
+
+
+# ── Building ──
+
+
+def test_pages_begin_where_their_first_block_does() -> None:
+    builder = TextBuilder()
+    builder.page()
+    builder.block("one")
+    builder.page()
+    builder.page()
+    builder.heading(1, "two")
+    builder.block("  \n")
+    builder.page()
+    document = builder.finish("a.pdf", "application/pdf")
+    assert document.text == "one\n\ntwo"
+    assert document.pages == (0, 5, 5, 7)
+    assert document.text[document.headings[0].start : document.headings[0].end] == "two"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["block", "heading", "page"]), st.text(max_size=12)), max_size=20))
+def test_headings_of_a_built_document_are_exact(steps: list[tuple[str, str]]) -> None:
+    builder = TextBuilder()
+    builder.block("start")
+    for kind, text in steps:
+        if kind == "block":
+            builder.block(text)
+        elif kind == "heading":
+            builder.heading(2, text)
+        else:
+            builder.page()
+    document = builder.finish("a", "text/plain")
+    assert [document.text[each.start : each.end] for each in document.headings] == [
+        each.text for each in document.headings
+    ]
+    assert list(document.pages) == sorted(document.pages)
+    document.text.encode("utf-8")
