@@ -106,7 +106,7 @@ class Body:
         for (start, end), name in places:
             pieces += (raw[at:start], changes[name])
             at = end
-        added = [b'"%b":%b' % (name.encode(), changes[name]) for name in changes if name not in self.members]
+        added = [b"%b:%b" % (msgspec.json.encode(name), changes[name]) for name in changes if name not in self.members]
         if added:
             closing = raw.rindex(b"}")
             pieces += (raw[at:closing], b"," if self.members else b"", b",".join(added))
