@@ -183,8 +183,8 @@ def _events(response: http.client.HTTPResponse) -> Iterator[Any]:
 def _refusal(response: http.client.HTTPResponse, url: str) -> HeadworksError:
     """What the server said, as the error that it is."""
     try:
-        error = json.loads(response.read())["error"]
-        return _from_error(response.status, error)
+        body = json.loads(response.read())
+        return _from_error(response.status, body["error"] if "error" in body else {"message": body["reason"]})
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
         return _stranger(url, f"status {response.status} {response.reason}")
 

@@ -14,9 +14,9 @@ from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import note, print_json, table
 
 app = new_app()
-WorkspaceFolder = Annotated[Path, typer.Argument(metavar="[WORKSPACE]", help="The folder that holds routes.yaml.")]
+WorkspaceFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds routes.yaml.")]
 USUAL = Path("workspace")
-Project = Annotated[str, typer.Option("--project", help="The project whose workspace it is.")]
+Project = Annotated[str, typer.Option("--project", help="The project whose workspace it is.", metavar="NAME")]
 
 
 @app.command()

@@ -21,8 +21,8 @@ app = new_app()
 @with_client
 def ask(
     client: Client,
-    feature: Annotated[str, typer.Argument(help="The feature's name, like a model's.")],
-    question: Annotated[str, typer.Argument(help="The question.")],
+    feature: Annotated[str, typer.Argument(help="The feature's name, like a model's.", metavar="FEATURE")],
+    question: Annotated[str, typer.Argument(help="The question.", metavar="QUESTION")],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -36,10 +36,12 @@ def demo(
         list[str] | None, typer.Option("--ask", help="A question to ask; may be repeated.", metavar="QUESTION")
     ] = None,
     restrict: Annotated[
-        Path | None, typer.Option("--restrict", help="The document that not everybody may read; else the last.")
+        Path | None,
+        typer.Option("--restrict", help="The document that not everybody may read; else the last.", metavar="FILE"),
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", help="0 picks a free one.", min=0, max=65535, show_default=str(USUAL_PORT))
+        int | None,
+        typer.Option("--port", help="0 picks a free one.", metavar="N", min=0, max=65535, show_default=str(USUAL_PORT)),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Where the demo keeps its data, for a quick next run.", metavar="DIR")

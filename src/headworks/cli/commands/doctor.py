@@ -25,7 +25,8 @@ _STYLES = {"ok": "green", "note": "yellow", "to do": "red"}
 def doctor(
     *,
     workspace: Annotated[
-        Path | None, typer.Option("--workspace", help="The workspace to check; `workspace` if it is there.")
+        Path | None,
+        typer.Option("--workspace", help="The workspace to check; `workspace` if it is there.", metavar="DIR"),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="The data folder to check.", metavar="DIR")] = None,
     config: Annotated[

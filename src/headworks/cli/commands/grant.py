@@ -12,9 +12,9 @@ from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import pick, print_json, table
 
 app = new_app("Lend features to other tenants. Each calls them on its own documents, in its own tenant.")
-_Feature = Annotated[str, typer.Argument(help="The feature's name.")]
-_Tenant = Annotated[str, typer.Argument(help="The other tenant's id; the operator may use its name.")]
-_Project = Annotated[str, typer.Option("--project", help="The project that the feature is in.")]
+_Feature = Annotated[str, typer.Argument(help="The feature's name.", metavar="FEATURE")]
+_Tenant = Annotated[str, typer.Argument(help="The other tenant's id; the operator may use its name.", metavar="TENANT")]
+_Project = Annotated[str, typer.Option("--project", help="The project that the feature is in.", metavar="NAME")]
 
 
 @app.command()

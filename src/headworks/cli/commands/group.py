@@ -12,8 +12,8 @@ from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import pick, print_json, table
 
 app = new_app("Create groups, and say who is in them. Collections and documents name groups as their readers.")
-_Group = Annotated[str, typer.Argument(help="The group's name.")]
-_Member = Annotated[str, typer.Argument(help="A user or service account.")]
+_Group = Annotated[str, typer.Argument(help="The group's name.", metavar="GROUP")]
+_Member = Annotated[str, typer.Argument(help="A user or service account.", metavar="NAME")]
 
 
 @app.command()

@@ -21,8 +21,8 @@ app = new_app()
 @with_client
 def ingest(
     client: Client,
-    collection: Annotated[str, typer.Argument(help="The collection's name.")],
-    paths: Annotated[list[Path], typer.Argument(help="Folders, or single files.")],
+    collection: Annotated[str, typer.Argument(help="The collection's name.", metavar="COLLECTION")],
+    paths: Annotated[list[Path], typer.Argument(help="Folders, or single files.", metavar="PATH")],
     *,
     readers: Annotated[
         list[str] | None,

@@ -19,8 +19,10 @@ app = new_app("Make, list and revoke API keys. No key can do more than whoever m
 def create(
     client: Client,
     *,
-    principal: Annotated[str, typer.Option("--principal", help="Whose key it is.", show_default="yourself")] = "",
-    name: Annotated[str, typer.Option("--name", help="What it is for.", show_default=False)] = "",
+    principal: Annotated[
+        str, typer.Option("--principal", help="Whose key it is.", metavar="NAME", show_default="yourself")
+    ] = "",
+    name: Annotated[str, typer.Option("--name", help="What it is for.", metavar="TEXT", show_default=False)] = "",
     permissions: Annotated[
         list[str] | None,
         typer.Option("--permissions", "--permission", help="Only these, like feature:call.", metavar="A,B"),
@@ -33,13 +35,14 @@ def create(
         list[str] | None, typer.Option("--models", "--model", help="Call only these.", metavar="A,B")
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", "--expiry", help="A day like 2027-01-31, or a span like 30d.")
+        str | None,
+        typer.Option("--expires", "--expiry", help="A day like 2027-01-31, or a span like 30d.", metavar="WHEN"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key. It is shown this once, and stored nowhere.
 
-    Example: headworks key create --principal jane --permissions feature:call --groups clinicians --expires 30d
+    Example: headworks key create --principal jane --groups clinicians --expires 30d
     """
     made = client.post(
         place("keys"),
@@ -84,7 +87,9 @@ def _listed(names: list[str] | None, unlimited: str, prefix: str = "") -> str:
 def list_all(
     client: Client,
     *,
-    principal: Annotated[str | None, typer.Option("--principal", help="Only the keys of this one.")] = None,
+    principal: Annotated[
+        str | None, typer.Option("--principal", help="Only the keys of this one.", metavar="NAME")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List keys: your own, or everybody's with the permission key:write. Secrets are not stored and never listed.
@@ -104,7 +109,7 @@ def list_all(
 @with_client
 def revoke(
     client: Client,
-    key_id: Annotated[str, typer.Argument(help="The id, or the public part hw_… that `key list` shows.")],
+    key_id: Annotated[str, typer.Argument(help="The id, or the public part hw_… that `key list` shows.", metavar="ID")],
     *,
     as_json: AsJson = False,
 ) -> None:

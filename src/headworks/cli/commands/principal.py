@@ -13,14 +13,14 @@ from headworks.cli.terminal import pick, print_json, table
 
 app = new_app("Create, list and disable users and service accounts.")
 _COLUMNS = ("name", "kind", "roles", "groups", "disabled_at")
-_Name = Annotated[str, typer.Argument(help="Its name.")]
+_Name = Annotated[str, typer.Argument(help="Its name.", metavar="NAME")]
 
 
 @app.command()
 @with_client
 def create(
     client: Client,
-    name: Annotated[str, typer.Argument(help="Letters a-z, digits and . _ @ + -")],
+    name: Annotated[str, typer.Argument(help="Letters a-z, digits and . _ @ + -", metavar="NAME")],
     *,
     service: Annotated[bool, typer.Option("--service", help="A service account, not a person.")] = False,
     roles: Annotated[list[str] | None, typer.Option("--roles", help="Like engineer,reviewer.", metavar="A,B")] = None,

@@ -19,10 +19,10 @@ FIELDS = ("document", "title", "chunk", "score", "start", "end", "text")
 @with_client
 def search(
     client: Client,
-    collection: Annotated[str, typer.Argument(help="The collection's name.")],
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    collection: Annotated[str, typer.Argument(help="The collection's name.", metavar="COLLECTION")],
+    query: Annotated[str, typer.Argument(help="What to look for.", metavar="QUERY")],
     *,
-    k: Annotated[int, typer.Option("--k", "-k", help="At most so many passages.", min=1, max=100)] = 6,
+    k: Annotated[int, typer.Option("--k", "-k", help="At most so many passages.", metavar="N", min=1, max=100)] = 6,
     as_json: AsJson = False,
 ) -> None:
     """Find the passages of a collection that come closest to a query; only what the key may read.

@@ -18,9 +18,9 @@ app = new_app("Create and list tenants. A single organisation has one and never 
 @with_client
 def create(
     client: Client,
-    name: Annotated[str, typer.Argument(help="The tenant's name.")],
+    name: Annotated[str, typer.Argument(help="The tenant's name.", metavar="NAME")],
     *,
-    admin: Annotated[str, typer.Option("--admin", help="Its first user, an owner.")] = "admin",
+    admin: Annotated[str, typer.Option("--admin", help="Its first user, an owner.", metavar="NAME")] = "admin",
     as_json: AsJson = False,
 ) -> None:
     """Create a tenant with its first user. The key and the link are shown this once.

@@ -23,8 +23,8 @@ _POLL_S = 1.0
 def tail(
     client: Client,
     *,
-    most: Annotated[int, typer.Option("--most", "-n", help="At most so many.", min=1, max=1000)] = 20,
-    hours: Annotated[int, typer.Option("--hours", help="Not older than this.", min=1, max=2160)] = 24,
+    most: Annotated[int, typer.Option("--most", "-n", help="At most so many.", metavar="N", min=1, max=1000)] = 20,
+    hours: Annotated[int, typer.Option("--hours", help="Not older than this.", metavar="N", min=1, max=2160)] = 24,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -66,7 +66,9 @@ def _row(row: dict[str, Any]) -> str:
 @with_client
 def show(
     client: Client,
-    trace: Annotated[str, typer.Argument(help="The trace's id: the header x-headworks-trace of an answer.")],
+    trace: Annotated[
+        str, typer.Argument(help="The trace's id: the header x-headworks-trace of an answer.", metavar="ID")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -26,12 +26,19 @@ USUAL_WORKSPACE = Path("workspace")
 def up(
     *,
     workspace: Annotated[
-        Path | None, typer.Option("--workspace", help="Applied before the first request; `workspace` if it is there.")
+        Path | None,
+        typer.Option(
+            "--workspace", help="Applied before the first request; `workspace` if it is there.", metavar="DIR"
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Everything that must survive.", metavar="DIR")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="0 picks a free one.", min=0, max=65535)] = None,
-    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", help="Processes that answer.", min=1, max=64)] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="0 picks a free one.", metavar="N", min=0, max=65535)
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.", metavar="ADDRESS")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes that answer.", metavar="N", min=1, max=64)
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="Settings; `headworks.toml` if it is there.", metavar="FILE")
     ] = None,
