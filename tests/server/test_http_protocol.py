@@ -385,6 +385,41 @@ def test_joining_keeps_every_byte_in_its_order(writes: list[tuple[int, bool]], c
     assert asyncio.run(main()) == b"".join(out)
 
 
+async def test_a_connection_that_is_gone_does_not_hold_back_the_others() -> None:
+    out: list[bytes] = []
+
+    class Gone:
+        is_closing = staticmethod(bool)
+
+        def write(self, _: bytes) -> None:
+            raise RuntimeError("the handler is closed")
+
+    class Alive:
+        is_closing = staticmethod(bool)
+        write = staticmethod(out.append)
+
+    loop = asyncio.get_running_loop()
+    for transport in (Gone(), Alive(), Gone(), Alive()):
+        JoiningTransport(transport, loop).write(b"x")  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert out == [b"x", b"x"]
+
+
+async def test_what_is_not_bytes_fails_where_it_is_sent_and_a_buffer_may_be_used_again() -> None:
+    buffer = bytearray(b"ok")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start([length(4)]))
+        await send(body(buffer, more=True))
+        buffer[:] = b"no"
+        with pytest.raises(TypeError):
+            await send(body("ok"))  # type: ignore[arg-type]
+        raise ValueError("for a reason of its own")
+
+    async with Side(OneWriteProtocol, app) as side:
+        assert (await side.exchange(GET)).endswith(b"\r\n\r\nok")
+
+
 REPLACED = {
     HttpToolsProtocol.on_headers_complete: "1ea8589acfad92d8",
     HttpToolsProtocol.on_response_complete: "64e254f28e389e76",

@@ -33,21 +33,23 @@ _TIMER_GRAIN_S = 0.002
 class _Turn:
     """The connections of one event loop with something to write when its turn ends: one callback for all of them."""
 
-    __slots__ = ("__weakref__", "_loop", "_transports")
+    __slots__ = ("_transports",)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._transports: list[JoiningTransport] = []
 
     def expect(self, transport: JoiningTransport) -> None:
         self._transports.append(transport)
         if len(self._transports) == 1:
-            self._loop.call_soon(self._end)
+            asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
         transports, self._transports = self._transports, []
         for transport in transports:
-            transport.flush()
+            try:
+                transport.flush()
+            except RuntimeError:  # its client has left in this turn; the others must not suffer
+                continue
 
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
@@ -60,14 +62,15 @@ class JoiningTransport:
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
-        self._turn = _turns.get(loop) or _turns.setdefault(loop, _Turn(loop))
+        self._turn = _turns.get(loop) or _turns.setdefault(loop, _Turn())
         self._kept: list[bytes] = []
         self._size = 0
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
-        """Keep `data` until the turn ends or enough has come together."""
-        self.keep([data], len(data))
+        """Keep `data` until the turn ends or enough has come together. TypeError if it is not bytes."""
+        piece = data if type(data) is bytes else bytes(memoryview(data))
+        self.keep([piece], len(piece))
 
     def keep(self, pieces: list[bytes], size: int) -> None:
         """As `write`, for several pieces of this size."""
@@ -80,13 +83,12 @@ class JoiningTransport:
 
     def flush(self) -> None:
         """Write what is kept."""
-        kept = self._kept
+        kept, self._kept = self._kept, []
         if kept:
             if self._size > _FULL_BYTES:
                 self._transport.writelines(kept)
             else:
                 self._transport.write(b"".join(kept))
-            self._kept = []
             self._size = 0
 
     def close(self) -> None:
