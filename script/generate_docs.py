@@ -122,7 +122,34 @@ def routes_page() -> str:
     return "\n".join(rows) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page, "routes.md": routes_page}
+def permissions_page() -> str:
+    """Permissions and the built-in roles."""
+    from headworks.identity.roles import BUILT_IN_ROLES, MEMBER, PERMISSIONS
+
+    roles = {**BUILT_IN_ROLES, "(none)": MEMBER}
+    rows = [
+        "# Permissions and roles",
+        "",
+        "A permission says what a key or a session may do; which documents it may read is decided by readers alone.",
+        "Roles are bound to users, service accounts or groups and add up; who has none has those under *(none)*. A",
+        "workspace's `roles.yaml` adds roles. A key holds what it names *and* its principal holds, and nobody gives",
+        "a permission that he lacks. Written by `script/docs`.",
+        "",
+        f"| permission | allows to | {' | '.join(roles)} |",
+        f"|---|---|{'---|' * len(roles)}",
+    ]
+    for permission, meaning in PERMISSIONS.items():
+        marks = " | ".join("yes" if permission in held else "" for held in roles.values())
+        rows.append(f"| `{permission}` | {meaning} | {marks} |")
+    return "\n".join(rows) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "errors.md": errors_page,
+    "routes.md": routes_page,
+    "permissions.md": permissions_page,
+}
 
 
 def main() -> int:

@@ -192,3 +192,20 @@ async def test_names_and_ids_are_found_for_each_other(identity: Identity, owner:
     assert await identity.names_of(owner, ids.values()) == {ids["admin"]: "admin", ids["everyone"]: "everyone"}
     with pytest.raises(NotFound, match="Did you mean `everyone`"):
         await identity.principals_named(owner, ["everyon"])
+
+
+async def test_the_operators_command_line_acts_as_an_enabled_user_who_may_everything(
+    identity: Identity, owner: Principal
+) -> None:
+    await identity.create_tenant(owner, "acme")
+    await identity.define_roles(owner, {"founder": ["tenant:create"]})
+    await identity.create_principal(owner, "early", roles=["founder"])
+    await identity.create_principal(owner, "jane", roles=["owner"])
+    await identity.disable_principal(owner, "admin")
+    operator = await identity.operator()
+    assert (operator.tenant, operator.name, operator.key) == (owner.tenant, "jane", None)
+
+
+async def test_a_server_without_a_tenant_has_no_operator(identity: Identity) -> None:
+    with pytest.raises(Forbidden, match="no owner"):
+        await identity.operator()

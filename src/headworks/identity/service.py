@@ -321,7 +321,7 @@ class Identity:
     async def operator(self) -> Principal:
         """An owner of the operator's tenant, for what the operator does at this server's own command line."""
         async with self._db.system("the operator's command line", repeatable=True) as tx:
-            found = (await self.load(tx)).holder_of("tenant:create")
+            found = (await self.load(tx)).operator()
         if found is None:
             raise Forbidden("The operator's tenant has no owner.", next_step="Give somebody the role `owner`.")
         return found

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from headworks.identity import refusals
 from headworks.identity.contract import Grant
+from headworks.identity.roles import PERMISSIONS
 from headworks.identity.tokens import parse
 from headworks.types.identity import Principal, PrincipalKind
 from headworks.types.ids import KeyId, PrincipalId, TenantId
@@ -108,16 +109,11 @@ class IdentityTable:
         """A new table with these tenants in the place of the same ones, and all others as they are."""
         return IdentityTable(self._pepper, {**self._tenants, **{each.tenant: each for each in changed}}.values())
 
-    def tenant_name(self, tenant: TenantId) -> str | None:
-        """A tenant's name for display, or None."""
-        found = self._tenants.get(tenant)
-        return found.name if found else None
-
-    def holder_of(self, permission: str) -> Principal | None:
-        """The first enabled user, of any tenant, who holds a permission."""
+    def operator(self) -> Principal | None:
+        """The first enabled user who holds every permission there is: an owner of the operator's tenant."""
         for each in self._tenants.values():
             for holder in each.holders.values():
-                if holder.kind == "user" and not holder.is_disabled and permission in holder.permissions:
+                if holder.kind == "user" and not holder.is_disabled and holder.permissions >= PERMISSIONS.keys():
                     return acting(each.tenant, holder, None)
         return None
 
