@@ -211,6 +211,24 @@ async def test_a_slow_reader_holds_the_provider_back_and_is_not_taken_for_its_si
             assert received == size
 
 
+async def test_the_total_deadline_holds_for_a_slow_reader_and_what_was_buffered_can_still_be_taken(
+    provide: Any, upstream: Upstream
+) -> None:
+    async def flood(peer: Any) -> None:
+        await peer.request()
+        await peer.say(b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n")
+        while True:
+            await peer.say(bytes(65536))
+
+    async with provide(flood) as provider:
+        answer = await upstream.send(provider.origin, POST, PATH, NO_HEADERS, b"", Deadlines(total_s=0.2))
+        await provider.closed(0)
+        received: list[bytes] = []
+        with pytest.raises(UpstreamTimeout, match="total deadline"):
+            await drain(answer, received)
+        assert sum(map(len, received)) > 256 * 1024
+
+
 @pytest.mark.parametrize("stage", ["before the head", "in the head", "in the body"])
 async def test_cancelling_who_waits_closes_the_connection_at_once(stage: str, provide: Any, upstream: Upstream) -> None:
     pieces = {"before the head": [], "in the head": [SIZED[:20]], "in the body": [SIZED, b"12"]}[stage]

@@ -156,7 +156,8 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self._paused = False
             self._heard_at = self.loop.time()
-            self._transport.resume_reading()
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
 
     # What the transport tells.
 
