@@ -28,7 +28,7 @@ from headworks.identity.service import Identity
 from headworks.identity.sign_in import router as sign_in_router
 from headworks.types.identity import Principal
 
-__all__ = ["declare", "install", "require", "router"]
+__all__ = ["Door", "declare", "install", "require", "router"]
 
 T = TypeVar("T")
 

@@ -26,7 +26,7 @@ from headworks.identity.contract import (
     WebSession,
     Whoami,
 )
-from headworks.identity.names import check_name
+from headworks.identity.names import check_name, near
 from headworks.identity.refusals import bearer_token
 from headworks.identity.store import SQL, AtTheDoor, note
 from headworks.identity.table import IdentityTable
@@ -36,7 +36,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId, new_id
 
-__all__ = ["Identity", "IdentityTable", "bearer_token"]
+__all__ = ["Identity", "IdentityTable", "allow", "bearer_token", "near"]
 
 _CURATOR_MAY = frozenset({"collection:read", "collection:write", "model:call"})
 
