@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from headworks.storage.embedded import Cluster, EmbeddedPostgres
@@ -30,6 +31,10 @@ MASTER_KEY = bytes(range(32))
 TEMPLATE = "hw_template"
 _OURS = ("DATABASE_URL", "HEADWORKS_MASTER_KEY", "HEADWORKS_DATA", "HEADWORKS_URL", "HEADWORKS_API_KEY")
 _counter = itertools.count(1)
+
+# No deadline: the cores may be busy with something else. No database: a run depends on nothing an earlier one left.
+settings.register_profile("headworks", deadline=None, database=None, print_blob=True)
+settings.load_profile("headworks")
 
 
 def pytest_configure(config: pytest.Config) -> None:
