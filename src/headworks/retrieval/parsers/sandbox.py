@@ -53,7 +53,8 @@ class ParserPool:
     def __init__(self, limits: ParseLimits | None = None, *, at_once: int = 2) -> None:
         self._limits = limits or ParseLimits()
         self._slots = asyncio.Semaphore(at_once)
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
+        self._closed = 0  # times
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
@@ -71,12 +72,15 @@ class ParserPool:
                 next_step="Split it, or raise `retrieval.max_file_mb`.",
                 code="too_large",
             )
+        closed = self._closed
         async with self._slots:
             for attempt in (1, 2):
                 try:
                     return await self._once(name, data)
                 except ZygoteDied:
-                    self._drop()
+                    if closed != self._closed:
+                        raise Unavailable("Parsing has been stopped; this file is untouched.") from None
+                    await self._drop()
                     if attempt == 2:
                         raise Unavailable(
                             "The process that parses documents died twice; this file is untouched."
@@ -84,11 +88,11 @@ class ParserPool:
         raise AssertionError  # the loop returns or raises
 
     async def close(self) -> None:
-        """Ends the process, and what it is parsing."""
-        process = self._process
-        self._drop()
-        if process is not None:
-            await asyncio.to_thread(process.wait)
+        """Ends the process, and what it is parsing: those calls raise Unavailable. A later `parse` starts another."""
+        self._closed += 1
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+        await self._drop()
 
     async def _once(self, name: str, data: bytes) -> ParsedDocument:
         control = await self._ready()
@@ -145,24 +149,31 @@ class ParserPool:
             raise DocumentUnreadable("The parser ended without an answer.", code="crashed") from None
 
     async def _ready(self) -> socket.socket:
-        async with self._starting:
-            if self._process is not None and self._process.poll() is not None:
-                self._drop()
-            if self._control is not None:
-                return self._control
-            self._process, started = await asyncio.to_thread(_start)
-            self._control = started
-            return started
+        """The socket of a living process; a caller who goes away does not stop the start that others wait for."""
+        if self._process is not None and self._process.poll() is not None:
+            await self._drop()
+        if self._control is None:
+            self._starting = self._starting or asyncio.create_task(self._start())
+            await asyncio.shield(self._starting)
+        if self._control is None:  # closed meanwhile
+            raise ZygoteDied
+        return self._control
 
-    def _drop(self) -> None:
-        """Lets go of the process; it ends when its socket closes, and is killed to be sure."""
+    async def _start(self) -> None:
+        try:
+            self._process, self._control = await asyncio.to_thread(_start)
+        finally:
+            self._starting = None
+
+    async def _drop(self) -> None:
+        """Lets go of the process: it is killed, and with it its children."""
         process, control = self._process, self._control
         self._process = self._control = None
         if control is not None:
             control.close()
         if process is not None:
             process.kill()
-            process.poll()
+            await asyncio.to_thread(process.wait)
 
 
 def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
