@@ -103,8 +103,11 @@ class Declarer:
             )
         collection: UUID = row.collection_id
         await lock_collection(tx, collection)
-        readers = [ids[name] for name in spec.readers]
-        await tx.run(SQL.set_collection_readers, tenant=tenant, collection=collection, readers=readers)
+        readers = {ids[name] for name in spec.readers}
+        listed = await tx.fetch_all(SQL.list_collection_readers, tenant=tenant, collection=collection)
+        if {each.principal_id for each in listed} != readers:
+            await tx.run(SQL.set_collection_readers, tenant=tenant, collection=collection, readers=sorted(readers))
+            await touch(tx, curator, collection)
         if row.settings != settings:
             await tx.run(SQL.set_settings, tenant=tenant, collection=collection, settings=settings)
             await reapply_patterns(tx, curator, collection, patterns)

@@ -10,7 +10,7 @@ from headworks.errors import NotFound
 from headworks.identity.authority import allow
 from headworks.retrieval.contract import Admission, Directory, Explanation
 from headworks.retrieval.readers import own_list, read_patterns
-from headworks.retrieval.store import SQL
+from headworks.retrieval.store import SQL, storable
 from headworks.storage.pool import Database
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId, PrincipalId, new_id
@@ -35,7 +35,11 @@ class Explainer:
         wanted = _as_uuid(document)
         async with self._db.tx(curator) as tx:
             row = await tx.fetch_one(
-                SQL.find_document, **of_tenant, document=wanted, path=document, collection=collection
+                SQL.find_document,
+                **of_tenant,
+                document=wanted,
+                path=storable(document),
+                collection=collection and storable(collection),
             )
             if row is None:
                 raise NotFound(

@@ -19,7 +19,7 @@ from headworks.retrieval import lexical
 from headworks.retrieval.collections import not_readable
 from headworks.retrieval.contract import Ranking, SearchResult
 from headworks.retrieval.fusion import Fused, fuse
-from headworks.retrieval.store import SEARCH_SQL, Payloads, vector_text
+from headworks.retrieval.store import SEARCH_SQL, Payloads, storable, vector_text
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
@@ -94,7 +94,9 @@ class Searcher:
     async def _plan(self, principal: Principal, collection: str, query: str) -> _Plan:
         wanted = lexical.query_terms(query)
         async with self._db.tx(principal) as tx:
-            row = await tx.fetch_one(SEARCH_SQL.plan, tenant=principal.tenant, name=collection, terms=list(wanted))
+            row = await tx.fetch_one(
+                SEARCH_SQL.plan, tenant=principal.tenant, name=storable(collection), terms=list(wanted)
+            )
             if row is None:
                 raise await not_readable(tx, principal, collection)
         blocks: dict[str, list[bytes]] = defaultdict(list)

@@ -101,6 +101,11 @@ def vector_text(vector: Iterable[float]) -> str:
     return "[" + ",".join([f"{value:.5g}" for value in vector]) + "]"
 
 
+def storable(name: str) -> str:
+    """A caller's name as PostgreSQL takes it: one with a NUL or half a character is nobody's name anyway."""
+    return name.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
 async def lock_collection(tx: Tx, collection: UUID) -> None:
     """Be the only one that changes this collection's documents, readers or index until the transaction ends."""
     await tx.run(SQL.lock_collection, collection=collection)
@@ -116,4 +121,10 @@ async def find_collection(
     tx: Tx, tenant: UUID, *, name: str | None = None, collection: UUID | None = None
 ) -> CollectionRow | None:
     """A collection by its name or id, whether the caller reads it or not."""
-    return await tx.fetch_one(SQL.find_collection, into=CollectionRow, tenant=tenant, name=name, collection=collection)
+    return await tx.fetch_one(
+        SQL.find_collection,
+        into=CollectionRow,
+        tenant=tenant,
+        name=None if name is None else storable(name),
+        collection=collection,
+    )

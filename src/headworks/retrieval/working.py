@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 _ITEMS = 16
 _BYTES = 32 << 20
-_MOST_ATTEMPTS = 5
+_MOST_ATTEMPTS = 8
 _PARSED_AT_ONCE = 2
 _EMBEDDED_AT_ONCE = 512
 """Chunks that are embedded before a batch is written; larger batches are found by keywords first."""
@@ -135,7 +135,9 @@ class ItemWork:
             work = await self._take(tx, curator, row)
         if not work:
             return 0
-        await asyncio.gather(*(self._read(curator, row, each) for each in work))
+        ended = await asyncio.gather(*(self._read(curator, row, each) for each in work), return_exceptions=True)
+        if failures := [each for each in ended if each is not None]:
+            raise failures[0]
         written = [each for each in work if each.parsed is not None]
         async with self._db.tx(curator) as tx:
             indexed = await index.prepare(tx, [each.pieces for each in written])
@@ -176,7 +178,7 @@ class ItemWork:
             async with self._parsing:
                 async with self._db.tx(curator) as tx:
                     data = await self._blobs.get(tx, curator.tenant, work.item.blob_id)
-                work.parsed = await self._parsers.parse(work.item.path, data)
+                work.parsed = await self._parsers.parse(_name(work.item), data)
             del data
             settings = collections.chunk_settings(row.chunking)
             work.pieces = await asyncio.to_thread(index.cut, work.parsed, settings)

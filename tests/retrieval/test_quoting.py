@@ -1,0 +1,190 @@
+"""Citations of scripted answers: right, unknown, unsupported, split over events, and of what may no longer be read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headworks.retrieval.quoting import CitationStream, Piece
+from headworks.types.identity import Principal
+from headworks.types.retrieval import Citation, Passage
+
+from .conftest import World
+
+LEAVE = (
+    "# Leave\n\nParental leave is twelve weeks. It is paid in full. You ask for it in writing.\n\n"
+    "## Sick leave\n\nCall before nine o'clock. After three days a note of the doctor is needed.\n"
+)
+PAY = "# Pay\n\nSalaries are paid on the 25th of each month.\n"
+
+
+async def _passages(world: World, who: Principal | None = None) -> list[Passage]:
+    """[1] is of parental leave, [2] of sick leave, [3] of pay."""
+    found = (await world.search(who or world.admin, "handbook", "leave pay", k=10)).passages
+    order = {"Leave": 1, "Sick leave": 2, "Pay": 3}
+    return sorted((replace(each, number=order[each.section[-1]]) for each in found), key=lambda each: each.number)
+
+
+async def _fill(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    await world.add("handbook", "leave.md", LEAVE)
+    await world.add("handbook", "pay.md", PAY)
+
+
+async def _answer(stream: CitationStream, *parts: str) -> tuple[str, list[Citation]]:
+    out: list[Piece | Citation] = []
+    for part in parts:
+        out += await stream.feed(part)
+    out += await stream.finish()
+    text = "".join(each.text for each in out if isinstance(each, Piece))
+    assert all(each.text for each in out if isinstance(each, Piece))
+    return text, [each for each in out if isinstance(each, Citation)]
+
+
+async def test_a_right_marker_is_kept_and_quotes_the_sentence_that_says_it(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    text, (citation,) = await _answer(stream, "You get twelve weeks of parental leave [1].")
+    assert text == "You get twelve weeks of parental leave [1]."
+    assert text[citation.marker_start : citation.marker_end] == "[1]"
+    assert citation.quote == "Parental leave is twelve weeks."
+    assert LEAVE[citation.start : citation.end] == citation.quote
+    assert citation.sha256 == hashlib.sha256(citation.quote.encode()).hexdigest()
+    assert (citation.number, citation.path, citation.title, citation.section) == (1, "leave.md", "Leave", ("Leave",))
+    assert (stream.kept, stream.dropped, stream.unknown) == (1, 0, 0)
+
+
+async def test_an_unknown_marker_is_taken_out_with_its_space_and_counted(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    text, citations = await _answer(stream, "Parental leave is twelve weeks [7]. Salaries come on the 25th [3].")
+    assert text == "Parental leave is twelve weeks. Salaries come on the 25th [3]."
+    assert [each.number for each in citations] == [3]
+    assert text[citations[0].marker_start : citations[0].marker_end] == "[3]"
+    assert (stream.kept, stream.dropped, stream.unknown) == (1, 0, 1)
+
+
+async def test_a_marker_on_a_passage_that_does_not_say_it_is_taken_out(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    text, citations = await _answer(stream, "Dogs may come to the office on Fridays [1].")
+    assert (text, citations) == ("Dogs may come to the office on Fridays.", [])
+    assert (stream.dropped, stream.unsupported, stream.unknown) == (1, 1, 0)
+
+
+async def test_a_wrong_number_is_no_support(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    text, citations = await _answer(stream, "Parental leave is sixteen weeks [1].")
+    assert (text, citations) == ("Parental leave is sixteen weeks.", [])
+
+
+async def test_an_answer_without_markers_is_left_as_it_is(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    text, citations = await _answer(stream, "Twelve weeks. ", " Code `a[1]`, a [link](https://x.y) and spaces  ", "\n ")
+    assert text == "Twelve weeks.  Code `a[1]`, a [link](https://x.y) and spaces  \n "
+    assert citations == []
+
+
+async def test_of_a_marker_with_several_numbers_the_good_ones_stay(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    text, citations = await _answer(stream, "Parental leave is twelve weeks [1, 3, 9] and paid.")
+    assert text == "Parental leave is twelve weeks [1] and paid."
+    assert [each.number for each in citations] == [1]
+    assert (stream.kept, stream.unsupported, stream.unknown) == (1, 1, 1)
+
+
+async def test_markers_beside_each_other_stand_for_the_same_claim(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    text, citations = await _answer(stream, "Salaries are paid on the 25th [3][1] of each month.")
+    assert text == "Salaries are paid on the 25th [3] of each month."
+    assert [each.number for each in citations] == [3]
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    text, _ = await _answer(stream, "Salaries are paid on the 25th [1] [3] of each month.")
+    assert text == "Salaries are paid on the 25th [3] of each month."
+
+
+async def test_claims_of_two_passages_get_their_own_quotes_and_places(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    answer = "Parental leave is twelve weeks [1]. When sick, call before nine o'clock [2]. It is paid in full [1]."
+    text, citations = await _answer(stream, answer)
+    assert text == answer
+    assert [each.quote for each in citations] == [
+        "Parental leave is twelve weeks.", "Call before nine o'clock.", "It is paid in full.",
+    ]  # fmt: skip
+    assert [text[each.marker_start : each.marker_end] for each in citations] == ["[1]", "[2]", "[1]"]
+
+
+async def test_what_was_forbidden_in_the_meantime_is_not_cited(world: World) -> None:
+    bob = await world.person("bob", "clinic")
+    await world.collection("handbook", "clinic", "administrators")
+    await world.add("handbook", "leave.md", LEAVE)
+    await world.add("handbook", "pay.md", PAY)
+    stream = world.retrieval.citing(bob, await _passages(world, bob))
+    out = await stream.feed("Parental leave is twelve weeks [1]. ")
+    assert any(isinstance(each, Citation) for each in out)
+    await world.identity.remove_member(world.admin, "clinic", "bob")
+    out = await stream.feed("It is paid in full [1]. ") + await stream.finish()
+    assert "".join(each.text for each in out if isinstance(each, Piece)).endswith("It is paid in full. ")
+    assert not any(isinstance(each, Citation) for each in out)
+    assert (stream.kept, stream.unreadable, stream.dropped) == (1, 1, 1)
+
+
+async def test_a_version_that_was_replaced_in_the_meantime_is_not_cited(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    await world.add("handbook", "leave.md", LEAVE.replace("twelve", "sixteen"))
+    text, citations = await _answer(stream, "Parental leave is twelve weeks [1].")
+    assert (text, citations) == ("Parental leave is twelve weeks.", [])
+    assert stream.unreadable == 1
+
+
+async def test_a_passage_that_does_not_stand_in_the_stored_text_is_not_cited(world: World) -> None:
+    await _fill(world)
+    first, *rest = await _passages(world)
+    forged = [replace(first, text="Parental leave is ninety weeks."), *rest]
+    stream = world.retrieval.citing(world.admin, forged)
+    text, citations = await _answer(stream, "Parental leave is ninety weeks [1].")
+    assert (text, citations) == ("Parental leave is ninety weeks.", [])
+    assert stream.unreadable == 1
+    moved = [replace(first, start=first.start + 1, end=first.end + 1), *rest]
+    stream = world.retrieval.citing(world.admin, moved)
+    _, citations = await _answer(stream, "Parental leave is twelve weeks [1].")
+    assert citations == []
+
+
+async def test_without_passages_no_marker_stays(world: World) -> None:
+    stream = world.retrieval.citing(world.admin, [])
+    text, citations = await _answer(stream, "I can't find it [1].")
+    assert (text, citations, stream.unknown) == ("I can't find it.", [], 1)
+
+
+ANSWER = (
+    "Parental leave is twelve weeks [1]. When sick, call before nine o'clock [2], [9]. Dogs come on Fridays [3].\n\n"
+    "- It is paid in full [1, 3].\n- `x[1]` and [a link](y)  [7] \n- Salaries are paid on the 25th [ 3 ]"
+)
+
+
+@given(cuts=st.lists(st.integers(0, len(ANSWER)), max_size=25))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_however_an_answer_is_split_it_comes_out_the_same(world: World, cuts: list[int]) -> None:
+    if not world.count("collection"):
+        await _fill(world)
+    passages = await _passages(world)
+    whole = await _answer(world.retrieval.citing(world.admin, passages), ANSWER)
+    edges = [0, *sorted(cuts), len(ANSWER)]
+    split = [ANSWER[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    assert await _answer(world.retrieval.citing(world.admin, passages), *split) == whole
+    text, citations = whole
+    assert [each.number for each in citations] == [1, 2, 1, 3]
+    assert "[9]" not in text
+    assert "[7]" not in text
+    for each in citations:
+        assert str(each.number) in text[each.marker_start : each.marker_end]
