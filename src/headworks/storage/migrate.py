@@ -11,7 +11,6 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from headworks.errors import StartupRefused
+from headworks.storage.inspection import administrator, suitable_pgvector
 from headworks.storage.partitions import ensure_partitions
 from headworks.storage.pool import DatabaseUrls, owner_connection
 from headworks.storage.roles import database_name, ensure_groups, ensure_logins, with_login
@@ -28,9 +28,6 @@ from headworks.storage.versions import expected_stamp, known_revisions, read_sta
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6877_6D69  # "hwmi"
 _LOCK_WAIT_S = 600.0
-_OLDEST_SERVER = 150_000
-_OLDEST_PGVECTOR = (0, 7)
-"""The first with halfvec."""
 
 
 def migrate(urls: DatabaseUrls, *, create_database: bool = False) -> None:
@@ -41,8 +38,8 @@ def migrate(urls: DatabaseUrls, *, create_database: bool = False) -> None:
     """
     if create_database:
         _create_database(urls.owner)
-    with _connection(urls.owner) as connection:
-        _refuse_server(connection)
+    with administrator(urls.owner) as connection:
+        suitable_pgvector(connection)
         _refuse_newer(connection)
         _lock(connection)
         ensure_groups(connection)
@@ -55,21 +52,6 @@ def migrate(urls: DatabaseUrls, *, create_database: bool = False) -> None:
         with owner_connection(urls) as owner:
             ensure_partitions(owner)
             owner.execute(sql.SQL("COMMENT ON SCHEMA headworks IS {}").format(sql.Literal(expected_stamp())))
-
-
-@contextlib.contextmanager
-def _connection(url: str) -> Iterator[psycopg.Connection[Any]]:
-    try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="headworks-migrate")
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StartupRefused(
-            f"PostgreSQL can't be reached: {reason}.", next_step="Check `url` in [database], or DATABASE_URL."
-        ) from error
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _lock(connection: psycopg.Connection[Any]) -> None:
@@ -90,35 +72,10 @@ def _lock(connection: psycopg.Connection[Any]) -> None:
 
 def _create_database(url: str) -> None:
     name = database_name(url)
-    with _connection(make_conninfo(url, dbname="postgres")) as connection:
+    with administrator(make_conninfo(url, dbname="postgres")) as connection:
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
             with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-
-
-def _refuse_server(connection: psycopg.Connection[Any]) -> None:
-    version = connection.info.server_version
-    major = version // 10_000
-    if version < _OLDEST_SERVER:
-        raise StartupRefused(
-            f"This database is PostgreSQL {major}; Headworks needs 15 or later.",
-            next_step="Use a newer server, or remove DATABASE_URL to run on the embedded one.",
-        )
-    found = connection.execute(
-        "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'"
-    ).fetchone()
-    if found is None:
-        raise StartupRefused(
-            f"This PostgreSQL {major} has no pgvector, which Headworks keeps its vectors in.",
-            next_step=f"Install pgvector 0.7 or later for PostgreSQL {major} on the database's machine (the package "
-            f"`postgresql-{major}-pgvector` of apt.postgresql.org, or from source), then start again; or remove "
-            "DATABASE_URL to run on the embedded database.",
-        )
-    if tuple(int(part) for part in found[0].split(".")[:2]) < _OLDEST_PGVECTOR:
-        raise StartupRefused(
-            f"This PostgreSQL {major} has pgvector {found[0]}; Headworks needs 0.7 or later.",
-            next_step="Install a newer pgvector, run `ALTER EXTENSION vector UPDATE`, then start again.",
-        )
 
 
 def _refuse_newer(connection: psycopg.Connection[Any]) -> None:
