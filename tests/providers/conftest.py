@@ -33,6 +33,8 @@ class Peer:
 
     async def say(self, *pieces: bytes) -> None:
         for piece in pieces:
+            if self.writer.is_closing():
+                raise ConnectionResetError("the client has left")
             self.writer.write(piece)
             await self.writer.drain()
             await asyncio.sleep(0)
