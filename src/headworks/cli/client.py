@@ -48,10 +48,18 @@ class Client:
         self._key = key
         self._parts = urlsplit(self.url)
         self._local = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
 
     def with_key(self, key: str | None) -> Client:
-        """The same server, asked with another key."""
-        return Client(self.url, key)
+        """The same server, asked with another key; closed together with this one."""
+        other = Client(self.url, key)
+        other._opened = self._opened
+        return other
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        for connection in self._opened:
+            connection.close()
 
     def get(self, path: str, **query: object) -> Any:  # noqa: ANN401 -- whatever the route answers
         """The answer of a GET, from JSON. Raises what the server refuses with, or Unavailable when there is none."""
@@ -140,6 +148,7 @@ class Client:
             else:
                 found = http.client.HTTPConnection(host, port, timeout=SILENCE_LIMIT_S)
             self._local.connection = found
+            self._opened.append(found)
         return found, found.sock is not None
 
 
@@ -177,6 +186,8 @@ def _events(response: http.client.HTTPResponse) -> Iterator[Any]:
             yield event
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise UpstreamError(f"The answer broke off: {error}.") from None
+    finally:
+        response.close()
     raise UpstreamError("The answer broke off before its end.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
@@ -33,7 +34,8 @@ def with_client(function: Callable[..., Result]) -> Callable[..., Result]:
     ]
 
     def command(*, url: str | None, key: str | None, **given: Any) -> Result:  # noqa: ANN401 -- of any command
-        return function(find_client(url, key), **given)
+        with contextlib.closing(find_client(url, key)) as client:
+            return function(client, **given)
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__annotations__ = {each.name: each.annotation for each in [*kept, *added]}

@@ -29,7 +29,7 @@ def visible(text: str) -> str:
 def one_line(text: str, width: int) -> str:
     """The text on one line of at most `width` characters."""
     flat = " ".join(visible(text).split())
-    return flat if len(flat) <= width else f"{flat[: max(1, width - 1)].rstrip()}…"
+    return flat if len(flat) <= width else f"{flat[: max(0, width - 1)].rstrip()}…"
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 -- anything that JSON has

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import os
@@ -57,6 +58,7 @@ def demo(
 
     Example: headworks demo --documents ~/handbook --ask "Who approves travel?"
     """
+    from headworks.cli.client import Client
     from headworks.cli.demo.choice import choose
     from headworks.cli.demo.serving import Run
     from headworks.cli.demo.story import Stage, Story, open_story
@@ -72,8 +74,9 @@ def demo(
     stories: list[Story] = []
 
     def tell(url: str, key: str) -> None:
-        stories.append(open_story(stage, url, key))
-        stories[0].tell()
+        with contextlib.closing(Client(url, key)) as client:
+            stories.append(open_story(stage, client, key))
+            stories[0].tell()
 
     settings = Settings(data=folder, server=ServerSettings(port=_free_port() if port is None else port))
     teller.step("Starting the server, with a database of its own")

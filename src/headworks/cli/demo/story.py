@@ -183,11 +183,10 @@ class Story:
         )
 
 
-def open_story(stage: Stage, url: str, key: str) -> Story:
-    """The story on a server that is ready; `key` is the administrator's."""
-    client = Client(url, key)
+def open_story(stage: Stage, client: Client, key: str) -> Story:
+    """The story on a server that is ready; client and key are the administrator's."""
     teller = stage.teller
-    teller.say(f"ready at {url} after {time.monotonic() - stage.started_at:.1f} s")
+    teller.say(f"ready at {client.url} after {time.monotonic() - stage.started_at:.1f} s")
     for reason in stage.choice.reasons:
         teller.say(reason)
     if stage.choice.is_built_in:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from headworks.cli.client import Client, place
@@ -11,7 +12,12 @@ from headworks.errors import HeadworksError, Unavailable
 
 def look(url: str, key: str | None, *, is_named: bool) -> Iterator[Finding]:
     """`is_named`: somebody gave this address, so a server is expected there."""
-    client = Client(url, key)
+    with contextlib.closing(Client(url, key)) as client:
+        yield from _look(client, has_key=bool(key), is_named=is_named)
+
+
+def _look(client: Client, *, has_key: bool, is_named: bool) -> Iterator[Finding]:
+    url = client.url
     try:
         client.get("/readyz")
     except Unavailable as error:
@@ -26,7 +32,7 @@ def look(url: str, key: str | None, *, is_named: bool) -> Iterator[Finding]:
         yield Finding("server", "to do", error.message, error.next_step)
         return
     yield Finding("server", "ok", f"ready at {url}")
-    yield _key(client) if key else Finding("key", "note", "none given", "Set HEADWORKS_API_KEY, or give --key.")
+    yield _key(client) if has_key else Finding("key", "note", "none given", "Set HEADWORKS_API_KEY, or give --key.")
 
 
 def _key(client: Client) -> Finding:
