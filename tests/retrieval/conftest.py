@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,7 +46,7 @@ class WordVectors:
         self.calls.append((call.principal.name, call.purpose, len(texts)))
         return Embeddings([self._vector(text) for text in texts], self.digest, Usage())
 
-    async def complete(self, call: ModelCall, prompt: Prompt) -> Completion:
+    async def complete(self, call: ModelCall, prompt: Prompt) -> Completion:  # noqa: ARG002 -- the Protocol's
         raise ModelMissing("These models only embed.")
 
     def _vector(self, text: str) -> list[float]:
@@ -74,7 +74,7 @@ class InlineParsers:
 class InlineRun(Run):
     """A run whose steps are simply done."""
 
-    async def step(self, name: str, action: Any, *arguments: Any, attempts: int = 1) -> Any:
+    async def step(self, name: str, action: Any, *arguments: Any, attempts: int = 1) -> Any:  # noqa: ARG002 -- as Run
         return orjson.loads(orjson.dumps(await action(*arguments)))
 
 
@@ -176,8 +176,8 @@ class World:
 
 
 @pytest.fixture
-async def world(database: Database, keyring: Keyring, as_superuser: psycopg.Connection[Any]) -> AsyncIterator[World]:
-    yield await make_world(database, keyring, as_superuser)
+async def world(database: Database, keyring: Keyring, as_superuser: psycopg.Connection[Any]) -> World:
+    return await make_world(database, keyring, as_superuser)
 
 
 async def make_world(database: Database, keyring: Keyring, behind: psycopg.Connection[Any]) -> World:

@@ -8,7 +8,9 @@ from headworks.errors import NotFound, WorkspaceInvalid
 
 from .conftest import World
 
-TEXT = "# Herons\n\n" + "\n\n".join(f"Heron number {n} stands in the pond and waits for a fish to come by." for n in range(40))
+TEXT = "# Herons\n\n" + "\n\n".join(
+    f"Heron number {n} stands in the pond and waits for a fish to come by." for n in range(40)
+)
 
 
 async def test_an_unknown_reader_is_named_with_its_file_and_near_names(world: World) -> None:
@@ -127,7 +129,11 @@ async def test_what_is_handed_in_while_a_generation_is_made_is_in_both(world: Wo
     await world.hand_in("handbook", "a.md", TEXT + "\n\nAn egret.")
     await world.hand_in("handbook", "c.md", TEXT)
     await world.drain()
-    assert sorted(set(await world.found(world.admin, "handbook", "heron pond egret", k=100))) == ["a.md", "b.md", "c.md"]
+    assert sorted(set(await world.found(world.admin, "handbook", "heron pond egret", k=100))) == [
+        "a.md",
+        "b.md",
+        "c.md",
+    ]
     assert world.count("chunk", "generation_id NOT IN (SELECT generation_id FROM collection)") == 0
 
 

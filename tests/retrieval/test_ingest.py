@@ -20,7 +20,9 @@ def _sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-async def _sync(world: World, files: dict[str, str], source: str = "folder:a", collection: str = "handbook") -> list[str]:
+async def _sync(
+    world: World, files: dict[str, str], source: str = "folder:a", collection: str = "handbook"
+) -> list[str]:
     """What a client does with a folder; the paths that it had to send."""
     sync = await world.retrieval.begin_sync(world.admin, collection, source)
     sent = [path for path, text in files.items() if sync.known.get(path) != _sha(text)]
@@ -88,7 +90,9 @@ async def test_a_file_over_the_limit_is_refused_with_the_limit(world: World) -> 
     assert world.count("ingest_item") == 0
 
 
-@pytest.mark.parametrize("path", ["", "/etc/passwd", "../up.md", "a/../b.md", "a//b.md", "a/./b", "a\x00.md", "a\nb", "x" * 1001])
+@pytest.mark.parametrize(
+    "path", ["", "/etc/passwd", "../up.md", "a/../b.md", "a//b.md", "a/./b", "a\x00.md", "a\nb", "x" * 1001]
+)
 async def test_a_path_that_is_not_plain_and_relative_is_refused(world: World, path: str) -> None:
     await world.collection("handbook", "everyone")
     with pytest.raises(InvalidRequest, match="is not a path of a document"):

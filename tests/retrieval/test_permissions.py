@@ -35,13 +35,20 @@ async def test_who_may_not_read_is_told_which_list_is_in_the_way(world: World) -
     await world.add("handbook", "shut.md", TEXT, readers=[])
     reasons = {
         (name, path): (await world.retrieval.explain(world.admin, None, path, name)).reason
-        for name, path in [("bob", "board/merger.md"), ("eve", "board/merger.md"), ("bob", "given.md"), ("bob", "shut.md")]
+        for name, path in [
+            ("bob", "board/merger.md"),
+            ("eve", "board/merger.md"),
+            ("bob", "given.md"),
+            ("bob", "shut.md"),
+        ]
     }
     assert reasons["bob", "board/merger.md"] == (
-        "`bob` may not read it: only `board` may (the pattern `board/**` of the collection), and `bob` is in none of them."
+        "`bob` may not read it: only `board` may (the pattern `board/**` of the collection), "
+        "and `bob` is in none of them."
     )
     assert reasons["eve", "board/merger.md"] == (
-        "`eve` may not read it: only `clinic` may (`readers` of the collection `handbook`), and `eve` is in none of them."
+        "`eve` may not read it: only `clinic` may (`readers` of the collection `handbook`), "
+        "and `eve` is in none of them."
     )
     assert "given when it was handed in" in reasons["bob", "given.md"]
     assert reasons["bob", "shut.md"] == "Nobody may read it: the list (given when it was handed in) is empty."
@@ -116,7 +123,8 @@ async def test_no_one_but_the_curator_can_write_documents_or_readers(world: Worl
     await world.add("handbook", "a.md", TEXT)
     bob = await world.person("bob")
     attempts = [
-        "INSERT INTO collection_reader SELECT tenant_id, collection_id, %(me)s FROM collection WHERE tenant_id = %(tenant)s",
+        "INSERT INTO collection_reader SELECT tenant_id, collection_id, %(me)s FROM collection "
+        "WHERE tenant_id = %(tenant)s",
         "INSERT INTO document_reader SELECT %(tenant)s, %(document)s, %(me)s",
     ]
     (document,) = world.behind.execute("SELECT document_id FROM document").fetchone() or (None,)

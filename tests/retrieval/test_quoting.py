@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -180,7 +181,7 @@ async def test_however_an_answer_is_split_it_comes_out_the_same(world: World, cu
     passages = await _passages(world)
     whole = await _answer(world.retrieval.citing(world.admin, passages), ANSWER)
     edges = [0, *sorted(cuts), len(ANSWER)]
-    split = [ANSWER[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    split = [ANSWER[a:b] for a, b in pairwise(edges)]
     assert await _answer(world.retrieval.citing(world.admin, passages), *split) == whole
     text, citations = whole
     assert [each.number for each in citations] == [1, 2, 1, 3]

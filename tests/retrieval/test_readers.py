@@ -51,13 +51,18 @@ A, B = PrincipalId(new_id()), PrincipalId(new_id())
         ("Board/**", "board/a.md", False),
     ],
 )
-def test_a_pattern_matches_as_its_folders_say(pattern: str, path: str, expected: bool) -> None:
+def test_a_pattern_matches_as_its_folders_say(*, pattern: str, path: str, expected: bool) -> None:
     assert matches(pattern, path) is expected
 
 
 @pytest.mark.parametrize(
     ("written", "path"),
-    [("/board/**", "board/a.md"), ("./board/*", "board/a.md"), ("board/", "board/x/a.md"), ("ca\u0301sa/**", "c\u00e1sa/a")],
+    [
+        ("/board/**", "board/a.md"),
+        ("./board/*", "board/a.md"),
+        ("board/", "board/x/a.md"),
+        ("ca\u0301sa/**", "c\u00e1sa/a"),
+    ],
 )
 def test_a_pattern_that_is_written_otherwise_still_shuts(written: str, path: str) -> None:
     assert matches(normal_pattern(written), path)

@@ -122,7 +122,9 @@ async def test_an_empty_collection_finds_nothing_and_asks_no_model(world: World)
     assert world.models.calls == []
 
 
-@pytest.mark.parametrize(("query", "k", "message"), [("  ", 5, "empty"), ("x", 0, "`k` is 0"), ("x", 101, "`k` is 101")])
+@pytest.mark.parametrize(
+    ("query", "k", "message"), [("  ", 5, "empty"), ("x", 0, "`k` is 0"), ("x", 101, "`k` is 101")]
+)
 async def test_what_can_not_be_searched_is_refused(world: World, query: str, k: int, message: str) -> None:
     await world.collection("handbook", "everyone")
     with pytest.raises(InvalidRequest, match=message):
