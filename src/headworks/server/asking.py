@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from headworks.errors import HeadworksError
 from headworks.identity.door import Door
-from headworks.server.asgi import Handler, Receive, Scope, Send
+from headworks.server.asgi import Handler, Receive, Scope, Send, fenced, secured
 
 SIGNED_IN = "headworks.principal"
 """Where the gateway finds a caller who was authenticated before it."""
@@ -24,4 +24,4 @@ def asking(door: Door, chat: Handler) -> Handler:
             return
         await chat(scope, receive, send)
 
-    return handle
+    return secured(fenced(handle))
