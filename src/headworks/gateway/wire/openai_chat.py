@@ -128,6 +128,7 @@ class ChatWriter:
             "headworks": {
                 "document": str(citation.document),
                 "version": citation.version,
+                "section": list(citation.section),
                 "start": citation.start,
                 "end": citation.end,
                 "quote": citation.quote,
