@@ -53,14 +53,19 @@ def extract_sentences(question: str, passages: Sequence[Passage], limit: int = 3
         for candidate in _candidates(passage, wanted, weights, 1 - _PRICE_OF_A_RANK * min(rank, 20))
     ]
     full = [candidate for candidate in candidates if len(candidate.words) >= _FEWEST_WORDS] or candidates
-    ordered = sorted(full, key=lambda each: -each.extract.score)  # stable: by passage, then by place
-    best = ordered[0].extract.score if ordered else 0.0
-    if best <= 0:
-        firsts = {candidate.extract.number: candidate.extract for candidate in reversed(full)}
-        return [firsts[passage.number] for passage in passages if passage.number in firsts][:limit]
+    if any(candidate.extract.score for candidate in full):
+        return _chosen(full, limit)
+    firsts = {candidate.extract.number: candidate.extract for candidate in reversed(full)}
+    return [firsts[passage.number] for passage in passages if passage.number in firsts][:limit]
+
+
+def _chosen(candidates: Sequence[_Candidate], limit: int) -> list[Extract]:
+    """The best ones that are not too far from the very best, and do not say the same."""
+    ordered = sorted(candidates, key=lambda each: -each.extract.score)  # stable: by passage, then by place
+    least = _WORTH_SHOWING * ordered[0].extract.score
     taken: list[_Candidate] = []
     for candidate in ordered:
-        if len(taken) == limit or candidate.extract.score < _WORTH_SHOWING * best:
+        if len(taken) == limit or candidate.extract.score < least:
             break
         if all(_overlap(candidate.words, other.words) < _SAME for other in taken):
             taken.append(candidate)

@@ -35,33 +35,34 @@ def fuse(
     """
     if not 0 <= dense_weight <= 1:
         raise ValueError("The weight of the dense leg is between 0 and 1.")
-    for leg in (lexical, dense):
-        if leg is not None and len(leg) != len(chunks):
-            raise ValueError("A leg needs a score for each candidate.")
-    weights = [0.0 if leg is None else weight for leg, weight in ((lexical, 1 - dense_weight), (dense, dense_weight))]
-    if dense is None or lexical is None:
-        weights = [float(lexical is not None), float(dense is not None)]
-    normal = [_normalised(leg, len(chunks)) for leg in (lexical, dense)]
+    by_words, by_meaning = _normalised(lexical, len(chunks)), _normalised(dense, len(chunks))
+    share = float(dense is not None) if lexical is None or dense is None else dense_weight
     fused = [
         Fused(
             chunk,
-            weights[0] * normal[0][place] + weights[1] * normal[1][place],
+            (1 - share) * by_words[place] + share * by_meaning[place],
             None if lexical is None else float(lexical[place]),
             None if dense is None else float(dense[place]),
         )
         for place, chunk in enumerate(chunks)
     ]
-    return sorted(fused, key=lambda each: (-each.score, -(each.dense or 0.0), -(each.lexical or 0.0), each.chunk))
+    return sorted(fused, key=_order)
+
+
+def _order(fused: Fused) -> tuple[float, float, float, int]:
+    return -fused.score, -(fused.dense or 0.0), -(fused.lexical or 0.0), fused.chunk
 
 
 def _normalised(leg: Sequence[float] | None, size: int) -> list[float]:
     """Scores moved to 0…1. A leg that says the same of all says nothing: 1 for each if it found them, else 0."""
-    if leg is None or not size:
+    if leg is None:
         return [0.0] * size
+    if len(leg) != size:
+        raise ValueError("A leg needs a score for each candidate.")
     values = [float(value) for value in leg]
     if not all(map(math.isfinite, values)):
         raise ValueError("A score is not a finite number.")
-    low, high = min(values), max(values)
+    low, high = min(values, default=0.0), max(values, default=0.0)
     if high <= low:
         return [1.0 if high > 0 else 0.0] * size
     return [(value - low) / (high - low) for value in values]

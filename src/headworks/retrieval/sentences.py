@@ -57,32 +57,54 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
 
 def blocks(text: str, start: int = 0, end: int | None = None) -> Iterator[Block]:
     """The blocks of a text in order; blank lines and rules (`---`) are in none."""
-    opened: Block | None = None
-    fence = ""
+    reader = _BlockReader()
     for at, line in _lines(text, start, len(text) if end is None else end):
-        first, last = at + _indent(line), at + len(line.rstrip())
-        if fence:
-            opened = _longer(opened, at, last, "code")
-            if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
-                yield opened
-                opened, fence = None, ""
-            continue
-        if opened is not None and opened.kind == "prose" and _UNDERLINE.match(line):
-            yield Block(opened.start, last, "heading")
-            opened = None
-            continue
-        kind = _kind(line, opened)
-        if opened is not None and (kind != opened.kind or (kind == "item" and _starts_item(line))):
-            yield opened
-            opened = None
+        yield from reader.read(at, line)
+    if reader.opened is not None:
+        yield reader.opened
+
+
+class _BlockReader:
+    """Goes through lines; `opened` is the block that the next one may go on with."""
+
+    def __init__(self) -> None:
+        self.opened: Block | None = None
+        self._fence = ""
+
+    def read(self, at: int, line: str) -> Iterator[Block]:
+        """The blocks that end with this line, or before it."""
+        last = at + len(line.rstrip())
+        if self._fence:
+            self._go_on(at, last, "code")
+            if line.strip().startswith(self._fence) and not line.strip().strip(self._fence[0]):
+                yield from self._end()
+                self._fence = ""
+        elif self.opened is not None and self.opened.kind == "prose" and _UNDERLINE.match(line):
+            yield Block(self.opened.start, last, "heading")
+            self.opened = None
+        else:
+            yield from self._read_plain(at + _indent(line), last, line)
+
+    def _read_plain(self, first: int, last: int, line: str) -> Iterator[Block]:
+        kind = _kind(line, self.opened)
+        goes_on = self.opened is not None and kind == self.opened.kind
+        if not goes_on or (kind == "item" and _starts_item(line)):
+            yield from self._end()
         if kind == "heading":
             yield Block(first, last, "heading")
         elif kind is not None:
-            opened = _longer(opened, first, last, kind)
+            self._go_on(first, last, kind)
             found = _FENCE.match(line)
-            fence = found[1] if found else ""
-    if opened is not None:
-        yield opened
+            self._fence = found[1] if found else ""
+
+    def _go_on(self, at: int, last: int, kind: Kind) -> None:
+        before = self.opened
+        self.opened = Block(before.start, max(last, before.start), before.kind) if before else Block(at, last, kind)
+
+    def _end(self) -> Iterator[Block]:
+        if self.opened is not None:
+            yield self.opened
+        self.opened = None
 
 
 def _lines(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:
@@ -96,10 +118,6 @@ def _lines(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:
 
 def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
-
-
-def _longer(opened: Block | None, at: int, last: int, kind: Kind) -> Block:
-    return Block(at, last, kind) if opened is None else Block(opened.start, max(last, opened.start), opened.kind)
 
 
 def _kind(line: str, opened: Block | None) -> Kind | None:

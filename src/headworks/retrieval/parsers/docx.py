@@ -142,26 +142,31 @@ class _Reader:
             self.builder.block(f"Note {place}: {text.strip()}")
 
     def _paragraph(self, paragraph: ET.Element) -> None:
-        properties = paragraph.find(f"{_W}pPr")
-        style = self._styles.get(_value(properties.find(f"{_W}pStyle")) if properties is not None else "", _Style())
-        own = _value(properties.find(f"{_W}outlineLvl")) if properties is not None else ""
-        level = int(own) if own.isdigit() else style.level
-        number = self._numbering.label(_number_of(properties) or style.numbering)
+        style, level, listed = self._look(paragraph.find(f"{_W}pPr"))
+        number = self._numbering.label(listed)
         text = self._text(paragraph)
         if not text.strip():
             return
+        goes_on, self._in_list = self._in_list, False
         if style.is_title:
             self.title = self.title or text
             self.builder.heading(1, text)
-        elif level is not None and level < _BODY_LEVEL:
+        elif level < _BODY_LEVEL:
             # Below the title, if the document has one.
-            self.builder.heading(level + (2 if self.title else 1), f"{number} {text}" if number != "-" else text)
+            self.builder.heading(level + (2 if self.title else 1), text if number == "-" else f"{number} {text}")
         else:
-            separator = "\n" if number and self._in_list else "\n\n"
-            self.builder.block(f"{number} {text.strip()}" if number else text, separator=separator)
             self._in_list = bool(number)
-            return
-        self._in_list = False
+            separator = "\n" if number and goes_on else "\n\n"
+            self.builder.block(f"{number} {text.strip()}" if number else text, separator=separator)
+
+    def _look(self, properties: ET.Element | None) -> tuple[_Style, int, tuple[str, int] | None]:
+        """Style, outline level and list of a paragraph: its own word counts more than its style's."""
+        if properties is None:
+            return _Style(), _BODY_LEVEL, None
+        style = self._styles.get(_value(properties.find(f"{_W}pStyle")), _Style())
+        own = _value(properties.find(f"{_W}outlineLvl"))
+        level = int(own) if own.isdigit() else style.level
+        return style, _BODY_LEVEL if level is None else level, _number_of(properties) or style.numbering
 
     def _rows(self, table: ET.Element) -> Iterator[list[str]]:
         for row in _near(table, "tr"):

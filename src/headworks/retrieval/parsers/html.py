@@ -121,21 +121,14 @@ class _Reader(HTMLParser):
         self._close_neighbours(tag)
         if tag in _BLOCKS:
             self._flush()
-        around = self._dropped
-        if tag == "body" or (tag == "head" and around):
-            around = False
         if tag == "title" and not self.title and not self._open["svg"]:
             self._in_title = True
-        self._stack.append(_Open(tag, around or tag in self._left_out or _is_hidden(dict(attrs))))
+        self._stack.append(_Open(tag, self._is_dropped(tag, dict(attrs))))
         self._open[tag] += 1
         if tag == "li" and not self._dropped:
             self._prefix = self._bullet()
-        elif tag == "table":
-            self._rows.append([])
-        elif tag == "tr" and self._rows:
-            self._rows[-1].append([])
-        elif tag in {"td", "th"} and self._rows and self._rows[-1]:
-            self._rows[-1][-1].append("")
+        else:
+            self._begin_cell(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -168,6 +161,19 @@ class _Reader(HTMLParser):
     @property
     def _dropped(self) -> bool:
         return bool(self._stack) and self._stack[-1].dropped
+
+    def _is_dropped(self, tag: str, attributes: dict[str, str | None]) -> bool:
+        around = self._dropped and tag not in {"body", "head"}  # a head that is not closed ends with the body's start
+        return around or tag in self._left_out or _is_hidden(attributes)
+
+    def _begin_cell(self, tag: str) -> None:
+        """Opens a table, a row or a cell; a row or cell outside any table is only a block."""
+        if tag == "table":
+            self._rows.append([])
+        elif tag == "tr" and self._rows:
+            self._rows[-1].append([])
+        elif tag in {"td", "th"} and self._rows and self._rows[-1]:
+            self._rows[-1][-1].append("")
 
     def _void(self, tag: str, attributes: dict[str, str | None]) -> None:
         if self._dropped:

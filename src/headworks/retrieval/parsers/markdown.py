@@ -33,34 +33,63 @@ def headings_of(text: str) -> Iterator[Heading]:
     """The headings outside code, comments and front matter: `# …`, and lines underlined with `===` or `---`."""
     front = _FRONT_MATTER.match(text)
     at = front.end() if front else 0
-    fence = ""
-    in_comment = False
-    paragraph: tuple[int, int] | None = None
-    """Start and end of a paragraph's first line, while it is the only one: an underline makes it a heading."""
-    alone = True
+    scanner = _Scanner()
     for line in text[at:].split("\n"):
-        start, end = at, at + len(line)
-        at = end + 1
+        heading = scanner.heading(at, line)
+        if heading is not None:
+            yield heading
+        at += len(line) + 1
+
+
+class _Scanner:
+    """Goes through the lines of a text and knows where no heading can be."""
+
+    def __init__(self) -> None:
+        self._fence = ""
+        self._in_comment = False
+        self._paragraph: tuple[int, str] | None = None
+        """Start and text of a paragraph's first line, while it is the only one: an underline makes it a heading."""
+        self._may_begin = True
+
+    def heading(self, at: int, line: str) -> Heading | None:
+        """The heading that ends with this line, which starts there."""
         opening = _FENCE.match(line)
-        if fence:
-            fence = "" if opening and opening[1].startswith(fence) and not opening[2].strip() else fence
-        elif in_comment or line.lstrip().startswith("<!--"):
-            in_comment = "-->" not in line
-            paragraph = None
+        if self._fence:
+            if opening and opening[1].startswith(self._fence) and not opening[2].strip():
+                self._fence = ""
+            return None
+        if self._in_comment or line.lstrip().startswith("<!--"):
+            self._in_comment = "-->" not in line
         elif opening and not (opening[1][0] == "`" and "`" in opening[2]):
-            fence, paragraph = opening[1], None
-        elif (atx := _ATX.fullmatch(line)) and (words := plain_words(atx[2] or "")):
-            yield Heading(len(atx[1]), words, start, end)
-            paragraph = None
-        elif paragraph and (setext := _SETEXT.fullmatch(line)) and (words := plain_words(text[slice(*paragraph)])):
-            yield Heading(1 if setext[1][0] == "=" else 2, words, paragraph[0], end)
-            paragraph = None
+            self._fence = opening[1]
         else:
-            breaks = not line.strip() or bool(_NO_PARAGRAPH.match(line))
-            paragraph = (start, end) if alone and not breaks else None
-            alone = breaks
-            continue
-        alone = True
+            found = self._marked(at, line) or self._underlined(at, line)
+            if found is None:
+                self._note_paragraph(at, line)
+                return None
+            self._paragraph, self._may_begin = None, True
+            return found
+        self._paragraph, self._may_begin = None, True
+        return None
+
+    @staticmethod
+    def _marked(at: int, line: str) -> Heading | None:
+        found = _ATX.fullmatch(line)
+        words = plain_words(found[2] or "") if found else ""
+        return Heading(len(found[1]), words, at, at + len(line)) if found and words else None
+
+    def _underlined(self, at: int, line: str) -> Heading | None:
+        found = _SETEXT.fullmatch(line) if self._paragraph else None
+        if self._paragraph is None or found is None:
+            return None
+        start, first = self._paragraph
+        words = plain_words(first)
+        return Heading(1 if found[1][0] == "=" else 2, words, start, at + len(line)) if words else None
+
+    def _note_paragraph(self, at: int, line: str) -> None:
+        breaks = not line.strip() or bool(_NO_PARAGRAPH.match(line))
+        self._paragraph = (at, line) if self._may_begin and not breaks else None
+        self._may_begin = breaks
 
 
 def plain_words(markdown: str) -> str:

@@ -21,6 +21,7 @@ _MARGIN = 0.08
 """Of the page's height: where running headers and footers stand."""
 _HEADING_SIZE = 1.12
 """Of the size of the body's type."""
+_SAME_SIZE = 0.96
 _LONGEST_HEADING = 150
 _PARAGRAPH_GAP = 1.3
 """Of the usual distance between lines."""
@@ -150,23 +151,28 @@ def _levels(lines: Sequence[_Line]) -> list[int]:
     weights: Counter[float] = Counter()
     for line in lines:
         weights[line.size] += len(line.text)
-    body = weights.most_common(1)[0][0] if weights else 1.0
-    bold_is_rare = sum(line.is_bold for line in lines) * 3 < len(lines)
+    least = _HEADING_SIZE * (weights.most_common(1)[0][0] if weights else 1.0)
+    bold_counts = sum(line.is_bold for line in lines) * 3 < len(lines)
+    steps = _steps({line.size for line in lines if _can_head(line) and line.size >= least})
+    return [_level(line, steps, least, bold_counts=bold_counts) for line in lines]
+
+
+def _steps(sizes: set[float]) -> list[float]:
+    """Sizes of type from the largest on; those that differ by less than 4 % are one."""
     steps: list[float] = []
-    for size in sorted(
-        {line.size for line in lines if _can_head(line) and line.size >= _HEADING_SIZE * body}, reverse=True
-    ):
-        if not steps or size < 0.96 * steps[-1]:
+    for size in sorted(sizes, reverse=True):
+        if not steps or size < _SAME_SIZE * steps[-1]:
             steps.append(size)
-    found = []
-    for line in lines:
-        level = 0
-        if _can_head(line) and line.size >= _HEADING_SIZE * body:
-            level = next(place for place, size in enumerate(steps, 1) if line.size >= 0.96 * size)
-        elif bold_is_rare and line.is_bold and _can_head(line) and len(line.text) <= _LONGEST_HEADING // 2:
-            level = len(steps) + 1
-        found.append(min(level, 6))
-    return found
+    return steps
+
+
+def _level(line: _Line, steps: Sequence[float], least: float, *, bold_counts: bool) -> int:
+    if not _can_head(line):
+        return 0
+    if line.size >= least:
+        return min(6, next(place for place, size in enumerate(steps, 1) if line.size >= _SAME_SIZE * size))
+    stands_out = bold_counts and line.is_bold and len(line.text) <= _LONGEST_HEADING // 2
+    return min(6, len(steps) + 1) if stands_out else 0
 
 
 def _can_head(line: _Line) -> bool:

@@ -36,7 +36,7 @@ class _Child:
 
 def serve(control: socket.socket) -> None:
     """Forks a child for each task until the control socket closes; watches their deadlines."""
-    children: dict[int, _Child] = {}
+    children: dict[int, _Child] = {}  # by the descriptor that tells their end
     poll = select.poll()
     poll.register(control, select.POLLIN)
     while True:
@@ -51,19 +51,26 @@ def serve(control: socket.socket) -> None:
                 poll.register(child.ended, select.POLLIN)
                 poll.register(child.answer, 0)  # tells only that nobody listens any more
             elif number in children:
-                child = children.pop(number)
                 poll.unregister(number)
-                poll.unregister(child.answer)
-                _reap(child)
+                poll.unregister(children[number].answer)
+                _reap(children.pop(number))
             else:
-                for child in children.values():
-                    if child.answer.fileno() == number:
-                        child.deadline = 0
-        now = time.monotonic()
-        for child in children.values():
-            if child.deadline <= now and not child.timed_out:
-                child.timed_out = True
-                _kill(child.pid)
+                _nobody_listens(children, number)
+        _kill_late(children)
+
+
+def _nobody_listens(children: dict[int, _Child], number: int) -> None:
+    for child in children.values():
+        if child.answer.fileno() == number:
+            child.deadline = 0
+
+
+def _kill_late(children: dict[int, _Child]) -> None:
+    now = time.monotonic()
+    for child in children.values():
+        if child.deadline <= now and not child.timed_out:
+            child.timed_out = True
+            _kill(child.pid)
 
 
 def _wait_ms(children: dict[int, _Child]) -> float | None:
