@@ -62,6 +62,7 @@ class Supervisor:
         self._socket: socket.socket | None = None
         self._workers: list[Process] = []
         self._jobs: Process | None = None
+        self._asking: psycopg.Connection[Any] | None = None
         self._runtime: Runtime | None = None
         self._failures: dict[str, int] = {}
         self._retry_at: dict[str, float] = {}
@@ -100,7 +101,7 @@ class Supervisor:
         given = self._settings.database
         if given.url:
             return derive_urls(given.url, master, app=given.app_url, system=given.system_url, ingest=given.ingest_url)
-        self._postgres = EmbeddedPostgres(self._settings.data / "postgres")
+        self._postgres = EmbeddedPostgres(self._settings.data)
         return derive_urls(self._postgres.start().url("headworks"), master)
 
     def _prepare(self, runtime: Runtime) -> Prepared:
@@ -165,11 +166,21 @@ class Supervisor:
 
     def _start_jobs_on_demand(self) -> None:
         assert self._runtime is not None  # noqa: S101 -- set by _start
-        with owner_connection(self._runtime.urls) as connection:
-            if not demand.has_work(connection):
+        if self._asking is None or self._asking.closed:
+            self._asking = owner_connection(self._runtime.urls)
+        try:
+            if not demand.has_work(self._asking):
                 return
+        except psycopg.Error:
+            self._stop_asking()
+            raise
         self._jobs = Process(self._command, "jobs", replace(self._runtime, process="jobs"))
         self._jobs.start()
+
+    def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
 
     def _replay(self) -> None:
         assert self._runtime is not None  # noqa: S101 -- set by _start
@@ -209,6 +220,7 @@ class Supervisor:
         if self._jobs is not None:
             stop_all([self._jobs], 10)
             self._jobs = None
+        self._stop_asking()
         if self._postgres is not None:
             self._postgres.stop()
             self._postgres = None
