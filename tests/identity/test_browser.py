@@ -156,6 +156,7 @@ def test_a_neighbour_on_another_port_can_not_write_with_the_cookie(
             " document.body.append(form); form.submit(); }",
             f"{running.address}/api/sign-out",
         )
+    page.wait_for_url(f"{running.address}/api/sign-out")
     assert "headworks=hwsession_" in caught.value.request.all_headers()["cookie"]
     assert caught.value.status == 403
     page.goto(running.address)

@@ -49,7 +49,7 @@ def find_grantee(maker: Principal, reference: str, visible: Sequence[TenantView]
     except ValueError:
         raise InvalidRequest(
             f"{reference[:100]!r} is not the id of a tenant.",
-            next_step="Ask the other tenant for its id: `headworks tenant show` prints it.",
+            next_step="Ask the other tenant for its id: `headworks tenant list` prints it there.",
             param="tenant",
         ) from None
     if grantee == maker.tenant:

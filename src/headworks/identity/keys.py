@@ -40,7 +40,9 @@ async def create(tx: Tx, maker: Principal, request: KeyRequest, pepper: bytes) -
     allow(maker, *(["key:own", "key:write"] if name == maker.name else ["key:write"]))
     found = await find_named(tx, maker.tenant, name, ["user", "service"])
     if found.is_disabled:
-        raise Conflict(f"`{found.name}` is disabled.", next_step="Enable it first.")
+        raise Conflict(
+            f"`{found.name}` is disabled.", next_step=f"`POST /api/principals/{found.name}/enable` lets it in again."
+        )
     holder = await store.holder_of(tx, maker.tenant, found.id)
     if holder is None:
         raise NotFound(f"There is no user or service account `{found.name}`.")

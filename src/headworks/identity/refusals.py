@@ -64,7 +64,7 @@ def disabled_principal() -> Unauthenticated:
     """A good key or session of somebody who is disabled."""
     return Unauthenticated(
         "The user or service account of this key is disabled.",
-        next_step="An administrator can enable it again.",
+        next_step="An administrator can enable it again: `POST /api/principals/NAME/enable`.",
         code="revoked_api_key",
         headers=_CHALLENGE,
     )
