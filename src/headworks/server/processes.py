@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from headworks.errors import StartupRefused
@@ -56,9 +57,11 @@ class Process:
         assert self._child.stdin is not None  # noqa: S101 -- it was asked for
         try:
             self._child.stdin.write(runtime.dump())
-            self._child.stdin.close()
         except BrokenPipeError:
             _log.warning("%s ended while it started", self.name)
+        finally:
+            with suppress(BrokenPipeError):
+                self._child.stdin.close()
         self._ready_fd = reading
         self.started_at = time.monotonic()
         self.is_ready = False
@@ -81,7 +84,7 @@ class Process:
     def wait_ready(self, tick: Callable[[], None]) -> None:
         """Wait until it is ready; raises StartupRefused when it ends first or takes too long."""
         while not self.is_ready:
-            if not self.is_alive():
+            if not self.is_alive() or self._ready_fd < 0:  # it has closed its end, too
                 raise StartupRefused(
                     f"The process {self.name} ended while it started.", next_step="Its last lines above say why."
                 )
