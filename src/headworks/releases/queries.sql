@@ -1,9 +1,3 @@
--- name: find_project
-SELECT project_id FROM project WHERE tenant_id = %(tenant)s AND name = %(name)s;
-
--- name: project_names
-SELECT name FROM project WHERE tenant_id = %(tenant)s ORDER BY name;
-
 -- name: lock_project
 SELECT pg_advisory_xact_lock(hashtextextended(%(project)s::text, 7));
 
@@ -79,10 +73,10 @@ INSERT INTO audit_event (tenant_id, event_id, principal_id, key_id, action, subj
 VALUES (%(tenant)s, %(event)s, %(by)s, %(key)s, %(action)s, %(subject)s, %(detail)s);
 
 -- name: releases_of_tenant
-SELECT r.digest, r.feature, r.created_at, p.name AS project,
+SELECT r.digest, r.feature, r.created_at, r.project_id,
        coalesce((SELECT array_agg(c.name ORDER BY c.name) FROM channel c
                   WHERE c.tenant_id = r.tenant_id AND c.digest = r.digest), '{}') AS channels
-  FROM release r JOIN project p ON p.tenant_id = r.tenant_id AND p.project_id = r.project_id
+  FROM release r
  WHERE r.tenant_id = %(tenant)s ORDER BY r.created_at DESC LIMIT %(most)s;
 
 -- name: release_files

@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from headworks.errors import Forbidden, NotFound
+from headworks.errors import Forbidden
 from headworks.identity.service import Identity
 from headworks.releases import store
 from headworks.releases.bundles import Bundle, build_bundle, read_bundle, read_route
 from headworks.releases.channels import placement
 from headworks.releases.contract import CollectionDeclarer
-from headworks.releases.reading import nearest
 from headworks.releases.table import ReleaseTable
 from headworks.releases.workspace import Surroundings, parse_workspace
 from headworks.storage.pool import Database, Tx
@@ -96,7 +95,7 @@ class Releases:
         _check_rights(principal, workspace)
         project_id = await self._project(principal, project)
         await self._collections.declare(principal, project_id, workspace.collections)
-        if workspace.roles:
+        if workspace.roles or "roles.yaml" in await self.pull(principal, project):
             await self._identity.define_roles(principal, workspace.roles)
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
@@ -171,8 +170,9 @@ class Releases:
 
     async def list_releases(self, principal: Principal, most: int = 100) -> list[store.ReleaseRow]:
         """The newest releases of the tenant, with the channels that point at them."""
+        names = {each.id: each.name for each in await self._identity.list_projects(principal)}
         async with self._db.tx(principal) as tx:
-            return await store.releases(tx, principal, most)
+            return await store.releases(tx, principal, names, most)
 
     async def pinned(self, tenant: TenantId, digest: Digest) -> Feature | None:
         """The feature of any release ever made, by its digest; None when there is none."""
@@ -210,13 +210,7 @@ class Releases:
         return ReleaseTable(features, routes, accounts)
 
     async def _project(self, principal: Principal, name: str) -> ProjectId:
-        async with self._db.tx(principal) as tx:
-            found = await store.find_project(tx, principal, name)
-            if found is None:
-                raise NotFound(
-                    f"There is no project `{name}`.", next_step=nearest(name, await store.project_names(tx, principal))
-                )
-            return found
+        return (await self._identity.find_project(principal, name)).id
 
 
 class _Stored:

@@ -64,17 +64,6 @@ class Move:
     is_ungated: bool
 
 
-async def find_project(tx: Tx, principal: Principal, name: str) -> ProjectId | None:
-    """The id of a project of the tenant."""
-    found: ProjectId | None = await tx.fetch_value(_SQL["find_project"], tenant=principal.tenant, name=name)
-    return found
-
-
-async def project_names(tx: Tx, principal: Principal) -> list[str]:
-    """All projects of the tenant."""
-    return [row.name for row in await tx.fetch_all(_SQL["project_names"], tenant=principal.tenant)]
-
-
 async def lock_project(tx: Tx, project: ProjectId) -> None:
     """One apply at a time in a project."""
     await tx.run(_SQL["lock_project"], project=project)
@@ -201,9 +190,13 @@ async def note_audit(tx: Tx, principal: Principal, action: str, subject: str, de
     )
 
 
-async def releases(tx: Tx, principal: Principal, most: int) -> list[ReleaseRow]:
-    """The newest releases."""
-    return await tx.fetch_all(_SQL["releases_of_tenant"], into=ReleaseRow, tenant=principal.tenant, most=most)
+async def releases(tx: Tx, principal: Principal, projects: Mapping[ProjectId, str], most: int) -> list[ReleaseRow]:
+    """The newest releases; `projects` are names by id."""
+    rows = await tx.fetch_all(_SQL["releases_of_tenant"], tenant=principal.tenant, most=most)
+    return [
+        ReleaseRow(row.digest, row.feature, row.created_at, projects.get(row.project_id, ""), row.channels)
+        for row in rows
+    ]
 
 
 async def release_files(tx: Tx, keyring: Keyring, tenant: TenantId, digest: Digest) -> StoredRelease | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from headworks.errors import HeadworksError, NotFound, WorkspaceInvalid
-from headworks.identity.names import near
+from headworks.identity.service import near
 from headworks.retrieval.chunking import ChunkSettings
 from headworks.retrieval.contract import CollectionView, Directory
 from headworks.retrieval.queueing import Queue

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from headworks.errors import NotFound
-from headworks.identity.authority import allow
+from headworks.identity.service import allow
 from headworks.retrieval.contract import Admission, Directory, Explanation
 from headworks.retrieval.readers import own_list, read_patterns
 from headworks.retrieval.store import SQL, storable

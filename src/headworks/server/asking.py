@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from headworks.errors import HeadworksError
-from headworks.identity.door import Door
+from headworks.identity.routes import Door
 from headworks.server.asgi import Handler, Receive, Scope, Send, fenced, secured
 
 SIGNED_IN = "headworks.principal"
