@@ -1,7 +1,7 @@
 """Fixtures for everybody: one embedded PostgreSQL per run, a fresh migrated database per test that asks for one.
 
-`database` is what a server would use; `database_urls` its logins; `make_principal` inserts who asks. Coroutine tests
-need no mark.
+`database` is what a server would use; `database_urls` its logins; `make_principal` inserts who asks; `server` is one
+whole server for all tests that do not break it. Coroutine tests need no mark.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from health_plan import plan
 from hypothesis import settings
 from psycopg import sql
+from running_server import server
 
 from headworks.storage.embedded import Cluster, EmbeddedPostgres
 from headworks.storage.pool import Database, DatabaseUrls
@@ -26,6 +28,8 @@ from headworks.storage.roles import derive_urls
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal, PrincipalKind
 from headworks.types.ids import KeyId, PrincipalId, TenantId, new_id
+
+__all__ = ["plan", "server"]
 
 MASTER_KEY = bytes(range(32))
 TEMPLATE = "hw_template"

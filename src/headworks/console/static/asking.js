@@ -183,7 +183,7 @@ function drawSources() {
   const groups = new Map();
   exchange.citations.forEach((citation, index) => {
     const number = digits(citedWords(citation)) || String(index + 1);
-    const section = (citation.headworks.section ?? []).join(" › ");
+    const section = (citation.headworks.section ?? []).filter((each) => each !== citation.url_citation.title).join(" › ");
     const key = JSON.stringify([number, citation.headworks.document, section]);
     const group = groups.get(key) ?? { number, title: citation.url_citation.title, section, quotes: [] };
     group.quotes.push([citation.headworks.quote, index]);
