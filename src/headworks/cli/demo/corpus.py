@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -99,18 +99,20 @@ def generated(folder: Path, paths: Sequence[str], questions: Sequence[str], rest
 
 
 def _collection_file(name: str, restricted: Restricted) -> str:
-    """YAML; each text in it is a JSON string, which YAML reads as it is meant."""
-    return "\n".join(
-        (
-            f"description: {json.dumps(f'The folder {name}.')}",
-            "readers: [everyone]",
-            "documents:",
-            f"  - match: {json.dumps(restricted.document)}",
-            f"    readers: [{json.dumps(restricted.group)}]",
-            "embedding: builtin/minilm",
-            "",
-        )
+    """YAML, whatever characters the names have."""
+    from ruamel.yaml import YAML
+
+    written = io.StringIO()
+    YAML().dump(
+        {
+            "description": f"The folder {name}.",
+            "readers": ["everyone"],
+            "documents": [{"match": restricted.document, "readers": [restricted.group]}],
+            "embedding": "builtin/minilm",
+        },
+        written,
     )
+    return written.getvalue()
 
 
 def _restricted_path(folder: Path, paths: Sequence[str], wanted: Path | None) -> str:

@@ -1,0 +1,203 @@
+"""Documents in, passages and answers out: `ingest`, `search`, `ask` and `trace` on a server that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running_server import CLEAN, HEADWORKS, Server, eventually
+
+
+@pytest.fixture
+def word(tmp_path: Path) -> Callable[[int], str]:
+    """Invented words of this very test: others share the collection."""
+    mark = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:10].translate(str.maketrans("0123456789", "ghijklmnop"))
+    return lambda number: f"{mark}{'uvwxyz'[number]}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, word: Callable[[int], str]) -> Path:
+    """Three documents with words of their own."""
+    home = tmp_path / "documents"
+    (home / "sub").mkdir(parents=True)
+    (home / "one.md").write_text(f"# One {word(0)}\n\nThe {word(1)} is paid within 12 days of the first letter.\n")
+    (home / "two.html").write_text(f"<h1>Two</h1><p>A {word(2)} lasts 30 days, and no longer.</p>")
+    (home / "sub" / "three.txt").write_text(f"Three\n\nNo {word(3)} is needed for a second one.\n")
+    return home
+
+
+def has_connected(pid: int) -> bool:
+    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    return any(str(link.readlink()).startswith("socket:") for link in links)
+
+
+def found_text(cli: Any, *words: str) -> str:
+    return " ".join(row["text"] for row in cli.json("search", "docs", " ".join(words), "--k", "20"))
+
+
+def ingest(cli: Any, *words: str, status: int = 0) -> dict[str, Any]:
+    done = cli("ingest", "docs", *words, "--json", check=False)
+    assert done.returncode == status, done
+    found = json.loads(done.stdout)
+    assert sorted(found) == ["chunks", "documents", "failed"]
+    return dict(found)
+
+
+def test_a_folder_is_ingested_and_found_and_cited(cli: Any, folder: Path, word: Callable[[int], str]) -> None:
+    found = ingest(cli, str(folder))
+    assert (found["documents"], found["failed"]) == (3, [])
+    assert found["chunks"] >= 3
+
+    rows = cli.json("search", "docs", word(1), "--k", "2")
+    assert 1 <= len(rows) <= 2
+    assert sorted(rows[0]) == sorted(["document", "title", "chunk", "score", "start", "end", "text"])
+    assert word(1) in rows[0]["text"]
+    assert len(rows[0]["text"]) == rows[0]["end"] - rows[0]["start"]
+    said = cli("search", "docs", word(1)).stdout
+    assert "[1] One" in said
+    assert word(1) in said
+
+    question = f"Within how many days is the {word(1)} paid?"
+    answer = cli.json("ask", "assistant", question)
+    assert sorted(answer) == ["answer", "citations", "release", "trace"]
+    assert "12 days" in answer["answer"]
+    cited = answer["citations"][0]
+    assert sorted(cited) == sorted(["document", "title", "start", "end", "quote"])
+    assert cited["quote"] in answer["answer"]
+    stored = cli.server.must("GET", f"/api/documents/{cited['document']}")
+    assert stored["text"][cited["start"] : cited["end"]] == cited["quote"]
+    assert answer["release"].startswith("sha256:")
+
+    done = cli("ask", "assistant", question)
+    assert "12 days" in done.stdout
+    assert "[1] One" in done.stdout
+    assert "headworks trace show " in done.stderr
+
+
+def test_only_what_changed_is_sent_again_and_what_is_gone_vanishes(
+    cli: Any, folder: Path, word: Callable[[int], str]
+) -> None:
+    ingest(cli, str(folder))
+    assert "0 sent, 3 unchanged, 0 failed" in cli("ingest", "docs", str(folder)).stdout
+    (folder / "one.md").write_text(f"# One\n\nNow {word(4)}.\n")
+    (folder / "two.html").unlink()
+    said = cli("ingest", "docs", str(folder)).stdout
+    assert said.startswith("2 documents in ")
+    assert "1 sent, 1 unchanged, 0 failed" in said
+    assert word(4) in found_text(cli, word(4))
+    assert word(2) not in found_text(cli, word(2))
+
+
+def test_what_fails_is_named_with_its_code_and_the_rest_goes_on(cli: Any, folder: Path) -> None:
+    (folder / "empty.md").write_text("")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 nothing")
+    (folder / "out.md").symlink_to("/etc/hostname")
+    (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 100)
+    found = ingest(cli, str(folder), status=1)
+    assert found["documents"] == 3
+    codes = {each["path"]: each["code"] for each in found["failed"]}
+    assert codes == {
+        "empty.md": "empty",
+        "broken.pdf": "corrupt",
+        "out.md": "outside_folder",
+        "picture.png": "unsupported",
+    }
+    assert all(each["message"] for each in found["failed"])
+    done = cli("ingest", "docs", str(folder), check=False)
+    assert done.returncode == 1
+    assert "  out.md\n    outside_folder: The link leads out of the folder" in done.stdout
+
+
+def test_single_files_are_uploads_and_do_not_push_each_other_out(
+    cli: Any, folder: Path, word: Callable[[int], str]
+) -> None:
+    assert ingest(cli, str(folder / "one.md"))["documents"] >= 1
+    (folder / "other.md").write_text(f"# Other\n\nThe {word(5)}.\n")
+    ingest(cli, str(folder / "other.md"))
+    assert word(5) in found_text(cli, word(5))
+    assert word(1) in found_text(cli, word(1))
+
+
+def test_readers_of_an_upload_shut_others_out(cli: Any, folder: Path, word: Callable[[int], str]) -> None:
+    group = cli.name("g")
+    cli.json("group", "create", group)
+    ingest(cli, str(folder / "one.md"), "--readers", group)
+    assert word(1) not in found_text(cli, word(1))
+    cli.json("group", "add", group, "admin")
+    assert word(1) in found_text(cli, word(1))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("nowhere", "."), "There is no collection `nowhere`."),
+        (("docs", "no-such-file.md"), "no-such-file.md: there is no such file or folder."),
+        (("docs", ".", "--readers", "evryone"), "Did you mean `everyone`?"),
+    ],
+)
+def test_what_can_not_be_ingested_is_said(
+    cli: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(folder)
+    done = cli("ingest", *words, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr + done.stdout
+
+
+def test_nobody_waits_with_no_wait(cli: Any, folder: Path, word: Callable[[int], str]) -> None:
+    cli("ingest", "docs", str(folder), "--no-wait")
+    eventually(lambda: word(3) in found_text(cli, word(3)))
+
+
+def test_an_interrupted_ingest_goes_on_where_it_stopped(cli: Any, tmp_path: Path, server: Server) -> None:
+    home = tmp_path / "many"
+    home.mkdir()
+    for number in range(40):
+        (home / f"{number:02}.md").write_text(f"# {number}\n\nRule {number} of {tmp_path.name}.\n")
+    environ = CLEAN | {"HEADWORKS_URL": server.url, "HEADWORKS_API_KEY": server.admin_key}
+    process = subprocess.Popen(
+        [HEADWORKS, "ingest", "docs", str(home)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ,
+    )  # fmt: skip
+    eventually(lambda: has_connected(process.pid))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in {130, 0}  # it may have been quick
+    assert errors == ""
+    found = ingest(cli, str(home))
+    assert (found["documents"], found["failed"]) == (40, [])
+
+
+def test_an_unknown_feature_lists_near_names(cli: Any) -> None:
+    done = cli("ask", "asistant", "?", check=False)
+    assert done.returncode == 1
+    assert "There is no model or feature `asistant`. Near names: assistant." in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_trace_is_shown_as_a_waterfall_and_listed(cli: Any) -> None:
+    trace = cli.json("ask", "assistant", "Within how many days?")["trace"]
+    found = cli.json("trace", "show", trace)
+    assert found["trace"] == trace
+    said = cli("trace", "show", trace).stdout
+    assert "answered by builtin/extractive: status 200" in said
+    assert next(line.split()[0] for line in said.splitlines() if "█" in line) == found["spans"][0]["name"]
+    rows = [json.loads(line) for line in cli("trace", "tail", "--json").stdout.splitlines()]
+    assert trace in {row["trace_id"] for row in rows}
+    assert rows == sorted(rows, key=lambda row: row["arrived_at"])
+    assert trace in cli("trace", "tail", "-n", "5").stdout
+
+
+def test_a_trace_that_is_not_there_is_said(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headworks.cli.tracing.ARRIVES_WITHIN_S", 0.0)
+    done = cli("trace", "show", "0199f3a1-7c22-7e3b-9f5d-2b1c6f0a9d10", check=False)
+    assert done.returncode == 1
+    assert "There is no trace" in done.stderr
+    done = cli("trace", "show", "nonsense", check=False)
+    assert done.returncode == 1
