@@ -193,6 +193,16 @@ def test_grants_are_found_by_who_received_them() -> None:
         table.grants[grantee] = ()  # type: ignore[index]
 
 
+def test_what_was_lent_first_comes_first_whichever_tenant_lent_it() -> None:
+    grantee, project, other = TenantId(new_id()), ProjectId(new_id()), TenantId(new_id())
+    late, early = (datetime(2026, 1, day, tzinfo=UTC) for day in (2, 1))
+    tables = [
+        TenantTable(lender, "a name", {}, {}, ((grantee, Grant(lender, project, "claims", since)),))
+        for lender, since in ((TENANT, late), (other, early))
+    ]
+    assert [grant.tenant for grant in IdentityTable(PEPPER, tables).grants[grantee]] == [other, TENANT]
+
+
 @pytest.mark.parametrize("header", [None, "", "Basic abc", "Bearer", "Bearer   ", "hw_123"])
 def test_a_header_without_a_bearer_is_a_missing_key(header: str | None) -> None:
     with pytest.raises(Unauthenticated) as caught:

@@ -36,7 +36,8 @@ SELECT k.tenant_id, k.key_id, k.principal_id, k.secret_hash, k.permissions, k.al
 SELECT tenant_id, role, permissions FROM role_definition WHERE tenant_id = ANY (%(tenants)s::uuid[])
 
 -- name: list_given_grants
-SELECT tenant_id, project_id, feature, grantee_tenant_id FROM feature_grant WHERE tenant_id = ANY (%(tenants)s::uuid[])
+SELECT tenant_id, project_id, feature, grantee_tenant_id, created_at
+  FROM feature_grant WHERE tenant_id = ANY (%(tenants)s::uuid[])
 
 -- ── Tenants and projects ──
 

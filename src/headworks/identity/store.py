@@ -129,7 +129,7 @@ async def load_tenants(tx: Tx, tenants: Sequence[TenantId] | None) -> list[Tenan
     for row in await tx.fetch_all(SQL.list_held_keys, tenants=ids):
         keys[row.tenant_id][row.key_id] = _held_key(row)
     for row in await tx.fetch_all(SQL.list_given_grants, tenants=ids):
-        grant = Grant(row.tenant_id, ProjectId(row.project_id), row.feature)
+        grant = Grant(row.tenant_id, ProjectId(row.project_id), row.feature, row.created_at)
         given[row.tenant_id].append((TenantId(row.grantee_tenant_id), grant))
     return [TenantTable(view.id, view.name, holders[view.id], keys[view.id], tuple(given[view.id])) for view in views]
 

@@ -137,8 +137,9 @@ class IdentityTable:
 
 
 def _received(tenants: Iterable[TenantTable]) -> dict[TenantId, tuple[Grant, ...]]:
+    """The oldest first: what is lent later never takes the place of what a tenant was lent before."""
     received: dict[TenantId, tuple[Grant, ...]] = {}
-    for each in tenants:
-        for grantee, grant in each.given:
-            received[grantee] = (*received.get(grantee, ()), grant)
+    given = [each for tenant in tenants for each in tenant.given]
+    for grantee, grant in sorted(given, key=lambda each: each[1].since):
+        received[grantee] = (*received.get(grantee, ()), grant)
     return received
