@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.errors import InvalidRequest, NotSupportedYet, WorkspaceInvalid
-from headworks.releases.prompts import parse_prompt, render
+from headworks.releases.prompts import check_inputs, parse_prompt, render
 from headworks.types.features import Feature, Route, Target
 from headworks.types.ids import Digest, DocumentId, ProjectId, TenantId
 from headworks.types.models import Message
@@ -84,14 +84,21 @@ def test_other_inputs_come_from_the_caller_and_are_checked_by_kind() -> None:
         HEAD.replace("tone: {kind: string, default: plain}", "age: {kind: integer, required: true}")
         + "user:\n{{ age }}\n"
     )
-    assert render(feature, "Q", inputs={"age": 7}).messages[0].content == "7"
+    assert render(feature, "Q", inputs=check_inputs(feature, {"age": 7})).messages[0].content == "7"
     with pytest.raises(InvalidRequest, match="`inputs.age` is required by the feature `claims`"):
         render(feature, "Q")
     for wrong in ("7", True, 7.5, [7]):
         with pytest.raises(InvalidRequest, match="`inputs.age` must be of kind integer"):
-            render(feature, "Q", inputs={"age": wrong})
+            check_inputs(feature, {"age": wrong})
     with pytest.raises(InvalidRequest, match=r"no such input\. Did you mean `age`\?"):
-        render(feature, "Q", inputs={"age": 7, "agee": 8})
+        check_inputs(feature, {"age": 7, "agee": 8})
+
+
+def test_a_value_that_a_guardrail_has_replaced_is_shown_whatever_kind_it_had() -> None:
+    feature = feature_of(
+        HEAD.replace("tone: {kind: string, default: plain}", "card: {kind: integer}") + "user:\n{{ card }}\n"
+    )
+    assert render(feature, "Q", inputs={"card": "[CARD_1]"}).messages[0].content == "[CARD_1]"
 
 
 @pytest.mark.parametrize(

@@ -184,10 +184,11 @@ def render(
 ) -> Prompt:
     """The prompt of one call; earlier turns go before the last user section.
 
-    Raises InvalidRequest for wrong inputs, and when the template burns its fuel.
+    `inputs` are as `check_inputs` gives them, but that a guardrail may have put a text in the place of any value; None:
+    the caller gave none. Raises InvalidRequest for inputs that are missing, and when the template burns its fuel.
     """
     values = {
-        **check_inputs(feature, inputs or {}),
+        **(check_inputs(feature, {}) if inputs is None else inputs),
         "knowledge": [{"name": n, "text": t} for n, t in feature.knowledge],
     }
     for spec in feature.inputs:

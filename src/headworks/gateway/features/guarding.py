@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -38,8 +38,9 @@ class Guards:
                 question,
                 text=work.text(question.text, "messages"),
                 history=tuple(work.message(each) for each in question.history),
-                inputs={name: work.value(each, f"inputs.{name}") for name, each in question.inputs.items()},
+                inputs={name: work.value(name, each, "inputs.") for name, each in question.inputs.items()},
                 system=tuple(work.message(each) for each in question.system),
+                extra={name: work.raw(name, each) for name, each in question.extra.items()},
                 numbering=numbering,
             )
 
@@ -82,12 +83,16 @@ class _Work:
         title, text = self.text(passage.title, where), self.text(passage.text, where)
         return replace(passage, text=text, title=title, section=section)
 
-    def value(self, value: Any, where: str) -> Any:  # noqa: ANN401 -- any JSON value
-        """All texts in a value, keys of objects too."""
-        if isinstance(value, str):
-            return self.text(value, where)
-        if isinstance(value, list):
-            return [self.value(each, where) for each in value]
-        if isinstance(value, dict):
-            return {self.text(str(key), where): self.value(each, where) for key, each in value.items()}
-        return value
+    def value(self, name: str, value: Any, of: str = "") -> Any:  # noqa: ANN401 -- any JSON value
+        """A value of the caller's under its name, which counts as its label: texts, long numbers and names in it."""
+        checked = self._guardrails.check_value(self._settings, {name: value}, self._numbering)
+        self._counts.update(checked.counts())
+        if checked.is_blocked:
+            raise refusal(checked.findings[0], f"{of}{name}")
+        return value if not checked.findings else next(iter(cast("dict[str, Any]", checked.value).values()))
+
+    def raw(self, name: str, value: msgspec.Raw) -> msgspec.Raw:
+        """As `value`, for JSON that goes on as it was written where nothing is found in it."""
+        given = msgspec.json.decode(value)
+        checked = self.value(name, given)
+        return value if checked is given else msgspec.Raw(msgspec.json.encode(checked))
