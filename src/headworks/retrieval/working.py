@@ -254,7 +254,7 @@ class ItemWork:
         """A new document, or a new version: what was there of the old one goes."""
         item, parsed, before = work.item, work.parsed, work.before
         assert parsed is not None  # noqa: S101 -- only such work comes here
-        given = given_list(before.given_readers if before else None, item.readers)
+        given = given_list(before.given_readers if before and not before.is_gone else None, item.readers)
         own = own_list(item.path, read_patterns(row.settings), given)
         put = await tx.fetch_one(
             INGEST_SQL.put_document,
