@@ -15,6 +15,13 @@ DOMAINS = ("identity", "policy", "releases", "guardrails", "retrieval", "gateway
 FACES = {"service", "contract", "routes", "jobs"}
 COMPOSES = {"headworks.app"}
 """The composition root may look into every room."""
+ON_THE_CALLERS_MACHINE = {
+    "headworks.releases.files",
+    "headworks.releases.workspace",
+    "headworks.retrieval.parsers.catalog",
+    "headworks.retrieval.sources.folder",
+}
+"""Pure code that commands run where the user's files are: reading a workspace, walking a folder."""
 OWNERS = {
     "dbos": {"headworks.jobs", "headworks.storage.migrate"},
     "alembic": {"headworks.storage"},
@@ -57,6 +64,7 @@ def past_the_face(pairs: list[tuple[str, str]]) -> list[str]:
         if room(imported) in DOMAINS
         and room(importer) != room(imported)
         and importer not in COMPOSES
+        and not (room(importer) == "cli" and imported in ON_THE_CALLERS_MACHINE)
         and len(imported.split(".")) > 2
         and imported.split(".")[2] not in FACES
     ]
