@@ -18,7 +18,9 @@ from pydantic import BaseModel
 from running_server import Server as Running
 
 from headworks.errors import Conflict, SealBroken, StartupRefused
-from headworks.server.asgi import SECURITY_HEADERS, Handler, Receive, Scope, Send, Server, control_plane
+from headworks.server.asgi import Server, control_plane
+from headworks.server.contract import Handler, Receive, Scope, Send
+from headworks.server.fences import SECURITY_HEADERS
 
 FOUR = {"message", "type", "param", "code"}
 SECRET = "the-text-of-somebody"
@@ -218,6 +220,19 @@ async def test_a_wrong_query_names_the_parameter() -> None:
     answer = await ask("GET", "/api/things?most=none")
     assert answer.status == 400
     assert answer.error["param"] == "most"
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read() -> None:
+    answer = await ask("POST", "/api/things", b"{}", content_type="application/json", content_length=str(64 << 20))
+    assert answer.status == 413
+    assert answer.error["code"] == "body_too_large"
+    assert answer.error["message"] == "The body is larger than 32 MiB. Send less at once."
+    assert is_secured(answer)
+
+
+async def test_a_body_that_grows_too_large_is_refused_when_it_does() -> None:
+    answer = await ask("POST", "/api/things", b" " * ((32 << 20) + 1), content_type="application/json")
+    assert (answer.status, answer.error["code"]) == (413, "body_too_large")
 
 
 async def test_our_own_errors_keep_status_code_field_and_headers() -> None:

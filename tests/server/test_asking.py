@@ -14,7 +14,8 @@ from headworks.gateway import handlers
 from headworks.identity.door import Door
 from headworks.identity.service import Identity
 from headworks.server import asking
-from headworks.server.asgi import SECURITY_HEADERS, Receive, Scope, Send
+from headworks.server.contract import Receive, Scope, Send
+from headworks.server.fences import SECURITY_HEADERS
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId
 

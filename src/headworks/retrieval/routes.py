@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.identity.routes import declare, require
-from headworks.retrieval.contract import CollectionView, DocumentView, Explanation, Item, Progress, Sync
+from headworks.retrieval.contract import DocumentView, Explanation, Item, Progress, Sync
 from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
 from headworks.retrieval.service import Retrieval
 from headworks.types.identity import Principal
@@ -27,6 +27,8 @@ Explainer = Annotated[Principal, require(_EXPLAIN)]
 
 _ACCEPTED = 202
 _MOST_READERS = 200
+_ANY_SIZE = 1 << 40
+"""Of the framework; `max_file_mb` is our own limit."""
 
 
 class _Body(BaseModel):
@@ -86,10 +88,21 @@ class FoundRows(BaseModel):
     notice: str
 
 
+class ReadableCollection(BaseModel):
+    """A collection with how many of its documents the caller may read.
+
+    Not its epoch, which moves with documents of which the caller must not even know.
+    """
+
+    name: str
+    description: str
+    documents: int
+
+
 class Collections(BaseModel):
     """The collections that the caller may read."""
 
-    rows: list[CollectionView]
+    rows: list[ReadableCollection]
 
 
 def _retrieval(request: Request) -> Retrieval:
@@ -108,7 +121,12 @@ async def search(request: Request, body: Query, caller: Reader) -> FoundRows:
 @router.get("/api/collections", openapi_extra=declare(_READ, None))
 async def list_collections(request: Request, caller: Reader) -> Collections:
     """The collections that the caller may read, with how many of their documents."""
-    return Collections(rows=await _retrieval(request).list_collections(caller))
+    found = await _retrieval(request).list_collections(caller)
+    return Collections(
+        rows=[
+            ReadableCollection(name=each.name, description=each.description, documents=each.documents) for each in found
+        ]
+    )
 
 
 @router.get("/api/documents/{document}", openapi_extra=declare(_READ, None))
@@ -121,7 +139,12 @@ async def document(request: Request, document: str, caller: Reader) -> DocumentV
     return await _retrieval(request).document(caller, wanted)
 
 
-@router.put("/api/collections/{name}/documents", status_code=_ACCEPTED, openapi_extra=declare(_WRITE, None, "upload"))
+@router.put(
+    "/api/collections/{name}/documents",
+    status_code=_ACCEPTED,
+    max_body_size=_ANY_SIZE,
+    openapi_extra=declare(_WRITE, None, "upload"),
+)
 async def hand_in(
     request: Request,
     name: str,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
 from headworks.errors import HeadworksError
 from headworks.identity.routes import Door
-from headworks.server.asgi import Handler, Receive, Scope, Send, fenced, secured
+from headworks.server.contract import Handler, Receive, Scope, Send
+from headworks.server.fences import fenced, secured
+from headworks.server.refusals import answer
 
 SIGNED_IN = "headworks.principal"
 """Where the gateway finds a caller who was authenticated before it."""
@@ -20,7 +21,7 @@ def asking(door: Door, chat: Handler) -> Handler:
         try:
             scope[SIGNED_IN] = await door.principal(Request(scope))
         except HeadworksError as error:
-            await JSONResponse(error.as_openai(), error.status, dict(error.headers))(scope, receive, send)
+            await answer(error)(scope, receive, send)
             return
         await chat(scope, receive, send)
 

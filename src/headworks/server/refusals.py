@@ -1,0 +1,93 @@
+"""How the control plane says no: every error in OpenAI's shape, none with its insides."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest, NotFound
+
+MAX_BODY_MB = 32
+"""The largest body of a control-plane request; the route that takes files in has its own limit, which may be larger."""
+
+METHOD_NOT_ALLOWED = 405
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_OWN_FAULT = 500
+_log = logging.getLogger(__name__)
+
+
+def install_refusals(app: FastAPI) -> None:
+    """Have the application answer its errors so."""
+    app.add_exception_handler(HeadworksError, _own_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _any_error)
+
+
+def answer(error: HeadworksError) -> JSONResponse:
+    """The answer to one of our own errors."""
+    return JSONResponse(error.as_openai(), error.status, dict(error.headers))
+
+
+def unexpected() -> JSONResponse:
+    """The answer to a bug of ours."""
+    return answer(HeadworksError("Something went wrong in the server.", next_step="Its log says what."))
+
+
+def too_large() -> JSONResponse:
+    """The answer to a body above `MAX_BODY_MB`."""
+    return answer(BodyTooLarge(f"The body is larger than {MAX_BODY_MB} MiB.", next_step="Send less at once."))
+
+
+def wrong_method(method: str, path: str, allowed: Sequence[str]) -> JSONResponse:
+    """The answer where only other methods are answered."""
+    error = InvalidRequest(
+        f"{path} does not answer {method}.", next_step=f"Ask with {' or '.join(allowed)}.", code="method_not_allowed"
+    )
+    return JSONResponse(error.as_openai(), METHOD_NOT_ALLOWED, {"allow": ", ".join(allowed)})
+
+
+async def _own_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HeadworksError)  # noqa: S101 -- registered for this class
+    if error.status == _OWN_FAULT:
+        _log.error("%s: %s", type(error).__name__, error)
+    return answer(error)
+
+
+async def _any_error(_: Request, error: Exception) -> JSONResponse:
+    """The caller learns nothing of it; the fence around the application logs it."""
+    del error
+    return unexpected()
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    """The first wrong field, in words; the caller's value is never repeated."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"})
+    return answer(InvalidRequest(f"`{where or 'body'}`: {first['msg']}.", param=where or None))
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 -- registered for this class
+    method, path = request.method, request.url.path
+    if error.status_code == NotFound.status:
+        where = "The addresses are listed in /api/openapi.json."
+        return answer(NotFound(f"There is nothing at {method} {path}.", next_step=where))
+    if error.status_code == METHOD_NOT_ALLOWED:
+        return wrong_method(method, path, [each for each in _METHODS if _is_answered(request, each)])
+    if error.status_code == BodyTooLarge.status:
+        return too_large()
+    own = InvalidRequest(f"{error.detail}: {method} {path}.")
+    return JSONResponse(own.as_openai(), error.status_code, dict(error.headers or {}))
+
+
+def _is_answered(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
