@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from headworks.errors import InvalidRequest, NotFound
+from headworks.errors import InvalidRequest, ModelMissing, NotFound
 from headworks.types.features import RetrievalSettings
 
 from .conftest import World
@@ -190,3 +190,15 @@ async def test_searches_at_the_same_time_do_not_mix(world: World) -> None:
         await world.add("handbook", path, "# Note\n\nA heron.")
     results = await asyncio.gather(*(world.found(who, "handbook", "heron") for who in (alice, bob) * 20))
     assert results == [["a/1.md"], ["b/1.md"]] * 20
+
+
+async def test_either_leg_can_be_asked_for_alone(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    await world.add("handbook", "leave.md", LEAVE)
+    await world.add("handbook", "pay.md", PAY)
+    for ranking, expected in (("keywords", ["leave.md"]), ("vectors", ["leave.md", "leave.md", "pay.md"])):
+        found = await world.retrieval.search(world.admin, "handbook", "parental", 10, ranking=ranking)  # type: ignore[arg-type]
+        assert (found.ranking, sorted(each.path for each in found.passages), found.notice) == (ranking, expected, "")
+    world.models.is_missing = True
+    with pytest.raises(ModelMissing, match="No ranking by vectors: the model builtin/minilm is not installed"):
+        await world.retrieval.search(world.admin, "handbook", "parental", 10, ranking="vectors")

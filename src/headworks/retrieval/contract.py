@@ -12,7 +12,7 @@ from headworks.types.ids import DocumentId, PrincipalId, TenantId
 from headworks.types.retrieval import Passage
 
 ItemState = Literal["queued", "done", "unchanged", "failed", "superseded"]
-Ranking = Literal["hybrid", "keywords"]
+Ranking = Literal["hybrid", "keywords", "vectors"]
 
 
 @dataclass(frozen=True, slots=True)

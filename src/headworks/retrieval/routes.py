@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.identity.routes import declare, require
-from headworks.retrieval.contract import DocumentView, Explanation, Item, Progress, Sync
+from headworks.retrieval.contract import DocumentView, Explanation, Item, Progress, Ranking, Sync
 from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
 from headworks.retrieval.service import Retrieval
 from headworks.types.identity import Principal
@@ -38,11 +38,15 @@ class _Body(BaseModel):
 
 
 class Query(_Body):
-    """`{"collection": "handbook", "query": "how long is parental leave", "k": 6}`; k is 1 to 100."""
+    """`{"collection": "handbook", "query": "how long is parental leave", "k": 6}`; k is 1 to 100.
+
+    `ranking` is hybrid (by keywords alone where the embedding model is missing), keywords or vectors.
+    """
 
     collection: str
     query: str
     k: int = 6
+    ranking: Ranking = "hybrid"
 
 
 class Source(_Body):
@@ -81,7 +85,7 @@ class Found(BaseModel):
 
 
 class FoundRows(BaseModel):
-    """Passages, best first. `ranking` is hybrid or keywords; `notice` says what kept vectors out of it."""
+    """Passages, best first. `ranking` is how they were ranked; `notice` says what kept vectors out of it."""
 
     rows: list[Found]
     ranking: str
@@ -113,7 +117,7 @@ def _retrieval(request: Request) -> Retrieval:
 @router.post("/api/search", openapi_extra=declare(_READ, None, "search"))
 async def search(request: Request, body: Query, caller: Reader) -> FoundRows:
     """The passages of a collection that come closest to a query, of what the caller may read."""
-    found = await _retrieval(request).search(caller, body.collection, body.query, body.k)
+    found = await _retrieval(request).search(caller, body.collection, body.query, body.k, ranking=body.ranking)
     rows = [Found(**{**asdict(each), "section": list(each.section)}) for each in found.passages]
     return FoundRows(rows=rows, ranking=found.ranking, notice=found.notice)
 

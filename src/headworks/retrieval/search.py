@@ -69,27 +69,36 @@ class Searcher:
         self._want_vectors = want_vectors
 
     async def search(
-        self, principal: Principal, collection: str, query: str, k: int, trace: TraceId | None = None
+        self,
+        principal: Principal,
+        collection: str,
+        query: str,
+        k: int,
+        *,
+        ranking: Ranking = "hybrid",
+        trace: TraceId | None = None,
     ) -> SearchResult:
         """The best `k` passages that the caller may read, best first.
 
-        Raises NotFound for a collection that is not there or not the caller's to read, which read the same; without
-        the embedding model, keywords alone decide and the result says so.
+        Raises NotFound for a collection that is not there or not the caller's to read, which read the same. Without the
+        embedding model keywords alone decide, and the result says so; `ranking` vectors then raises ModelMissing.
         """
         query = _checked(query, k)
         await self._keyring.ensure(self._db, principal.tenant)
         for attempt in range(2):
-            plan = await self._plan(principal, collection, query)
-            vector = await self._embed(principal, plan, query, trace)
+            plan = await self._plan(principal, collection, "" if ranking == "vectors" else query)
+            vector = _Vector(None) if ranking == "keywords" else await self._embed(principal, plan, query, trace)
+            if ranking == "vectors" and vector.notice:
+                raise ModelMissing(f"No ranking by vectors: {vector.notice}.", next_step="Ask for the hybrid one.")
             async with self._db.tx(principal) as tx:
                 fused = await _candidates(tx, principal, plan, vector, max(_CANDIDATES, 2 * k))
                 passages = await self._read(tx, principal, plan, fused[:k])
             if passages or not fused or attempt:
                 break
             # The generation was replaced in between: its chunks are gone, the new one's are there.
-        has_vectors = vector.text is not None and any(each.dense is not None for each in fused)
-        ranking: Ranking = "hybrid" if has_vectors else "keywords"
-        return SearchResult(passages, ranking, _notice(plan, vector))
+        notice = "" if ranking == "keywords" else _notice(plan, vector)
+        is_ranked_by_vectors = any(each.dense is not None for each in fused)
+        return SearchResult(passages, ranking if is_ranked_by_vectors else "keywords", notice)
 
     async def _plan(self, principal: Principal, collection: str, query: str) -> _Plan:
         wanted = lexical.query_terms(query)
@@ -183,7 +192,7 @@ async def _candidates(tx: Tx, principal: Principal, plan: _Plan, vector: _Vector
     worst = min(similarity.values(), default=0.0)  # for a chunk whose vector is still being made
     return fuse(
         union,
-        [float(score) for score in plan.keywords.scores_of(union)],
+        [float(score) for score in plan.keywords.scores_of(union)] if by_keyword else None,
         [similarity.get(chunk, worst) for chunk in union] if similarity else None,
     )
 

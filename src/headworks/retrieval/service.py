@@ -18,6 +18,7 @@ from headworks.retrieval.contract import (
     Explanation,
     Item,
     Progress,
+    Ranking,
     SearchResult,
     Sync,
 )
@@ -77,18 +78,25 @@ class Retrieval:
         self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID | None = None
     ) -> list[Passage]:
         """What of a feature's collection the caller may read and what fits the question best, numbered from 1."""
-        found = await self.search(principal, settings.collection, question, settings.k, trace)
+        found = await self.search(principal, settings.collection, question, settings.k, trace=trace)
         return found.passages
 
     async def search(
-        self, principal: Principal, collection: str, query: str, k: int, trace: UUID | None = None
+        self,
+        principal: Principal,
+        collection: str,
+        query: str,
+        k: int,
+        *,
+        ranking: Ranking = "hybrid",
+        trace: UUID | None = None,
     ) -> SearchResult:
         """The best `k` passages of a collection of the caller's tenant, and how they were ranked.
 
         Raises NotFound for a collection that is not there or not the caller's to read, which read the same.
         """
         of_trace = None if trace is None else TraceId(trace)
-        return await self._searcher.search(principal, collection, query, k, of_trace)
+        return await self._searcher.search(principal, collection, query, k, ranking=ranking, trace=of_trace)
 
     def citing(self, principal: Principal, passages: Sequence[Passage]) -> CitationStream:
         """Resolves the markers of one answer under the caller's rights."""
