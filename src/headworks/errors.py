@@ -196,7 +196,7 @@ class ModelMissing(Unavailable):
 
 
 class SealBroken(HeadworksError):
-    """A sealed value does not open: it was changed, lies in another place than it was sealed for, or its key is gone."""
+    """A sealed value does not open: it was changed, lies elsewhere than it was sealed for, or its key is gone."""
 
     code = "seal_broken"
 
