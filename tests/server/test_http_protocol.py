@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import pytest
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from headworks.server.http_protocol import JoiningTransport, OneWriteProtocol
+from headworks.server.http_cycles import SHORT_WAY
+from headworks.server.http_protocol import OneWriteProtocol
+from headworks.server.joining import JoiningTransport
 
 App = Callable[[Any, Any, Any], Awaitable[Any]]
 GET = b"GET /path HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -75,8 +78,8 @@ class Side:
     """A server with one of the two protocols, and what its clients have seen."""
 
     def __init__(self, protocol: type[HttpToolsProtocol], app: App, **settings: Any) -> None:
-        settings = {"timeout_keep_alive": 0.05, "lifespan": "off", "ws": "none", "log_config": None, **settings}
-        self.config = uvicorn.Config(app, http=protocol, **settings)
+        settings = {"timeout_keep_alive": 0.05, "lifespan": "off", "ws": "none", "access_log": False, **settings}
+        self.config = uvicorn.Config(app, http=protocol, **{"log_config": None, **settings})
         self.state = ServerState()
         self.state.default_headers = [(b"server", b"uvicorn")]
 
@@ -102,16 +105,25 @@ class Side:
 
     async def exchange(self, *pieces: bytes) -> bytes:
         """Send the pieces apart, and take all that comes until the server closes."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        async with self.client() as (reader, writer):
+            try:
+                for piece in pieces:
+                    writer.write(piece)
+                    await asyncio.sleep(0.005)
+                return await asyncio.wait_for(reader.read(-1), LIMIT_S)
+            except ConnectionError as error:
+                return repr(type(error)).encode()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A connection, closed at the end."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=65536)
         try:
-            for piece in pieces:
-                writer.write(piece)
-                await asyncio.sleep(0.005)
-            return await asyncio.wait_for(reader.read(-1), LIMIT_S)
-        except ConnectionError as error:
-            return repr(type(error)).encode()
+            yield reader, writer
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 async def both(app: App, *pieces: bytes, **settings: Any) -> tuple[bytes, bytes]:
@@ -216,11 +228,17 @@ async def test_a_root_path_and_the_concurrency_limit_hold(caplog: pytest.LogCapt
     assert caplog.text.count("Exceeded concurrency limit.") == 2
 
 
-async def test_the_access_log_is_uvicorns(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="uvicorn.access"):
+async def test_the_access_log_is_uvicorns() -> None:
+    logger, lines = logging.getLogger("uvicorn.access"), []
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: lines.append(record.getMessage().partition(" - ")[2])  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
         theirs, ours = await both(echo, POST, access_log=True)
+    finally:
+        logger.removeHandler(handler)
     assert ours == theirs
-    lines = [record.getMessage().partition(" - ")[2] for record in caplog.records if record.name == "uvicorn.access"]
     assert lines == ['"POST /a%20b?c=d HTTP/1.1" 200'] * 2
 
 
@@ -235,8 +253,7 @@ async def test_a_head_goes_out_while_the_body_is_still_being_made() -> None:
         await seen.wait()
         await send(body())
 
-    async with Side(OneWriteProtocol, app) as side:
-        reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
+    async with Side(OneWriteProtocol, app) as side, side.client() as (reader, writer):
         writer.write(GET)
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LIMIT_S)
         assert head.startswith(b"HTTP/1.1 200 OK")
@@ -244,7 +261,6 @@ async def test_a_head_goes_out_while_the_body_is_still_being_made() -> None:
         assert await asyncio.wait_for(reader.readuntil(b"later\r\n"), LIMIT_S) == b"5\r\nlater\r\n"
         seen.set()
         assert await asyncio.wait_for(reader.read(), LIMIT_S) == b"0\r\n\r\n"
-        writer.close()
 
 
 @pytest.mark.parametrize("protocol", [HttpToolsProtocol, OneWriteProtocol])
@@ -259,8 +275,7 @@ async def test_a_client_that_leaves_is_noticed(protocol: type[HttpToolsProtocol]
         await send(body(b"into the void", more=True))
         await send(body())
 
-    async with Side(protocol, app) as side:
-        reader, writer = await asyncio.open_connection("127.0.0.1", side.port)
+    async with Side(protocol, app) as side, side.client() as (reader, writer):
         writer.write(GET)
         await reader.readuntil(b"first\r\n")
         writer.close()
@@ -280,8 +295,7 @@ async def test_a_client_that_reads_slowly_holds_the_application_back(sized: bool
         await send(body())
         over.set()
 
-    async with Side(OneWriteProtocol, app, timeout_keep_alive=LIMIT_S) as side:
-        reader, writer = await asyncio.open_connection("127.0.0.1", side.port, limit=65536)
+    async with Side(OneWriteProtocol, app, timeout_keep_alive=LIMIT_S) as side, side.client() as (reader, writer):
         writer.write(GET)
         await reader.readuntil(b"\r\n\r\n")
         before = -1
@@ -294,7 +308,6 @@ async def test_a_client_that_reads_slowly_holds_the_application_back(sized: bool
         while received < total:
             received += len(await asyncio.wait_for(reader.read(1 << 20), LIMIT_S))
         await asyncio.wait_for(over.wait(), LIMIT_S)
-        writer.close()
 
 
 async def test_an_idle_connection_is_closed_and_one_at_work_is_not() -> None:
@@ -383,6 +396,56 @@ def test_joining_keeps_every_byte_in_its_order(writes: list[tuple[int, bool]], c
         return expected
 
     assert asyncio.run(main()) == b"".join(out)
+
+
+async def by_the_short_way(scope: Any, receive: Any, send: Any) -> None:
+    short = scope.get("extensions", {}).get(SHORT_WAY)
+    if short is None:
+        await echo(scope, receive, send)
+        return
+    shown = repr((scope["method"], scope["path"], scope["raw_path"], scope["query_string"], scope["http_version"]))
+    answer = shown.encode() + short.body
+    short.answer(200, [length(len(answer)), (b"X-Seen", scope["type"].encode())], answer)
+
+
+@pytest.mark.parametrize("request_name", [*REQUESTS, "in pieces", "with a body"])
+async def test_the_short_way_gives_the_same_bytes(request_name: str) -> None:
+    pieces = {"in pieces": (POST[:30], POST[30:-2], POST[-2:]), "with a body": (POST + POST,)} | REQUESTS
+    answers = []
+    for protocol, app in ((HttpToolsProtocol, echo), (OneWriteProtocol, by_the_short_way)):
+        async with Side(protocol, app) as side:
+            answers.append(await side.exchange(*pieces[request_name]))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_by_the_short_way_a_caller_who_leaves_is_told_at_once(leaves: bool) -> None:  # noqa: FBT001 - a parameter
+    begun, ended = asyncio.Event(), asyncio.Event()
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        short = scope["extensions"][SHORT_WAY]
+        task = asyncio.current_task()
+        assert task is not None
+        short.when_left(lambda: (told.append("left"), task.cancel()))
+        begun.set()
+        try:
+            await asyncio.sleep(LIMIT_S if leaves else 0.01)
+            short.answer(200, [length(2)], b"ok")
+        except asyncio.CancelledError:
+            told.append("cancelled")
+        ended.set()
+
+    async with Side(OneWriteProtocol, app, timeout_keep_alive=LIMIT_S) as side, side.client() as (reader, writer):
+        writer.write(GET)
+        await asyncio.wait_for(begun.wait(), LIMIT_S)
+        if not leaves:
+            assert (await reader.readuntil(b"\r\n\r\nok")).startswith(b"HTTP/1.1 200")
+        writer.close()
+        await asyncio.wait_for(ended.wait(), LIMIT_S)
+        while side.state.connections:
+            await asyncio.sleep(0.001)
+    assert told == (["left", "cancelled"] if leaves else [])
 
 
 async def test_a_connection_that_is_gone_does_not_hold_back_the_others() -> None:

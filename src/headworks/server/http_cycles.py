@@ -1,0 +1,198 @@
+"""uvicorn's request and response, shorter where the way is the common one; all other ways are uvicorn's own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, HTTPScope
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    RequestResponseCycle,
+)
+from uvicorn.server import ServerState
+
+_KNOWN = 1024
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+_lower_names: dict[bytes, bytes] = {}
+"""Header names that are known to be well formed, in lower case."""
+
+SHORT_WAY = "headworks.short_way"
+"""The ASGI extension that a request has which arrived whole: its ShortCycle."""
+
+
+class Connection(Protocol):
+    """What a cycle needs of its protocol."""
+
+    scope: HTTPScope
+    transport: asyncio.Transport
+    flow: FlowControl
+    server_state: ServerState
+    loop: asyncio.AbstractEventLoop
+
+    def on_response_complete(self) -> None:
+        """An answer is complete."""
+
+
+class JoiningCycle(RequestResponseCycle):
+    """Checks the headers of an answer together, and leaves it to the transport to join head and body."""
+
+    transport: Any  # a JoiningTransport
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """As ASGI has it."""
+        kind = message["type"]
+        if self.flow.write_paused or self.disconnected or self.access_log or self.response_complete:
+            await super().send(message)
+        elif kind == "http.response.body" and self.chunked_encoding is False and self.response_started:
+            self._write_sized(message)
+        elif kind == "http.response.start" and not self.response_started:
+            self._write_head(message)
+        else:
+            await super().send(message)
+
+    def _write_head(self, message: Any) -> None:  # noqa: ANN401 - told apart by its type key
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        status = message["status"]
+        lines = [STATUS_LINE[status]]
+        values = []
+        closes = False
+        for name, value in (*self.default_headers, *message.get("headers", ())):
+            lower = _lower_names.get(name) or _checked(name)
+            if lower in _FRAMING:
+                closes = self._note(lower, value) or closes
+            values.append(value)
+            lines += (lower, b": ", value, b"\r\n")
+        if HEADER_VALUE_RE.search(b"".join(values)):
+            raise RuntimeError("Invalid HTTP header value.")
+        if not self.keep_alive and not closes:
+            lines.append(b"connection: close\r\n")
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in {204, 304}:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        self.transport.keep(lines)
+
+    def _note(self, name: bytes, value: bytes) -> bool:
+        """What a header says about the body and the connection; true if the connection is to close."""
+        if name == b"content-length" and self.chunked_encoding is None:
+            self.expected_content_length = int(value.decode())
+            self.chunked_encoding = False
+        elif name == b"transfer-encoding" and value.lower() == b"chunked":
+            self.expected_content_length = 0
+            self.chunked_encoding = True
+        elif name == b"connection" and b"close" in [token.lower().strip() for token in value.split(b",")]:
+            self.keep_alive = False
+            return True
+        return False
+
+    def _write_sized(self, message: Any) -> None:  # noqa: ANN401 - told apart by its type key
+        body = message.get("body", b"")
+        is_last = not message.get("more_body", False)
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length = 0
+        else:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0:
+                raise RuntimeError("Response content longer than Content-Length")
+            if is_last:
+                self.transport.write_last(body)
+            else:
+                self.transport.write(body)
+        if is_last:
+            if self.expected_content_length != 0:
+                raise RuntimeError("Response content shorter than Content-Length")
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
+
+
+class ShortCycle(JoiningCycle):
+    """For a request that has arrived whole: nothing of it is waited for, only the caller's leaving."""
+
+    access_log = False
+    waiting_for_100_continue = False
+    more_body = False
+    disconnected = False
+    response_started = False
+    response_complete = False
+    chunked_encoding: bool | None = None
+    expected_content_length = 0
+    logger = logging.getLogger("uvicorn.error")
+    _leaving: asyncio.Future[None] | None = None
+    _on_leaving: Callable[[], object] | None = None
+    _is_read = False
+
+    def __init__(self, protocol: Connection, body: bytes, *, keep_alive: bool) -> None:
+        # Not uvicorn's: most of what it sets stands above.
+        self._protocol = protocol
+        self.body = body  # type: ignore[assignment] # uvicorn collects in a bytearray
+        self.keep_alive = keep_alive
+        self.scope = protocol.scope
+        self.transport = protocol.transport
+        self.flow = protocol.flow
+        self.default_headers = protocol.server_state.default_headers
+        self.scope["extensions"] = {SHORT_WAY: self}  # type: ignore[dict-item] # an extension of ours
+
+    # The extension: what `receive` and `send` do, without waiting.
+
+    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """The whole answer, for who has not sent any of it; `headers` have its content-length."""
+        if not self.disconnected:
+            self._write_head({"status": status, "headers": headers})
+            self._write_sized({"body": body})
+
+    def when_left(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called once if the caller leaves before the answer is complete."""
+        self._on_leaving = callback
+        if self.disconnected:
+            self.set()
+
+    # What uvicorn calls.
+
+    @property
+    def message_event(self) -> Any:  # type: ignore[override] # noqa: ANN401 - as much of an Event as uvicorn uses here
+        """Who is told, by `set`, that the caller has left or that the answer is complete."""
+        return self
+
+    def set(self) -> None:
+        """See `message_event`."""
+        if self.disconnected and self._on_leaving is not None:
+            callback, self._on_leaving = self._on_leaving, None
+            callback()
+        if self._leaving is not None and not self._leaving.done():
+            self._leaving.set_result(None)
+
+    def on_response(self) -> None:
+        """The answer is complete."""
+        self._on_leaving = None
+        self.scope.pop("extensions", None)  # a reference in a circle, which would wait for the collector
+        self._protocol.on_response_complete()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """As ASGI has it: the body, then nothing until the caller leaves or the answer is complete."""
+        if not self.disconnected and not self.response_complete:
+            if not self._is_read:
+                self._is_read = True
+                return {"type": "http.request", "body": bytes(self.body), "more_body": False}
+            self.flow.resume_reading()
+            self._leaving = self._protocol.loop.create_future()
+            await self._leaving
+        return {"type": "http.disconnect"}
+
+
+def _checked(name: bytes) -> bytes:
+    if HEADER_RE.search(name):
+        raise RuntimeError("Invalid HTTP header name.")
+    lower = name.lower()
+    if len(_lower_names) < _KNOWN:
+        _lower_names[name] = lower
+    return lower
