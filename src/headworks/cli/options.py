@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from headworks.cli.client import Client
-from headworks.cli.local import find_address
 from headworks.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from headworks.cli.client import Client
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", show_default=False)]
 UrlOption = Annotated[
@@ -45,6 +46,9 @@ def with_client(function: Callable[..., Result]) -> Callable[..., Result]:
 
 def find_client(url: str | None, key: str | None) -> Client:
     """A client for the server that is meant; Unauthenticated when there is no key."""
+    from headworks.cli.client import Client
+    from headworks.cli.local import find_address
+
     address = (url or "").strip() or find_address()
     if not (key or "").strip():
         raise Unauthenticated(

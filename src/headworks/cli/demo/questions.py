@@ -51,7 +51,9 @@ def _outlines(reader: Client, administrator: Client, corpus: Corpus, paths: Iter
             found = reader.get(place("documents", str(known["document"])))
         except NotFound:
             continue  # it could not be parsed, and ingestion has said so
-        yield outline(path, found["text"], (each["text"] for each in found["headings"]))
+        headings = [each["text"] for each in found["headings"]]
+        # A title says what all of it is about; what stands below a heading answers better.
+        yield outline(path, found["text"], [each for each in headings if each != found["title"]] or headings)
 
 
 def explain(administrator: Client, corpus: Corpus, path: str, principal: str) -> dict[str, Any]:
