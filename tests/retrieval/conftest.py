@@ -23,6 +23,7 @@ from headworks.retrieval.contract import Item, Progress, SearchResult
 from headworks.retrieval.parsers import html, markdown, plain
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.service import HandedIn, Retrieval
+from headworks.retrieval.working import Parsers
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
@@ -180,13 +181,15 @@ async def world(database: Database, keyring: Keyring, as_superuser: psycopg.Conn
     return await make_world(database, keyring, as_superuser)
 
 
-async def make_world(database: Database, keyring: Keyring, behind: psycopg.Connection[Any]) -> World:
+async def make_world(
+    database: Database, keyring: Keyring, behind: psycopg.Connection[Any], parsers: Parsers | None = None
+) -> World:
     identity = Identity(database, keyring, PEPPER)
     founded = await identity.bootstrap()
     assert founded is not None
     models, jobs = WordVectors(), InlineJobs()
     retrieval = Retrieval(database, keyring, models, jobs, identity, RetrievalServerSettings(max_file_mb=1))
-    retrieval.register_work(InlineParsers())
+    retrieval.register_work(parsers or InlineParsers())
     async with database.system("test") as tx:
         admin = (await identity.load(tx)).authenticate(founded.key, time.time())
     return World(database, keyring, identity, models, jobs, retrieval, admin, behind)

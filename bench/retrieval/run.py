@@ -1,0 +1,186 @@
+"""Ranking quality of the product's own search on two public test collections, over HTTP.
+
+    python bench/retrieval/run.py [--json]
+
+Starts `headworks up` on an empty data folder, hands in each abstract as a Markdown document (title and text) by the
+upload API, waits for the jobs process, and asks each query by `POST /api/search`: hybrid, by keywords and by vectors.
+A document's score is that of its best chunk. No setting is chosen on these collections. Exit status 1 below the bars.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from measures import ndcg, paired_interval
+
+from headworks.cli.client import Client, place
+
+_DATA = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data")) / "ir"
+_RANKINGS = ("keywords", "vectors", "hybrid")
+_BARS = {
+    ("cranfield", "keywords"): 0.510,
+    ("cacm", "keywords"): 0.490,
+    ("cranfield", "hybrid"): 0.550,
+    ("cacm", "hybrid"): 0.570,
+}
+_DEPTH = 100
+_COLLECTION = 'readers: [everyone]\ndescription: "A public test collection."\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A test collection."""
+
+    name: str
+    documents: dict[str, str]
+    queries: dict[str, str]
+    relevant: dict[str, dict[str, int]]
+
+
+def read(name: str) -> Judged:
+    """Documents as Markdown, queries that are judged, and the judgements."""
+    folder = _DATA / name
+    rows = [json.loads(line) for line in (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
+    documents = {row["_id"]: f"# {row['title'].strip()}\n\n{row['text'].strip()}\n" for row in rows}
+    relevant: dict[str, dict[str, int]] = defaultdict(dict)
+    for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+        query, document, grade = line.split("\t")
+        relevant[query][document] = int(grade)
+    rows = [json.loads(line) for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
+    return Judged(name, documents, {row["_id"]: row["text"] for row in rows if row["_id"] in relevant}, relevant)
+
+
+@contextmanager
+def server(folder: Path, names: list[str]) -> Iterator[Client]:
+    """A running server with an empty collection for each name."""
+    collections = folder / "workspace" / "collections"
+    collections.mkdir(parents=True)
+    for name in names:
+        (collections / f"{name}.yaml").write_text(_COLLECTION)
+    command = [sys.executable, "-m", "headworks.cli.main", "up", "--json", "--port", "0"]
+    command += ["--workspace", str(folder / "workspace"), "--data", str(folder / "data")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            yield Client(ready["url"], ready["admin_key"])
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def ingest(client: Client, judged: Judged) -> dict[str, Any]:
+    """Hand everything in and wait until it can be found; the server's own count, and how long it took."""
+    begun = time.monotonic()
+    sync = client.post(place("collections", judged.name, "syncs"), {"source": "bench"})
+
+    def hand_in(item: tuple[str, str]) -> None:
+        data = item[1].encode()
+        query = {"path": f"{item[0]}.md", "sync": sync["id"]}
+        client.upload(place("collections", judged.name, "documents"), query, BytesIO(data), len(data))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(hand_in, judged.documents.items()))
+    handed_in_s = time.monotonic() - begun
+    while True:
+        progress: dict[str, Any] = client.get(place("collections", judged.name, "syncs", sync["id"]))
+        if progress["done"] == progress["total"] and not progress["notice"]:
+            break
+        print(f"\r{judged.name}: {progress['done']} of {progress['total']} documents", end="", file=sys.stderr)
+        time.sleep(1)
+    print(file=sys.stderr)
+    return progress | {"handed_in_s": round(handed_in_s, 1), "searchable_s": round(time.monotonic() - begun, 1)}
+
+
+def rank(client: Client, judged: Judged, query: str, ranking: str) -> list[str]:
+    """Documents by their best chunk; equal scores as trec_eval orders them, by descending id."""
+    body = {"collection": judged.name, "query": query, "k": _DEPTH, "ranking": ranking}
+    answer = client.post(place("search"), body)
+    if answer["ranking"] != ranking and answer["rows"]:
+        raise SystemExit(f"the server ranked by {answer['ranking']}: {answer['notice']}")
+    best: dict[str, float] = {}
+    for row in answer["rows"]:
+        name = row["path"].removesuffix(".md")
+        best[name] = max(best.get(name, 0.0), row["score"])
+    return sorted(best, key=lambda each: (best[each], each), reverse=True)
+
+
+def measure(client: Client, judged: Judged) -> dict[str, Any]:
+    """nDCG@10 of each ranking, the hybrid's gain over keywords with its interval, and the time of a search."""
+    scores: dict[str, list[float]] = {}
+    times: dict[str, float] = {}
+    for ranking in _RANKINGS:
+        begun = time.perf_counter()
+        scores[ranking] = [
+            ndcg(rank(client, judged, text, ranking), judged.relevant[query]) for query, text in judged.queries.items()
+        ]
+        times[ranking] = round((time.perf_counter() - begun) / len(judged.queries) * 1000, 1)
+    mean, low, high = paired_interval(scores["keywords"], scores["hybrid"])
+    return {
+        "queries": len(judged.queries),
+        "ndcg@10": {ranking: round(sum(each) / len(each), 4) for ranking, each in scores.items()},
+        "hybrid over keywords": {"mean": round(mean, 4), "95 %": [round(low, 4), round(high, 4)]},
+        "ms a search": times,
+    }
+
+
+def below_bars(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is not as good as it has to be."""
+    found = []
+    for (name, ranking), bar in _BARS.items():
+        value = results[name]["ndcg@10"][ranking]
+        if value < bar:
+            found.append(f"{name} by {ranking}: {value:.4f} is below {bar:.3f}")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one object")
+    options = parser.parse_args()
+    if not _DATA.exists():
+        print(f"skipped: {_DATA} is not there; HEADWORKS_TEST_DATA names the folder of test data.")
+        return 0
+    collections = [read(name) for name in ("cranfield", "cacm")]
+    results: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(prefix="headworks-bench-") as folder:
+        Path(folder).chmod(0o711)
+        with server(Path(folder), [each.name for each in collections]) as client:
+            for judged in collections:
+                counted = ingest(client, judged)
+                results[judged.name] = {"documents": counted["documents"], "chunks": counted["chunks"]}
+                results[judged.name] |= {key: counted[key] for key in ("handed_in_s", "searchable_s")}
+                results[judged.name]["failed"] = len(counted["failed"])
+                results[judged.name] |= measure(client, judged)
+    failures = below_bars(results)
+    if options.json:
+        print(json.dumps(results, indent=2))
+    else:
+        for name, found in results.items():
+            by = found["ndcg@10"]
+            gain = found["hybrid over keywords"]
+            print(
+                f"{name:10} {found['documents']:5} documents {found['chunks']:5} chunks  nDCG@10: BM25 {by['keywords']:.3f}  "
+                f"vectors {by['vectors']:.3f}  hybrid {by['hybrid']:.3f}  hybrid - BM25 {gain['mean']:+.3f} {gain['95 %']}"
+            )
+    for each in failures:
+        print(each, file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
