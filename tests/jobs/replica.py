@@ -6,6 +6,8 @@ Run as a program with the database's URL, and for how long it may be idle, on th
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import sys
 
 import psycopg
@@ -38,7 +40,10 @@ async def main(url: str, idle_s: float) -> None:
     jobs.register("fail", fail)
     await jobs.start()
     print("working", flush=True)
-    await jobs.run_until_idle(idle_s)
+    idle = asyncio.create_task(jobs.run_until_idle(idle_s))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, idle.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await idle
     await jobs.stop()
     print("idle", flush=True)
 

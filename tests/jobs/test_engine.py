@@ -124,6 +124,18 @@ async def test_a_process_that_was_stopped_and_woken_changes_no_outcome(
     assert row == (3, 3), "each step has one result"
 
 
+async def test_a_process_that_is_told_to_stop_gives_its_run_back_at_once(
+    database: Database, noted: psycopg.Connection[Any], make_principal: MakePrincipal, start_replica: StartReplica
+) -> None:
+    await _enqueue(database, make_principal(), "given back", 1, 60)
+    process = start_replica()
+    until(lambda: _counted(noted, "given back", "begun"))
+    process.terminate()
+    assert process.wait(15) == 0
+    assert _status(noted, "given back") == "PENDING"
+    assert has_work(noted), "without waiting for a heartbeat to grow old"
+
+
 async def test_runs_of_one_partition_go_one_after_the_other(
     database: Database, noted: psycopg.Connection[Any], make_principal: MakePrincipal, start_replica: StartReplica
 ) -> None:

@@ -80,6 +80,7 @@ class Jobs:
         self._concurrency = concurrency
         self._works: dict[str, Work] = {}
         self._pulse: Pulse | None = None
+        self._running: set[asyncio.Task[Any]] = set()
 
     def register(self, name: str, work: Work) -> None:
         """Let `work(run, *arguments)` do the runs of this name. Before `start`; the name is kept in the database."""
@@ -119,7 +120,7 @@ class Jobs:
             await asyncio.to_thread(self._pulse.start)
             DBOS(config=self._config(executor_id))
             for name, work in self._works.items():
-                _register(name, work)
+                self._make_workflow(name, work)
             DBOS.launch()  # on this thread: DBOS adopts the running loop for our coroutines
             await DBOS.register_queue_async(
                 _QUEUE,
@@ -133,10 +134,25 @@ class Jobs:
             raise DatabaseUnavailable(f"Durable work can't start: {type(error).__name__}.") from error
         self._pulse.start_reaping()
 
-    async def stop(self) -> None:
-        """End without waiting for steps in flight: they are done again by whoever takes the run up."""
+    def _make_workflow(self, name: str, work: Work) -> None:
         from dbos import DBOS
 
+        async def run(*arguments: Json) -> Json:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 -- a coroutine on a loop is in one
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            return await work(Run(DBOS.workflow_id or ""), *arguments)
+
+        DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERIES)(run)
+
+    async def stop(self) -> None:
+        """End without waiting for steps in flight: they are done again by whoever takes the run up, at once."""
+        from dbos import DBOS
+
+        for task in (running := list(self._running)):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await asyncio.get_running_loop().run_in_executor(None, lambda: DBOS.destroy(destroy_registry=True))
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="after-jobs"))
         if self._pulse is not None:
@@ -194,15 +210,6 @@ class Jobs:
             "serializer": DBOSPortableJSONSerializer(),
             "log_level": "WARNING",
         }
-
-
-def _register(name: str, work: Work) -> None:
-    from dbos import DBOS
-
-    async def run(*arguments: Json) -> Json:
-        return await work(Run(DBOS.workflow_id or ""), *arguments)
-
-    DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERIES)(run)
 
 
 def _quiet() -> None:
