@@ -40,7 +40,7 @@ _OURS = "headworks.server.http_protocol:OneWriteProtocol"
 
 
 @contextmanager
-def bare(name: str, protocol: str, folder: Path, to: int) -> Iterator[System]:
+def bare(name: str, protocol: str, folder: Path, to: int, *options: str) -> Iterator[System]:
     port = free_port()
     command = [
         sys.executable,
@@ -49,7 +49,8 @@ def bare(name: str, protocol: str, folder: Path, to: int) -> Iterator[System]:
         f"--provider={to}",
         f"--protocol={protocol}",
     ]
-    with started(command, SYSTEM_CORE, log=folder / f"{protocol}.log") as process:
+    log = folder / f"{name.replace(' ', '-')}.log"
+    with started([*command, *options], SYSTEM_CORE, log=log) as process:
         wait_for(f"http://127.0.0.1:{port}/v1/models", process)
         yield System(name, process.pid, f"http://127.0.0.1:{port}/v1/chat/completions", prompt(MODEL))
 
@@ -116,6 +117,7 @@ def main() -> None:
         if chosen.bare:
             systems.append(stack.enter_context(bare("uvicorn's protocol", "httptools", folder, to)))
             systems.append(stack.enter_context(bare("our protocol", _OURS, folder, to)))
+            systems.append(stack.enter_context(bare("its short way", _OURS, folder, to, "--short-way")))
         else:
             from product import product
 

@@ -69,7 +69,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     shown = repr(
         (scope["method"], scope["path"], scope["raw_path"], scope["query_string"], scope["http_version"])
     ).encode()
-    await send(start([length(len(shown) + len(received)), (b"X-Seen", scope["type"].encode())]))
+    await send(start([(b"X-Seen", scope["type"].encode()), length(len(shown) + len(received))]))
     await send(body(shown, more=True))
     await send(body(received))
 
@@ -312,11 +312,11 @@ async def test_a_client_that_reads_slowly_holds_the_application_back(sized: bool
 
 async def test_an_idle_connection_is_closed_and_one_at_work_is_not() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(0.15 if scope["path"] == "/slow" else 0)
+        await asyncio.sleep(0.7 if scope["path"] == "/slow" else 0)
         await send(start([length(2)]))
         await send(body(b"ok"))
 
-    async with Side(OneWriteProtocol, app, timeout_keep_alive=0.05) as side:
+    async with Side(OneWriteProtocol, app, timeout_keep_alive=0.5) as side:
         slow = GET.replace(b"/path", b"/slow")
         answers = await side.exchange(GET, slow)
         assert answers.count(b"HTTP/1.1 200 OK") == 2
@@ -405,7 +405,7 @@ async def by_the_short_way(scope: Any, receive: Any, send: Any) -> None:
         return
     shown = repr((scope["method"], scope["path"], scope["raw_path"], scope["query_string"], scope["http_version"]))
     answer = shown.encode() + short.body
-    short.answer(200, [length(len(answer)), (b"X-Seen", scope["type"].encode())], answer)
+    short.answer(200, [(b"X-Seen", scope["type"].encode())], answer)
 
 
 @pytest.mark.parametrize("request_name", [*REQUESTS, "in pieces", "with a body"])
@@ -416,6 +416,31 @@ async def test_the_short_way_gives_the_same_bytes(request_name: str) -> None:
         async with Side(protocol, app) as side:
             answers.append(await side.exchange(*pieces[request_name]))
     assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ([(b"a b", b"c")], RuntimeError),
+        ([(b"a", b"b\r\nc: d")], RuntimeError),
+        ([length(2)], ValueError),
+        ([(b"Transfer-Encoding", b"chunked")], ValueError),
+    ],
+)
+async def test_the_short_way_refuses_the_headers_that_could_lie(headers: Any, error: type[Exception]) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        short = scope["extensions"][SHORT_WAY]
+        with pytest.raises(error):
+            short.answer(200, headers, b"ok")
+        short.answer(200, [(b"a", b"b")], b"fine")
+        short.answer(200, [(b"a", b"b")], b"once only")
+
+    async with Side(OneWriteProtocol, app) as side:
+        for name in ("a", "b"):
+            side.state.default_headers = [(b"server", name.encode())]
+            answer = b"HTTP/1.1 200 OK\r\nserver: %b\r\na: b\r\ncontent-length: 4\r\n\r\nfine" % name.encode()
+            assert await side.exchange(GET) == answer
+            assert await side.exchange(GET) == answer
 
 
 @pytest.mark.parametrize("leaves", [True, False])
@@ -431,7 +456,7 @@ async def test_by_the_short_way_a_caller_who_leaves_is_told_at_once(leaves: bool
         begun.set()
         try:
             await asyncio.sleep(LIMIT_S if leaves else 0.01)
-            short.answer(200, [length(2)], b"ok")
+            short.answer(200, [], b"ok")
         except asyncio.CancelledError:
             told.append("cancelled")
         ended.set()
@@ -484,10 +509,18 @@ async def test_what_is_not_bytes_fails_where_it_is_sent_and_a_buffer_may_be_used
 
 
 REPLACED = {
+    HttpToolsProtocol.on_message_begin: "96d377fdc7c2baef",
     HttpToolsProtocol.on_headers_complete: "1ea8589acfad92d8",
+    HttpToolsProtocol._start_asgi_task: "9c08c2571ae9b038",
+    HttpToolsProtocol.on_body: "dba9c32aeba35b6a",
+    HttpToolsProtocol.on_message_complete: "1fbad42dc31fc01f",
     HttpToolsProtocol.on_response_complete: "64e254f28e389e76",
     HttpToolsProtocol._unset_keepalive_if_required: "00a6a4e47214e68e",
     HttpToolsProtocol.connection_lost: "c91a4c9bf2e29c55",
+    HttpToolsProtocol.data_received: "010a7ae59a5d3b1a",
+    RequestResponseCycle.__init__: "4d2f220910c33c12",
+    RequestResponseCycle.run_asgi: "0f33f2449a444bc2",
+    RequestResponseCycle.receive: "8124ae006be71184",
     RequestResponseCycle.send: "abdd8601b326a8da",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, HTTPScope
@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 _KNOWN = 1024
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
+_WITHOUT_BODY = frozenset((204, 304))
 _lower_names: dict[bytes, bytes] = {}
 """Header names that are known to be well formed, in lower case."""
 
@@ -73,7 +74,7 @@ class JoiningCycle(RequestResponseCycle):
             raise RuntimeError("Invalid HTTP header value.")
         if not self.keep_alive and not closes:
             lines.append(b"connection: close\r\n")
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in {204, 304}:
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _WITHOUT_BODY:
             self.chunked_encoding = True
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
@@ -144,11 +145,25 @@ class ShortCycle(JoiningCycle):
 
     # The extension: what `receive` and `send` do, without waiting.
 
-    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """The whole answer, for who has not sent any of it; `headers` have its content-length."""
-        if not self.disconnected:
-            self._write_head({"status": status, "headers": headers})
+    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """The whole answer, for who has sent none of it; its content-length is added, and must not be in `headers`."""
+        if self.disconnected or self.response_started:
+            return
+        if self.scope["method"] == "HEAD" or status in _WITHOUT_BODY or not self.keep_alive:
+            self._write_head({"status": status, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
             self._write_sized({"body": body})
+            return
+        lines = [_opening(status, self.default_headers)]
+        values = []
+        for name, value in headers:
+            values.append(value)
+            lines += (_beginnings.get(name) or _beginning(name), value, b"\r\n")
+        if HEADER_VALUE_RE.search(b"".join(values)):
+            raise RuntimeError("Invalid HTTP header value.")
+        lines += (b"content-length: %d\r\n\r\n" % len(body), body)
+        self.response_started = self.response_complete = True
+        self.transport.write_last(b"".join(lines))
+        self.on_response()
 
     def when_left(self, callback: Callable[[], object]) -> None:
         """Have `callback` called once if the caller leaves before the answer is complete."""
@@ -187,6 +202,33 @@ class ShortCycle(JoiningCycle):
             self._leaving = self._protocol.loop.create_future()
             await self._leaving
         return {"type": "http.disconnect"}
+
+
+_opened: tuple[Any, dict[int, bytes]] = (None, {})
+"""uvicorn's headers of every answer, a new list each second, and what begins an answer by its status."""
+_beginnings: dict[bytes, bytes] = {}
+"""What begins the line of a header that is known to be well formed and says nothing of the body's size."""
+
+
+def _opening(status: int, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    global _opened  # noqa: PLW0603 - the cache is one value, replaced at once
+    if _opened[0] is not default_headers:
+        _opened = (default_headers, {})
+    opening = _opened[1].get(status)
+    if opening is None:
+        lines = [b"%b: %b\r\n" % (_checked(name), value) for name, value in default_headers]
+        opening = _opened[1][status] = STATUS_LINE[status] + b"".join(lines)
+    return opening
+
+
+def _beginning(name: bytes) -> bytes:
+    lower = _checked(name)
+    if lower in _FRAMING:
+        raise ValueError(f"The header {lower.decode()!r} is not the application's in a whole answer.")
+    beginning = lower + b": "
+    if len(_beginnings) < _KNOWN:
+        _beginnings[name] = beginning
+    return beginning
 
 
 def _checked(name: bytes) -> bytes:

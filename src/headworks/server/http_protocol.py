@@ -97,8 +97,10 @@ class OneWriteProtocol(HttpToolsProtocol):
             super().on_message_complete()
         else:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            self.cycle = ShortCycle(self, body, keep_alive=self._keep_alive)
-            self._start_asgi_task(self.cycle, self.app)
+            cycle = self.cycle = ShortCycle(self, body, keep_alive=self._keep_alive)
+            task = self.loop.create_task(cycle.run_asgi(self.app))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
 
     def _describe(self, version: str) -> None:
         target = _targets.get(self.url)
