@@ -47,6 +47,7 @@ async def test_who_am_i(client: Client, bearer: Bearer) -> None:
         ("Bearer sk-proj-0123", "malformed_api_key", "starts with `hw_` and has 75 characters", "Copy it again"),
         ("Bearer " + mint("hw", new_id()).text(), "invalid_api_key", "is not known here", "made on this server"),
     ],
+    ids=["none", "basic", "empty", "foreign", "unknown"],
 )
 async def test_a_key_that_is_not_accepted_is_told_why_and_what_to_do(
     client: Client, founded: Founded, header: str | None, code: str, message: str, next_step: str
