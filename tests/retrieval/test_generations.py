@@ -48,11 +48,24 @@ async def test_a_server_that_starts_asks_for_work_whose_run_failed(world: World)
     await world.collection("handbook", "everyone")
     await world.hand_in("handbook", "a.md", HERON)
     world.behind.execute("UPDATE dbos.workflow_status SET status = 'ERROR'")
-    world.behind.execute("UPDATE collection SET wave = wave + 1")
-    assert await world.drain() == 0
+    await world.hand_in("handbook", "b.md", HERON)
+    assert await world.drain() == 0, "it joined a wave whose run has failed"
     await world.retrieval.catch_up()
     await world.drain()
-    assert await world.found(world.admin, "handbook", "heron") == ["a.md"]
+    assert sorted(await world.found(world.admin, "handbook", "heron")) == ["a.md", "b.md"]
+    await world.add("handbook", "c.md", HERON)
+    assert len(await world.found(world.admin, "handbook", "heron")) == 3, "and the next wave has a run again"
+
+
+async def test_a_long_queue_lets_others_have_their_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headworks.retrieval import jobs
+
+    monkeypatch.setattr(jobs, "_STEPS_OF_A_RUN", 2)
+    await world.collection("handbook", "everyone")
+    for number in range(70):
+        await world.hand_in("handbook", f"{number}.md", f"# Heron {number}\n\nStands.")
+    assert await world.drain() == 3
+    assert world.count("document") == 70
 
 
 async def test_a_large_batch_is_found_by_keywords_before_all_its_vectors_are_made(

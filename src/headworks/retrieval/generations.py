@@ -105,8 +105,7 @@ class GenerationWork:
         for row in rows:
             text = payloads.open_text(row.document_id, row.version, row.content)
             pieces.append(await asyncio.to_thread(index.cut, text.as_parsed(row.title, row.media_type), settings))
-        async with self._db.tx(curator) as tx:
-            indexed = await index.prepare(tx, pieces)
+        indexed = await index.prepare(self._db, curator, pieces)
         vectors = await self._embed(curator, target.model, indexed.texts())
         if not isinstance(vectors, Vectors) and live.model_digest is not None:
             return vectors  # the live generation has vectors; the new one must not do without

@@ -12,7 +12,7 @@ from headworks.retrieval import lexical
 from headworks.retrieval.chunking import ChunkSettings, chunk
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.store import INGEST_SQL, Payloads, StoredChunk
-from headworks.storage.pool import Tx
+from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 
 _SEGMENTS_OF_A_SIZE = 8
@@ -73,10 +73,10 @@ def cut(parsed: ParsedDocument, settings: ChunkSettings) -> list[Piece]:
     return found
 
 
-async def prepare(tx: Tx, documents: Sequence[Sequence[Piece]]) -> Indexed:
+async def prepare(db: Database, curator: Principal, documents: Sequence[Sequence[Piece]]) -> Indexed:
     """Ids for the chunks of these documents (spent even if nothing is written) and their postings."""
-    number = sum(map(len, documents))
-    rows = await tx.fetch_all(INGEST_SQL.next_chunk_ids, number=number)
+    async with db.tx(curator) as tx:
+        rows = await tx.fetch_all(INGEST_SQL.next_chunk_ids, number=sum(map(len, documents)))
     free = iter(sorted(row.chunk_id for row in rows))
     ids = [[next(free) for _ in pieces] for pieces in documents]
     pairs = [

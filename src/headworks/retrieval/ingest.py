@@ -5,6 +5,7 @@ A file is acknowledged when its sealed bytes, its row and the request for work a
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import unicodedata
@@ -99,6 +100,7 @@ class Ingestion:
         readers = await self._readers(principal, file.readers)
         await self._keyring.ensure(self._db, principal.tenant)
         item, blob = new_id(), new_id()
+        digest = await asyncio.to_thread(_sha256, file.data)
         async with self._db.tx(principal) as tx:
             sync = None if file.sync is None else await self._find_sync(tx, principal, collection, file.sync)
             row = await collections.find(tx, principal, collection)
@@ -110,7 +112,7 @@ class Ingestion:
                 INGEST_SQL.add_item,
                 tenant=principal.tenant, item=item, sync=sync.sync_id if sync else None, collection=row.collection_id,
                 source=sync.source if sync else file.source, path=path, media_type=file.media_type[:200],
-                bytes=len(file.data), blob=blob, content_hash=hashlib.sha256(file.data).hexdigest(), readers=readers,
+                bytes=len(file.data), blob=blob, content_hash=digest, readers=readers,
                 by=principal.id,
             )  # fmt: skip
             await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
@@ -196,6 +198,10 @@ def _notice(row: CollectionRow) -> str:
         f"Some documents are found by keywords only: their vectors are made when the model {row.model} is there "
         "(`headworks models install` for a built-in one)."
     )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def too_large(limit: int) -> BodyTooLarge:

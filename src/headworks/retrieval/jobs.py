@@ -16,7 +16,7 @@ from headworks.types.ids import TenantId
 _ATTEMPTS = 12
 """Of a step: about half an hour with the pauses between, so that a database may be away for long."""
 _STEPS_OF_A_RUN = 50
-"""Then a rebuild queues up again behind what was handed in meanwhile."""
+"""Then a run queues up again behind what others have asked for meanwhile."""
 _MOST_RETRIES = 8
 
 
@@ -40,10 +40,13 @@ class Runs:
         jobs.register(queueing.TIDY, self.tidy)
 
     async def ingest(self, run: Run, tenant: str, collection: str, wave: int) -> None:
-        """Everything that is queued in a collection."""
+        """What is queued in a collection; after a while others have their turn first."""
         await run.step("close the wave", self._close_wave, tenant, collection, wave, attempts=_ATTEMPTS)
-        while await run.step("work on a batch", self._batch, tenant, collection, attempts=_ATTEMPTS):
-            pass
+        for _ in range(_STEPS_OF_A_RUN):
+            if not await run.step("work on a batch", self._batch, tenant, collection, attempts=_ATTEMPTS):
+                break
+        else:
+            await run.step("go on later", self._ingest_later, tenant, collection, wave, attempts=_ATTEMPTS)
         await self._merge(run, tenant, collection)
         await self.embed(run, tenant, collection, 0)
 
@@ -98,6 +101,10 @@ class Runs:
 
     async def _purge(self, tenant: str, collection: str) -> None:
         await self._generations.purge(TenantId(UUID(tenant)), UUID(collection))
+
+    async def _ingest_later(self, tenant: str, collection: str, wave: int) -> None:
+        async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:
+            await self._queue.ingest_again(tx, TenantId(UUID(tenant)), UUID(collection), wave)
 
     async def _embed_later(self, tenant: str, collection: str, attempt: int) -> None:
         async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:

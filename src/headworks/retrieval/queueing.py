@@ -27,6 +27,10 @@ class Queue:
             tx, INGEST, f"ingest:{collection}:{wave}", *arguments, partition=_partition(collection)
         )
 
+    async def ingest_again(self, tx: Tx, tenant: TenantId, collection: UUID, wave: int) -> None:
+        """Work on what is queued although the run of this wave is known: it failed, or has done its share."""
+        await self._once(tx, INGEST, tenant, collection, wave)
+
     async def tidy(self, tx: Tx, tenant: TenantId, collection: UUID) -> None:
         """Remove for good what was tombstoned, and keep the postings compact."""
         await self._once(tx, TIDY, tenant, collection)
@@ -41,7 +45,7 @@ class Queue:
         """Fill a new generation from the stored texts, then let it serve."""
         await self._once(tx, REBUILD, tenant, collection, str(generation))
 
-    async def _once(self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str) -> None:
+    async def _once(self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str | int) -> None:
         arguments = (str(tenant), str(collection), *more)
         await self._jobs.enqueue(tx, name, f"{name}:{new_id()}", *arguments, partition=_partition(collection))
 

@@ -110,7 +110,7 @@ class Retrieval:
         if row is None:
             raise NotFound(
                 "There is no such document, or you may not read it.",
-                next_step="An administrator can ask who may: `headworks` writes it to the audit.",
+                next_step="An administrator can find out who may read it: POST /api/readers/explain.",
                 param="document",
             )
         stored = Payloads(self._keyring, principal.tenant).open_text(row.document_id, row.version, row.content)
@@ -170,7 +170,7 @@ class Retrieval:
         async with self._db.tx(curator) as tx:
             if await tx.fetch_value(INGEST_SQL.is_waiting, **of_collection):
                 wave = await tx.fetch_value(INGEST_SQL.join_wave, **of_collection)
-                await self._queue.ingest(tx, tenant, collection, wave)
+                await self._queue.ingest_again(tx, tenant, collection, wave)
             elif lacks_vectors:
                 await self._queue.embed(tx, tenant, collection)
             for other in await tx.fetch_all(SQL.list_other_generations, **of_collection):

@@ -139,8 +139,7 @@ class ItemWork:
         if failures := [each for each in ended if each is not None]:
             raise failures[0]
         written = [each for each in work if each.parsed is not None]
-        async with self._db.tx(curator) as tx:
-            indexed = await index.prepare(tx, [each.pieces for each in written])
+        indexed = await index.prepare(self._db, curator, [each.pieces for each in written])
         vectors = await self._embed(curator, row, indexed)
         async with self._db.tx(curator, statement_timeout_s=300) as tx:
             await self._write(tx, curator, row, work, indexed, vectors)
