@@ -209,11 +209,25 @@ async def test_a_wrong_method_is_a_405_that_names_the_right_ones(method: str, pa
 async def test_a_wrong_body_names_the_field_and_never_repeats_its_value(value: Any, param: str | None) -> None:
     answer = await post("/api/things", value)
     assert answer.status == 400
-    assert answer.error["code"] == "invalid_request"
+    assert answer.error["code"] == ("invalid_request" if value != b"{" else "invalid_json")
     if param:
         assert answer.error["param"] == param
         assert answer.error["message"].startswith(f"`{param}`: ")
     assert SECRET.encode() not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"name": ', "The body is not valid JSON: Expecting value (character 9)."),
+        (b'{"name": "\xff"}', "The body is not valid JSON: byte 10 is not UTF-8."),
+        (b"[" * 100_000, "The body is not valid JSON: it is nested too deeply."),
+    ],
+)
+async def test_a_body_that_is_no_json_says_why_and_where(body: bytes, said: str) -> None:
+    answer = await post("/api/things", body)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "invalid_json", None)
+    assert answer.error["message"] == f"{said} Send one JSON object in UTF-8."
 
 
 async def test_a_wrong_query_names_the_parameter() -> None:

@@ -70,8 +70,18 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """The first wrong field, in words; the caller's value is never repeated."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path", "header"})
+    if first["type"] == "json_invalid":
+        return answer(_no_json(f"{first['ctx']['error']} (character {first['loc'][-1]})"))
+    where = ".".join(
+        str(part) for part in first["loc"][1:]
+    )  # without `body`, `query` or `path`, where the field stands
     return answer(InvalidRequest(f"`{where or 'body'}`: {first['msg']}.", param=where or None))
+
+
+def _no_json(why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The body is not valid JSON: {why}.", next_step="Send one JSON object in UTF-8.", code="invalid_json"
+    )
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -84,6 +94,10 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         return wrong_method(method, path, [each for each in _METHODS if _is_answered(request, each)])
     if error.status_code == BodyTooLarge.status:
         return too_large()
+    if isinstance(error.__cause__, RecursionError):
+        return answer(_no_json("it is nested too deeply"))
+    if isinstance(error.__cause__, UnicodeDecodeError):
+        return answer(_no_json(f"byte {error.__cause__.start} is not UTF-8"))
     own = InvalidRequest(f"{error.detail}: {method} {path}.")
     return JSONResponse(own.as_openai(), error.status_code, dict(error.headers or {}))
 
