@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from headworks.errors import WorkspaceInvalid
 from headworks.identity.routes import declare, require
 from headworks.releases.service import Releases
 from headworks.types.identity import Principal
@@ -18,6 +20,7 @@ Applier = Annotated[Principal, require("workspace:apply")]
 Reader = Annotated[Principal, require("workspace:read", "workspace:apply")]
 Caller = Annotated[Principal, require("feature:call", "workspace:read")]
 _READ = "workspace:read|workspace:apply"
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Files(BaseModel):
@@ -29,8 +32,17 @@ class Files(BaseModel):
     files: dict[str, str] = Field(max_length=2000)
 
     def as_bytes(self) -> dict[str, bytes]:
-        """The files as they lie on a disk."""
-        return {path: text.encode() for path, text in self.files.items()}
+        """The files as they lie on a disk. Raises WorkspaceInvalid for a path or a text that no file can have."""
+        found: dict[str, bytes] = {}
+        for path, text in self.files.items():
+            if _UNUSABLE.search(path):
+                raise WorkspaceInvalid(f"{path[:200]!r}: no path of a workspace's file.", next_step="Rename the file.")
+            try:
+                found[path] = text.encode()
+            except UnicodeEncodeError as error:
+                line = text[: error.start].count("\n") + 1
+                raise WorkspaceInvalid(f"{path}:{line}: not UTF-8.", next_step="Save the file as UTF-8.") from None
+        return found
 
 
 class AppliedFeatureBody(BaseModel):
