@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import psutil
@@ -54,6 +55,8 @@ class Server:
     data: Path
     log: Path
     environ: dict[str, str] = field(default_factory=dict)
+    tenant: str = ""
+    """The id of the tenant that `as_tenant` has made."""
 
     def api(
         self, method: str, path: str, body: object = None, *, key: str | None = None, raw: bytes | None = None
@@ -77,6 +80,67 @@ class Server:
         status, answer = self.api(method, path, body, **more)
         assert status < 300, (status, answer)
         return answer
+
+    def as_tenant(self, name: str) -> Server:
+        """The same server as the owner of a new tenant sees it: nothing that another test makes is there."""
+        made = self.must("POST", "/api/tenants", {"name": name})
+        return replace(self, admin_key=made["admin_key"], claim_url=made["claim_url"], tenant=made["id"])
+
+    def apply(self, files: Mapping[str, str], **more: Any) -> Any:
+        """Make the workspace of the project `default` be these files."""
+        return self.must("POST", "/api/workspace/apply", {"files": dict(files)}, **more)
+
+    def key_of(self, who: str, member_of: Iterable[str] = (), roles: Iterable[str] = (), **limits: Any) -> str:
+        """A new key of a user, who is made with these groups and roles if there is none of that name yet.
+
+        `limits` are the key's own: groups, permissions, models, expires, name.
+        """
+        if self.api("GET", f"/api/principals/{who}")[0] == 404:
+            self.must("POST", "/api/principals", {"name": who, "groups": list(member_of), "roles": list(roles)})
+        return str(self.must("POST", "/api/keys", {"principal": who, **limits})["token"])
+
+    def hand_in(
+        self, collection: str, path: str, content: str | bytes, readers: str | None = None, key: str | None = None
+    ) -> Any:
+        """Hand in one document; `worked_on` waits until it is searchable."""
+        query = {"path": path} | ({} if readers is None else {"readers": readers})
+        data = content.encode() if isinstance(content, str) else content
+        return self.must("PUT", f"/api/collections/{collection}/documents?{urlencode(query)}", raw=data, key=key)
+
+    def worked_on(self, collection: str, *, key: str | None = None) -> Any:
+        """The progress of all that this key's principal handed in, once it is worked on."""
+
+        def look() -> Any:
+            found = self.must("GET", f"/api/collections/{collection}/progress", key=key)
+            return found if found["done"] == found["total"] else None
+
+        return eventually(look, 60)
+
+    def trace(self, trace: str, key: str | None = None) -> Any:
+        """A trace, once the record of its answer has arrived."""
+
+        def look() -> Any:
+            status, found = self.api("GET", f"/api/traces/{trace}", key=key)
+            return found if status == 200 and found["usage"]["surface"] != "internal" else None
+
+        return eventually(look)
+
+    def ask(self, model: str, question: str | list[dict[str, str]], key: str | None = None, **more: Any) -> Any:
+        """A chat completion as JSON; (status, body, headers)."""
+        messages = [{"role": "user", "content": question}] if isinstance(question, str) else question
+        return self.post("/v1/chat/completions", {"model": model, "messages": messages, **more}, key)
+
+    def post(self, path: str, body: object, key: str | None = None) -> Any:
+        """As `api` with POST, and with the answer's headers."""
+        request = Request(self.url + path, json.dumps(body).encode(), method="POST")
+        request.add_header("authorization", f"Bearer {key or self.admin_key}")
+        request.add_header("content-type", "application/json")
+        try:
+            with urlopen(request, timeout=60) as response:
+                return response.status, json.loads(response.read()), dict(response.headers)
+        except HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read()), dict(error.headers)
 
     def cli(self, *words: str, key: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command against this server."""
