@@ -1,6 +1,6 @@
 """Memory of the whole tree of processes after the first cited answer and a minute of quiet, one worker.
 
-    python bench/gateway/memory.py [--documents DIR] [--quiet SECONDS] [--json]
+    python bench/gateway/peak_memory.py [--documents DIR] [--quiet SECONDS] [--json]
 
 PSS from /proc/PID/smaps_rollup: each shared page divided by its users. The bar is 250 MB.
 """
