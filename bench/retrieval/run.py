@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,8 @@ def server(folder: Path, names: list[str]) -> Iterator[Client]:
         finally:
             process.terminate()
             process.wait(60)
+            for elsewhere in (folder / "data").rglob("location"):  # as root, the database lies where its user may enter
+                shutil.rmtree(elsewhere.read_text().strip(), ignore_errors=True)
 
 
 def ingest(client: Client, judged: Judged) -> dict[str, Any]:
@@ -173,10 +176,9 @@ def main() -> int:
         for name, found in results.items():
             by = found["ndcg@10"]
             gain = found["hybrid over keywords"]
-            print(
-                f"{name:10} {found['documents']:5} documents {found['chunks']:5} chunks  nDCG@10: BM25 {by['keywords']:.3f}  "
-                f"vectors {by['vectors']:.3f}  hybrid {by['hybrid']:.3f}  hybrid - BM25 {gain['mean']:+.3f} {gain['95 %']}"
-            )
+            counts = f"{found['documents']} documents, {found['chunks']} chunks, {found['queries']} queries"
+            ranked = f"BM25 {by['keywords']:.3f}, vectors {by['vectors']:.3f}, hybrid {by['hybrid']:.3f}"
+            print(f"{name}: {counts}\n  nDCG@10: {ranked}; hybrid over BM25 {gain['mean']:+.3f} {gain['95 %']}")
     for each in failures:
         print(each, file=sys.stderr)
     return 1 if failures else 0
