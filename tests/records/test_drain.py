@@ -106,9 +106,20 @@ async def test_any_text_of_a_caller_is_stored(database: Database, as_superuser: 
 
 def test_lines_are_told_apart_and_lose_their_mark() -> None:
     trace = new_id()
-    usage, spans = split([usage_line(row()) + span_line(span(trace)) + span_line(span(trace)), usage_line(row())])
-    assert (usage.count(b"\n"), spans.count(b"\n")) == (2, 2)
-    assert usage.startswith(str(UUID(int=7)).encode())
+    odd = usage_line(row(end_user="a\tb"))
+    batch = split([usage_line(row()) + span_line(span(trace)) + span_line(span(trace)), odd, usage_line(row())])
+    assert (batch.usage.count(b"\n"), batch.odd_usage.count(b"\n"), batch.spans.count(b"\n")) == (2, 1, 2)
+    assert batch.usage.startswith(f'"{UUID(int=7)}",'.encode())
+    assert batch.odd_usage.startswith(str(UUID(int=7)).encode())
+
+
+@given(st.floats(1.7e9, 2e9), st.text(max_size=20), st.none() | st.integers(0, 2**31 - 1))
+def test_a_usage_line_is_one_line_whichever_its_form(arrived_at: float, text: str, tokens: int | None) -> None:
+    line = usage_line(row(arrived_at=arrived_at, asked_model=text, input_tokens=tokens))
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert b"\r" not in line
+    assert (line[:1] == b"u") == (b"\\" not in line and b"\t" not in line)
 
 
 async def test_the_drain_copies_what_was_written_and_lets_the_journal_go(

@@ -15,7 +15,7 @@ from headworks.records.journal import read_journal, replayable
 from headworks.records.lines import split
 from headworks.records.service import Records
 from headworks.storage import queries
-from headworks.storage.pool import Database
+from headworks.storage.pool import Database, Tx
 
 _SQL = queries.load(__package__)
 _log = logging.getLogger(__name__)
@@ -26,18 +26,23 @@ MOST_RECORDS = 2000
 
 async def store(db: Database, records: Sequence[bytes]) -> None:
     """Keep these journal records, in one transaction. Idempotent."""
-    usage, spans = split(records)
+    batch = split(records)
     async with db.ingest() as tx:
-        if usage:
+        if batch.usage or batch.odd_usage:
             await tx.run(_SQL["stage_usage"])
-            async with tx.copy_in(_SQL["copy_usage"]) as copy:
-                await copy.write(usage)
+            await _copy(tx, "copy_usage", batch.usage)
+            await _copy(tx, "copy_odd_usage", batch.odd_usage)
             await tx.run(_SQL["keep_usage"])
-        if spans:
+        if batch.spans:
             await tx.run(_SQL["stage_spans"])
-            async with tx.copy_in(_SQL["copy_spans"]) as copy:
-                await copy.write(spans)
+            await _copy(tx, "copy_spans", batch.spans)
             await tx.run(_SQL["keep_spans"])
+
+
+async def _copy(tx: Tx, statement: str, lines: bytes) -> None:
+    if lines:
+        async with tx.copy_in(_SQL[statement]) as copy:
+            await copy.write(lines)
 
 
 async def store_all_good(db: Database, records: Sequence[bytes]) -> None:

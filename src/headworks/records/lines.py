@@ -1,23 +1,32 @@
-"""Usage rows and spans as lines of PostgreSQL's COPY text format: written once, when the request ends, then only moved.
+"""Usage rows and spans as lines of PostgreSQL's COPY formats: written once, when the request ends, then only moved.
 
-A record of the journal is one usage line, or a usage line and span lines; the first byte of each line says which.
+A record of the journal is one usage line, or a usage line and span lines; the first byte of each line says which. A
+usage row is a line of CSV, which is what a JSON array without its brackets is as long as nothing in it is escaped: one
+call in C, on the path of every request. A row with an odd text is a line of the text format, as spans are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 import orjson
 
 from headworks.types.records import Span, UsageRow
 
 USAGE = b"u"
+ODD_USAGE = b"o"
 SPAN = b"s"
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
 _MOST_TEXT = 512
+_MOST_LINE = 1500
+"""Beyond, a text of the caller's is longer than what is kept of it."""
+_encode = msgspec.json.Encoder().encode
 
 
 def _text(value: str | None) -> str:
@@ -38,11 +47,36 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
+@lru_cache(maxsize=8)
+def _whole_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def usage_line(row: UsageRow) -> bytes:
     """One usage row; columns in the order of `stage_usage` in queries.sql."""
     r = row
+    second, rest = divmod(r.arrived_at, 1)
+    values = (
+        r.tenant_id, f"{_whole_second(int(second))}.{int(rest * 1e6):06d}+00:00", r.request_id, r.trace_id, r.surface,
+        r.purpose, r.asked_model, r.status, r.streamed, r.total_us, r.principal_id, r.key_id, r.feature, r.channel,
+        r.release, r.provider, r.model, r.error_code, r.attempts, r.input_tokens, r.cached_input_tokens,
+        r.output_tokens, r.is_estimated, r.cost_micro_usd, r.price_version, r.end_user, r.admit_us, r.retrieval_us,
+        r.render_us, r.first_byte_us, r.upstream_us,
+    )  # fmt: skip
+    try:
+        line = _encode(values)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return _odd_usage_line(r)
+    if len(line) > _MOST_LINE or b"\\" in line:
+        return _odd_usage_line(r)
+    return b"u%b\n" % line[1:-1]
+
+
+def _odd_usage_line(row: UsageRow) -> bytes:
+    """A row with a text that is long, or that JSON has to escape."""
+    r = row
     return (
-        f"u{r.tenant_id}\t{_time(r.arrived_at)}\t{r.request_id}\t{r.trace_id}\t{r.surface}\t{r.purpose}\t"
+        f"o{r.tenant_id}\t{_time(r.arrived_at)}\t{r.request_id}\t{r.trace_id}\t{r.surface}\t{r.purpose}\t"
         f"{_text(r.asked_model)}\t{r.status}\t{'t' if r.streamed else 'f'}\t{r.total_us}\t{_plain(r.principal_id)}\t"
         f"{_plain(r.key_id)}\t{_text(r.feature)}\t{_text(r.channel)}\t{_text(r.release)}\t{_text(r.provider)}\t"
         f"{_text(r.model)}\t{_text(r.error_code)}\t{r.attempts}\t{_plain(r.input_tokens)}\t"
@@ -66,11 +100,18 @@ def span_line(span: Span) -> bytes:
     ).encode()
 
 
-def split(records: Iterable[bytes]) -> tuple[bytes, bytes]:
-    """The usage lines and the span lines of many journal records, each as one body for COPY."""
-    usage: list[bytes] = []
-    spans: list[bytes] = []
+class Batch(NamedTuple):
+    """Many journal records as bodies for COPY: usage as CSV, odd usage and spans as text."""
+
+    usage: bytes
+    odd_usage: bytes
+    spans: bytes
+
+
+def split(records: Iterable[bytes]) -> Batch:
+    """The lines of many journal records by their kind, without their marks."""
+    lines: dict[bytes, list[bytes]] = {USAGE: [], ODD_USAGE: [], SPAN: []}
     for record in records:
         for line in record.splitlines(keepends=True):
-            (usage if line[:1] == USAGE else spans).append(line[1:])
-    return b"".join(usage), b"".join(spans)
+            lines[line[:1]].append(line[1:])
+    return Batch(b"".join(lines[USAGE]), b"".join(lines[ODD_USAGE]), b"".join(lines[SPAN]))

@@ -11,6 +11,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS usage_arrival (
 ) ON COMMIT DELETE ROWS;
 
 -- name: copy_usage
+COPY usage_arrival FROM STDIN WITH (FORMAT csv, NULL 'null');
+
+-- name: copy_odd_usage
 COPY usage_arrival FROM STDIN;
 
 -- name: keep_usage
