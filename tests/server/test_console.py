@@ -90,5 +90,32 @@ def test_what_names_another_element_names_one() -> None:
         assert set(re.findall(rf'\b{attribute}="([^"]+)"', page)) <= set(ids), attribute
 
 
+def colours(css: str) -> dict[str, str]:
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", css))
+
+
+def contrast(first: str, second: str) -> float:
+    """Of two colours, from 1 to 21 (WCAG 2.2, relative luminance)."""
+
+    def luminance(colour: str) -> float:
+        parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted((luminance(first), luminance(second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_what_is_behind_it(scheme: str) -> None:
+    light, dark = STATIC["app.css"].split("@media (prefers-color-scheme: dark)", 1)
+    palette = colours(light) | (colours(dark) if scheme == "dark" else {})
+    pairs = [("ink", "paper"), ("ink", "card"), ("ink", "wash"), ("accent-ink", "accent"), ("mark-ink", "mark")]
+    pairs += [(text, behind) for text in ("soft", "accent") for behind in ("paper", "card", "wash")]
+    pairs += [("bad", "card"), ("bad", "bad-wash")]
+    faint = {(text, behind): contrast(palette[text], palette[behind]) for text, behind in pairs}
+    assert {pair: ratio for pair, ratio in faint.items() if ratio < 4.5} == {}
+
+
 def test_the_page_is_light() -> None:
     assert sum(len(text.encode()) for text in STATIC.values()) < 64 * 1024

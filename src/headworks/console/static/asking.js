@@ -35,6 +35,7 @@ export async function askQuestion(event) {
     draw();
     conclude(began, first);
   } catch (error) {
+    trace ??= error.trace;
     draw();
     if (error.name === "AbortError") conclude(began, first, "Stopped by you.");
     else showProblem(error);

@@ -5,7 +5,9 @@ import { $, call, post, say, words } from "./dom.js";
 const LASTS = "30d";
 const NEEDS = ["feature:call", "model:call", "collection:read", "trace:own"]; // of these, what the person has
 
-const state = { model: "your-feature", question: "", key: null, permissions: [] };
+const NOTHING = { model: "your-feature", question: "", key: null, permissions: [] };
+
+const state = { ...NOTHING };
 
 /** Show the lines for what is known so far. */
 export function showCode(known = {}) {
@@ -75,11 +77,11 @@ export function startCode() {
   for (const button of document.querySelectorAll("[data-copies]")) button.addEventListener("click", () => copy(button));
 }
 
-/** Forget the key. */
+/** Forget who asked what, and the key. */
 export function closeCode() {
   $("key").textContent = "";
   $("key-made").hidden = true;
   $("key-making").hidden = false;
   $("make-key").disabled = false;
-  showCode({ key: null, question: "" });
+  showCode(NOTHING);
 }

@@ -24,9 +24,10 @@ export function say(text) {
 }
 
 export class Problem extends Error {
-  constructor(message, status = 0) {
+  constructor(message, status = 0, trace = null) {
     super(message);
     this.status = status;
+    this.trace = trace;
   }
 }
 
@@ -45,7 +46,7 @@ export async function ask(path, options = {}) {
   try {
     message = (await response.json()).error.message || message;
   } catch { /* not an error of our shape: the status says enough */ }
-  throw new Problem(message, response.status);
+  throw new Problem(message, response.status, response.headers.get("x-headworks-trace"));
 }
 
 export async function call(path, options) {

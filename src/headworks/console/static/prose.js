@@ -9,7 +9,7 @@ const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const DIVIDER = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
 const CLAUSE = /^\s*(?:\d+(?:\.\d+)+\s|\d+[.)]\s|\([a-z0-9]{1,3}\)\s|[-*•]\s)/;
-const INLINE = /(`+)([^`]+)\1(?!`)|\*\*(\S(?:.*?\S)?)\*\*|(?<![\w*])\*([^\s*](?:[^*]*[^\s*])?)\*(?![\w*])|!?\[([^[\]]*)\]\([^()\s]*\)/gs;
+const INLINE = /(`+)([^`]+)\1(?!`)|\*\*(\S(?:.*?\S)?)\*\*|(?<![\w*])\*([^\s*](?:[^*]*[^\s*])?)\*(?![\w*])|!?\[([^[\]]*)\]\((?:[^()\s]|\([^()\s]*\))*\)/gs;
 const INLINE_TAGS = { 2: "code", 3: "strong", 4: "em", 5: "span" }; // by the number of the group in INLINE
 
 /** How the text of a kind of file is to be read: Markdown has markup, a PDF's lines are broken by the page. */
