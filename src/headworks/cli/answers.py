@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 from headworks.cli.client import Client
+from headworks.cli.json_values import JsonObject
 from headworks.cli.terminal import one_line, paint, width, wrapped
 
 TRACE_HEADER = "x-headworks-trace"
@@ -27,7 +27,7 @@ class Cited:
     quote: str
     url: str
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """As scripts see it."""
         return {name: getattr(self, name) for name in ("document", "title", "start", "end", "quote")}
 
@@ -41,7 +41,7 @@ class Answer:
     trace: str | None = None
     release: str | None = None
 
-    def take(self, chunk: dict[str, Any]) -> str:
+    def take(self, chunk: JsonObject) -> str:
         """Add a chunk of OpenAI's stream; gives its new text."""
         news = ""
         for choice in chunk.get("choices", ()):
@@ -52,7 +52,7 @@ class Answer:
                 self.note(each)
         return news
 
-    def note(self, annotation: dict[str, Any]) -> None:
+    def note(self, annotation: JsonObject) -> None:
         """Add an annotation if it is a citation of ours."""
         if annotation.get("type") != "url_citation" or "headworks" not in annotation:
             return
@@ -72,7 +72,7 @@ class Answer:
             )
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """As scripts see it."""
         citations = [each.as_json() for each in self.citations]
         return {"answer": self.text, "citations": citations, "trace": self.trace, "release": self.release}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
+from headworks.cli.json_values import Json, JsonObject
 from headworks.errors import (
     BodyTooLarge,
     Conflict,
@@ -37,7 +39,7 @@ class Events:
     """A stream of server-sent events: the answer's headers (lower case), and the data of each event as it comes."""
 
     headers: Mapping[str, str]
-    data: Iterator[Any]
+    data: Iterator[Json]
 
 
 class Client:
@@ -61,23 +63,23 @@ class Client:
         for connection in self._opened:
             connection.close()
 
-    def get(self, path: str, **query: object) -> Any:  # noqa: ANN401 -- whatever the route answers
+    def get(self, path: str, **query: object) -> Json:
         """The answer of a GET, from JSON. Raises what the server refuses with, or Unavailable when there is none."""
         return self._json("GET", _target(path, query), None, {})
 
-    def post(self, path: str, body: object = None) -> Any:  # noqa: ANN401 -- see `get`
+    def post(self, path: str, body: object = None) -> Json:
         """The answer of a POST with a JSON body; errors as `get`."""
         return self._json("POST", path, json.dumps(body or {}).encode(), {"content-type": "application/json"})
 
-    def put(self, path: str) -> Any:  # noqa: ANN401 -- see `get`
+    def put(self, path: str) -> Json:
         """The answer of a PUT without a body; errors as `get`."""
         return self._json("PUT", path, b"", {})
 
-    def delete(self, path: str) -> Any:  # noqa: ANN401 -- see `get`
+    def delete(self, path: str) -> Json:
         """The answer of a DELETE; errors as `get`."""
         return self._json("DELETE", path, None, {})
 
-    def upload(self, path: str, query: Mapping[str, object], content: BinaryIO, size: int) -> Any:  # noqa: ANN401
+    def upload(self, path: str, query: Mapping[str, object], content: BinaryIO, size: int) -> Json:
         """PUT a file as it is read; errors as `get`."""
         headers = {"content-type": "application/octet-stream", "content-length": str(size)}
         return self._json("PUT", _target(path, query), content, headers)
@@ -89,7 +91,7 @@ class Client:
             raise _refusal(response, self.url)
         return Events({name.lower(): value for name, value in response.getheaders()}, _events(response))
 
-    def _json(self, method: str, target: str, body: Body, headers: Mapping[str, str]) -> Any:  # noqa: ANN401
+    def _json(self, method: str, target: str, body: Body, headers: Mapping[str, str]) -> Json:
         response = self._send(method, target, body, headers)
         if response.status >= 300:
             raise _refusal(response, self.url)
@@ -170,7 +172,7 @@ def _checked(url: str) -> str:
     return full
 
 
-def _events(response: http.client.HTTPResponse) -> Iterator[Any]:
+def _events(response: http.client.HTTPResponse) -> Iterator[Json]:
     """The JSON of each `data:` up to `[DONE]`; a stream that ends before is an error, not an end."""
     try:
         for line in response:
@@ -178,7 +180,8 @@ def _events(response: http.client.HTTPResponse) -> Iterator[Any]:
                 continue
             data = line[5:].strip()
             if data == b"[DONE]":
-                response.read()
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    response.read()  # so that the connection can be used again
                 return
             event = json.loads(data)
             if isinstance(event, dict) and isinstance(event.get("error"), dict):
@@ -200,7 +203,7 @@ def _refusal(response: http.client.HTTPResponse, url: str) -> HeadworksError:
         return _stranger(url, f"status {response.status} {response.reason}")
 
 
-def _from_error(status: int, error: Mapping[str, Any]) -> HeadworksError:
+def _from_error(status: int, error: JsonObject) -> HeadworksError:
     kind = next((kind for kind in _KINDS if kind.status == status), HeadworksError)
     made = kind(str(error["message"]), code=error.get("code"), param=error.get("param"))
     made.status = status

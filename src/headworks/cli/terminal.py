@@ -11,9 +11,11 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TextIO
+from typing import Protocol, TextIO
+
+from headworks.cli.json_values import Json, JsonObject
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _CONTROLS = (range(9), range(11, 32), range(127, 160), range(0x202A, 0x202F), range(0x2066, 0x206A))
@@ -32,7 +34,7 @@ def one_line(text: str, width: int) -> str:
     return flat if len(flat) <= width else f"{flat[: max(0, width - 1)].rstrip()}…"
 
 
-def print_json(value: Any) -> None:  # noqa: ANN401 -- anything that JSON has
+def print_json(value: Json) -> None:
     """One JSON value on one line of standard output, in UTF-8 whatever the terminal speaks."""
     line = json.dumps(value, ensure_ascii=False, default=str)
     sys.stdout.flush()
@@ -90,7 +92,7 @@ def _cell(value: object) -> str:
     return one_line(str(value), 80)
 
 
-def pick(row: Mapping[str, Any], *names: str) -> list[Any]:
+def pick(row: JsonObject, *names: str) -> list[Json]:
     """Some values of a row, in this order."""
     return [row.get(name) for name in names]
 

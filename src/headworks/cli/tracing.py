@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from headworks.cli.client import Client, place
+from headworks.cli.json_values import JsonObject
 from headworks.cli.terminal import one_line, paint, width
 from headworks.cli.waterfall import cost, draw, duration
 from headworks.errors import NotFound
@@ -13,12 +13,12 @@ from headworks.errors import NotFound
 ARRIVES_WITHIN_S = 5.0
 
 
-def fetch(client: Client, trace: str) -> dict[str, Any]:
+def fetch(client: Client, trace: str) -> JsonObject:
     """The trace; waits a moment for one that is on its way to the database. Raises NotFound."""
     deadline = time.monotonic() + ARRIVES_WITHIN_S
     while True:
         try:
-            found: dict[str, Any] = client.get(place("traces", trace))
+            found: JsonObject = client.get(place("traces", trace))
         except NotFound:
             if time.monotonic() > deadline:
                 raise
@@ -27,7 +27,7 @@ def fetch(client: Client, trace: str) -> dict[str, Any]:
             return found
 
 
-def described(trace: dict[str, Any]) -> list[str]:
+def described(trace: JsonObject) -> list[str]:
     """The lines that `show` prints."""
     usage = trace["usage"]
     answered = "/".join(part for part in (usage["provider"], usage["model"]) if part) or "–"

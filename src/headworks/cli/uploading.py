@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from headworks.cli.client import Client, place
 from headworks.cli.folders import USUAL_LIMIT_BYTES, Piece, Skipped, documents_in
+from headworks.cli.json_values import JsonObject
 from headworks.cli.terminal import Bars, one_line
 from headworks.errors import HeadworksError, NotFound, Unauthenticated, Unavailable
 
@@ -51,11 +51,11 @@ class Outcome:
     failed: list[Failed] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """As scripts see it."""
         return {"documents": self.documents, "chunks": self.chunks, "failed": [each.as_json() for each in self.failed]}
 
-    def take(self, progress: dict[str, Any]) -> None:
+    def take(self, progress: JsonObject) -> None:
         """Add what the server says of one sync."""
         self.documents += progress["documents"]
         self.chunks += progress["chunks"]
@@ -100,11 +100,11 @@ class Ingest:
         outcome.failed += [Failed(each.path, each.code, each.why) for each in skipped if each.code != _TAKEN_ELSEWHERE]
         outcome.take(self._wait(sync["id"], outcome))
 
-    def _begin(self, source: str) -> dict[str, Any]:
-        begun: dict[str, Any] = self.client.post(place("collections", self.collection, "syncs"), {"source": source})
+    def _begin(self, source: str) -> JsonObject:
+        begun: JsonObject = self.client.post(place("collections", self.collection, "syncs"), {"source": source})
         return begun
 
-    def _send(self, pieces: list[Piece], sync: dict[str, Any], outcome: Outcome) -> None:
+    def _send(self, pieces: list[Piece], sync: JsonObject, outcome: Outcome) -> None:
         done = 0
         stop = threading.Event()
         bar = self.bars.start("sending")
@@ -139,7 +139,7 @@ class Ingest:
                 raise
             outcome.failed.append(Failed(piece.path, error.code, str(error)))
 
-    def _hand_in(self, piece: Piece, sync: dict[str, Any]) -> bool:
+    def _hand_in(self, piece: Piece, sync: JsonObject) -> bool:
         """Send one file unless the server has it; whether it was sent."""
         with piece.file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -151,11 +151,11 @@ class Ingest:
             self.client.upload(place("collections", self.collection, "documents"), query, content, size)
         return True
 
-    def _wait(self, sync: str, outcome: Outcome) -> dict[str, Any]:
+    def _wait(self, sync: str, outcome: Outcome) -> JsonObject:
         """The server's count once all is worked on, or now if nobody wants to wait."""
         bar = self.bars.start("reading")
         for pause_s in _pauses():
-            progress: dict[str, Any] = self.client.get(place("collections", self.collection, "syncs", sync))
+            progress: JsonObject = self.client.get(place("collections", self.collection, "syncs", sync))
             bar.update(progress["done"], progress["total"])
             if progress["done"] >= progress["total"]:
                 break

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from headworks.cli.json_values import JsonObject
 from headworks.cli.terminal import one_line, visible
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _DEEPEST = 6
 
 
-def draw(trace: Mapping[str, Any], width: int) -> list[str]:
+def draw(trace: JsonObject, width: int) -> list[str]:
     """One line a span: name, bar, time, and its status unless it is ok. `width` is the line's length in characters."""
-    spans: Sequence[Mapping[str, Any]] = trace["spans"]
+    spans: Sequence[JsonObject] = trace["spans"]
     if not spans:
         return []
     names = [_indented(each, depth) for each, depth in zip(spans, _depths(spans), strict=True)]
@@ -44,7 +44,7 @@ def cost(micro_usd: int | None) -> str:
     return "no price is known" if micro_usd is None else f"${micro_usd / 1_000_000:.6f}"
 
 
-def _depths(spans: Sequence[Mapping[str, Any]]) -> list[int]:
+def _depths(spans: Sequence[JsonObject]) -> list[int]:
     depths: dict[str, int] = {}
     for each in spans:
         parent = each.get("parent")
@@ -52,11 +52,11 @@ def _depths(spans: Sequence[Mapping[str, Any]]) -> list[int]:
     return list(depths.values())
 
 
-def _indented(span: Mapping[str, Any], depth: int) -> str:
+def _indented(span: JsonObject, depth: int) -> str:
     return "  " * depth + one_line(span["name"], 32)
 
 
-def _bar(span: Mapping[str, Any], total: int, room: int) -> str:
+def _bar(span: JsonObject, total: int, room: int) -> str:
     """The span's place among `total` microseconds; a cell is full or has an eighth as its smallest part."""
     offset, lasted = int(span["offset_us"]), int(span["duration_us"])
     start = min(offset * room * 8 // total, room * 8 - 1)
@@ -68,5 +68,5 @@ def _bar(span: Mapping[str, Any], total: int, room: int) -> str:
     return " " * first + "█" * full + (_EIGHTHS[rest] if rest else "")
 
 
-def _ending(span: Mapping[str, Any]) -> str:
+def _ending(span: JsonObject) -> str:
     return "" if span["status"] == "ok" else f"  {visible(str(span['status']))}"

@@ -1,8 +1,7 @@
-"""Documents in, passages and answers out: `ingest`, `search`, `ask` and `trace` on a server that runs."""
+"""Documents in, on a server that runs."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import signal
 import subprocess
@@ -12,24 +11,6 @@ from typing import Any
 
 import pytest
 from running_server import CLEAN, HEADWORKS, Server, eventually
-
-
-@pytest.fixture
-def word(tmp_path: Path) -> Callable[[int], str]:
-    """Invented words of this very test: others share the collection."""
-    mark = hashlib.sha256(str(tmp_path).encode()).hexdigest()[:10].translate(str.maketrans("0123456789", "ghijklmnop"))
-    return lambda number: f"{mark}{'uvwxyz'[number]}"
-
-
-@pytest.fixture
-def folder(tmp_path: Path, word: Callable[[int], str]) -> Path:
-    """Three documents with words of their own."""
-    home = tmp_path / "documents"
-    (home / "sub").mkdir(parents=True)
-    (home / "one.md").write_text(f"# One {word(0)}\n\nThe {word(1)} is paid within 12 days of the first letter.\n")
-    (home / "two.html").write_text(f"<h1>Two</h1><p>A {word(2)} lasts 30 days, and no longer.</p>")
-    (home / "sub" / "three.txt").write_text(f"Three\n\nNo {word(3)} is needed for a second one.\n")
-    return home
 
 
 def has_connected(pid: int) -> bool:
@@ -172,32 +153,3 @@ def test_an_interrupted_ingest_goes_on_where_it_stopped(cli: Any, tmp_path: Path
     assert errors == ""
     found = ingest(cli, str(home))
     assert (found["documents"], found["failed"]) == (40, [])
-
-
-def test_an_unknown_feature_lists_near_names(cli: Any) -> None:
-    done = cli("ask", "asistant", "?", check=False)
-    assert done.returncode == 1
-    assert "There is no model or feature `asistant`. Near names: assistant." in done.stderr
-    assert done.stdout == ""
-
-
-def test_a_trace_is_shown_as_a_waterfall_and_listed(cli: Any) -> None:
-    trace = cli.json("ask", "assistant", "Within how many days?")["trace"]
-    found = cli.json("trace", "show", trace)
-    assert found["trace"] == trace
-    said = cli("trace", "show", trace).stdout
-    assert "answered by builtin/extractive: status 200" in said
-    assert next(line.split()[0] for line in said.splitlines() if "█" in line) == found["spans"][0]["name"]
-    rows = [json.loads(line) for line in cli("trace", "tail", "--json").stdout.splitlines()]
-    assert trace in {row["trace_id"] for row in rows}
-    assert rows == sorted(rows, key=lambda row: row["arrived_at"])
-    assert trace in cli("trace", "tail", "-n", "5").stdout
-
-
-def test_a_trace_that_is_not_there_is_said(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headworks.cli.tracing.ARRIVES_WITHIN_S", 0.0)
-    done = cli("trace", "show", "0199f3a1-7c22-7e3b-9f5d-2b1c6f0a9d10", check=False)
-    assert done.returncode == 1
-    assert "There is no trace" in done.stderr
-    done = cli("trace", "show", "nonsense", check=False)
-    assert done.returncode == 1

@@ -7,9 +7,8 @@ from typing import NamedTuple
 import pytest
 
 from headworks.cli.doctor import machine
-from headworks.cli.doctor.findings import Finding, checked
 from headworks.config import DatabaseSettings, Settings
-from headworks.errors import ModelMissing, StartupRefused
+from headworks.errors import StartupRefused
 from headworks.storage.pool import DatabaseUrls
 
 
@@ -17,15 +16,6 @@ class DiskUsage(NamedTuple):
     total: int
     used: int
     free: int
-
-
-def test_an_error_is_something_to_do_with_its_next_step() -> None:
-    def broken() -> str:
-        raise ModelMissing("Not there.", next_step="Install it.")
-
-    assert checked("model", broken) == Finding("model", "to do", "Not there.", "Install it.")
-    assert checked("model", lambda: "fine") == Finding("model", "ok", "fine")
-    assert Finding("a", "note", "b").as_json() == {"what": "a", "state": "note", "detail": "b", "next_step": ""}
 
 
 def test_all_is_looked_at(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from headworks.cli.client import Client, place
 from headworks.cli.folders import workspace_text
+from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import note, print_json, table
@@ -41,7 +42,7 @@ def apply(
     _print_report(report)
 
 
-def _print_report(report: dict[str, Any]) -> None:
+def _print_report(report: JsonObject) -> None:
     rows = [
         (each["name"], each["channel"], each["digest"][:19], "moved" if each["moved"] else "unchanged", each["reason"])
         for each in report["features"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
 
 import typer
 
 from headworks.cli.client import Client, place
 from headworks.cli.commands.apply import USUAL, Project, WorkspaceFolder
 from headworks.cli.folders import workspace_text
+from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import note, paint, print_json, visible
@@ -44,7 +44,7 @@ def diff(
     raise typer.Exit(DIFFERS if report["files"] or changed else SAME)
 
 
-def _print_report(report: dict[str, Any], changed: list[dict[str, Any]]) -> None:
+def _print_report(report: JsonObject, changed: list[JsonObject]) -> None:
     for notice in report["notices"]:
         note(f"note: {notice}")
     for change in report["files"]:
@@ -56,7 +56,7 @@ def _print_report(report: dict[str, Any], changed: list[dict[str, Any]]) -> None
         print("Nothing would change.")
 
 
-def unified(change: dict[str, Any]) -> str:
+def unified(change: JsonObject) -> str:
     """One file's change as a unified diff, coloured on a terminal."""
     before, after = change["before"].splitlines(), change["after"].splitlines()
     old = "/dev/null" if change["kind"] == "added" else f"applied/{change['path']}"

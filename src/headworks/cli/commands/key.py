@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from headworks.cli.client import Client, place
+from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, with_client
 from headworks.cli.terminal import pick, print_json, table
@@ -62,12 +63,12 @@ def create(
         print(_described(made["key"]))
 
 
-def _flat(key: dict[str, Any]) -> dict[str, Any]:
+def _flat(key: JsonObject) -> JsonObject:
     """A key as scripts see it: `expiry` is the moment when it ends, or null."""
     return {**{name: value for name, value in key.items() if name != "expires_at"}, "expiry": key["expires_at"]}
 
 
-def _described(key: dict[str, Any]) -> str:
+def _described(key: JsonObject) -> str:
     lines = [f"A key of `{key['principal']}`. Keep it: it is shown this once."]
     lines.append(f"  may:     {_listed(key['permissions'], 'all that its principal may')}")
     lines.append(f"  reads:   {_listed(key['groups'], 'all that its principal may read', 'only as a member of ')}")

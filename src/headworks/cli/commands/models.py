@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson
 from headworks.cli.terminal import note, print_json, table
@@ -49,7 +50,7 @@ def list_all(*, models: _Folder = None, as_json: AsJson = False) -> None:
                 note(row["missing"])
 
 
-def rows(models: Path | None) -> list[dict[str, Any]]:
+def rows(models: Path | None) -> list[JsonObject]:
     """The built-in models with what is missing of each."""
     from headworks.providers.minilm import model_folder, verify
 
@@ -66,5 +67,5 @@ def rows(models: Path | None) -> list[dict[str, Any]]:
     ]
 
 
-def _row(model: str, what: str, missing: str | None) -> dict[str, Any]:
+def _row(model: str, what: str, missing: str | None) -> JsonObject:
     return {"model": model, "ready": missing is None, "what": what, "missing": missing}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from headworks.cli.client import Client, place
+from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import note, one_line, paint, print_json, width, wrapped
@@ -44,7 +45,7 @@ def search(
         print("Nothing that you may read here comes close.")
 
 
-def _print_row(number: int, row: dict[str, Any]) -> None:
+def _print_row(number: int, row: JsonObject) -> None:
     section = " › ".join(row.get("section") or [])
     head = one_line(" — ".join(part for part in (row["title"], section) if part), width() - 16)
     print(f"{paint(f'[{number}]', 'cyan')} {paint(head, 'bold')}  {row['score']:.3f}")

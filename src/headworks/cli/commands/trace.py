@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from headworks.cli.client import Client, place
+from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import one_line, print_json
@@ -50,7 +51,7 @@ def tail(
         print(f"No request in the last {hours} h that you may see.")
 
 
-def _row(row: dict[str, Any]) -> str:
+def _row(row: JsonObject) -> str:
     moment = str(row["arrived_at"])[:19].replace("T", " ")
     answered = "/".join(part for part in (row["provider"], row["model"]) if part) or "–"
     name = row["asked_model"] if row["asked_model"] == answered else f"{row['asked_model']} → {answered}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 from headworks.cli.client import Client, place
 from headworks.cli.demo.corpus import Restricted
+from headworks.cli.json_values import JsonObject
 from headworks.errors import Conflict, HeadworksError, StartupRefused, Unauthenticated
 
 _FILE = "demo-key"
@@ -72,7 +72,7 @@ def make_people(client: Client, restricted: Restricted) -> None:
         )
 
 
-def _unless_there(client: Client, what: str, body: dict[str, Any]) -> None:
+def _unless_there(client: Client, what: str, body: JsonObject) -> None:
     try:
         client.post(place(what), body)
     except Conflict:

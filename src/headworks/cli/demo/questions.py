@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import Any
 
 from headworks.cli.client import Client, place
 from headworks.cli.demo.corpus import Corpus
 from headworks.cli.demo.headings import Outline, Question, choose, outline
 from headworks.cli.folders import readable_paths
+from headworks.cli.json_values import JsonObject
 from headworks.errors import HeadworksError, NotFound
 
 _COUNT = 3
@@ -56,8 +56,8 @@ def _outlines(reader: Client, administrator: Client, corpus: Corpus, paths: Iter
         yield outline(path, found["text"], [each for each in headings if each != found["title"]] or headings)
 
 
-def explain(administrator: Client, corpus: Corpus, path: str, principal: str) -> dict[str, Any]:
+def explain(administrator: Client, corpus: Corpus, path: str, principal: str) -> JsonObject:
     """Why somebody may or may not read a document, as only an administrator may ask."""
     wanted = {"collection": corpus.collection, "document": path, "principal": principal}
-    found: dict[str, Any] = administrator.post(place("readers", "explain"), wanted)
+    found: JsonObject = administrator.post(place("readers", "explain"), wanted)
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headworks.cli.answers import Answer
 from headworks.cli.client import Client, place
@@ -17,6 +16,7 @@ from headworks.cli.demo.keys import DemoKeys, make_people
 from headworks.cli.demo.questions import explain, find_questions, find_restricted_question
 from headworks.cli.demo.telling import Teller
 from headworks.cli.folders import as_text
+from headworks.cli.json_values import JsonObject
 from headworks.cli.terminal import one_line, progress, visible
 from headworks.cli.tracing import described, fetch
 from headworks.cli.uploading import Ingest, Outcome
@@ -48,7 +48,7 @@ class Story:
         self._client = client
         self._keys = keys
         self._choice = stage.choice
-        self.report: dict[str, Any] = {"url": client.url, "answers": []}
+        self.report: JsonObject = {"url": client.url, "answers": []}
 
     def tell(self) -> None:
         """All of it. Raises HeadworksError where it can't go on."""
@@ -145,7 +145,7 @@ class Story:
             f"{secret.document} may be read only by the group `{secret.group}`. One question, asked with two keys: "
             f"first by {secret.member}, who is in that group, then by {secret.other}, who is not."
         )
-        told: dict[str, Any] = {"document": secret.document, "question": question.text}
+        told: JsonObject = {"document": secret.document, "question": question.text}
         for role, name, key in (
             ("member", secret.member, self._member), ("other", secret.other, self._other)
         ):  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from headworks.cli.json_values import JsonObject
 from headworks.errors import HeadworksError
 
 State = Literal["ok", "note", "to do"]
@@ -20,7 +21,7 @@ class Finding:
     detail: str
     next_step: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """As scripts see it."""
         return asdict(self)
 

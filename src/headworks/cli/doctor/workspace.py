@@ -75,13 +75,19 @@ def _missing(
     row: CatalogRow, account: AccountSpec | None, found: Sequence[Found], environ: Mapping[str, str]
 ) -> str | None:
     """What a call would lack; None: nothing that can be seen from here."""
-    names = (account.api_key_env,) if account and account.api_key_env else row.key_env
-    if account and account.base_url and not account.api_key_env:
+    names = _credentials(row, account)
+    if names:
+        is_set = any(environ.get(name, "").strip() for name in names)
+        return None if is_set else f"no credential: {' or '.join(names)} is not set"
+    if not row.is_local or account is not None or any(each.provider.id == row.id for each in found):
         return None
-    if row.is_local and not (account and account.api_key_env):
-        answers = account is not None or any(each.provider.id == row.id for each in found)
-        ports = " or ".join(str(port) for port in row.ports)
-        return None if answers else f"{row.name} does not answer on port {ports} of this machine"
-    if not names or any(environ.get(name or "", "").strip() for name in names):
-        return None
-    return f"no credential: {' or '.join(f'{name}' for name in names)} is not set"
+    return f"{row.name} does not answer on port {' or '.join(map(str, row.ports))} of this machine"
+
+
+def _credentials(row: CatalogRow, account: AccountSpec | None) -> tuple[str, ...]:
+    """The variables of which one must be set; a local server, and an address of one's own, may do without."""
+    if account is not None and account.api_key_env:
+        return (account.api_key_env,)
+    if row.is_local or (account is not None and account.base_url):
+        return ()
+    return row.key_env

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_rows_have_the_fields_that_scripts_rely_on(cli: Any, folder: Path, word: Callable[[int], str]) -> None:
+    cli("ingest", "docs", str(folder))
+    rows = cli.json("search", "docs", word(1), "--k", "2")
+    assert 1 <= len(rows) <= 2
+    assert sorted(rows[0]) == sorted(["document", "title", "chunk", "score", "start", "end", "text"])
+    assert word(1) in rows[0]["text"]
+    assert len(rows[0]["text"]) == rows[0]["end"] - rows[0]["start"]
+    said = cli("search", "docs", word(1)).stdout
+    assert "[1] One" in said
+    assert word(1) in said
+
+
+def test_a_collection_that_is_not_there_reads_like_one_that_may_not_be_read(cli: Any) -> None:
+    member = cli.json("principal", "create", cli.name())["name"]
+    key = cli.json("key", "create", "--principal", member)["token"]
+    for name in ("docz", "nothing"):
+        done = cli("search", name, "x", key=key, check=False)
+        assert done.returncode == 1
+        assert f"There is no collection `{name}` that you may read." in done.stderr
+
+
+@pytest.mark.parametrize("k", ["0", "101", "many"])
+def test_a_number_out_of_range_is_wrong_usage(cli: Any, k: str) -> None:
+    done = cli("search", "docs", "x", "--k", k, check=False)
+    assert done.returncode == 2
+    assert "--k" in done.stderr
