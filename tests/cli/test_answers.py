@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headworks.cli.answers import Answer, Cited, listed
+from headworks.cli.answers import Answer, Cited, listed, place_in
 
 
 def chunk(text: str = "", *annotations: dict[str, Any]) -> dict[str, Any]:
@@ -56,3 +56,11 @@ def test_quotes_of_one_passage_stand_under_one_line() -> None:
         "  [2] Other\ufffd[2J",
         "      “third”",
     ]
+
+
+def test_a_title_that_is_the_outermost_heading_is_said_once() -> None:
+    assert place_in("Guide", ["Guide", "2 Rules", "2.1 Times"]) == "Guide — 2 Rules › 2.1 Times"
+    assert place_in("Guide", ["Guide"]) == "Guide"
+    assert place_in("Guide", ["Other"]) == "Guide — Other"
+    assert place_in("", ["Other"]) == "Other"
+    assert place_in("Guide", []) == "Guide"

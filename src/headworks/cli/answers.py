@@ -89,11 +89,17 @@ def ask(client: Client, feature: str, question: str, seen: Callable[[str], None]
     return answer
 
 
+def place_in(title: str, section: Sequence[str]) -> str:
+    """A document and the section in it; a title that is its outermost heading is said once."""
+    inner = section[1:] if section and section[0] == title else section
+    return " — ".join(part for part in (title, " › ".join(inner)) if part)
+
+
 def listed(citations: Sequence[Cited], indent: str = "  ") -> str:
     """Numbered citations for people: document and section, and below them each quote."""
     lines: list[str] = []
     for (number, title, section), group in groupby(citations, lambda each: (each.number, each.title, each.section)):
-        head = " — ".join(part for part in (title, " › ".join(section)) if part)
+        head = place_in(title, section)
         lines.append(f"{indent}{paint(f'[{number}]', 'cyan')} {paint(one_line(head, width() - 12), 'bold')}")
         quotes = (f"“{one_line(each.quote, 4 * width())}”" for each in group)
         lines += [paint(wrapped(quote, f"{indent}    "), "dim") for quote in quotes]

@@ -84,6 +84,8 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_code
     except HeadworksError as error:
         _print(f"error: {error}")
+        if error.code == "interrupted":
+            return INTERRUPTED
         return 2 if isinstance(error, StartupRefused) else 1
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from headworks.cli.answers import place_in
 from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
@@ -46,7 +47,6 @@ def search(
 
 
 def _print_row(number: int, row: JsonObject) -> None:
-    section = " › ".join(row.get("section") or [])
-    head = one_line(" — ".join(part for part in (row["title"], section) if part), width() - 16)
+    head = one_line(place_in(row["title"], row.get("section") or ()), width() - 16)
     print(f"{paint(f'[{number}]', 'cyan')} {paint(head, 'bold')}  {row['score']:.3f}")
     print(paint(wrapped(one_line(row["text"], 4 * width()), "    "), "dim"))
