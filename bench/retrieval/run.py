@@ -39,6 +39,8 @@ _BARS = {
     ("cacm", "hybrid"): 0.570,
 }
 _DEPTH = 100
+_VECTORS_S = 60
+"""How long vectors may still be missing when all is found by keywords; then the model is not installed."""
 _COLLECTION = 'readers: [everyone]\ndescription: "A public test collection."\n'
 
 
@@ -99,10 +101,15 @@ def ingest(client: Client, judged: Judged) -> dict[str, Any]:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(hand_in, judged.documents.items()))
     handed_in_s = time.monotonic() - begun
+    deadline: float | None = None
     while True:
         progress: dict[str, Any] = client.get(place("collections", judged.name, "syncs", sync["id"]))
-        if progress["done"] == progress["total"] and not progress["notice"]:
-            break
+        if progress["done"] == progress["total"]:
+            deadline = deadline or time.monotonic() + _VECTORS_S
+            if not progress["notice"]:
+                break
+            if time.monotonic() > deadline:
+                raise SystemExit(progress["notice"])
         print(f"\r{judged.name}: {progress['done']} of {progress['total']} documents", end="", file=sys.stderr)
         time.sleep(1)
     print(file=sys.stderr)
