@@ -63,6 +63,7 @@ def test_an_answer_carries_its_citations(world: World, provider: SimulatedProvid
         "headworks": {
             "document": str(DOCUMENT),
             "version": 1,
+            "section": [],
             "start": 0,
             "end": 29,
             "quote": FIRST,

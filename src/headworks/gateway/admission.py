@@ -22,7 +22,12 @@ class Admission:
 
     async def admit(self, view: View, call: Call) -> Principal:
         """Who calls: by a key, or signed in and authenticated before. Raises Unauthenticated."""
-        return call.caller or await self.authenticate(view, call.token, call.arrived_at)
+        if call.caller is not None:
+            return call.caller
+        try:
+            return view.identity.authenticate(call.token, call.arrived_at)
+        except Unauthenticated:
+            return await self.authenticate(view, call.token, call.arrived_at)
 
     async def authenticate(self, view: View, token: str, now: float) -> Principal:
         """Who holds a key at `now` (seconds since 1970). Raises Unauthenticated."""

@@ -13,7 +13,7 @@ from headworks.gateway.reading import read
 from headworks.gateway.recording import Record
 from headworks.gateway.streaming import relay
 from headworks.gateway.wire.headers import passed_on
-from headworks.gateway.wire.parts import Event, Finished, Head, Text
+from headworks.gateway.wire.parts import Event, Finished, Head, Text, Whole
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Passage
 
@@ -24,7 +24,7 @@ class Answering:
     def __init__(self, grounding: Grounding) -> None:
         self._grounding = grounding
 
-    def events(
+    def answer(
         self,
         principal: Principal,
         plan: Plan,
@@ -32,25 +32,29 @@ class Answering:
         started: Started,
         passages: Sequence[Passage],
         record: Record,
-    ) -> AsyncGenerator[Event, None]:
-        """A plain route's bytes as they are; a feature's text with its citations."""
+    ) -> Whole | AsyncGenerator[Event, None]:
+        """A plain route's bytes as they are, at once or as they come; a feature's text with its citations.
+
+        Events keep the record open: it is written after the last one, or when the caller leaves.
+        """
+        if plan.feature is None and started.stream is None:
+            record.settle(started.usage)
+            return Whole(passed_on(started.headers), started.body)
         if plan.feature is None:
             strips = not call.wants_usage and started.aim.provider.takes_stream_options
-            return relay(started, record, strips=strips)
-        return self._read(principal, plan, started, passages, record)
+            events = relay(started, record, strips=strips)
+        elif plan.feature.retrieval is not None:
+            parts = read(started, record)
+            events = self._grounding.cited(principal, passages, parts, record)
+        else:
+            events = _uncited(read(started, record), record)
+        record.keep_open()
+        return _recorded(Head(passed_on(started.headers, with_type=plan.feature is None)), events, record)
 
-    async def _read(
-        self,
-        principal: Principal,
-        plan: Plan,
-        started: Started,
-        passages: Sequence[Passage],
-        record: Record,
-    ) -> AsyncGenerator[Event, None]:
-        yield Head(passed_on(started.headers, with_type=False))
-        parts = read(started, record)
-        has_passages = plan.feature is not None and plan.feature.retrieval is not None
-        events = self._grounding.cited(principal, passages, parts, record) if has_passages else _uncited(parts, record)
+
+async def _recorded(head: Head, events: AsyncGenerator[Event, None], record: Record) -> AsyncGenerator[Event, None]:
+    with record:
+        yield head
         async with aclosing(events):
             async for event in events:
                 yield event

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import replace
-
 import msgspec
 
 from headworks.errors import HeadworksError, ModelMissing, UpstreamError, UpstreamRejected, UpstreamTruncated
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Record
-from headworks.gateway.wire.sse import Framer, data_of, is_error, read_chunk, says_something, split, usage_in
+from headworks.gateway.wire.answers import judge
+from headworks.gateway.wire.sse import Framer, data_of, is_error, read_chunk, says_something, split
 from headworks.providers.contract import Answer, Ask
 from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import Headers
@@ -25,36 +23,27 @@ _OVERLOADED = 429
 _REFUSED_US = 401
 
 
-class Whole(msgspec.Struct, gc=False):
-    """A whole answer, as far as we read it."""
+class OpenStream(msgspec.Struct):
+    """A stream past its first semantic event. `held` are the whole events up to there, `framer` has what followed."""
 
-    choices: msgspec.Raw = msgspec.Raw()
-    data: msgspec.Raw = msgspec.Raw()
-    error: msgspec.Raw = msgspec.Raw()
-    usage: msgspec.Raw = msgspec.Raw()
-
-
-_whole = msgspec.json.Decoder(Whole).decode
+    answer: Answer
+    framer: Framer
+    held: bytes
 
 
 class Started(msgspec.Struct):
-    """An attempt that has something to say: a whole body, or a stream past its first semantic event.
-
-    `held` are the whole events up to there; `framer` has what followed them in the same piece.
-    """
+    """An attempt that has something to say: a whole body, or a stream."""
 
     aim: Aim
     headers: Headers
-    body: bytes | None = None
-    answer: Answer | None = None
-    held: bytes = b""
-    framer: Framer = msgspec.field(default_factory=Framer)
+    body: bytes = b""
     usage: Usage | None = None
+    stream: OpenStream | None = None
 
     def abort(self) -> None:
         """Stop what the provider still does for it."""
-        if self.answer is not None:
-            self.answer.abort()
+        if self.stream is not None:
+            self.stream.answer.abort()
 
 
 class Attempts:
@@ -68,9 +57,10 @@ class Attempts:
         last = plan.aims[-1]
         for aim in plan.aims:
             try:
-                with record.span("attempt") if plan.feature is not None else _NO_SPAN as span:
-                    if span is not None:
-                        span.attributes["target"] = aim.target.name
+                if plan.feature is None:
+                    return await self._attempt(aim, outgoing, record)
+                with record.span("attempt") as span:
+                    span.attributes["target"] = aim.target.name
                     return await self._attempt(aim, outgoing, record)
             except HeadworksError as error:
                 if aim is last or not _may_switch(error):
@@ -87,9 +77,6 @@ class Attempts:
         return started
 
 
-_NO_SPAN = nullcontext()
-
-
 def _may_switch(error: HeadworksError) -> bool:
     """Whether another target may do better: not where the provider refused what the caller wrote."""
     if isinstance(error, UpstreamRejected):
@@ -102,17 +89,14 @@ async def _fetch(aim: Aim, ask: Ask) -> Started:
     if status != 200:
         raise _rejected(aim, status, headers, body)
     try:
-        whole = _whole(body)
+        judged = judge(body)
     except msgspec.DecodeError as error:
         raise _no_answer(aim, headers, str(error)) from None
-    if not bytes(whole.choices or whole.data):
-        if bytes(whole.error) not in {b"", b"null"}:
+    if not judged.is_answer:
+        if judged.is_error:
             raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
         raise _no_answer(aim, headers, "it has neither `choices` nor `data`")
-    usage = usage_in(whole.usage)
-    if usage is not None and ask.surface == "embeddings":
-        usage = replace(usage, output_tokens=0)  # there is nothing to say about output, and nothing is paid for it
-    return Started(aim, headers, body=body, usage=usage)
+    return Started(aim, headers, body=body, usage=judged.usage)
 
 
 async def _open_stream(aim: Aim, ask: Ask) -> Started:
@@ -140,9 +124,9 @@ async def _opened(aim: Aim, answer: Answer) -> Started:
         for event in split(events):
             count += 1
             if _is_semantic(aim, headers, event):
-                return Started(aim, headers, answer=answer, held=b"".join(held), framer=framer)
+                return Started(aim, headers, stream=OpenStream(answer, framer, b"".join(held)))
         if count > _HELD_EVENTS or size > _HELD_BYTES:
-            return Started(aim, headers, answer=answer, held=b"".join(held), framer=framer)
+            return Started(aim, headers, stream=OpenStream(answer, framer, b"".join(held)))
     raise UpstreamTruncated(
         f"The stream of `{aim.target.name}` ended before it had said anything.", next_step="Try again."
     )
@@ -170,10 +154,10 @@ async def _refuse_unstreamed(aim: Aim, answer: Answer) -> None:
     """A 200 that is no stream: an error object in JSON is passed on, anything else is no answer."""
     body = await answer.read(_MAX_ERROR_BYTES)
     try:
-        whole = _whole(body)
+        judged = judge(body)
     except msgspec.DecodeError as error:
         raise _no_answer(aim, answer.headers, str(error)) from None
-    if bytes(whole.error) not in {b"", b"null"}:
+    if judged.is_error:
         raise UpstreamRejected(UpstreamError.status, body, _as_text(answer.headers))
     raise _no_answer(aim, answer.headers, "it is not a stream of events")
 
@@ -187,7 +171,7 @@ def _rejected(aim: Aim, status: int, headers: Headers, body: bytes) -> Headworks
             code="upstream_unauthorized",
         )
     try:
-        is_ours = bytes(_whole(body).error) not in {b"", b"null"}
+        is_ours = judge(body).is_error
     except msgspec.DecodeError:
         is_ours = False
     if is_ours and status >= 400:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +11,12 @@ from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
 from headworks.types.identity import Principal
-from headworks.types.ids import new_id
 from headworks.types.models import Message, Purpose
 
 
-class Asked(msgspec.Struct, frozen=True, gc=False):
-    """Who asks what, on which trace: what a record begins with. `started_ns` is of time.perf_counter_ns."""
+class Asked(msgspec.Struct, kw_only=True):
+    """What is asked, on which trace: what a record begins with. `started_ns` is of time.perf_counter_ns."""
 
-    principal: Principal
     surface: str
     model: str
     trace: UUID
@@ -30,40 +27,21 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     end_user: str | None = None
 
 
-class Call(msgspec.Struct):
+class Call(Asked, kw_only=True):
     """One request from outside.
 
-    `wants_usage`: the caller asked for usage in the stream. `caller`: somebody signed in, who has no key
-    here. `forwarded` are headers that go on to the provider. `reply`
-    are headers of ours for the answer, whatever becomes of it; steps of the pipeline add to it.
+    `wants_usage`: the caller asked for usage in the stream. `caller`: somebody signed in, who has no key here.
+    `forwarded` are headers that go on to the provider. `reply` are headers of ours for the answer, whatever becomes of
+    it; steps of the pipeline add to it.
     """
 
     surface: Surface
     token: str
-    model: str
     body: Body
-    streams: bool = False
+    reply: list[Header]
     wants_usage: bool = False
-    end_user: str | None = None
     caller: Principal | None = None
     forwarded: tuple[Header, ...] = ()
-    trace: UUID = msgspec.field(default_factory=new_id)
-    arrived_at: float = msgspec.field(default_factory=time.time)
-    started_ns: int = msgspec.field(default_factory=time.perf_counter_ns)
-    reply: list[Header] = msgspec.field(default_factory=list)
-
-    def asked_by(self, principal: Principal) -> Asked:
-        """Who asks what, for the record."""
-        return Asked(
-            principal,
-            self.surface,
-            self.model,
-            self.trace,
-            self.arrived_at,
-            self.started_ns,
-            streams=self.streams,
-            end_user=self.end_user,
-        )
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+from uuid import UUID
 
 from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest
 from headworks.gateway.wire.errors import Unexpected, body_of, event_of, headers_of
 from headworks.gateway.wire.headers import Header
+from headworks.types.ids import new_id
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -20,12 +22,45 @@ Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
-_WATCH_AFTER_S = 0.02
-"""Most answers of fast providers are there before; a caller who leaves earlier is noticed then."""
+_LOOK_EVERY_S = 0.025
 
 
 class CallerLeft(Exception):
     """The caller closed the connection before the request was whole."""
+
+
+class Watch:
+    """Notices callers who leave. It looks through the open exchanges now and then, so that short ones cost nothing.
+
+    Whoever is still open at the second look is waited for by a task of its own, which sees a leaving at once, also one
+    that has happened before.
+    """
+
+    def __init__(self) -> None:
+        self._new: set[Exchange] = set()
+        self._seen_once: set[Exchange] = set()
+        self._is_armed = False
+
+    def add(self, exchange: Exchange) -> None:
+        """From now on; the body is read."""
+        self._new.add(exchange)
+        if not self._is_armed:
+            self._is_armed = True
+            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
+
+    def discard(self, exchange: Exchange) -> None:
+        """The exchange is over."""
+        self._new.discard(exchange)
+        self._seen_once.discard(exchange)
+
+    def _look(self) -> None:
+        for exchange in self._seen_once:
+            exchange.wait_for_leaving()
+        self._seen_once = self._new
+        self._new = set()
+        self._is_armed = bool(self._seen_once)
+        if self._is_armed:
+            asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
 
 
 class Exchange:
@@ -33,61 +68,71 @@ class Exchange:
 
     __slots__ = (
         "_has_left",
+        "_has_started",
         "_receive",
         "_send",
-        "_started",
         "_task",
-        "_timer",
-        "_watcher",
+        "_waiting",
+        "_watch",
+        "arrived_at",
         "headers",
         "reply",
         "scope",
+        "started_ns",
+        "trace",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
         self.scope = scope
         self.headers: list[Header] = scope["headers"]
-        self.reply: list[Header] = []
+        self.trace: UUID = new_id()
+        self.arrived_at = time.time()
+        self.started_ns = time.perf_counter_ns()
+        self.reply: list[Header] = [(b"x-headworks-trace", str(self.trace).encode("ascii"))]
         self._receive = receive
         self._send = send
-        self._started = False
+        self._watch = watch
+        self._has_started = False
         self._has_left = False
-        self._task: asyncio.Task[None] | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._task = asyncio.current_task()
+        self._waiting: asyncio.Task[None] | None = None
 
     async def body(self, limit: int) -> bytes:
-        """The whole body. Raises BodyTooLarge as soon as that is known, and CallerLeft."""
+        """The whole body. Raises BodyTooLarge as soon as that is known, and CallerLeft.
+
+        Once it is read, the handler's task is cancelled when the caller leaves.
+        """
         for name, value in self.headers:
             if name == b"content-length" and value.isdigit() and int(value) > limit:
                 raise _too_large(limit)
             if name == b"content-encoding" and value.lower() != b"identity":
-                raise InvalidRequest(
-                    "Compressed bodies are not read here.", next_step="Send it without content-encoding."
-                )
+                raise InvalidRequest("Compressed bodies are not read here.", next_step="Send it as it is.")
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise CallerLeft
-        body: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            self._watch_soon()
-            return _within(body, limit)
-        pieces = [body]
-        size = len(body)
-        while message.get("more_body", False):
-            if size > limit:
-                raise _too_large(limit)
+        body: bytes = message["body"]
+        if message["more_body"]:
+            body = await self._rest(body, limit)
+        if len(body) > limit:
+            raise _too_large(limit)
+        self._watch.add(self)
+        return body
+
+    async def _rest(self, body: bytes, limit: int) -> bytes:
+        pieces, size = [body], len(body)
+        while size <= limit:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise CallerLeft
-            pieces.append(message.get("body", b""))
+            pieces.append(message["body"])
             size += len(pieces[-1])
-        self._watch_soon()
-        return _within(b"".join(pieces), limit)
+            if not message["more_body"]:
+                break
+        return b"".join(pieces)
 
     async def start(self, status: int, headers: list[Header]) -> None:
         """The head of the answer."""
-        self._started = True
+        self._has_started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, *, is_last: bool = False) -> None:
@@ -96,40 +141,43 @@ class Exchange:
 
     async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
         """A whole answer."""
-        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
-        await self.write(body, is_last=True)
+        headers.append((b"content-length", b"%d" % len(body)))
+        self._has_started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def fail(self, error: HeadworksError) -> None:
-        """An error: as an HTTP answer, or as the last event of a stream that has begun."""
-        if self._started:
+    async def fail(self, error: BaseException) -> None:
+        """Tell the caller what went wrong: as an HTTP answer, or as the last event of a stream that has begun.
+
+        What is unexpected is logged, and shows nothing of its insides. Who has left is told nothing. A cancellation
+        that is not about the caller goes on.
+        """
+        if isinstance(error, asyncio.CancelledError) and self._has_left and self._task is not None:
+            self._task.uncancel()
+        elif isinstance(error, HeadworksError):
+            await self._tell(error)
+        elif isinstance(error, Exception) and not isinstance(error, CallerLeft):
+            _log.error("a request failed unexpectedly", exc_info=error)
+            with suppress(Exception):
+                await self._tell(Unexpected("Something went wrong in the server.", next_step="Its log says what."))
+        elif not isinstance(error, CallerLeft):
+            raise error
+
+    async def _tell(self, error: HeadworksError) -> None:
+        if self._has_started:
             await self.write(event_of(error), is_last=True)
         else:
             await self.answer(error.status, [*headers_of(error), *self.reply], body_of(error))
 
-    # Whoever leaves is not worked for any longer.
+    def close(self) -> None:
+        """The exchange is over."""
+        self._watch.discard(self)
+        if self._waiting is not None:
+            self._waiting.cancel()
 
-    def __enter__(self) -> Self:
-        """Once the body is read, the current task is cancelled when the caller leaves."""
-        self._task = asyncio.current_task()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._watcher is not None:
-            self._watcher.cancel()
-        if self._has_left and kind is asyncio.CancelledError and self._task is not None:
-            self._task.uncancel()
-            return True
-        return False
-
-    def _watch_soon(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_S, self._watch)
-
-    def _watch(self) -> None:
-        self._watcher = asyncio.get_running_loop().create_task(self._wait_for_leaving())
+    def wait_for_leaving(self) -> None:
+        """Cancel the handler's task as soon as the caller leaves."""
+        self._waiting = asyncio.get_running_loop().create_task(self._wait_for_leaving())
 
     async def _wait_for_leaving(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -137,27 +185,6 @@ class Exchange:
         self._has_left = True
         if self._task is not None:
             self._task.cancel()
-
-
-async def guarded(exchange: Exchange, work: Awaitable[None]) -> None:
-    """Do the work of a handler; whatever fails becomes an answer, and nothing unexpected shows its insides."""
-    try:
-        with exchange:
-            await work
-    except CallerLeft:
-        pass
-    except HeadworksError as error:
-        await exchange.fail(error)
-    except Exception:  # noqa: BLE001 -- the last line of defence: logged, and answered without details
-        _log.exception("a request failed unexpectedly")
-        with suppress(Exception):
-            await exchange.fail(Unexpected("Something went wrong in the server.", next_step="Its log says what."))
-
-
-def _within(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import aclosing
 from urllib.parse import unquote
 
 from headworks.errors import InvalidRequest
 from headworks.gateway.admission import Admission
 from headworks.gateway.calls import Call
-from headworks.gateway.exchange import Exchange, Handler, Receive, Scope, Send, guarded
+from headworks.gateway.exchange import Exchange, Handler, Receive, Scope, Send, Watch
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.wire import models_list, openai_chat, openai_embeddings
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import FROM_CALLER, Header
-from headworks.gateway.wire.parts import Event, Head, Relayed
+from headworks.gateway.wire.parts import Event, Head, Relayed, Whole
 from headworks.providers.contract import Surface
-from headworks.types.ids import new_id
 
+SIGNED_IN = "headworks.principal"
+"""Where the server puts a caller who was authenticated before, by a session."""
 _JSON: Header = (b"content-type", b"application/json")
 _EVENTS: Header = (b"content-type", b"text/event-stream; charset=utf-8")
 _NO_CACHE: Header = (b"cache-control", b"no-store")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-SIGNED_IN = "headworks.principal"
-"""Where the server puts a caller who was authenticated before, by a session."""
 _MODELS = "/v1/models"
 _LONGEST_NAME = 512
 
@@ -36,6 +33,7 @@ class Handlers:
         self._admission = admission
         self._base_url = base_url.rstrip("/")
         self._max_body_bytes = max_body_bytes
+        self._watch = Watch()
 
     def routes(self) -> dict[tuple[str, str], Handler]:
         """By method and path."""
@@ -51,76 +49,66 @@ class Handlers:
 
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/chat/completions."""
-        exchange = Exchange(scope, receive, send)
-        await guarded(exchange, self._chat(exchange))
+        exchange = Exchange(scope, receive, send, self._watch)
+        try:
+            call = _call(exchange, "chat", await exchange.body(self._max_body_bytes))
+            openai_chat.check_request(call.body)
+            if call.body.flag("stream"):
+                call.streams = True
+                call.wants_usage = openai_chat.wants_usage(call.body)
+                await self._stream(exchange, call)
+            else:
+                await self._whole(exchange, call)
+        except BaseException as error:  # noqa: BLE001 -- `fail` sorts them, and raises what is not its own
+            await exchange.fail(error)
+        finally:
+            exchange.close()
 
     async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/embeddings."""
-        exchange = Exchange(scope, receive, send)
-        await guarded(exchange, self._embeddings(exchange))
+        exchange = Exchange(scope, receive, send, self._watch)
+        try:
+            call = _call(exchange, "embeddings", await exchange.body(self._max_body_bytes))
+            openai_embeddings.check_request(call.body)
+            await self._whole(exchange, call)
+        except BaseException as error:  # noqa: BLE001 -- as above
+            await exchange.fail(error)
+        finally:
+            exchange.close()
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models."""
-        exchange = Exchange(scope, receive, send)
-        await guarded(exchange, self._models(exchange, None))
+        await self._models(Exchange(scope, receive, send, self._watch), None)
 
     async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models/{id}; the id may hold slashes."""
-        exchange = Exchange(scope, receive, send)
         name = unquote(scope["raw_path"].decode("ascii").partition(f"{_MODELS}/")[2])
-        await guarded(exchange, self._models(exchange, name))
-
-    async def _chat(self, exchange: Exchange) -> None:
-        call = await self._call(exchange, "chat")
-        if call.streams:
-            await self._stream(exchange, call)
-        else:
-            await self._whole(exchange, call)
-
-    async def _embeddings(self, exchange: Exchange) -> None:
-        await self._whole(exchange, await self._call(exchange, "embeddings"))
-
-    async def _call(self, exchange: Exchange, surface: Surface) -> Call:
-        trace = new_id()
-        exchange.reply.append((b"x-headworks-trace", str(trace).encode("ascii")))
-        token, forwarded = _scanned(exchange.headers)
-        body = Body.read(await exchange.body(self._max_body_bytes))
-        call = Call(surface, token, _model(body), body, forwarded=forwarded, trace=trace, reply=exchange.reply)
-        if surface == "chat":
-            openai_chat.check_request(body)
-            call.streams = body.flag("stream")
-            call.wants_usage = call.streams and openai_chat.wants_usage(body)
-        else:
-            openai_embeddings.check_request(body)
-        call.end_user = body.text("user")
-        call.caller = exchange.scope.get(SIGNED_IN)
-        return call
+        await self._models(Exchange(scope, receive, send, self._watch), name)
 
     async def _whole(self, exchange: Exchange, call: Call) -> None:
         """The answer at once, after its record is written."""
-        passed: tuple[Header, ...] = ()
-        writer: openai_chat.ChatWriter | None = None
-        body = b""
-        async with aclosing(self._pipeline.answer(call)) as events:
-            async for event in events:
-                if isinstance(event, Relayed):
-                    body = event.data
-                elif isinstance(event, Head):
-                    passed = event.headers
+        answer = await self._pipeline.answer(call)
+        if isinstance(answer, Whole):
+            await exchange.answer(200, [*answer.headers, *call.reply], answer.body)
+            return
+        head = Head()
+        writer = self._writer(call)
+        async with aclosing(answer):
+            async for event in answer:
+                if isinstance(event, Head):
+                    head = event
                 else:
-                    writer = writer or self._writer(call)
                     writer.take(event)
-        if writer is not None:
-            await exchange.answer(200, [_JSON, *passed, *call.reply], writer.whole())
-        else:
-            await exchange.answer(200, [*passed, *call.reply], body)
+        await exchange.answer(200, [_JSON, *head.headers, *call.reply], writer.whole())
 
     async def _stream(self, exchange: Exchange, call: Call) -> None:
         """The answer as it comes; its last bytes after its record is written."""
+        answer = await self._pipeline.answer(call)
+        assert not isinstance(answer, Whole)  # noqa: S101 -- nobody who asked for a stream is answered at once
         writer: openai_chat.ChatWriter | None = None
         last = b""
-        async with aclosing(self._pipeline.answer(call)) as events:
-            async for event in events:
+        async with aclosing(answer):
+            async for event in answer:
                 if isinstance(event, Relayed):
                     if event.is_last:
                         last = event.data
@@ -139,18 +127,14 @@ class Handlers:
         return openai_chat.ChatWriter(call.trace, call.model, self._base_url, with_usage=call.wants_usage)
 
     async def _models(self, exchange: Exchange, name: str | None) -> None:
-        trace = new_id()
-        exchange.reply.append((b"x-headworks-trace", str(trace).encode("ascii")))
-        token, _ = _scanned(exchange.headers)
-        view, principal = await self._admission.enter(token)
-        names = view.names(principal)
-        if name is None:
-            body = models_list.listing(names)
-        elif name in names:
-            body = models_list.single(name)
-        else:
-            raise view.unknown(principal, name)
-        await exchange.answer(200, [_JSON, _NO_CACHE, *exchange.reply], body)
+        try:
+            token, _ = _scanned(exchange.headers)
+            view, principal = await self._admission.enter(token)
+            names = view.names(principal)
+            body = models_list.listing(names) if name is None else models_list.single(view.known(principal, name))
+            await exchange.answer(200, [_JSON, _NO_CACHE, *exchange.reply], body)
+        except BaseException as error:  # noqa: BLE001 -- as above
+            await exchange.fail(error)
 
 
 async def _write(exchange: Exchange, writer: openai_chat.ChatWriter, event: Event) -> bytes:
@@ -169,23 +153,42 @@ def _stream_head(head: Head, call: Call) -> list[Header]:
     return [_EVENTS, _NO_CACHE, *head.headers, *call.reply]
 
 
+def _call(exchange: Exchange, surface: Surface, raw: bytes) -> Call:
+    token, forwarded = _scanned(exchange.headers)
+    body = Body.read(raw)
+    return Call(
+        surface=surface,
+        token=token,
+        model=_model(body),
+        body=body,
+        trace=exchange.trace,
+        arrived_at=exchange.arrived_at,
+        started_ns=exchange.started_ns,
+        reply=exchange.reply,
+        end_user=body.text("user"),
+        caller=exchange.scope.get(SIGNED_IN),
+        forwarded=forwarded,
+    )
+
+
 def _scanned(headers: list[Header]) -> tuple[str, tuple[Header, ...]]:
     """The API key (empty: none came) and the headers that go on to the provider."""
     token = ""
-    forwarded: list[Header] = []
-    for name, value in headers:
+    forwarded: tuple[Header, ...] = ()
+    for header in headers:
+        name = header[0]
         if name == b"authorization":
-            kind, _, rest = value.partition(b" ")
+            kind, _, rest = header[1].partition(b" ")
             token = rest.strip().decode("latin-1") if kind.lower() == b"bearer" else ""
         elif name in FROM_CALLER:
-            forwarded.append((name, value))
-    return token, tuple(forwarded)
+            forwarded += (header,)
+    return token, forwarded
 
 
 def _model(body: Body) -> str:
     model = body.text("model")
     if not model:
         raise InvalidRequest("`model` is required.", param="model", code="missing_field")
-    if len(model) > _LONGEST_NAME or not model.isprintable() or _SURROGATE.search(model):
+    if len(model) > _LONGEST_NAME or not model.isprintable():
         raise InvalidRequest(f"`model` is no name: up to {_LONGEST_NAME} printable characters.", param="model")
     return model

@@ -75,7 +75,6 @@ class GatewayModels:
 
     def _open(self, call: ModelCall) -> Record:
         asked = Asked(
-            principal=call.principal,
             surface=_SURFACE,
             model=call.model,
             trace=call.trace or new_id(),
@@ -83,7 +82,7 @@ class GatewayModels:
             started_ns=time.perf_counter_ns(),
             purpose=call.purpose,
         )
-        return self._ledger.open(asked)
+        return self._ledger.open(asked, call.principal)
 
     def _plan(self, call: ModelCall, record: Record) -> Plan:
         """A route or `provider/model`. Only an answer needs a permission: the rest is part of what was admitted."""
@@ -115,7 +114,7 @@ async def _embedded_here(aim: Aim, embedder: Embedder, outgoing: Outgoing, recor
 def _vectors(started: Started, wanted: int) -> list[list[float]]:
     name = started.aim.target.name
     try:
-        rows = sorted(msgspec.json.decode(started.body or b"", type=_Answer).data, key=lambda row: row.index)
+        rows = sorted(msgspec.json.decode(started.body, type=_Answer).data, key=lambda row: row.index)
     except msgspec.DecodeError as error:
         raise UpstreamError(f"`{name}` answered with embeddings that can't be read: {error}.") from None
     if [row.index for row in rows] != list(range(wanted)):

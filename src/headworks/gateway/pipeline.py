@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from headworks.gateway.admission import Admission
@@ -15,7 +14,7 @@ from headworks.gateway.features.guarding import Guards
 from headworks.gateway.features.prompting import Prompting
 from headworks.gateway.recording import Ledger
 from headworks.gateway.snapshots import Snapshots
-from headworks.gateway.wire.parts import Event
+from headworks.gateway.wire.parts import Event, Whole
 from headworks.policy.service import admit
 
 
@@ -32,11 +31,11 @@ class Pipeline:
     attempts: Attempts
     answering: Answering
 
-    async def answer(self, call: Call) -> AsyncGenerator[Event, None]:
-        """One request, from the door to the ledger, as events; the JSON form collects them. Read this first."""
+    async def answer(self, call: Call) -> Whole | AsyncGenerator[Event, None]:
+        """One request, from the door to the ledger: a whole answer, or the events of one. Read this first."""
         view = self.snapshots.current()  # one immutable view for the whole request
         principal = await self.admission.admit(view, call)
-        with self.ledger.open(call.asked_by(principal)) as record:  # written on every exit
+        with self.ledger.open(call, principal) as record:  # written on every exit
             plan = await self.admission.resolve(view, principal, call.model)  # a release, or a plain route
             admit(principal, permission=plan.permission, model_name=call.model)
             record.follow(plan)
@@ -47,7 +46,6 @@ class Pipeline:
             shown = self.guards.check_passages(plan, question, passages, record)
             outgoing = self.prompting.render(plan, call, question, shown, record)
             started = await self.attempts.start(plan, outgoing, record)
-            events = self.answering.events(principal, plan, call, started, passages, record)
-            async with aclosing(events):
-                async for event in events:
-                    yield event
+            return self.answering.answer(
+                principal, plan, call, started, passages, record
+            )  # events keep the record open

@@ -7,11 +7,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import msgspec
 
 from headworks.errors import UpstreamRejected, UpstreamTruncated
-from headworks.gateway.attempts import Started
+from headworks.gateway.attempts import OpenStream, Started
 from headworks.gateway.recording import Record
 from headworks.gateway.wire.parts import Finished, Text
 from headworks.gateway.wire.sse import data_of, split, usage_in
-from headworks.providers.contract import Answer
 from headworks.types.models import Usage
 
 
@@ -62,10 +61,10 @@ async def read(started: Started, record: Record) -> AsyncGenerator[Text | Finish
 
 
 async def _parts(started: Started) -> AsyncIterator[_Answer]:
-    if started.answer is None:
-        yield _parsed(started, started.body or b"")
+    if started.stream is None:
+        yield _parsed(started, started.body)
         return
-    async for events in _whole_events(started, started.answer):
+    async for events in _whole_events(started.stream):
         for event in split(events):
             data = data_of(event)
             if data == b"[DONE]":
@@ -74,11 +73,11 @@ async def _parts(started: Started) -> AsyncIterator[_Answer]:
                 yield _parsed(started, data)
 
 
-async def _whole_events(started: Started, answer: Answer) -> AsyncIterator[bytes]:
-    yield started.held
-    async for piece in answer:
-        yield started.framer.whole(piece)
-    if rest := started.framer.rest:
+async def _whole_events(stream: OpenStream) -> AsyncIterator[bytes]:
+    yield stream.held
+    async for piece in stream.answer:
+        yield stream.framer.whole(piece)
+    if rest := stream.framer.rest:
         yield rest + b"\n\n"
 
 

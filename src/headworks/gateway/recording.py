@@ -17,6 +17,7 @@ from headworks.gateway.calls import Asked
 from headworks.gateway.contract import Recorder
 from headworks.gateway.plans import Aim, Plan
 from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
 from headworks.types.ids import new_id
 from headworks.types.models import Usage
 from headworks.types.records import Span, UsageRow
@@ -35,6 +36,7 @@ class Record:
         "_recorder",
         "_root",
         "_sent_bytes",
+        "_stays_open",
         "_usage",
         "aim",
         "heard",
@@ -44,7 +46,7 @@ class Record:
         "spans",
     )
 
-    def __init__(self, recorder: Recorder, keyring: Keyring, asked: Asked) -> None:
+    def __init__(self, recorder: Recorder, keyring: Keyring, asked: Asked, principal: Principal) -> None:
         self._recorder = recorder
         self._keyring = keyring
         self._asked = asked
@@ -52,6 +54,7 @@ class Record:
         self._sent_bytes = 0
         self._attempt_ns = 0
         self._root: Span | None = None
+        self._stays_open = False
         self.heard = 0
         """Tokens of output seen so far, as well as they can be counted without parsing."""
         self.aim: Aim | None = None
@@ -59,7 +62,6 @@ class Record:
         self.redact: Callable[[object], object] | None = None
         """Set by the guardrail: what a payload passes before it is kept."""
         self.spans: list[Span] = []
-        principal = asked.principal
         self.row = UsageRow(
             tenant_id=principal.tenant,
             arrived_at=asked.arrived_at,
@@ -81,16 +83,25 @@ class Record:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is None and self._stays_open:
+            self._stays_open = False
+            return
         row = self.row
         row.total_us = self.elapsed_us()
-        row.status, code = _outcome(error)
-        row.error_code = code or row.error_code
+        if error is None:
+            row.status = 200
+        else:
+            row.status, row.error_code = _outcome(error)
         if row.upstream_us is None and self._attempt_ns:
             row.upstream_us = (time.perf_counter_ns() - self._attempt_ns) // 1000
         self._settle()
         if self._root is not None:
             self._close_root(self._root)
         self._recorder.write(row, self.spans)
+
+    def keep_open(self) -> None:
+        """Whoever enters the record again will write it; the next exit without an error does not."""
+        self._stays_open = True
 
     def elapsed_us(self) -> int:
         """Since the request came in."""
@@ -134,8 +145,7 @@ class Record:
         try:
             yield span
         except BaseException as error:
-            _, code = _outcome(error)
-            span.status = code or "error"
+            _, span.status = _outcome(error)
             raise
         finally:
             span.duration_us = (time.perf_counter_ns() - started_ns) // 1000
@@ -196,10 +206,8 @@ class Record:
         )
 
 
-def _outcome(error: BaseException | None) -> tuple[int, str | None]:
-    """HTTP status and error code of how a request ended."""
-    if error is None:
-        return 200, None
+def _outcome(error: BaseException) -> tuple[int, str]:
+    """HTTP status and error code of how a request failed."""
     if isinstance(error, HeadworksError):
         return error.status, error.code
     if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
@@ -214,6 +222,6 @@ class Ledger:
         self._recorder = recorder
         self._keyring = keyring
 
-    def open(self, asked: Asked) -> Record:
+    def open(self, asked: Asked, principal: Principal) -> Record:
         """Enter it before anything is decided, so that a refusal is recorded too."""
-        return Record(self._recorder, self._keyring, asked)
+        return Record(self._recorder, self._keyring, asked, principal)

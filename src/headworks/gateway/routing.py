@@ -58,14 +58,25 @@ class View:
         return self._of_route(principal.tenant, name, feature.route, feature)
 
     def home_of(self, principal: Principal, feature: str) -> TenantId | None:
-        """Whose feature of that name the caller may call: the own tenant's, or one that grants it."""
+        """Whose feature of that name the caller may call: the own tenant's, or one that grants it.
+
+        A name of the tenant's own never comes to mean what another tenant lends, be it a feature or a route.
+        """
         if (principal.tenant, feature) in self.releases.features:
             return principal.tenant
+        if (principal.tenant, feature) in self.releases.routes:
+            return None
         return next((grant.tenant for grant in self._grants(principal) if self._is_granted(grant, feature)), None)
 
     def names(self, principal: Principal) -> list[str]:
         """Features, routes and known models that the caller may call, in that order."""
         return [name for name, permission in self._known(principal) if _allows(principal, permission, name)]
+
+    def known(self, principal: Principal, name: str) -> str:
+        """The name, if the caller may call it. Raises NotFound."""
+        if name not in self.names(principal):
+            raise self.unknown(principal, name)
+        return name
 
     def features(self, principal: Principal) -> list[Feature]:
         """The features that the caller may call by name."""
@@ -138,7 +149,7 @@ class View:
     def _known(self, principal: Principal) -> Iterator[tuple[str, str]]:
         tenant = principal.tenant
         own = [name for (owner, name), live in self.releases.features.items() if owner == tenant and _LIVE in live]
-        lent = [grant.feature for grant in self._grants(principal) if self._is_granted(grant, grant.feature)]
+        lent = [grant.feature for grant in self._grants(principal) if self._is_lent_by(principal, grant)]
         for name in sorted({*own, *lent}):
             yield name, "feature:call"
         for name in sorted(name for owner, name in self.releases.routes if owner == tenant):
@@ -156,6 +167,11 @@ class View:
 
     def _grants(self, principal: Principal) -> tuple[Grant, ...]:
         return self.identity.grants.get(principal.tenant, ())
+
+    def _is_lent_by(self, principal: Principal, grant: Grant) -> bool:
+        """Whether it is this grant by which the caller may call its feature, and by its plain name."""
+        live = self.releases.features.get((grant.tenant, grant.feature), {})
+        return _LIVE in live and self.home_of(principal, grant.feature) == grant.tenant
 
     def _is_granted(self, grant: Grant, feature: str) -> bool:
         """Whether a grant is of this feature, and of the project that has it."""

@@ -11,8 +11,7 @@ import msgspec
 from headworks.errors import UpstreamError, UpstreamTruncated
 from headworks.gateway.attempts import Started
 from headworks.gateway.recording import Record
-from headworks.gateway.wire.headers import passed_on
-from headworks.gateway.wire.parts import Event, Head, Relayed
+from headworks.gateway.wire.parts import Event, Relayed
 from headworks.gateway.wire.sse import (
     data_of,
     is_done,
@@ -71,26 +70,23 @@ class Tally:
 
 async def relay(started: Started, record: Record, *, strips: bool) -> AsyncGenerator[Event, None]:
     """The answer's bytes. Raises UpstreamTruncated where a stream stops without having ended."""
-    yield Head(passed_on(started.headers))
-    if started.answer is None:
-        record.settle(started.usage)
-        yield Relayed(started.body or b"", is_last=True)
-        return
+    stream = started.stream
+    assert stream is not None  # noqa: S101 -- what is whole is given at once
     tally = Tally(record, strips=strips)
-    pieces = aiter(started.answer)
+    pieces = aiter(stream.answer)
     try:
-        events = tally.see(started.held)
+        events = tally.see(stream.held)
         while not tally.is_done:
             if events:
                 yield Relayed(events)
             piece = await _next(pieces, tally)
             if piece is None:
-                events = tally.see(started.framer.rest)  # an end without an empty line is still an end
+                events = tally.see(stream.framer.rest)  # an end without an empty line is still an end
                 if not tally.has_ended:
                     raise _truncated(started)
                 break
-            events = tally.see(started.framer.whole(piece))
-        await _linger(started.answer)
+            events = tally.see(stream.framer.whole(piece))
+        await _linger(stream.answer)
         yield Relayed(events, is_last=True)
     finally:
         started.abort()

@@ -21,7 +21,10 @@ _NEXT = re.compile(_WHITE + rb"(?:,(?:" + _KEY + rb")|(\}))")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 
-MAX_DEPTH_HINT = "Nest less deeply."
+_OPEN, _CLOSE, _COMMA, _SPACE = b"{}, "
+_TOKENS: dict[str, bytes] = {}
+_MOST_TOKENS = 256
+_LONGEST_TOKEN = 64
 
 
 class Body:
@@ -47,8 +50,8 @@ class Body:
         except msgspec.DecodeError as error:
             raise InvalidRequest(f"The body is not valid JSON: {_short(error)}.", code="invalid_json") from None
         except RecursionError:
-            raise InvalidRequest("The body is nested too deeply.", next_step=MAX_DEPTH_HINT) from None
-        return Body(raw, _located(raw, found, inside))
+            raise InvalidRequest("The body is nested too deeply.", next_step="Nest less deeply.") from None
+        return Body(raw, _located(raw, found) or _found_by_grammar(raw, found, inside))
 
     def has(self, name: str) -> bool:
         """Whether the member is there and not null."""
@@ -100,6 +103,10 @@ class Body:
     def spliced(self, changes: Mapping[str, bytes]) -> bytes:
         """The bytes with these members' values replaced; new ones are put at the end."""
         raw = self.raw
+        if len(changes) == 1:
+            ((name, value),) = changes.items()
+            if (place := self.members.get(name)) is not None:
+                return b"".join((raw[: place[0]], value, raw[place[1] :]))
         pieces: list[bytes] = []
         at = 0
         places = sorted((self.members[name], name) for name in changes if name in self.members)
@@ -120,8 +127,42 @@ def wrong_type(name: str, wanted: str) -> InvalidRequest:
     return InvalidRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")
 
 
-def _located(raw: bytes, found: Mapping[str, msgspec.Raw], inside: str) -> dict[str, tuple[int, int]]:
-    """Where each value stands. A repeated key makes text and values fall out of step, which is how it is found."""
+def _located(raw: bytes, found: Mapping[str, msgspec.Raw]) -> dict[str, tuple[int, int]] | None:
+    """Where each value stands, in the layouts that programs write: compact, or one space after `:` and `,`.
+
+    A repeated key makes keys, values and text fall out of step. None: out of step, or another layout.
+    """
+    members: dict[str, tuple[int, int]] = {}
+    at, end, last = 0, 0, _OPEN
+    for key, value in found.items():
+        if raw[at] != last:
+            return None
+        at += 2 if raw[at + 1] == _SPACE else 1
+        token = _TOKENS.get(key) or _token(key)
+        if not raw.startswith(token, at):
+            return None
+        at += len(token)
+        if raw[at] == _SPACE:
+            at += 1
+        text = bytes(value)
+        if not raw.startswith(text, at):
+            return None
+        end = at + len(text)
+        members[key] = (at, end)
+        at, last = end, _COMMA
+    return members if members and raw[end] == _CLOSE else None
+
+
+def _token(key: str) -> bytes:
+    """How a key without escapes is written; those that come often are kept."""
+    token = b'"%b":' % key.encode()
+    if len(_TOKENS) < _MOST_TOKENS and len(key) < _LONGEST_TOKEN:
+        _TOKENS[key] = token
+    return token
+
+
+def _found_by_grammar(raw: bytes, found: Mapping[str, msgspec.Raw], inside: str) -> dict[str, tuple[int, int]]:
+    """As `_located`, in any layout. Raises InvalidRequest for a key that stands twice."""
     members: dict[str, tuple[int, int]] = {}
     following = _NEXT.match
     mark = _FIRST.match(raw)

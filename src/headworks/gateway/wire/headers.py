@@ -6,17 +6,25 @@ Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
 
 _FROM_PROVIDER = frozenset((b"content-type", b"retry-after", b"retry-after-ms", b"x-request-id", b"x-should-retry"))
+_MOST_DECISIONS = 1000
 _FROM_PROVIDER_STARTING = (b"x-ratelimit-", b"openai-")
 FROM_CALLER = frozenset((b"idempotency-key", b"traceparent", b"tracestate", b"openai-beta"))
 
 
 def passed_on(headers: list[Header], *, with_type: bool = True) -> Headers:
     """The provider's headers for the caller, as they came; without its content type where the answer is ours."""
-    return tuple(
-        [
-            each
-            for each in headers
-            if (each[0] in _FROM_PROVIDER or each[0].startswith(_FROM_PROVIDER_STARTING))
-            and (with_type or each[0] != b"content-type")
-        ]
-    )
+    decisions = _DECISIONS
+    return tuple([each for each in headers if decisions[each[0]] and (with_type or each[0] != b"content-type")])
+
+
+class _Decisions(dict[bytes, bool]):
+    """Whether a provider's header goes on, by its name; those that were seen before cost one look-up."""
+
+    def __missing__(self, name: bytes) -> bool:
+        goes_on = name in _FROM_PROVIDER or name.startswith(_FROM_PROVIDER_STARTING)
+        if len(self) < _MOST_DECISIONS:
+            self[name] = goes_on
+        return goes_on
+
+
+_DECISIONS = _Decisions()

@@ -18,17 +18,19 @@ from headworks.types.retrieval import Citation
 DONE = b"data: [DONE]\n\n"
 
 _encode = msgspec.json.encode
-_ARRAY = 91  # [
+_ARRAY = ord("[")
+_SHORTEST = 32
+"""No message is written in fewer bytes."""
 
 
 def check_request(body: Body) -> None:
     """The fields that we act on ourselves; the others are the provider's to judge. Raises InvalidRequest."""
-    messages = body.value("messages")
-    if messages is None:
+    start, end = body.members.get("messages", (0, 0))
+    if not end:
         raise InvalidRequest("`messages` is required.", param="messages", code="missing_field")
-    if messages[0] != _ARRAY:
+    if body.raw[start] != _ARRAY:
         raise wrong_type("messages", "an array")
-    if len(messages) < 8 and not messages.strip(b"[] \t\r\n"):
+    if end - start < _SHORTEST and not body.raw[start + 1 : end].strip(b"] \t\r\n"):
         raise InvalidRequest("`messages` is empty.", param="messages", code="missing_field")
 
 

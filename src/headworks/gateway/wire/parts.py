@@ -9,8 +9,15 @@ from headworks.types.models import Usage
 from headworks.types.retrieval import Citation
 
 
+class Whole(msgspec.Struct, frozen=True, gc=False):
+    """A plain answer that is there at once: the provider's headers that go on, and its bytes."""
+
+    headers: Headers
+    body: bytes
+
+
 class Head(msgspec.Struct, frozen=True, gc=False):
-    """The first event: an attempt has answered. `headers` are the provider's that go on to the caller."""
+    """The first event of all others: an attempt has answered. `headers` are the provider's that go on to the caller."""
 
     headers: Headers = ()
 
