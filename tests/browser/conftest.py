@@ -23,15 +23,6 @@ QUIET = [
 _counter = itertools.count(1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    reason = "There is no chromium here: apt-get install chromium."
-    for item in items:
-        if "tests/browser" in item.path.as_posix():
-            item.add_marker(pytest.mark.browser)
-            if CHROMIUM is None:
-                item.add_marker(pytest.mark.skip(reason=reason))
-
-
 @pytest.fixture(scope="session")
 def make_tenant(server: Server) -> MakeTenant:
     def make() -> Tenant:

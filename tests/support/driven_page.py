@@ -25,6 +25,7 @@ DOCUMENTS = {
 |---|---|
 | up to 5 | 25 |
 | more than 5 | 30 |
+| founders | |
 
 - (a) Holidays are agreed with the team.
 - (b) Unused days are kept until March.

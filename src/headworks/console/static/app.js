@@ -15,16 +15,16 @@ let collections = [];
 async function start() {
   try {
     const me = await call("/api/me");
-    features = (await call("/api/features")).features;
-    collections = await readable(me);
+    features = may(me, "feature:call", "workspace:read") ? (await call("/api/features")).features : [];
+    collections = may(me, "collection:read") ? (await call("/api/collections")).rows : [];
     welcome(me);
   } catch (error) {
     if (error.status !== 401) turnAway(error);
   }
 }
 
-async function readable(me) {
-  return me.permissions.includes("collection:read") ? (await call("/api/collections")).rows : [];
+function may(me, ...anyOf) {
+  return anyOf.some((each) => me.permissions.includes(each));
 }
 
 function welcome(me) {

@@ -234,9 +234,9 @@ function inline(parent, start, end, page) {
 function put(parent, start, end, { text, marks }) {
   let at = start;
   for (const mark of marks) {
-    if (mark.end <= at || mark.start >= end) continue;
     const from = Math.max(at, mark.start);
     const to = Math.min(end, mark.end);
+    if (from >= to) continue;
     if (from > at) parent.append(text.slice(at, from));
     parent.append(mark.make(text.slice(from, to)));
     at = to;
