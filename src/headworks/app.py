@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -226,6 +227,10 @@ async def serve(runtime: Runtime) -> None:
     @asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         await services.start()
+        # What is there now stays: the collector need not walk it again, nor look after every few requests.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         say_ready(runtime)
         try:
             yield
