@@ -89,7 +89,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
         return one_line(", ".join(str(each) for each in value) or "–", 60)
-    return one_line(str(value), 80)
+    return one_line(str(value), 80) or "–"
 
 
 def pick(row: JsonObject, *names: str) -> list[Json]:
