@@ -281,6 +281,16 @@ def test_a_value_is_checked_by_the_action() -> None:
     assert GUARDRAILS.check_value(BLOCK, {"n": 3}).value == {"n": 3}
 
 
+@pytest.mark.parametrize("card", [4111111111111111, 4111111111111111.0, "4111111111111111"])
+def test_a_card_is_found_however_its_number_is_written(card: object) -> None:
+    assert GUARDRAILS.check_value(REDACT, {"card": [card]}).value == {"card": ["[CARD_1]"]}
+
+
+@pytest.mark.parametrize("number", [0.5, 41111111.5, 1e300, float("inf"), True, 10**2000])
+def test_other_numbers_are_left_alone(number: object) -> None:
+    assert GUARDRAILS.check_value(REDACT, {"card": number}).value == {"card": number}
+
+
 def test_a_value_that_cannot_be_searched_to_its_end_does_not_go_on() -> None:
     value: object = BOB
     for _ in range(500):

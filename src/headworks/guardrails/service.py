@@ -24,7 +24,7 @@ Json = dict[str, Any]
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal"})
 _DEEPEST = 200
 _LONGEST_KEY = 64
-_SHORTEST_NUMBER = 7
+_SHORTEST_NUMBER, _LONGEST_NUMBER = 10**7, 10**100
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +214,8 @@ class _Values:
             return {self._text(str(k), ""): self.copy(v, str(k), depth + 1) for k, v in value.items()}
         if isinstance(value, list | tuple):
             return [self.copy(item, key, depth + 1) for item in value]
-        if isinstance(value, int) and abs(value) >= 10**_SHORTEST_NUMBER:
-            written = str(value)
+        if isinstance(value, int | float) and _SHORTEST_NUMBER <= abs(value) < _LONGEST_NUMBER and value == int(value):
+            written = str(int(value))  # also of 4111111111111111.0, which a template would show with all its digits
             redacted = self._text(written, key)
             return value if redacted == written else redacted
         return value
