@@ -159,6 +159,8 @@ def claims(text: str) -> list[str]:
         ("1. Twenty visits [1]\n2. Meals [2]", ["Twenty visits", "Meals"]),
         ("“The plan pays.” [1]", ["“The plan pays.”"]),
         ("[1] Twenty visits", [""]),
+        ("[NATIONAL_ID_2] pays for visits by [EMAIL_1] [1].", ["pays for visits by"]),
+        ("[EMAIL_1] [1]", [""]),
         ("Closest passages:\n\n“Visits count.” [2]", ["“Visits count.”"]),
     ],
 )

@@ -155,6 +155,8 @@ _LOOK_BACK = 4_000
 """Characters of an answer before a marker in which its sentence is looked for."""
 _FILLER = re.compile(r"(?:[\W_]|\b(?:and|or|see|also)\b)*", re.IGNORECASE)
 _LIST_NUMBER = re.compile(r"\A\s*(?:\d{1,2}[.)]|[-*+•])\s+")
+_PLACEHOLDER = re.compile(r"\[[A-Z]+(?:_[A-Z]+)*_\d+\]")
+"""What a guardrail shows a model instead of personal data, as `[EMAIL_1]`: the stored text has the value itself."""
 
 
 def claim_before(text: str, marker: Marker, earlier: Sequence[Marker] = ()) -> str:
@@ -181,7 +183,7 @@ def _last_sentence(text: str, start: int, end: int) -> str:
     found = sentences(text, start, end)
     if not found:
         return ""
-    claim = MARKER.sub(" ", text[found[-1].start : found[-1].end])
+    claim = _PLACEHOLDER.sub(" ", MARKER.sub(" ", text[found[-1].start : found[-1].end]))
     return _LIST_NUMBER.sub("", claim).strip(" \t\r\n,;:")
 
 
