@@ -154,10 +154,10 @@ def _answers_are_cached_by_the_question(_: Stage, monkeypatch: pytest.MonkeyPatc
     whole = Searcher.search
     cache: dict[Any, Any] = {}
 
-    async def search(self: Searcher, principal: Any, collection: str, query: str, *rest: Any) -> Any:
+    async def search(self: Searcher, principal: Any, collection: str, query: str, k: int, **options: Any) -> Any:
         key = (principal.tenant, collection, query)
         if key not in cache:
-            cache[key] = await whole(self, principal, collection, query, *rest)
+            cache[key] = await whole(self, principal, collection, query, k, **options)
         return cache[key]
 
     monkeypatch.setattr(Searcher, "search", search)
