@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from headworks.errors import NotFound, Unauthenticated
-from headworks.gateway.calls import Call
 from headworks.gateway.contract import Pins
 from headworks.gateway.plans import Plan
 from headworks.gateway.routing import View, needs_pin, pinned_digest
@@ -14,20 +13,11 @@ from headworks.types.identity import Principal
 
 
 class Admission:
-    """The two look-ups at the door. Neither reads the database for what the view knows."""
+    """The two look-ups at the door, for what the view in force does not know at once."""
 
     def __init__(self, snapshots: Snapshots, pins: Pins) -> None:
         self._snapshots = snapshots
         self._pins = pins
-
-    async def admit(self, view: View, call: Call) -> Principal:
-        """Who calls: by a key, or signed in and authenticated before. Raises Unauthenticated."""
-        if call.caller is not None:
-            return call.caller
-        try:
-            return view.identity.authenticate(call.token, call.arrived_at)
-        except Unauthenticated:
-            return await self.authenticate(view, call.token, call.arrived_at)
 
     async def authenticate(self, view: View, token: str, now: float) -> Principal:
         """Who holds a key at `now` (seconds since 1970). Raises Unauthenticated."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 import msgspec
 
 from headworks.errors import HeadworksError, ModelMissing, UpstreamError, UpstreamRejected, UpstreamTruncated
@@ -52,8 +55,13 @@ class Attempts:
     def __init__(self, deadlines: Deadlines | None = None) -> None:
         self._deadlines = deadlines or Deadlines()
 
-    async def start(self, plan: Plan, outgoing: Outgoing, record: Record) -> Started:
+    def start(self, plan: Plan, outgoing: Outgoing, record: Record) -> Coroutine[Any, Any, Started]:
         """The first target's answer that can be given to the caller. Raises the last target's error."""
+        if plan.feature is None and len(plan.aims) == 1:
+            return self._attempt(plan.aims[0], outgoing, record)
+        return self._in_turn(plan, outgoing, record)
+
+    async def _in_turn(self, plan: Plan, outgoing: Outgoing, record: Record) -> Started:
         last = plan.aims[-1]
         for aim in plan.aims:
             try:
@@ -68,11 +76,16 @@ class Attempts:
         raise AssertionError("a route has at least one target")
 
     async def _attempt(self, aim: Aim, outgoing: Outgoing, record: Record) -> Started:
-        aim.provider.check(outgoing.surface, aim.target.model)
+        provider = aim.provider
+        model = aim.target.model
+        provider.check(outgoing.surface, model)
         body = outgoing.body_for(aim)
-        ask = Ask(outgoing.surface, aim.target.model, body, outgoing.forwarded, outgoing.prompt, self._deadlines)
+        ask = Ask(outgoing.surface, model, body, outgoing.forwarded, outgoing.prompt, self._deadlines)
         record.attempt(aim, outgoing.size)
-        started = await (_open_stream(aim, ask) if outgoing.streams else _fetch(aim, ask))
+        if outgoing.streams:
+            started = await _open_stream(aim, ask)
+        else:
+            started = _judged(aim, *await provider.fetch(ask))
         record.answered()
         return started
 
@@ -84,19 +97,18 @@ def _may_switch(error: HeadworksError) -> bool:
     return isinstance(error, (UpstreamError, ModelMissing))
 
 
-async def _fetch(aim: Aim, ask: Ask) -> Started:
-    status, headers, body = await aim.provider.fetch(ask)
+def _judged(aim: Aim, status: int, headers: Headers, body: bytes) -> Started:
     if status != 200:
         raise _rejected(aim, status, headers, body)
     try:
-        judged = judge(body)
+        verdict, usage = judge(body)
     except msgspec.DecodeError as error:
         raise _no_answer(aim, headers, str(error)) from None
-    if not judged.is_answer:
-        if judged.is_error:
-            raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
+    if verdict == "error":
+        raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
+    if verdict == "nothing":
         raise _no_answer(aim, headers, "it has neither `choices` nor `data`")
-    return Started(aim, headers, body=body, usage=judged.usage)
+    return Started(aim, headers, body, usage)
 
 
 async def _open_stream(aim: Aim, ask: Ask) -> Started:
@@ -154,10 +166,10 @@ async def _refuse_unstreamed(aim: Aim, answer: Answer) -> None:
     """A 200 that is no stream: an error object in JSON is passed on, anything else is no answer."""
     body = await answer.read(_MAX_ERROR_BYTES)
     try:
-        judged = judge(body)
+        verdict, _ = judge(body)
     except msgspec.DecodeError as error:
         raise _no_answer(aim, answer.headers, str(error)) from None
-    if judged.is_error:
+    if verdict == "error":
         raise UpstreamRejected(UpstreamError.status, body, _as_text(answer.headers))
     raise _no_answer(aim, answer.headers, "it is not a stream of events")
 
@@ -171,7 +183,7 @@ def _rejected(aim: Aim, status: int, headers: Headers, body: bytes) -> Headworks
             code="upstream_unauthorized",
         )
     try:
-        is_ours = judge(body).is_error
+        is_ours = judge(body)[0] == "error"
     except msgspec.DecodeError:
         is_ours = False
     if is_ours and status >= 400:

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import msgspec
 
+from headworks.gateway.plans import CAPS, Aim
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
 from headworks.types.identity import Principal
-from headworks.types.models import Message, Purpose
+from headworks.types.models import Message, Prompt, Purpose
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -25,6 +26,8 @@ class Asked(msgspec.Struct, kw_only=True):
     purpose: Purpose = "answer"
     streams: bool = False
     end_user: str | None = None
+    request: UUID | None = None
+    """None: the request is the trace's own."""
 
 
 class Call(Asked, kw_only=True):
@@ -42,6 +45,40 @@ class Call(Asked, kw_only=True):
     wants_usage: bool = False
     caller: Principal | None = None
     forwarded: tuple[Header, ...] = ()
+    prompt: Prompt | None = None
+    """See outgoing.Outgoing: a plain route's call goes on as it came, with splices."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the request, to estimate tokens by."""
+        return len(self.body.raw)
+
+    def body_for(self, aim: Aim) -> bytes:
+        """The caller's bytes; model, fixed parameters and the wish for usage are spliced in."""
+        changes = aim.changes
+        if self.streams and not self.wants_usage and aim.provider.takes_stream_options:
+            changes = aim.streaming_changes
+            options = self.body.section("stream_options")
+            if options is not None:
+                changes = {**changes, "stream_options": options.spliced({"include_usage": b"true"})}
+        if aim.cap is not None:
+            changes = {**changes, **self._capped(aim, aim.cap)}
+        return self.body.spliced(changes)
+
+    def tell(self, name: bytes, value: str) -> None:
+        """A header of ours for the answer, once."""
+        if all(name != given for given, _ in self.reply):
+            self.reply.append((name, value.encode("ascii", "replace")))
+
+    def _capped(self, aim: Aim, cap: int) -> dict[str, bytes]:
+        """The route's cap, unless the caller's own is lower; in the caller's own field, or the target's."""
+        asked = [(name, given) for name in CAPS if (given := self.body.count(name)) is not None]
+        if not asked:
+            return {aim.provider.cap_field: b"%d" % cap}
+        over = {name: b"%d" % cap for name, given in asked if given > cap}
+        if over:
+            self.tell(b"x-headworks-clamped", ", ".join(over))
+        return over
 
 
 class Question(msgspec.Struct, frozen=True):

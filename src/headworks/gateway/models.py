@@ -81,6 +81,7 @@ class GatewayModels:
             arrived_at=time.time(),
             started_ns=time.perf_counter_ns(),
             purpose=call.purpose,
+            request=new_id(),
         )
         return self._ledger.open(asked, call.principal)
 

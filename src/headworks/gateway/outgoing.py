@@ -1,4 +1,4 @@
-"""What is sent to a provider: the caller's own bytes with splices, or a feature's rendered prompt."""
+"""What is sent to a provider beside a caller's own bytes: a rendered prompt, texts to embed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from headworks.gateway.calls import Call
-from headworks.gateway.plans import CAPS, WITH_USAGE, Aim
+from headworks.gateway.plans import WITH_USAGE, Aim
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
@@ -15,62 +15,36 @@ from headworks.types.models import Prompt
 
 
 class Outgoing(Protocol):
-    """One request to a provider, whichever target it goes to. `size` is bytes of text, to estimate tokens by."""
+    """One request to a provider, whichever target it goes to; a plain route's `Call` is one."""
 
-    surface: Surface
-    streams: bool
-    forwarded: tuple[Header, ...]
-    prompt: Prompt | None
+    @property
+    def surface(self) -> Surface:
+        """What is asked for."""
+        ...
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is to come in pieces."""
+        ...
+
+    @property
+    def forwarded(self) -> tuple[Header, ...]:
+        """Headers of the caller's that go on."""
+        ...
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """What a feature rendered."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of text, to estimate tokens by."""
+        ...
 
     def body_for(self, aim: Aim) -> bytes:
         """The JSON for that target."""
         ...
-
-    @property
-    def size(self) -> int:
-        """Bytes of the request."""
-        ...
-
-
-class Forwarded:
-    """A plain route's: the caller's bytes; model, fixed parameters and the wish for usage are spliced in."""
-
-    __slots__ = ("_call", "forwarded", "prompt", "streams", "surface")
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self.surface = call.surface
-        self.streams = call.streams
-        self.forwarded = call.forwarded
-        self.prompt: Prompt | None = None
-
-    @property
-    def size(self) -> int:
-        """See Outgoing."""
-        return len(self._call.body.raw)
-
-    def body_for(self, aim: Aim) -> bytes:
-        """See Outgoing."""
-        body = self._call.body
-        changes = aim.changes
-        if self.streams and not self._call.wants_usage and aim.provider.takes_stream_options:
-            changes = aim.streaming_changes
-            options = body.section("stream_options")
-            if options is not None:
-                changes = {**changes, "stream_options": options.spliced({"include_usage": b"true"})}
-        if aim.cap is not None:
-            changes = {**changes, **self._capped(aim, aim.cap)}
-        return body.spliced(changes)
-
-    def _capped(self, aim: Aim, cap: int) -> dict[str, bytes]:
-        """The route's cap, unless the caller's own is lower; in the caller's own field, or the target's."""
-        asked = [(name, given) for name in CAPS if (given := self._call.body.count(name)) is not None]
-        if not asked:
-            return {aim.provider.cap_field: b"%d" % cap}
-        over = {name: b"%d" % cap for name, given in asked if given > cap}
-        if over:
-            tell(self._call, b"x-headworks-clamped", ", ".join(over))
-        return over
 
 
 class Composed:
@@ -122,9 +96,3 @@ class Texts:
         """See Outgoing."""
         body = Body.read(msgspec.json.encode({"input": self.texts, "encoding_format": "float"}))
         return body.spliced(aim.changes)
-
-
-def tell(call: Call, name: bytes, value: str) -> None:
-    """A header of ours for the answer, once."""
-    if all(name != given for given, _ in call.reply):
-        call.reply.append((name, value.encode("ascii", "replace")))

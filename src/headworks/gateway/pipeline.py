@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from headworks.gateway.admission import Admission
@@ -12,10 +12,12 @@ from headworks.gateway.calls import Call
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
 from headworks.gateway.features.prompting import Prompting
+from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.recording import Ledger
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.wire.parts import Event, Whole
 from headworks.policy.service import admit
+from headworks.types.retrieval import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +36,21 @@ class Pipeline:
     async def answer(self, call: Call) -> Whole | AsyncGenerator[Event, None]:
         """One request, from the door to the ledger: a whole answer, or the events of one. Read this first."""
         view = self.snapshots.current()  # one immutable view for the whole request
-        principal = await self.admission.admit(view, call)
+        principal = view.find_caller(call) or await self.admission.authenticate(view, call.token, call.arrived_at)
         with self.ledger.open(call, principal) as record:  # written on every exit
-            plan = await self.admission.resolve(view, principal, call.model)  # a release, or a plain route
+            plan = view.find_plan(principal, call.model) or await self.admission.resolve(view, principal, call.model)
             admit(principal, permission=plan.permission, model_name=call.model)
             record.follow(plan)
             call.reply.append(plan.header)
-            question = self.prompting.bind(plan, call)
-            question = self.guards.check_input(plan, question, record)  # before any text leaves
-            passages = await self.grounding.passages(principal, plan, question, record)
-            shown = self.guards.check_passages(plan, question, passages, record)
-            outgoing = self.prompting.render(plan, call, question, shown, record)
+            if plan.feature is None:
+                outgoing: Outgoing = call  # the caller's own bytes
+                passages: Sequence[Passage] = ()
+            else:
+                question = self.prompting.bind(plan, call)
+                question = self.guards.check_input(plan, question, record)  # before any text leaves
+                passages = await self.grounding.passages(principal, plan, question, record)
+                shown = self.guards.check_passages(plan, question, passages, record)
+                outgoing = self.prompting.render(plan, call, question, shown, record)
             started = await self.attempts.start(plan, outgoing, record)
             return self.answering.answer(
                 principal, plan, call, started, passages, record

@@ -26,56 +26,25 @@ CLIENT_CLOSED = 499
 _BYTES_PER_TOKEN = 4
 
 
-class Record:
+class Record(msgspec.Struct):
     """Open while a request is under way; written when it is left, whatever happened."""
 
-    __slots__ = (
-        "_asked",
-        "_attempt_ns",
-        "_keyring",
-        "_recorder",
-        "_root",
-        "_sent_bytes",
-        "_stays_open",
-        "_usage",
-        "aim",
-        "heard",
-        "plan",
-        "redact",
-        "row",
-        "spans",
-    )
-
-    def __init__(self, recorder: Recorder, keyring: Keyring, asked: Asked, principal: Principal) -> None:
-        self._recorder = recorder
-        self._keyring = keyring
-        self._asked = asked
-        self._usage: Usage | None = None
-        self._sent_bytes = 0
-        self._attempt_ns = 0
-        self._root: Span | None = None
-        self._stays_open = False
-        self.heard = 0
-        """Tokens of output seen so far, as well as they can be counted without parsing."""
-        self.aim: Aim | None = None
-        self.plan: Plan | None = None
-        self.redact: Callable[[object], object] | None = None
-        """Set by the guardrail: what a payload passes before it is kept."""
-        self.spans: list[Span] = []
-        self.row = UsageRow(
-            tenant_id=principal.tenant,
-            arrived_at=asked.arrived_at,
-            request_id=asked.trace if asked.purpose == "answer" and asked.surface != "internal" else new_id(),
-            trace_id=asked.trace,
-            surface=asked.surface,
-            purpose=asked.purpose,
-            asked_model=asked.model,
-            streamed=asked.streams,
-            principal_id=principal.id,
-            key_id=principal.key,
-            end_user=asked.end_user,
-            attempts=0,
-        )
+    _asked: Asked
+    _recorder: Recorder
+    _keyring: Keyring
+    row: UsageRow
+    plan: Plan | None = None
+    aim: Aim | None = None
+    heard: int = 0
+    """Tokens of output seen so far, as well as they can be counted without parsing."""
+    spans: list[Span] = []
+    redact: Callable[[object], object] | None = None
+    """Set by the guardrail: what a payload passes before it is kept."""
+    _usage: Usage | None = None
+    _sent_bytes: int = 0
+    _attempt_ns: int = 0
+    _root: Span | None = None
+    _stays_open: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -224,4 +193,18 @@ class Ledger:
 
     def open(self, asked: Asked, principal: Principal) -> Record:
         """Enter it before anything is decided, so that a refusal is recorded too."""
-        return Record(self._recorder, self._keyring, asked, principal)
+        row = UsageRow(
+            principal.tenant,
+            asked.arrived_at,
+            asked.request or asked.trace,
+            asked.trace,
+            asked.surface,
+            asked.purpose,
+            asked.model,
+            streamed=asked.streams,
+            principal_id=principal.id,
+            key_id=principal.key,
+            end_user=asked.end_user,
+            attempts=0,
+        )
+        return Record(asked, self._recorder, self._keyring, row)

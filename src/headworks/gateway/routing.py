@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from headworks.errors import Forbidden, NotFound
+from headworks.errors import Forbidden, NotFound, Unauthenticated
 from headworks.gateway.accounts import Accounts
+from headworks.gateway.calls import Call
 from headworks.gateway.contract import LiveReleases, RouteOf
 from headworks.gateway.plans import Aim, Plan, aim_at, plan_of
 from headworks.identity.contract import Grant
@@ -39,6 +40,19 @@ class View:
         self._accounts = accounts
         self._route_of = route_of
         self._plans: dict[tuple[TenantId, str], Plan] = {}
+
+    def find_caller(self, call: Call) -> Principal | None:
+        """Who calls: signed in and authenticated before, or by a key; None: not by one that this view admits."""
+        if call.caller is not None:
+            return call.caller
+        try:
+            return self.identity.authenticate(call.token, call.arrived_at)
+        except Unauthenticated:
+            return None
+
+    def find_plan(self, principal: Principal, name: str) -> Plan | None:
+        """What a name stands for in the caller's tenant, if that was worked out before."""
+        return self._plans.get((principal.tenant, name))
 
     def authenticate(self, token: str, now: float) -> Principal:
         """Who calls. Raises Unauthenticated."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from headworks.errors import InvalidRequest, ModelMissing
 from headworks.providers import catalog
@@ -61,10 +62,10 @@ class Compatible:
                 next_step="Set it and start the server again; `headworks doctor` lists what is missing.",
             )
 
-    async def fetch(self, ask: Ask) -> tuple[int, Headers, bytes]:
+    def fetch(self, ask: Ask) -> Coroutine[Any, Any, tuple[int, Headers, bytes]]:
         """See contract.py."""
         path = self._paths[ask.surface]
-        return await self._upstream.fetch(self._origin, b"POST", path, self._block_for(ask), ask.body, ask.deadlines)
+        return self._upstream.fetch(self._origin, b"POST", path, self._block_for(ask), ask.body, ask.deadlines)
 
     async def stream(self, ask: Ask) -> Answer:
         """See contract.py."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -47,28 +46,14 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-@lru_cache(maxsize=8)
-def _whole_second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
 def usage_line(row: UsageRow) -> bytes:
     """One usage row; columns in the order of `stage_usage` in queries.sql."""
-    r = row
-    second, rest = divmod(r.arrived_at, 1)
-    values = (
-        r.tenant_id, f"{_whole_second(int(second))}.{int(rest * 1e6):06d}+00:00", r.request_id, r.trace_id, r.surface,
-        r.purpose, r.asked_model, r.status, r.streamed, r.total_us, r.principal_id, r.key_id, r.feature, r.channel,
-        r.release, r.provider, r.model, r.error_code, r.attempts, r.input_tokens, r.cached_input_tokens,
-        r.output_tokens, r.is_estimated, r.cost_micro_usd, r.price_version, r.end_user, r.admit_us, r.retrieval_us,
-        r.render_us, r.first_byte_us, r.upstream_us,
-    )  # fmt: skip
     try:
-        line = _encode(values)
+        line = _encode(row)
     except UnicodeEncodeError:  # half of a surrogate pair
-        return _odd_usage_line(r)
+        return _odd_usage_line(row)
     if len(line) > _MOST_LINE or b"\\" in line:
-        return _odd_usage_line(r)
+        return _odd_usage_line(row)
     return b"u%b\n" % line[1:-1]
 
 
@@ -76,7 +61,7 @@ def _odd_usage_line(row: UsageRow) -> bytes:
     """A row with a text that is long, or that JSON has to escape."""
     r = row
     return (
-        f"o{r.tenant_id}\t{_time(r.arrived_at)}\t{r.request_id}\t{r.trace_id}\t{r.surface}\t{r.purpose}\t"
+        f"o{r.tenant_id}\t{r.arrived_at!r}\t{r.request_id}\t{r.trace_id}\t{r.surface}\t{r.purpose}\t"
         f"{_text(r.asked_model)}\t{r.status}\t{'t' if r.streamed else 'f'}\t{r.total_us}\t{_plain(r.principal_id)}\t"
         f"{_plain(r.key_id)}\t{_text(r.feature)}\t{_text(r.channel)}\t{_text(r.release)}\t{_text(r.provider)}\t"
         f"{_text(r.model)}\t{_text(r.error_code)}\t{r.attempts}\t{_plain(r.input_tokens)}\t"

@@ -3,7 +3,7 @@
 
 -- name: stage_usage
 CREATE TEMPORARY TABLE IF NOT EXISTS usage_arrival (
-    tenant_id uuid, arrived_at timestamptz, request_id uuid, trace_id uuid, surface text, purpose text, asked_model text,
+    tenant_id uuid, arrived_at double precision, request_id uuid, trace_id uuid, surface text, purpose text, asked_model text,
     status smallint, streamed boolean, total_us integer, principal_id uuid, key_id uuid, feature text, channel text,
     release text, provider text, model text, error_code text, attempts smallint, input_tokens integer,
     cached_input_tokens integer, output_tokens integer, is_estimated boolean, cost_micro_usd bigint, price_version text,
@@ -22,7 +22,7 @@ INSERT INTO usage (tenant_id, arrived_at, request_id, trace_id, surface, purpose
     principal_id, key_id, feature, channel, release, provider, model, error_code, attempts, input_tokens,
     cached_input_tokens, output_tokens, is_estimated, cost_micro_usd, price_version, end_user, admit_us, retrieval_us,
     render_us, first_byte_us, upstream_us)
-SELECT tenant_id, arrived_at, request_id, trace_id, surface, purpose, asked_model, status, streamed, total_us,
+SELECT tenant_id, to_timestamp(arrived_at), request_id, trace_id, surface, purpose, asked_model, status, streamed, total_us,
     principal_id, key_id, feature, channel, release, provider, model, error_code, attempts, input_tokens,
     cached_input_tokens, output_tokens, is_estimated, cost_micro_usd, price_version, end_user, admit_us, retrieval_us,
     render_us, first_byte_us, upstream_us

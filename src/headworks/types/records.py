@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import msgspec
 
-@dataclass(slots=True)
-class UsageRow:
-    """One call of a model, as the journal and the table `usage` keep it.
+
+class UsageRow(msgspec.Struct, array_like=True, gc=False):
+    """One call of a model, as the journal and the table `usage` keep it: in this order, encoded by one call.
 
     Times are microseconds of the stage, money is micro-dollars; `cost_micro_usd` None: no price is known.
     `arrived_at` is seconds since 1970 (UTC).

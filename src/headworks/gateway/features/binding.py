@@ -7,7 +7,6 @@ import msgspec
 from headworks.errors import FixedByFeature, InvalidRequest, NotSupportedYet
 from headworks.gateway.calls import Call, Question
 from headworks.gateway.contract import InputCheck
-from headworks.gateway.outgoing import tell
 from headworks.gateway.plans import CAPS, Plan
 from headworks.gateway.wire.bodies import Body, wrong_type
 from headworks.types.features import Feature
@@ -111,7 +110,7 @@ def _name_ignored(call: Call, also: list[str]) -> None:
     ignored = [name for name in call.body.members if name not in known] + also
     if ignored:
         shown = [name if name.isascii() and name.isprintable() else "(unprintable)" for name in sorted(ignored)]
-        tell(call, b"x-headworks-ignored", ", ".join(shown[:_MOST_IGNORED])[:1000])
+        call.tell(b"x-headworks-ignored", ", ".join(shown[:_MOST_IGNORED])[:1000])
 
 
 def _read_turns(feature: Feature, body: Body) -> list[Message]:
@@ -157,7 +156,7 @@ def _cap(plan: Plan, call: Call) -> int:
     own = min((aim.cap for aim in plan.aims if aim.cap is not None), default=plan.default_max_output)
     asked = [(name, given) for name in CAPS if (given := call.body.count(name)) is not None]
     if over := [name for name, given in asked if given > own]:
-        tell(call, b"x-headworks-clamped", ", ".join(over))
+        call.tell(b"x-headworks-clamped", ", ".join(over))
     return min([own, *(given for _, given in asked)])
 
 

@@ -1,4 +1,4 @@
-"""From what was asked to what is sent: the caller's own bytes for a plain route, a rendered prompt for a feature."""
+"""From what a feature is asked to what is sent: a rendered prompt."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from dataclasses import replace
 from headworks.gateway.calls import Call, Question
 from headworks.gateway.contract import InputCheck, Renderer
 from headworks.gateway.features.binding import bind
-from headworks.gateway.outgoing import Composed, Forwarded, Outgoing
+from headworks.gateway.outgoing import Composed, Outgoing
 from headworks.gateway.plans import Plan
 from headworks.gateway.recording import Record
 from headworks.types.models import Message, Prompt
 from headworks.types.retrieval import Passage
-
-_NO_QUESTION = Question("")
 
 
 class Prompting:
@@ -25,15 +23,14 @@ class Prompting:
         self._check_inputs = check_inputs
 
     def bind(self, plan: Plan, call: Call) -> Question:
-        """What the feature is asked; a plain route's request is the provider's to judge."""
-        return _NO_QUESTION if plan.feature is None else bind(plan, call, self._check_inputs)
+        """What the feature is asked. Raises InvalidRequest, FixedByFeature."""
+        return bind(plan, call, self._check_inputs)
 
     def render(
         self, plan: Plan, call: Call, question: Question, passages: Sequence[Passage], record: Record
     ) -> Outgoing:
         """What is sent. Raises InvalidRequest where the template fails."""
-        if plan.feature is None:
-            return Forwarded(call)
+        assert plan.feature is not None  # noqa: S101 -- a plain route renders nothing
         with record.span("render") as span:
             prompt = self._render(plan.feature, question.text, question.history, question.inputs, passages)
             if question.system:

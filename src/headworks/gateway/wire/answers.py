@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import msgspec
 
 from headworks.gateway.wire.sse import UsageObject
 from headworks.types.models import Usage
+
+Verdict = Literal["answer", "error", "nothing"]
 
 
 class _Answer(msgspec.Struct, gc=False):
@@ -29,27 +32,23 @@ _answer = msgspec.json.Decoder(_Answer).decode
 _uncounted = msgspec.json.Decoder(_Uncounted).decode
 
 
-class Judged(msgspec.Struct, frozen=True, gc=False):
-    """What an answer is. `usage` None: not counted, or not so that we can read it."""
+def judge(body: bytes) -> tuple[Verdict, Usage | None]:
+    """What a whole answer is, all of which must be JSON, and what it counts (None: nothing that we can read).
 
-    is_answer: bool
-    is_error: bool
+    Raises msgspec.DecodeError.
+    """
     usage: Usage | None = None
-
-
-def judge(body: bytes) -> Judged:
-    """Read a whole answer, all of which must be JSON. Raises msgspec.DecodeError."""
     found: _Answer | _Uncounted
-    usage = None
     try:
         found = _answer(body)
     except msgspec.ValidationError:
         found = _uncounted(body)
     else:
-        usage = found.usage.as_usage() if found.usage is not None else None
+        if found.usage is not None:
+            usage = found.usage.as_usage()
     if memoryview(found.choices).nbytes:
-        return Judged(is_answer=True, is_error=False, usage=usage)
+        return "answer", usage
     if memoryview(found.data).nbytes:
         # Nothing is said about output where there is none, and nothing is paid for it.
-        return Judged(is_answer=True, is_error=False, usage=replace(usage, output_tokens=0) if usage else None)
-    return Judged(is_answer=False, is_error=bytes(found.error) not in {b"", b"null"})
+        return "answer", replace(usage, output_tokens=0) if usage else None
+    return ("nothing" if bytes(found.error) in {b"", b"null"} else "error"), None
