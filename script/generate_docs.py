@@ -144,7 +144,15 @@ def permissions_page() -> str:
     return "\n".join(rows) + "\n"
 
 
+def commands_page() -> str:
+    """The command line."""
+    from headworks.cli.reference import commands_page as page
+
+    return page()
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "cli.md": commands_page,
     "settings.md": settings_page,
     "errors.md": errors_page,
     "routes.md": routes_page,

@@ -113,10 +113,10 @@ def _read_routes(reading: _Reading, path: str, content: bytes) -> None:
         section.refuse("weights", "policy", "hedge", "retry", "cache", "limits", "deadlines")
         section.text("description", "")
         targets = tuple(_target(section, item) for item in section.items("targets"))
-        if not targets:
-            section.complain("targets" if section.has("targets") else None, f"the route `{name}` has no targets.")
         most = section.whole("default_max_output", 4096, 1, 1_000_000)
         section.finish()
+        if not targets:
+            section.complain("targets" if section.has("targets") else None, f"the route `{name}` has no targets.")
         reading.routes.append(RouteSpec(_checked_name(section, name), targets, most, section.where()))
     top.finish()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import threading
@@ -231,7 +232,7 @@ class Supervisor:
 
     def _raise_if_stopping(self) -> None:
         if self._stopping.is_set():
-            raise StartupRefused("Interrupted while starting; nothing is left running.")
+            raise StartupRefused("Interrupted while starting; nothing is left running.", code="interrupted")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -253,9 +254,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def make_private(folder: Path) -> None:
-    """The data folder, readable by us alone."""
+    """The data folder, readable by us alone; as root, PostgreSQL's own user has to pass through it."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
         probe = folder / ".writable"
         probe.write_bytes(b"")
         probe.unlink()
