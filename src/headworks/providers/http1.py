@@ -21,6 +21,9 @@ _TIMER_GRAIN_S = 0.002
 _WATCHED = frozenset((b"content-length", b"transfer-encoding", b"content-encoding"))
 
 
+_TRY_AGAIN = "Try again; see the provider's status."
+
+
 @dataclass(frozen=True, slots=True)
 class Deadlines:
     """How long each stage of one exchange may take, in seconds.
@@ -305,10 +308,8 @@ class Connection(asyncio.Protocol):
     def _cut_short(self, exc: Exception | None) -> HeadworksError:
         how = "closed the connection" if exc is None else f"broke the connection ({exc})"
         if not self._head_done:
-            return UpstreamError(
-                f"{self.place} {how} without an answer.", next_step="Try again; see the provider's status."
-            )
-        return UpstreamTruncated(f"{self.place} {how} in the middle of its answer.")
+            return UpstreamError(f"{self.place} {how} without an answer.", next_step=_TRY_AGAIN)
+        return UpstreamTruncated(f"{self.place} {how} in the middle of its answer.", next_step="Try again.")
 
     # Deadlines.
 
@@ -332,7 +333,8 @@ class Connection(asyncio.Protocol):
             return
         name, seconds, at = self._next_deadline()
         if now >= at:
-            self._end_with(UpstreamTimeout(f"{self.place} did not keep the {name} deadline of {seconds:g} s."))
+            missed = f"{self.place} did not keep the {name} deadline of {seconds:g} s."
+            self._end_with(UpstreamTimeout(missed, next_step=_TRY_AGAIN))
         else:
             self._ring_by(min(at, now + self._deadlines.idle_s))
 

@@ -211,7 +211,10 @@ class Pool:
 
     def _too_late(self, limit_s: float) -> HeadworksError:
         why = f"all {self._size} connections to it are busy" if self._open >= self._size else "it does not answer"
-        return UpstreamTimeout(f"No connection to {self.origin} within the connect deadline of {limit_s:g} s: {why}.")
+        return UpstreamTimeout(
+            f"No connection to {self.origin} within the connect deadline of {limit_s:g} s: {why}.",
+            next_step="Try again; see the provider's status.",
+        )
 
     def _unreachable(self, error: OSError) -> HeadworksError:
         where = self.origin
