@@ -19,8 +19,6 @@ _HIGH_WATER_BYTES = 256 * 1024
 _JOIN_UNDER_BYTES = 64 * 1024
 _TIMER_GRAIN_S = 0.002
 _WATCHED = frozenset((b"content-length", b"transfer-encoding", b"content-encoding"))
-
-
 _TRY_AGAIN = "Try again; see the provider's status."
 
 
