@@ -201,6 +201,7 @@ async def prepare(runtime: Runtime) -> dict[str, Any]:
         if runtime.workspace:
             operator = await services.identity.operator()
             report["notices"] = await _apply(services.releases, operator, Path(runtime.workspace))
+        await services.retrieval.catch_up()
     finally:
         await services.stop()
     return report
