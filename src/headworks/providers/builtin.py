@@ -101,7 +101,11 @@ class Builtin:
         try:
             request = msgspec.json.decode(ask.body, type=_EmbeddingRequest)
         except msgspec.ValidationError as error:
-            raise InvalidRequest(f"builtin/{ask.model} can't read the request: {error}.", param="input") from None
+            raise InvalidRequest(
+                f"builtin/{ask.model} can't read the request: {error}.",
+                next_step="Send texts, not numbers of tokens (LangChain: check_embedding_ctx_length=False).",
+                param="input",
+            ) from None
         texts = [request.input] if isinstance(request.input, str) else request.input
         if not texts or len(texts) > MAX_TEXTS or not all(texts):
             raise InvalidRequest(f"`input` must be 1 to {MAX_TEXTS} texts, none of them empty.", param="input")
