@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from langchain_openai import ChatOpenAI
@@ -216,11 +216,17 @@ async def test_the_client_s_own_retries_get_over_a_provider_that_is_busy(
 
 
 async def test_langchain_streams_a_feature(scene: Scene) -> None:
-    url, key = f"{scene.server.url}/v1", scene.server.admin_key
-    model = ChatOpenAI(base_url=url, api_key=key, model="assistant", max_retries=0)  # type: ignore[arg-type]  # a str will do
-    texts = [str(part.content) async for part in model.astream("After how many days does ward w07x close?")]
+    async with httpx.AsyncClient() as web:
+        model = ChatOpenAI(
+            base_url=f"{scene.server.url}/v1",
+            api_key=scene.server.admin_key,  # type: ignore[arg-type]  # a str will do
+            model="assistant",
+            http_async_client=web,
+            max_retries=0,
+        )
+        texts = [str(part.content) async for part in model.astream("After how many days does ward w07x close?")]
+        whole = await model.ainvoke("After how many days does ward w08x close?")
     assert "Ward w07x closes after 10 days." in "".join(texts)
     assert len(texts) > 1
-    whole = await model.ainvoke("After how many days does ward w08x close?")
     assert "Ward w08x closes after 11 days." in str(whole.content)
-    assert json.dumps(whole.response_metadata["finish_reason"]) == '"stop"'
+    assert whole.response_metadata["finish_reason"] == "stop"
