@@ -161,6 +161,8 @@ def claims(text: str) -> list[str]:
         ("[1] Twenty visits", [""]),
         ("[NATIONAL_ID_2] pays for visits by [EMAIL_1] [1].", ["pays for visits by"]),
         ("[EMAIL_1] [1]", [""]),
+        ("“| **6.2.1** | Verify the length. | 1 |” [1]", ["“| **6.2.1** | Verify the length. | 1 |”"]),
+        ("Visits are paid. It is 20. [1]", ["It is 20."]),
         ("Closest passages:\n\n“Visits count.” [2]", ["“Visits count.”"]),
     ],
 )

@@ -155,6 +155,7 @@ _LOOK_BACK = 4_000
 """Characters of an answer before a marker in which its sentence is looked for."""
 _FILLER = re.compile(r"(?:[\W_]|\b(?:and|or|see|also)\b)*", re.IGNORECASE)
 _LIST_NUMBER = re.compile(r"\A\s*(?:\d{1,2}[.)]|[-*+•])\s+")
+_LETTER = re.compile(r"[^\W\d_]")
 _PLACEHOLDER = re.compile(r"\[[A-Z]+(?:_[A-Z]+)*_\d+\]")
 """What a guardrail shows a model instead of personal data, as `[EMAIL_1]`: the stored text has the value itself."""
 
@@ -183,7 +184,10 @@ def _last_sentence(text: str, start: int, end: int) -> str:
     found = sentences(text, start, end)
     if not found:
         return ""
-    claim = _PLACEHOLDER.sub(" ", MARKER.sub(" ", text[found[-1].start : found[-1].end]))
+    first = len(found) - 1
+    while first and not _LETTER.search(text, found[first].start, found[-1].end):
+        first -= 1  # what stands there ends something, as the last cell of a row that is quoted: `| 1 |”`
+    claim = _PLACEHOLDER.sub(" ", MARKER.sub(" ", text[found[first].start : found[-1].end]))
     return _LIST_NUMBER.sub("", claim).strip(" \t\r\n,;:")
 
 
