@@ -84,10 +84,9 @@ class Attempts:
         record.attempt(aim, outgoing.size)
         if outgoing.streams:
             started = await _open_stream(aim, ask)
-        else:
-            started = _judged(aim, *await provider.fetch(ask))
-        record.answered()
-        return started
+            record.answered()
+            return started
+        return _judged(aim, *await provider.fetch(ask))
 
 
 def _may_switch(error: HeadworksError) -> bool:

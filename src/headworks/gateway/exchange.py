@@ -12,7 +12,7 @@ from uuid import UUID
 
 from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest
 from headworks.gateway.wire.errors import Unexpected, body_of, event_of, headers_of
-from headworks.gateway.wire.headers import Header
+from headworks.gateway.wire.headers import FROM_CALLER, Header
 from headworks.types.ids import new_id
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +23,7 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.025
+_OF_INTEREST = FROM_CALLER | {b"authorization", b"content-length", b"content-encoding"}
 
 
 class CallerLeft(Exception):
@@ -75,16 +76,22 @@ class Exchange:
         "_waiting",
         "_watch",
         "arrived_at",
+        "forwarded",
         "headers",
         "reply",
         "scope",
         "started_ns",
+        "token",
         "trace",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
         self.scope = scope
         self.headers: list[Header] = scope["headers"]
+        self.token = ""
+        """The API key, empty when none came."""
+        self.forwarded: tuple[Header, ...] = ()
+        """Headers that go on to the provider."""
         self.trace: UUID = new_id()
         self.arrived_at = time.time()
         self.started_ns = time.perf_counter_ns()
@@ -97,16 +104,29 @@ class Exchange:
         self._task = asyncio.current_task()
         self._waiting: asyncio.Task[None] | None = None
 
+    def scan(self, limit: int) -> None:
+        """Look through the headers, once. Raises BodyTooLarge and InvalidRequest for a body that will not be read."""
+        for header in self.headers:
+            name = header[0]
+            if name not in _OF_INTEREST:
+                continue
+            value = header[1]
+            if name == b"authorization":
+                kind, _, rest = value.partition(b" ")
+                self.token = rest.strip().decode("latin-1") if kind.lower() == b"bearer" else ""
+            elif name in FROM_CALLER:
+                self.forwarded += (header,)
+            elif name == b"content-length":
+                if value.isdigit() and int(value) > limit:
+                    raise _too_large(limit)
+            elif value.lower() != b"identity":
+                raise InvalidRequest("Compressed bodies are not read here.", next_step="Send it as it is.")
+
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises BodyTooLarge as soon as that is known, and CallerLeft.
 
         Once it is read, the handler's task is cancelled when the caller leaves.
         """
-        for name, value in self.headers:
-            if name == b"content-length" and value.isdigit() and int(value) > limit:
-                raise _too_large(limit)
-            if name == b"content-encoding" and value.lower() != b"identity":
-                raise InvalidRequest("Compressed bodies are not read here.", next_step="Send it as it is.")
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise CallerLeft

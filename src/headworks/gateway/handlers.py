@@ -12,7 +12,7 @@ from headworks.gateway.exchange import Exchange, Handler, Receive, Scope, Send, 
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.wire import models_list, openai_chat, openai_embeddings
 from headworks.gateway.wire.bodies import Body
-from headworks.gateway.wire.headers import FROM_CALLER, Header
+from headworks.gateway.wire.headers import Header
 from headworks.gateway.wire.parts import Event, Head, Relayed, Whole
 from headworks.providers.contract import Surface
 
@@ -51,6 +51,7 @@ class Handlers:
         """POST /v1/chat/completions."""
         exchange = Exchange(scope, receive, send, self._watch)
         try:
+            exchange.scan(self._max_body_bytes)
             call = _call(exchange, "chat", await exchange.body(self._max_body_bytes))
             openai_chat.check_request(call.body)
             if call.body.flag("stream"):
@@ -68,6 +69,7 @@ class Handlers:
         """POST /v1/embeddings."""
         exchange = Exchange(scope, receive, send, self._watch)
         try:
+            exchange.scan(self._max_body_bytes)
             call = _call(exchange, "embeddings", await exchange.body(self._max_body_bytes))
             openai_embeddings.check_request(call.body)
             await self._whole(exchange, call)
@@ -128,8 +130,8 @@ class Handlers:
 
     async def _models(self, exchange: Exchange, name: str | None) -> None:
         try:
-            token, _ = _scanned(exchange.headers)
-            view, principal = await self._admission.enter(token)
+            exchange.scan(self._max_body_bytes)
+            view, principal = await self._admission.enter(exchange.token)
             names = view.names(principal)
             body = models_list.listing(names) if name is None else models_list.single(view.known(principal, name))
             await exchange.answer(200, [_JSON, _NO_CACHE, *exchange.reply], body)
@@ -154,11 +156,10 @@ def _stream_head(head: Head, call: Call) -> list[Header]:
 
 
 def _call(exchange: Exchange, surface: Surface, raw: bytes) -> Call:
-    token, forwarded = _scanned(exchange.headers)
     body = Body.read(raw)
     return Call(
         surface=surface,
-        token=token,
+        token=exchange.token,
         model=_model(body),
         body=body,
         trace=exchange.trace,
@@ -167,22 +168,8 @@ def _call(exchange: Exchange, surface: Surface, raw: bytes) -> Call:
         reply=exchange.reply,
         end_user=body.text("user"),
         caller=exchange.scope.get(SIGNED_IN),
-        forwarded=forwarded,
+        forwarded=exchange.forwarded,
     )
-
-
-def _scanned(headers: list[Header]) -> tuple[str, tuple[Header, ...]]:
-    """The API key (empty: none came) and the headers that go on to the provider."""
-    token = ""
-    forwarded: tuple[Header, ...] = ()
-    for header in headers:
-        name = header[0]
-        if name == b"authorization":
-            kind, _, rest = header[1].partition(b" ")
-            token = rest.strip().decode("latin-1") if kind.lower() == b"bearer" else ""
-        elif name in FROM_CALLER:
-            forwarded += (header,)
-    return token, forwarded
 
 
 def _model(body: Body) -> str:

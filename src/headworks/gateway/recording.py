@@ -63,6 +63,8 @@ class Record(msgspec.Struct):
             row.status, row.error_code = _outcome(error)
         if row.upstream_us is None and self._attempt_ns:
             row.upstream_us = (time.perf_counter_ns() - self._attempt_ns) // 1000
+            if row.first_byte_us is None and error is None:
+                row.first_byte_us = row.upstream_us  # an answer that came whole
         self._settle()
         if self._root is not None:
             self._close_root(self._root)
