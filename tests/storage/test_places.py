@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,9 +43,18 @@ def system_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_the_server_runs_as_nobody_and_owns_only_its_own_folders(tmp_path: Path) -> None:
+@pytest.fixture
+def near_folder() -> Iterator[Path]:
+    """A folder with so short a path that the socket lies beside the cluster, wherever pytest keeps its own."""
+    folder = Path(tempfile.mkdtemp(prefix="hw-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_server_runs_as_nobody_and_owns_only_its_own_folders(near_folder: Path) -> None:
     nobody = account_named("nobody")
-    data = tmp_path / "data"
+    data = near_folder / "data"
     server = EmbeddedPostgres(data)
     server.start()
     try:
