@@ -55,7 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Path:
     """As pytest's, but every user may pass through."""
-    for folder in (tmp_path, tmp_path.parent):
+    above = [folder for folder in tmp_path.parents if folder.is_relative_to(Path(tempfile.gettempdir()))]
+    for folder in (tmp_path, *above[:-1]):
         folder.chmod(folder.stat().st_mode | 0o011)
     return tmp_path
 

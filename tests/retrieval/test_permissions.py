@@ -123,8 +123,10 @@ async def test_no_one_but_the_curator_can_write_documents_or_readers(world: Worl
     await world.add("handbook", "a.md", TEXT)
     bob = await world.person("bob")
     attempts = [
-        "INSERT INTO collection_reader SELECT tenant_id, collection_id, %(me)s FROM collection "
-        "WHERE tenant_id = %(tenant)s",
+        (
+            "INSERT INTO collection_reader SELECT tenant_id, collection_id, %(me)s FROM collection "
+            "WHERE tenant_id = %(tenant)s"
+        ),
         "INSERT INTO document_reader SELECT %(tenant)s, %(document)s, %(me)s",
     ]
     (document,) = world.behind.execute("SELECT document_id FROM document").fetchone() or (None,)
