@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import openai
 import psycopg
 import pytest
 from psycopg import sql
@@ -15,7 +16,7 @@ from running_gateway import World
 
 from headworks.storage.embedded import Cluster
 from headworks.testing.provider import SimulatedProvider
-from headworks.testing.replies import Reply, completion
+from headworks.testing.replies import Reply, chunk, completion
 
 ASK: list[Any] = [{"role": "user", "content": "Hello?"}]
 
@@ -38,6 +39,24 @@ def test_a_revoked_key_is_refused_within_a_second(world: World) -> None:
     assert ask(world, key=key).status_code == 200
     world.run(world.identity.revoke_key(world.admin, key.rpartition("_")[0]))
     within(3.0, lambda: ask(world, key=key).status_code == 401)  # the promise is 1 s; a busy machine may need longer
+
+
+@pytest.mark.parametrize("model", ["outside", "bare"])
+def test_a_stream_ends_for_whom_its_key_is_revoked(
+    world: World, provider: SimulatedProvider, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.setattr("headworks.gateway.answering.RECHECK_S", 0.05)
+    key = world.key()
+    provider.will(Reply.events([chunk("One"), *[chunk("more")] * 400], gap_s=0.02))
+    stream = world.client(key).chat.completions.create(model=model, messages=ASK, stream=True)
+    assert next(iter(stream)).choices
+    world.run(world.identity.revoke_key(world.admin, key.rpartition("_")[0]))
+    with pytest.raises(openai.APIError) as ended:
+        list(stream)
+    assert ended.value.code == "revoked_api_key"
+    assert provider.last.wait_until_ended() == "abandoned"
+    row = world.records.row()
+    assert (row.status, row.error_code) == (401, "revoked_api_key")
 
 
 def test_a_disabled_principal_is_refused(world: World) -> None:

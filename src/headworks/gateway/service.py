@@ -102,7 +102,7 @@ class Gateway:
             grounding,
             Prompting(self._rooms.render, self._rooms.check_inputs),
             self._attempts,
-            Answering(grounding),
+            Answering(grounding, self.snapshots),
         )
         self._handlers = Handlers(
             pipeline, self._admission, base_url=self._base_url, max_body_bytes=self._settings.max_body_mb * 1024 * 1024
