@@ -134,7 +134,16 @@ class View:
         provider, _, model = name.partition("/")
         if not provider or not model:
             raise self.unknown(principal, name)
-        return self._of_route(principal.tenant, name, self._route_of(Target(provider, model)), None)
+        try:
+            return self._of_route(principal.tenant, name, self._route_of(Target(provider, model)), None)
+        except NotFound:
+            raise self._accounts.unknown(provider, self._own_accounts(principal)) from None
+
+    def _own_accounts(self, principal: Principal) -> list[str]:
+        """The names that the tenant has given its accounts, for who may call models by them."""
+        if not principal.may("model:call"):
+            return []
+        return [name for tenant, name in self.releases.accounts if tenant == principal.tenant]
 
     def _of_route(self, tenant: TenantId, name: str, route: Route, feature: Feature | None) -> Plan:
         owner = feature.tenant if feature else tenant
