@@ -28,6 +28,8 @@ class ServerSettings:
     """The largest request body of `/v1/*`."""
     drain_s: int = 30
     """How long open streams may go on after SIGTERM."""
+    worker_memory_mb: int = 4096
+    """What one gateway process may allocate; one that wants more ends and is started again. 0: no limit."""
     stale_max_s: int = 30
     """How long plain routes go on without PostgreSQL; 0 is closed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -19,6 +20,14 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent or parent == 1:
         sys.exit("the supervisor is gone")
+
+
+def limit_memory(megabytes: int) -> None:
+    """Let this process allocate no more than this (0: no limit), so that one gone wild ends alone, and not its host."""
+    if megabytes > 0:
+        _, top = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = megabytes << 20
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted if top == resource.RLIM_INFINITY else min(wanted, top), top))
 
 
 def say_ready(runtime: Runtime) -> None:
