@@ -49,6 +49,16 @@ user:
 """
 
 
+SWELLING = """---
+inputs:
+  question: {kind: string, from: question}
+---
+user:
+{% set ns = namespace(text=question) %}{% for a in range(60) %}{% set ns.text = ns.text ~ ns.text %}{% endfor %}
+{{ ns.text }}
+"""
+
+
 @dataclass
 class Scene:
     server: Server
@@ -365,6 +375,30 @@ def test_a_prompt_that_burns_its_fuel_is_stopped_and_costs_nobody_else(
     assert "The prompt of `looping` can't be rendered: engine ran out of fuel" in caught.value.message
     assert peaks_mb(scene.server) - before < 100
     assert chat(client, "echo").choices[0].message.content == "hello"
+
+
+def test_a_prompt_that_swells_ends_one_process_and_not_the_server(tmp_path: Path) -> None:
+    """Fuel counts steps, and sixty doublings are few: what holds then is the limit on the process."""
+    folder = write_workspace(
+        tmp_path / "workspace",
+        **{
+            "routes.yaml": "routes:\n  default: {targets: [builtin/simulated]}\n",
+            "features/swelling/feature.yaml": "owner: tests\nroute: default\nprompt: prompts/answer.prompty\n",
+            "features/swelling/prompts/answer.prompty": SWELLING,
+        },
+    )
+    running = start_server(tmp_path, folder, HEADWORKS_SERVER_WORKER_MEMORY_MB="700")
+    try:
+        trace = running.ask("default", "hello")[2]["x-headworks-trace"]
+        worker = running.one("headworks.app", "gateway")
+        with pytest.raises(OSError, match="closed connection"):
+            running.ask("swelling", "hello")
+        eventually(lambda: running.ask("default", "hello")[0] == 200)
+        assert running.one("headworks.app", "gateway").pid != worker.pid
+        assert running.trace(trace)["usage"]["status"] == 200
+        assert "gateway-0 has died and is started again" in running.log.read_text()
+    finally:
+        assert running.stop() == 0, running.log.read_text()
 
 
 def test_a_missing_variable_of_a_prompt_is_found_when_it_is_applied(scene: Scene, tmp_path: Path) -> None:

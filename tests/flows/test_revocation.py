@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import openai
 import pytest
 from running_server import Server, eventually, start_server, write_workspace
 
@@ -16,7 +17,11 @@ CONTRACT_S = 1.0
 TRIES = 5
 """A machine that is busy with something else may need more than one."""
 ACCEPTED, REFUSED = 200, 401
-ROUTES = "routes:\n  default: {targets: [builtin/simulated]}\n"
+ROUTES = """
+routes:
+  default: {targets: [builtin/simulated]}
+  slow: {targets: [{target: builtin/simulated, parameters: {script: [{token_delay_s: 0.1}]}}]}
+"""
 ASKED = {"model": "default", "messages": [{"role": "user", "content": "hello"}]}
 
 
@@ -115,6 +120,20 @@ def test_a_key_that_ends_is_refused_by_every_worker_within_a_second_and_never_ac
         if measured[-1] <= CONTRACT_S:
             return
     pytest.fail(f"accepted for {measured} s")
+
+
+def test_an_open_stream_ends_with_the_right_to_it(two_workers: Server) -> None:
+    key = two_workers.key_of("listener", roles=["engineer"])
+    url = f"{two_workers.url}/v1"
+    with openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
+        stream = client.chat.completions.create(
+            model="slow", messages=[{"role": "user", "content": "word " * 400}], stream=True
+        )
+        events = iter(stream)
+        assert next(events).choices
+        revoked(two_workers, "listener")
+        with pytest.raises(openai.APIError, match="The API key was revoked"):
+            list(events)
 
 
 def test_a_right_that_is_taken_away_is_gone_on_every_worker(two_workers: Server, workers: list[Worker]) -> None:
