@@ -79,6 +79,12 @@ def test_a_mistake_in_the_environment_is_told_as_such(tmp_path: Path) -> None:
     assert "environment: [server]: `port` must be int, not 'x'." in refusal(tmp_path, "", HEADWORKS_SERVER_PORT="x")
 
 
+@pytest.mark.parametrize("number", ["²", "--5", "5-", "9" * 5000, "0x10", ""])
+def test_what_only_looks_like_a_number_is_refused(tmp_path: Path, number: str) -> None:
+    with pytest.raises(StartupRefused, match=r"`port` must be int"):
+        load_settings(written(tmp_path, ""), {"HEADWORKS_SERVER_PORT": number})
+
+
 def test_a_file_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(StartupRefused, match=r"no such file\. `headworks init` writes one"):
         load_settings(tmp_path / "none.toml", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -162,6 +163,7 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
 
 
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values of a settings file
@@ -170,7 +172,7 @@ def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values 
         return Path(value).expanduser()
     if hint is bool and isinstance(value, str) and value.lower() in _WORDS:
         return _WORDS[value.lower()]
-    if hint is int and isinstance(value, str) and value.strip().lstrip("-").isdigit():
+    if hint is int and isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
     if hint == tuple[str, ...]:
         if isinstance(value, str):
