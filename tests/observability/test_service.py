@@ -33,7 +33,7 @@ async def recorded(
     """One request of somebody, with a span whose payload quotes these documents."""
     await keyring.ensure(database, who.tenant)
     trace, span = new_id(), new_id()
-    usage = UsageRow(who.tenant, at, new_id(), trace, "chat", "answer", "assistant", principal_id=who.id, total_us=900)
+    usage = UsageRow(who.tenant, at, trace, trace, "chat", "answer", "assistant", principal_id=who.id, total_us=900)
     payload = keyring.seal(who.tenant, "span.payload", span, orjson.dumps({"answer": "canary-7"}))
     stage = Span(
         who.tenant, at, trace, span, "answer", at + 0.0005, principal_id=who.id, duration_us=400,
@@ -82,6 +82,23 @@ async def test_a_trace_has_its_stages_in_order_with_offsets(
     ]
     assert view.spans[1].payload == {"answer": "canary-7"}
     assert view.usage["asked_model"] == "assistant"
+
+
+async def test_a_trace_is_there_once_its_own_row_is_and_not_with_a_row_that_it_caused(
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal
+) -> None:
+    who = make_principal(permissions=["trace:own"])
+    await keyring.ensure(database, who.tenant)
+    trace = new_id()
+    caused = UsageRow(who.tenant, AT, new_id(), trace, "internal", "embed_query", "builtin/minilm", principal_id=who.id)
+    await store(database, [usage_line(caused)])
+    with pytest.raises(NotFound):
+        await traces.show(who, trace)
+    asked = UsageRow(who.tenant, AT, trace, trace, "chat", "answer", "assistant", principal_id=who.id)
+    await store(database, [usage_line(asked)])
+    view = await traces.show(who, trace)
+    assert view.usage["asked_model"] == "assistant"
+    assert [row["purpose"] for row in view.calls] == ["embed_query"]
 
 
 async def test_somebody_elses_trace_reads_as_none_without_the_right_to_all(

@@ -81,7 +81,7 @@ class GatewayModels:
             arrived_at=time.time(),
             started_ns=time.perf_counter_ns(),
             purpose=call.purpose,
-            request=new_id(),
+            request=new_id() if call.trace else None,  # a call on nobody's trace is its own
         )
         return self._ledger.open(asked, call.principal)
 
