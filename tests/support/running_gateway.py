@@ -387,6 +387,7 @@ class Running:
         admin = await gateway.authenticate(founded.key)
         first, second = self._providers
         await releases.apply(admin, "default", workspace(first.url, second.url))
+        await gateway.snapshots.look()
         loop = asyncio.get_running_loop()
         return World(
             url,
