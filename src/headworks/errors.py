@@ -3,6 +3,7 @@
     HeadworksError
     ├── InvalidRequest          400  the caller's request is wrong
     │   ├── FixedByFeature      400  the caller set what the feature fixes
+    │   ├── Unmapped            400  the target's format has no word for a field; names it
     │   ├── NotSupportedYet     400  a documented key or option that nothing honours yet
     │   ├── WorkspaceInvalid    400  a workspace file is wrong; names file and line
     │   └── BodyTooLarge        413  more bytes than the limit
@@ -76,6 +77,12 @@ class FixedByFeature(InvalidRequest):
     """The caller set something that the feature fixes and does not `accept`."""
 
     code = "fixed_by_feature"
+
+
+class Unmapped(InvalidRequest):
+    """The target's format has no word for a field of the caller's; `param` names it."""
+
+    code = "not_supported_by_target"
 
 
 class NotSupportedYet(InvalidRequest):

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.gateway.wire.sse import (
-    Framer,
-    data_of,
-    is_done,
-    is_finish,
-    read_chunk,
-    says_something,
-    split,
-    usage_in,
-    without_null_usage,
-)
+from headworks.formats.sse import Framer, data_of, split
+from headworks.gateway.wire.sse import is_done, is_finish, read_chunk, says_something, usage_in, without_null_usage
 
 EVENTS = st.lists(
     st.one_of(

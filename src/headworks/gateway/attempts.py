@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from headworks.errors import HeadworksError, ModelMissing, UpstreamError, UpstreamRejected, UpstreamTruncated
+from headworks.formats.sse import Framer, data_of, split
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Record
 from headworks.gateway.wire.answers import judge
-from headworks.gateway.wire.sse import Framer, data_of, is_error, read_chunk, says_something, split
+from headworks.gateway.wire.sse import is_error, read_chunk, says_something
 from headworks.providers.contract import Answer, Ask
 from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import Headers

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import msgspec
 
 from headworks.errors import UpstreamRejected, UpstreamTruncated
+from headworks.formats.sse import data_of, split
 from headworks.gateway.attempts import OpenStream, Started
 from headworks.gateway.recording import Record
 from headworks.gateway.wire.parts import Finished, Text
-from headworks.gateway.wire.sse import data_of, split, usage_in
+from headworks.gateway.wire.sse import usage_in
 from headworks.types.models import Usage
 
 

@@ -9,19 +9,11 @@ from contextlib import suppress
 import msgspec
 
 from headworks.errors import UpstreamError, UpstreamTruncated
+from headworks.formats.sse import data_of, split
 from headworks.gateway.attempts import Started
 from headworks.gateway.recording import Record
 from headworks.gateway.wire.parts import Event, Relayed
-from headworks.gateway.wire.sse import (
-    data_of,
-    is_done,
-    is_error,
-    is_finish,
-    read_chunk,
-    split,
-    usage_in,
-    without_null_usage,
-)
+from headworks.gateway.wire.sse import is_done, is_error, is_finish, read_chunk, usage_in, without_null_usage
 from headworks.providers.contract import Answer
 
 _LINGER_S = 0.25

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, TraceId
 from headworks.types.retrieval import Passage
@@ -42,14 +44,23 @@ class Prompt:
     question: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call; `input_tokens` includes the cached ones. None: the provider did not say."""
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Tokens of one call, all inclusive, whatever the provider's own convention. None: the provider did not say.
+
+    `input_tokens` has in it what was read from the prompt cache (`cached_input_tokens`), what was written to it for
+    five minutes (`cache_write_tokens`) and for an hour (`cache_write_1h_tokens`), and audio; `output_tokens` has
+    reasoning and audio in it.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
     is_estimated: bool = False
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from headworks.gateway.wire.sse import UsageObject
 from headworks.types.models import Usage

@@ -1,0 +1,1 @@
+"""The wire formats of model APIs: one neutral model, and a lossless codec per format."""

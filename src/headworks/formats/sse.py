@@ -1,0 +1,59 @@
+"""Server-sent events as bytes: cut into whole events, and read for their data and their name. For every format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+
+
+class Framer:
+    """Cuts a byte stream into whole events; what is not yet whole is kept."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: list[bytes] = []
+
+    def whole(self, piece: bytes) -> bytes:
+        """All events that are complete with this piece, in one; empty if there is none."""
+        if not self._kept and piece.endswith(b"\n\n"):
+            return piece
+        window = (self._kept[-1][-3:] if self._kept else b"") + piece  # a boundary may lie across two pieces
+        if not _BOUNDARY.search(window):
+            self._kept.append(piece)
+            return b""
+        data = b"".join([*self._kept, piece])
+        end = max(data.rfind(mark) + len(mark) if mark in data else 0 for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"))
+        self._kept = [data[end:]] if end < len(data) else []
+        return data[:end]
+
+    @property
+    def rest(self) -> bytes:
+        """What was left without an end."""
+        return b"".join(self._kept)
+
+
+def split(events: bytes) -> Iterator[bytes]:
+    """Whole events one by one, each with its boundary."""
+    at = 0
+    for found in _BOUNDARY.finditer(events):
+        yield events[at : found.end()]
+        at = found.end()
+
+
+def data_of(event: bytes) -> bytes:
+    """The joined `data` lines of an event; empty for a comment."""
+    lines = event.splitlines()
+    found = [line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+    return found[0] if len(found) == 1 else b"\n".join(found)
+
+
+def name_of(event: bytes) -> bytes:
+    """The value of the last `event` line; empty if there is none."""
+    name = b""
+    for line in event.splitlines():
+        if line.startswith(b"event:"):
+            name = line[6:].removeprefix(b" ")
+    return name
