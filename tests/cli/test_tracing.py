@@ -25,6 +25,13 @@ def test_a_trace_says_who_answered_and_what_it_cost() -> None:
     assert lines[-1].startswith("request  █")
 
 
+def test_what_is_in_the_tokens_is_shown_where_the_provider_counted_it() -> None:
+    counted = {"cached_input_tokens": 400, "cache_write_1h_tokens": 20, "reasoning_tokens": 0, "service_tier": "flex"}
+    lines = described(trace(SPAN, **counted))
+    assert lines[4] == "tokens   400 read from the cache, 20 written to it for an hour, service tier flex"
+    assert lines[5] == "time     867.0 ms"
+
+
 def test_what_is_withheld_is_counted() -> None:
     lines = described(trace(SPAN | {"withheld": True}, SPAN | {"span": "2"}))
     assert lines[-1] == "(1 stages hold text that you may not read; it is left out)"

@@ -153,6 +153,22 @@ async def test_a_narrowed_key_does_not_see_what_its_wider_one_was_told(
     assert (await traces.show(as_narrow, trace)).spans[1].is_withheld
 
 
+async def test_what_a_provider_counted_in_detail_is_shown(
+    database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal
+) -> None:
+    who = make_principal(permissions=["trace:own"])
+    await keyring.ensure(database, who.tenant)
+    trace = new_id()
+    counts = {"cache_write_tokens": 1, "cache_write_1h_tokens": 2, "reasoning_tokens": 3, "audio_output_tokens": 4}
+    usage = UsageRow(
+        who.tenant, AT, trace, trace, "chat", "answer", "m", principal_id=who.id, service_tier="flex", **counts
+    )
+    await store(database, [usage_line(usage)])
+    shown = counts | {"audio_input_tokens": None, "service_tier": "flex"}
+    assert (await traces.show(who, trace)).usage.items() >= shown.items()
+    assert (await traces.tail(who, hours=24 * 3650))[0].items() >= shown.items()
+
+
 async def test_the_newest_come_first_and_the_limit_holds(
     database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from headworks.records.journal import Journal
 from headworks.records.lines import span_line, split, usage_line
 from headworks.records.service import Records
 from headworks.storage.pool import Database
+from headworks.storage.queries import load
 from headworks.types.ids import new_id
 from headworks.types.records import Span, UsageRow
 
@@ -75,6 +77,33 @@ async def test_a_usage_row_and_its_spans_arrive_whole(database: Database, as_sup
         b"\0\xff",
         500,
     )
+
+
+COUNTS = {
+    "cache_write_tokens": 31,
+    "cache_write_1h_tokens": 32,
+    "reasoning_tokens": 33,
+    "audio_input_tokens": 34,
+    "audio_output_tokens": 35,
+}
+
+
+@pytest.mark.parametrize("tier", ["priority", "fl\tex", "x" * 2000, None])
+async def test_every_count_lands_in_its_own_column_in_both_forms_of_a_line(
+    database: Database, as_superuser: Superuser, tier: str | None
+) -> None:
+    await store(database, [usage_line(row(**COUNTS, upstream_us=9, service_tier=tier))])
+    found = as_superuser.execute(
+        "SELECT cache_write_tokens, cache_write_1h_tokens, reasoning_tokens, audio_input_tokens, audio_output_tokens, "
+        "upstream_us, service_tier FROM usage"
+    ).fetchone()
+    assert found == (31, 32, 33, 34, 35, 9, tier and tier[:512])
+
+
+def test_the_stage_table_has_the_fields_of_a_row_in_their_order() -> None:
+    stage = load("headworks.records")["stage_usage"]
+    columns = re.findall(r"(\w+) (?:uuid|double|text|smallint|boolean|integer|bigint)", str(stage))
+    assert tuple(columns) == UsageRow.__struct_fields__
 
 
 async def test_copying_again_changes_nothing(database: Database, as_superuser: Superuser) -> None:

@@ -11,6 +11,14 @@ from headworks.cli.waterfall import cost, draw, duration
 from headworks.errors import NotFound
 
 ARRIVES_WITHIN_S = 5.0
+_PARTS = {
+    "cached_input_tokens": "read from the cache",
+    "cache_write_tokens": "written to it",
+    "cache_write_1h_tokens": "written to it for an hour",
+    "audio_input_tokens": "of audio in",
+    "reasoning_tokens": "of reasoning",
+    "audio_output_tokens": "of audio out",
+}
 
 
 def fetch(client: Client, trace: str) -> JsonObject:
@@ -37,11 +45,18 @@ def described(trace: JsonObject) -> list[str]:
         "asked": f"{one_line(usage['asked_model'], 60)}, answered by {answered}: status {usage['status']}",
         "release": usage["release"] or "–",
         "cost": f"{tokens}, {cost(usage['cost_micro_usd'])}",
+        "tokens": ", ".join(_token_parts(usage)),
         "time": duration(usage["total_us"]),
     }
-    lines = [f"{paint(f'{name:<8}', 'dim')} {fact}" for name, fact in facts.items()]
+    lines = [f"{paint(f'{name:<8}', 'dim')} {fact}" for name, fact in facts.items() if fact]
     bars = draw(trace, width())
     withheld = sum(1 for span in trace["spans"] if span.get("withheld"))
     if withheld:
         bars.append(f"({withheld} stages hold text that you may not read; it is left out)")
     return [*lines, ""] + (bars or ["It has no stages: a plain route, or an error before them."])
+
+
+def _token_parts(usage: JsonObject) -> list[str]:
+    """What is counted in the tokens in and out, and the tier; nothing where the provider counted none of it."""
+    parts = [f"{usage[name]} {words}" for name, words in _PARTS.items() if usage.get(name)]
+    return parts + ([f"service tier {one_line(usage['service_tier'], 30)}"] if usage.get("service_tier") else [])

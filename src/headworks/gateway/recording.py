@@ -145,6 +145,12 @@ class Record(msgspec.Struct):
         row.input_tokens = usage.input_tokens
         row.output_tokens = usage.output_tokens
         row.cached_input_tokens = usage.cached_input_tokens
+        row.cache_write_tokens = usage.cache_write_tokens
+        row.cache_write_1h_tokens = usage.cache_write_1h_tokens
+        row.reasoning_tokens = usage.reasoning_tokens
+        row.audio_input_tokens = usage.audio_input_tokens
+        row.audio_output_tokens = usage.audio_output_tokens
+        row.service_tier = usage.service_tier
         row.is_estimated = usage.is_estimated
         if aim.rates is not None and self.plan is not None:
             row.cost_micro_usd = aim.rates.cost_micro_usd(usage)

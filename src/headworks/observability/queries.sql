@@ -1,7 +1,8 @@
 -- name: tail
 SELECT trace_id, request_id, arrived_at, surface, purpose, asked_model, feature, channel, release, provider, model, status,
        error_code, streamed, attempts, input_tokens, cached_input_tokens, output_tokens, is_estimated, cost_micro_usd,
-       price_version, total_us, first_byte_us, p.name AS principal
+       price_version, total_us, first_byte_us, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
+       audio_input_tokens, audio_output_tokens, service_tier, p.name AS principal
   FROM usage u
   LEFT JOIN principal p ON p.tenant_id = u.tenant_id AND p.principal_id = u.principal_id
  WHERE u.tenant_id = %(tenant)s AND (%(everybody)s OR u.principal_id = %(principal)s)
@@ -11,7 +12,8 @@ SELECT trace_id, request_id, arrived_at, surface, purpose, asked_model, feature,
 -- name: usage_of_trace
 SELECT trace_id, request_id, arrived_at, surface, purpose, asked_model, feature, channel, release, provider, model, status,
        error_code, streamed, attempts, input_tokens, cached_input_tokens, output_tokens, is_estimated, cost_micro_usd,
-       price_version, total_us, admit_us, retrieval_us, render_us, first_byte_us, upstream_us
+       price_version, total_us, admit_us, retrieval_us, render_us, first_byte_us, upstream_us, cache_write_tokens,
+       cache_write_1h_tokens, reasoning_tokens, audio_input_tokens, audio_output_tokens, service_tier
   FROM usage
  WHERE tenant_id = %(tenant)s AND trace_id = %(trace)s AND (%(everybody)s OR principal_id = %(principal)s)
  ORDER BY arrived_at, request_id;

@@ -67,7 +67,9 @@ def _odd_usage_line(row: UsageRow) -> bytes:
         f"{_text(r.model)}\t{_text(r.error_code)}\t{r.attempts}\t{_plain(r.input_tokens)}\t"
         f"{_plain(r.cached_input_tokens)}\t{_plain(r.output_tokens)}\t{'t' if r.is_estimated else 'f'}\t"
         f"{_plain(r.cost_micro_usd)}\t{_text(r.price_version)}\t{_text(r.end_user)}\t{_plain(r.admit_us)}\t"
-        f"{_plain(r.retrieval_us)}\t{_plain(r.render_us)}\t{_plain(r.first_byte_us)}\t{_plain(r.upstream_us)}\n"
+        f"{_plain(r.retrieval_us)}\t{_plain(r.render_us)}\t{_plain(r.first_byte_us)}\t{_plain(r.upstream_us)}\t"
+        f"{_plain(r.cache_write_tokens)}\t{_plain(r.cache_write_1h_tokens)}\t{_plain(r.reasoning_tokens)}\t"
+        f"{_plain(r.audio_input_tokens)}\t{_plain(r.audio_output_tokens)}\t{_text(r.service_tier)}\n"
     ).encode()
 
 

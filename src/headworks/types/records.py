@@ -47,6 +47,12 @@ class UsageRow(msgspec.Struct, array_like=True, gc=False):
     render_us: int | None = None
     first_byte_us: int | None = None
     upstream_us: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    service_tier: str | None = None
 
 
 @dataclass(slots=True)

@@ -430,10 +430,16 @@ CREATE TABLE usage (                    -- one row per call of a model; stage ti
     error_code      text,
     streamed        boolean NOT NULL,
     attempts        smallint NOT NULL DEFAULT 1,
-    input_tokens    integer,
+    input_tokens    integer,             -- inclusive: cached, written to the cache and audio tokens are in it
     cached_input_tokens integer,
-    output_tokens   integer,
+    cache_write_tokens integer,          -- for five minutes
+    cache_write_1h_tokens integer,       -- for an hour
+    audio_input_tokens integer,
+    output_tokens   integer,             -- inclusive: reasoning and audio are in it
+    reasoning_tokens integer,
+    audio_output_tokens integer,
     is_estimated    boolean NOT NULL DEFAULT false,
+    service_tier    text,                -- in which the provider says that it served the call
     cost_micro_usd  bigint,              -- null: no price is known
     price_version   text,
     end_user        text,
