@@ -1,7 +1,8 @@
 """Fixtures for everybody: one embedded PostgreSQL per run, a fresh migrated database per test that asks for one.
 
 `database` is what a server would use; `database_urls` its logins; `make_principal` inserts who asks; `server` is one
-whole server for all tests that do not break it. Coroutine tests need no mark.
+whole server for all tests that do not break it. `clients_python` and `node_clients` are vendors' clients in
+environments of their own. Coroutine tests need no mark.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from headworks.types.ids import KeyId, PrincipalId, TenantId, new_id
 
 __all__ = ["plan", "server"]
 
+ROOT = Path(__file__).parents[1]
 MASTER_KEY = bytes(range(32))
 TEMPLATE = "hw_template"
 _OURS = ("DATABASE_URL", "HEADWORKS_MASTER_KEY", "HEADWORKS_DATA", "HEADWORKS_URL", "HEADWORKS_API_KEY")
@@ -122,6 +124,24 @@ def as_superuser(database_urls: DatabaseUrls) -> Iterator[psycopg.Connection[tup
     with psycopg.connect(database_urls.owner, autocommit=True) as connection:
         connection.execute("SET search_path = headworks, public")
         yield connection
+
+
+@pytest.fixture(scope="session")
+def clients_python() -> Path:
+    """The interpreter with boto3, botocore and LlamaIndex, which run as processes of their own."""
+    python = ROOT / ".venv-clients" / "bin" / "python"
+    if not (ROOT / ".venv-clients" / "headworks-lock").is_file():
+        pytest.skip("there is no .venv-clients; script/test makes it where tests/clients/python can be installed")
+    return python
+
+
+@pytest.fixture(scope="session")
+def node_clients() -> Path:
+    """The folder whose scripts `node` runs with the vendors' JavaScript clients."""
+    folder = ROOT / "tests" / "clients" / "node"
+    if shutil.which("node") is None or not (folder / "node_modules" / "headworks-lock").is_file():
+        pytest.skip("there is no Node with tests/clients/node installed; script/test installs it where npm is there")
+    return folder
 
 
 MakePrincipal = Callable[..., Principal]

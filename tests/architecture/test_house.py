@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import tomllib
@@ -12,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "headworks"
+CLIENTS = ROOT / "tests" / "clients"
 
 
 def tracked() -> list[Path]:
@@ -19,19 +21,36 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
-def dependency_names() -> set[str]:
+def names(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[<>=!~;]", each)[0].strip().lower() for each in requirements}
+
+
+def dependency_names() -> dict[str, set[str]]:
+    """What is depended on, by the table of docs/decisions/dependencies.md that explains it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = project["dependencies"] + project["optional-dependencies"]["dev"]
-    return {re.split(r"[\[<>=!~;]", each)[0].strip().lower() for each in named}
+    python = (CLIENTS / "python" / "requirements.in").read_text().splitlines()
+    node = json.loads((CLIENTS / "node" / "package.json").read_text())["dependencies"]
+    return {
+        "At run time": names(project["dependencies"]),
+        "For development": names(project["optional-dependencies"]["dev"]),
+        "Clients in the tests' own environments": names([each for each in python if not each.startswith("#")])
+        | names(list(node)),
+    }
 
 
 def test_every_dependency_has_its_reason() -> None:
     page = (ROOT / "docs" / "decisions" / "dependencies.md").read_text()
-    explained = {name.lower() for name in re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)}
+    tables = {table.splitlines()[0]: table for table in page.split("\n## ")[1:]}
+    explained = {
+        heading: {name.lower() for name in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)}
+        for heading, table in tables.items()
+    }
     assert explained == dependency_names()
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "script/uv.lock"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.lock", "requirements-dev.lock", "script/uv.lock", "tests/clients/python/requirements.lock"]
+)
 def test_every_locked_package_has_a_hash_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text()
     for block in re.split(r"\n(?=\S)", text):
@@ -45,8 +64,20 @@ def test_the_locks_agree_with_the_project() -> None:
         each.lower()
         for each in re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
     }
-    missing = {name for name in dependency_names() if re.sub(r"[_.]", "-", name) not in locked}
+    ours = dependency_names()["At run time"] | dependency_names()["For development"]
+    missing = {name for name in ours if re.sub(r"[_.]", "-", name) not in locked}
     assert missing == set()
+
+
+def test_the_clients_of_node_are_locked_by_hash_and_without_addresses() -> None:
+    lock = json.loads((CLIENTS / "node" / "package-lock.json").read_text())
+    project = json.loads((CLIENTS / "node" / "package.json").read_text())
+    packages = {path: package for path, package in lock["packages"].items() if path}
+    assert lock["packages"][""]["dependencies"] == project["dependencies"]
+    assert {f"node_modules/{name}" for name in project["dependencies"]} <= packages.keys()
+    for path, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), path
+        assert "resolved" not in package, path
 
 
 @pytest.mark.parametrize("script", ["bootstrap", "demo", "test", "check", "fix", "docs", "bench"])
