@@ -19,7 +19,11 @@ from headworks.types.models import Usage
 FormatName = Literal["chat", "responses", "messages", "completions", "gemini", "converse"]
 
 Ext = dict[str, msgspec.Raw]
-"""Members that have no word here, by their name in the format that was read."""
+"""Members that have no word here, by their name in the format that was read.
+
+A name that begins with `~` only says how something was written (a list where text would do, an empty list where
+nothing would): it means nothing in another format, which passes over it. So does a member whose value is `null`.
+"""
 
 
 class Cache(msgspec.Struct, frozen=True, gc=False):
@@ -270,12 +274,16 @@ StopReason = Literal[
 
 
 class Started(msgspec.Struct):
-    """The answer has an id; `model` as the provider names it, `created` in seconds since 1970."""
+    """The answer has an id; `model` as the provider names it, `created` in seconds since 1970.
+
+    `origin` is the format that the whole answer was read from: its writer puts all `ext` bags back, the others none.
+    """
 
     id: str = ""
     model: str = ""
     created: int | None = None
     ext: Ext = {}
+    origin: FormatName | None = None
 
 
 class Opened(msgspec.Struct):
