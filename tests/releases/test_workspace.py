@@ -114,6 +114,20 @@ def test_what_nothing_honours_yet_is_refused_and_never_ignored(key: str) -> None
     assert "is not supported yet" in message
 
 
+@pytest.mark.parametrize("word", ["tools", "n"])
+def test_what_features_can_t_pass_on_yet_is_refused_where_it_is_accepted(word: str) -> None:
+    message = complaint(NotSupportedYet, feature=FEATURE + f"accepts: [system, {word}]\n")
+    assert message.startswith(f"features/claims/feature.yaml:6: `accepts`: `{word}` is not supported yet.")
+
+
+def test_a_feature_accepts_only_what_it_can_and_the_near_word_is_named() -> None:
+    message = complaint(feature=FEATURE + "accepts: [sytem]\n")
+    assert message.startswith("features/claims/feature.yaml:6: a feature can't accept `sytem`.")
+    assert "Did you mean `system`?" in message
+    workspace = parse_workspace(files(feature=FEATURE + "accepts: [system, response_format]\n"), AROUND)
+    assert workspace.features[0].accepts == {"system", "response_format"}
+
+
 @pytest.mark.parametrize("path", ["policies/deny.cedar", "tools/mail.yaml"])
 def test_folders_that_nothing_honours_yet_are_refused(path: str) -> None:
     with pytest.raises(NotSupportedYet, match="is not supported yet"):

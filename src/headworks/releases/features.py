@@ -13,7 +13,8 @@ from headworks.types.workspace import FeatureSpec
 
 RISKS = ("low", "medium", "high")
 ACTIONS = ("redact", "block", "record")
-ACCEPTABLE = ("system", "developer", "tools", "response_format", "n")
+ACCEPTABLE = ("system", "developer", "response_format")
+NOT_YET_ACCEPTABLE = ("tools", "n")
 NOT_YET = (
     "budget",
     "tools",
@@ -41,10 +42,7 @@ def parse_feature(name: str, folder: str, files: Mapping[str, bytes], pii_kinds:
     prompt_path = _prompt_path(section, folder, files)
     retrieval = _retrieval(section.section("retrieval"))
     pii = _guardrails(section.section("guardrails"), pii_kinds)
-    accepts = section.names("accepts")
-    for each in accepts:
-        if each not in ACCEPTABLE:
-            section.complain("accepts", f"a feature can't accept `{each}`.", nearest(each, ACCEPTABLE))
+    accepts = _accepts(section)
     section.finish()
     relative = posixpath.relpath(prompt_path, folder)
     prompt = parse_prompt(prompt_path, decode(prompt_path, files[prompt_path]))
@@ -61,7 +59,7 @@ def parse_feature(name: str, folder: str, files: Mapping[str, bytes], pii_kinds:
         prompt=type(prompt)(relative, prompt.inputs, prompt.template),
         retrieval=retrieval,
         pii=pii,
-        accepts=frozenset(accepts),
+        accepts=accepts,
         knowledge=knowledge,
         has_gate=f"{folder}/evals/gate.yaml" in files,
         where=section.where(),
@@ -79,6 +77,16 @@ def _prompt_path(section: Section, folder: str, files: Mapping[str, bytes]) -> s
         ]
         section.complain("prompt", f"there is no file {given!r}.", nearest(given, prompts))
     return path
+
+
+def _accepts(section: Section) -> frozenset[str]:
+    accepts = section.names("accepts")
+    for each in accepts:
+        if each in NOT_YET_ACCEPTABLE:
+            section.refuse_value("accepts", each)
+        if each not in ACCEPTABLE:
+            section.complain("accepts", f"a feature can't accept `{each}`.", nearest(each, ACCEPTABLE))
+    return frozenset(accepts)
 
 
 def _retrieval(section: Section | None) -> RetrievalSettings | None:

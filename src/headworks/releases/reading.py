@@ -172,10 +172,17 @@ class Section:
         """Refuse keys that are documented but that nothing honours yet."""
         for key in keys:
             if key in self._values:
-                raise NotSupportedYet(
-                    f"{self.where(key)}: {self._name(key)} is not supported yet.",
-                    next_step="Remove it: it would be ignored, and a setting that is ignored is worse than none.",
-                )
+                self._refuse(key, self._name(key))
+
+    def refuse_value(self, key: str, value: str) -> NoReturn:
+        """Refuse one value of a key, documented but honoured by nothing yet."""
+        self._refuse(key, f"{self._name(key)}: `{value}`")
+
+    def _refuse(self, key: str, what: str) -> NoReturn:
+        raise NotSupportedYet(
+            f"{self.where(key)}: {what} is not supported yet.",
+            next_step="Remove it: it would be ignored, and a setting that is ignored is worse than none.",
+        )
 
     def finish(self) -> None:
         """Complain about keys that nobody took."""

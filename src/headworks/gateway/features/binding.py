@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.errors import FixedByFeature, InvalidRequest, NotSupportedYet
+from headworks.errors import FixedByFeature, InvalidRequest
 from headworks.gateway.calls import Call, Question
 from headworks.gateway.contract import InputCheck
 from headworks.gateway.plans import CAPS, Plan
@@ -22,7 +22,6 @@ _FIXED = {
     "response_format": "response_format",
 }
 """Fields, and what a feature must `accept` for them."""
-_NOT_YET = frozenset(("tools", "n"))
 _SYSTEM = frozenset(("system", "developer"))
 _TURNS = frozenset(("user", "assistant"))
 _MOST_IGNORED = 20
@@ -90,17 +89,11 @@ def _refuse_fixed(feature: Feature, body: Body) -> None:
 
 
 def _check_accepted(feature: Feature, needed: str, place: str) -> None:
-    """Pass for what the feature accepts. Raises FixedByFeature, and NotSupportedYet for what can't be passed on yet."""
+    """Pass for what the feature accepts. Raises FixedByFeature."""
     if needed not in feature.accepts:
         raise FixedByFeature(
             f"`{place}`: the feature `{feature.name}` fixes `{needed}`; a caller can't set it.",
             next_step="Leave it out, or ask the feature's owner.",
-            param=place,
-        )
-    if needed in _NOT_YET:
-        raise NotSupportedYet(
-            f"`{place}`: the feature `{feature.name}` accepts `{needed}`, but features can't pass it on yet.",
-            next_step="Leave it out, or call the route itself.",
             param=place,
         )
 
