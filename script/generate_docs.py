@@ -54,12 +54,7 @@ def settings_page() -> str:
             variable = "HEADWORKS_MODELS_DIR" if entry.name == "models" else f"HEADWORKS_{entry.name.upper()}"
             rows.append(f"| `{entry.name}` | `{variable}` | {_default(entry)} | {top.get(entry.name, '')} |")
             continue
-        words = _docstrings_of_fields(type(inner))
-        for leaf in fields(inner):
-            variable = f"HEADWORKS_{entry.name}_{leaf.name}".upper()
-            rows.append(
-                f"| `{entry.name}.{leaf.name}` | `{variable}` | {_default(leaf)} | {words.get(leaf.name, '')} |"
-            )
+        rows += _table_of_settings(inner, entry.name)
     rows += [
         "",
         "Beside these: `DATABASE_URL` stands for `database.url`; `HEADWORKS_MASTER_KEY` (32 bytes in base64) for the",
@@ -67,6 +62,20 @@ def settings_page() -> str:
         "which server they talk to.",
     ]
     return "\n".join(rows) + "\n"
+
+
+def _table_of_settings(table: Any, prefix: str) -> list[str]:  # noqa: ANN401 -- a dataclass of the settings
+    """The rows of one table and of the tables in it."""
+    rows: list[str] = []
+    words = _docstrings_of_fields(type(table))
+    for leaf in fields(table):
+        inner, key = getattr(table, leaf.name), f"{prefix}.{leaf.name}"
+        if is_dataclass(inner):
+            rows += _table_of_settings(inner, key)
+            continue
+        variable = f"HEADWORKS_{key.replace('.', '_')}".upper()
+        rows.append(f"| `{key}` | `{variable}` | {_default(leaf)} | {words.get(leaf.name, '')} |")
+    return rows
 
 
 def errors_page() -> str:

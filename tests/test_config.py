@@ -41,6 +41,18 @@ def test_a_file_is_overruled_by_the_environment(tmp_path: Path) -> None:
     assert settings.providers.probe_local is False
 
 
+def test_deadlines_are_a_table_in_a_table_and_have_variables_of_their_own(tmp_path: Path) -> None:
+    file = written(tmp_path, "[gateway.deadlines]\nconnect_s = 2\nidle_s = 1.5\n")
+    found = load_settings(file, {"HEADWORKS_GATEWAY_DEADLINES_FIRST_BYTE_S": "0.25"}).gateway.deadlines
+    assert (found.connect_s, found.first_byte_s, found.idle_s, found.total_s) == (2.0, 0.25, 1.5, 600.0)
+
+
+@pytest.mark.parametrize("number", ["", "0", "-1", "nan", "inf", "1e3", "1_0", "²", "9" * 5000])
+def test_a_deadline_in_the_environment_is_a_plain_number_above_zero(tmp_path: Path, number: str) -> None:
+    with pytest.raises(StartupRefused, match=r"`total_s` must be a number of seconds above 0"):
+        load_settings(written(tmp_path, ""), {"HEADWORKS_GATEWAY_DEADLINES_TOTAL_S": number})
+
+
 def test_the_usual_variable_names_the_database(tmp_path: Path) -> None:
     file = written(tmp_path, '[database]\nurl = "postgresql://a"\n')
     assert load_settings(file, {"DATABASE_URL": "postgresql://b"}).database.url == "postgresql://b"
@@ -58,7 +70,8 @@ def test_the_file_here_is_read_without_being_named(tmp_path: Path, monkeypatch: 
     [
         (
             "prot = 1",
-            "unknown key `prot`. Known keys here: data, database, models, providers, records, retrieval, server.",
+            "unknown key `prot`. Known keys here: data, database, gateway, models, "
+            "providers, records, retrieval, server.",
         ),
         ("[server]\nprot = 1", "[server]: unknown key `prot`"),
         ("server = 1", "`server` is a table of settings, not a value"),
@@ -66,6 +79,11 @@ def test_the_file_here_is_read_without_being_named(tmp_path: Path, monkeypatch: 
         ("[server]\nport = true", "`port` must be int, not True"),
         ('[server]\nallow_remote = "perhaps"', "`allow_remote` must be bool"),
         ("[providers]\ncredential_env = [1]", "`credential_env` must be"),
+        ("[gateway.deadlines]\nidle = 1", "[gateway]: [deadlines]: unknown key `idle`"),
+        ("[gateway]\ndeadlines = 3", "`deadlines` is a table of settings, not a value"),
+        ("[gateway.deadlines]\nidle_s = 0", "`idle_s` must be a number of seconds above 0, not 0."),
+        ("[gateway.deadlines]\nidle_s = true", "`idle_s` must be a number of seconds"),
+        ("[gateway.deadlines]\nidle_s = inf", "`idle_s` must be a number of seconds"),
         ("[server", "Expected"),
     ],
 )

@@ -19,7 +19,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +92,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     from headworks.observability.service import Traces
     from headworks.providers.builtin import Builtin
     from headworks.providers.extractive import Extractive
+    from headworks.providers.http1 import Deadlines
     from headworks.providers.minilm import MiniLM
     from headworks.providers.simulated import Simulated
     from headworks.records.drain import Drain
@@ -121,6 +122,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
             Builtin({"extractive": Extractive(_quotes), "simulated": Simulated()}, {"minilm": minilm}),
             os.environ,
             found,
+            Deadlines(**asdict(settings.gateway.deadlines)),
         ),
         settings.server,
         base_url=runtime.base_url,

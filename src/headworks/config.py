@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -86,6 +87,28 @@ class ProviderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadlineSettings:
+    """How long one attempt at a target may take, in seconds. Before output, another target is then tried."""
+
+    connect_s: float = 5.0
+    """Until there is a connection to the provider, waiting for a free one included."""
+    first_byte_s: float = 60.0
+    """From the request to the end of the answer's headers."""
+    idle_s: float = 30.0
+    """Between two pieces of the answer."""
+    total_s: float = 600.0
+    """For everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """The way to the providers."""
+
+    deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
+    """See `gateway.deadlines.*`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole tree, as `headworks.toml` has it."""
 
@@ -98,6 +121,7 @@ class Settings:
     records: RecordSettings = field(default_factory=RecordSettings)
     retrieval: RetrievalServerSettings = field(default_factory=RetrievalServerSettings)
     providers: ProviderSettings = field(default_factory=ProviderSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
 
 
 def load_settings(file: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -147,12 +171,7 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
     for entry in fields(settings):
         current = getattr(settings, entry.name)
         if is_dataclass(current):
-            found = {
-                leaf.name: environ[name]
-                for leaf in fields(current)
-                if (name := f"HEADWORKS_{entry.name}_{leaf.name}".upper()) in environ
-            }
-            if found:
+            if found := _named(current, f"HEADWORKS_{entry.name}".upper(), environ):
                 given[entry.name] = found
         elif entry.name == "data" and "HEADWORKS_DATA" in environ:
             given["data"] = environ["HEADWORKS_DATA"]
@@ -162,8 +181,23 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
     return merged
 
 
+def _named(table: Any, prefix: str, environ: Mapping[str, str]) -> dict[str, Any]:  # noqa: ANN401 -- as _merge
+    """What the environment says about a table and the tables in it."""
+    given: dict[str, Any] = {}
+    for entry in fields(table):
+        name = f"{prefix}_{entry.name}".upper()
+        current = getattr(table, entry.name)
+        if is_dataclass(current):
+            if found := _named(current, name, environ):
+                given[entry.name] = found
+        elif name in environ:
+            given[entry.name] = environ[name]
+    return given
+
+
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values of a settings file
@@ -174,12 +208,29 @@ def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values 
         return _WORDS[value.lower()]
     if hint is int and isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
-    if hint == tuple[str, ...]:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        if isinstance(value, list) and all(isinstance(part, str) for part in value):
-            return tuple(value)
+    if hint is float:
+        return _seconds(value, where)
+    if hint == tuple[str, ...] and (words := _words(value)) is not None:
+        return words
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     wanted = getattr(hint, "__name__", str(hint))
     raise StartupRefused(f"{where} must be {wanted}, not {value!r}.")
+
+
+def _words(value: Any) -> tuple[str, ...] | None:  # noqa: ANN401 -- as _typed
+    """A list of words, or words between commas; None: it is neither."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    return None
+
+
+def _seconds(value: Any, where: str) -> float:  # noqa: ANN401 -- as _typed
+    """A length of time: more than nothing, and not for ever."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+        return float(value)
+    raise StartupRefused(f"{where} must be a number of seconds above 0, not {value!r}.")

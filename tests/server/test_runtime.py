@@ -29,6 +29,8 @@ def changed(value: Any, draw: st.DrawFn) -> Any:
             news[each.name] = draw(st.booleans())
         elif kind is int:
             news[each.name] = draw(st.integers(0, 2**31))
+        elif kind is float:
+            news[each.name] = draw(st.floats(0.001, 1e6))
         elif kind is str:
             news[each.name] = draw(st.text(max_size=20))
         elif kind is Path:

@@ -12,6 +12,8 @@ import orjson
 
 from headworks.config import (
     DatabaseSettings,
+    DeadlineSettings,
+    GatewaySettings,
     ProviderSettings,
     RecordSettings,
     RetrievalServerSettings,
@@ -63,6 +65,7 @@ def load_runtime(text: bytes) -> Runtime:
         providers=ProviderSettings(
             credential_env=tuple(tree["providers"]["credential_env"]), probe_local=tree["providers"]["probe_local"]
         ),
+        gateway=GatewaySettings(deadlines=DeadlineSettings(**tree["gateway"]["deadlines"])),
     )
     return Runtime(
         settings=settings,
