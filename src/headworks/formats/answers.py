@@ -44,7 +44,7 @@ def collect(events: Iterable[Event]) -> Answer | None:
             case Opened():
                 blocks[event.index] = msgspec.structs.replace(event.block)
             case Grown():
-                _grow(blocks[event.index], event.text)
+                _grow(blocks[event.index], event)
             case Signed():
                 _sign(blocks[event.index], event.signature)
             case Cited():
@@ -77,7 +77,9 @@ def replay(answer: Answer) -> Iterator[Event]:
                 yield Opened(index, msgspec.structs.replace(block, arguments=b""))
                 yield Grown(index, block.arguments.decode())
             case ThinkingBlock():
-                yield Opened(index, msgspec.structs.replace(block, text="", signature=None))
+                yield Opened(index, msgspec.structs.replace(block, text="", signature=None, summary=()))
+                for part, text in enumerate(block.summary):
+                    yield Grown(index, text, part)
                 if block.text:
                     yield Grown(index, block.text)
                 if block.signature is not None:
@@ -89,11 +91,15 @@ def replay(answer: Answer) -> Iterator[Event]:
     yield answer.stopped
 
 
-def _grow(block: Block, text: str) -> None:
-    if isinstance(block, (TextBlock, ThinkingBlock)):
-        block.text += text
+def _grow(block: Block, more: Grown) -> None:
+    if isinstance(block, ThinkingBlock) and more.part is not None:
+        parts = [*block.summary, *[""] * (more.part + 1 - len(block.summary))]
+        parts[more.part] += more.text
+        block.summary = tuple(parts)
+    elif isinstance(block, (TextBlock, ThinkingBlock)):
+        block.text += more.text
     elif isinstance(block, ToolCallBlock):
-        block.arguments += text.encode()
+        block.arguments += more.text.encode()
 
 
 def _sign(block: Block, signature: str) -> None:

@@ -294,10 +294,14 @@ class Opened(msgspec.Struct):
 
 
 class Grown(msgspec.Struct):
-    """More of a block: of its text, of a call's arguments, of a thought, by the kind of the block at `index`."""
+    """More of a block: of its text, of a call's arguments, of a thought, by the kind of the block at `index`.
+
+    `part`: the text belongs to this part of a thought's summary, not to the thought itself (Responses).
+    """
 
     index: int
     text: str
+    part: int | None = None
 
 
 class Signed(msgspec.Struct):
