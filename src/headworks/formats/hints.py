@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from headworks.formats.neutral import FormatName
 
 HINTS: Mapping[FormatName, frozenset[str]] = {
+    "messages": frozenset({"cache_control", "diagnostics", "eager_input_streaming", "metadata", "speed"}),
     "responses": frozenset(
         {
             "detail",

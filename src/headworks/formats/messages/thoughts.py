@@ -1,0 +1,76 @@
+"""Thoughts of other models, as a Messages client can hold them and give them back.
+
+A client returns thinking blocks as they came, and knows only two texts of each: the thought and its signature. What
+another format needs besides (encrypted content, an id, the parts of a summary) travels inside the signature, and what
+Gemini wants returned with a call of a tool travels inside the id of the call.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+
+import msgspec
+
+from headworks.formats.neutral import FormatName, ThinkingBlock, ToolCallBlock
+
+_PREFIX = "headworks."
+_JOINT = "__hw_"
+_OUTSIDE = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class _Packed(msgspec.Struct, array_like=True, gc=False):
+    origin: FormatName | None
+    signature: str | None
+    redacted: str | None
+    id: str | None
+    summary: tuple[str, ...]
+
+
+_pack = msgspec.json.Encoder().encode
+_unpack = msgspec.json.Decoder(_Packed).decode
+
+
+def packed(block: ThinkingBlock, signature: str | None) -> str:
+    """A foreign thought's signature for a Messages client; empty where there is nothing to give back."""
+    if block.origin in {None, "messages"} and block.redacted is None:
+        return signature or ""
+    if not (signature or block.redacted or block.id or block.summary):
+        return ""
+    parts = _Packed(block.origin, signature, block.redacted, block.id, block.summary)
+    return _PREFIX + base64.urlsafe_b64encode(_pack(parts)).decode()
+
+
+def unpacked(text: str, signature: str) -> ThinkingBlock:
+    """The thought that was given a client, with the origin that can use it; Anthropic's own otherwise."""
+    if not signature.startswith(_PREFIX):
+        return ThinkingBlock(text, signature, origin="messages" if signature else None)
+    try:
+        parts = _unpack(base64.urlsafe_b64decode(signature[len(_PREFIX) :]))
+    except (ValueError, msgspec.DecodeError):  # not ours after all
+        return ThinkingBlock(text, signature, origin="messages")
+    shown = "" if text == "\n\n".join(parts.summary) else text
+    return ThinkingBlock(shown, parts.signature, parts.redacted, parts.id, parts.summary, parts.origin)
+
+
+def call_id(block: ToolCallBlock) -> str:
+    """The id under which a client hears of a call, with the signature of another format's model in it."""
+    if block.signature is None:
+        return block.id
+    return block.id + _JOINT + base64.urlsafe_b64encode(block.signature.encode()).decode().rstrip("=")
+
+
+def split_id(given: str) -> tuple[str, str | None]:
+    """The id that the model gave, and the signature that came with it."""
+    own, joint, tail = given.rpartition(_JOINT)
+    if not joint:
+        return given, None
+    try:
+        return own, base64.b64decode(tail + "=" * (-len(tail) % 4), altchars=b"-_", validate=True).decode()
+    except ValueError:  # not ours: also what is no UTF-8
+        return given, None
+
+
+def plain_id(given: str) -> str:
+    """An id of another format in the characters that Anthropic takes; the same for a call and its result."""
+    return _OUTSIDE.sub("_", given)
