@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from botocore_oracle import botocore
 from health_plan import plan
 from hypothesis import settings
 from psycopg import sql
@@ -30,7 +31,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal, PrincipalKind
 from headworks.types.ids import KeyId, PrincipalId, TenantId, new_id
 
-__all__ = ["plan", "server"]
+__all__ = ["botocore", "plan", "server"]
 
 ROOT = Path(__file__).parents[1]
 MASTER_KEY = bytes(range(32))

@@ -1,0 +1,157 @@
+"""What botocore says: one JSON question a line on standard input, one JSON answer a line on standard output.
+
+Runs in .venv-clients; tests ask it through tests/support/botocore_oracle.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import boto3
+import botocore.auth
+import botocore.session
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.eventstream import EventStreamBuffer, ParserError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.serialize import create_serializer
+from botocore.validate import ParamValidator
+
+MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
+
+
+def sign(question: dict[str, Any]) -> Any:
+    """The headers that botocore would send."""
+    moment = datetime.fromisoformat(question["at"])
+    botocore.auth.get_current_datetime = lambda: moment
+    request = AWSRequest(
+        question["method"], question["url"], question["headers"], data=base64.b64decode(question["body"])
+    )
+    credentials = Credentials(question["access_key"], question["secret_key"], question["session_token"])
+    botocore.auth.SigV4Auth(credentials, question["service"], question["region"]).add_auth(request)
+    return dict(request.headers.items())
+
+
+def frames(question: dict[str, Any]) -> Any:
+    """The event stream's frames."""
+    buffer = EventStreamBuffer()
+    buffer.add_data(base64.b64decode(question["data"]))
+    return [{"headers": plain(each.headers), "payload": plain(each.payload)} for each in buffer]
+
+
+def validate(question: dict[str, Any]) -> Any:
+    """Complaints about a request's body, by the service model: unknown and missing members, types, ranges, enums.
+
+    And the body that botocore itself would send for the same parameters.
+    """
+    operation = MODEL.operation_model(question["operation"])
+    shape = operation.input_shape
+    parameters = unpacked(shape, {**question["body"], "modelId": question["model"]})
+    report = ParamValidator().validate(parameters, shape).generate_report()
+    complaints = [*report.splitlines(), *disallowed(shape, parameters, "")]
+    request = create_serializer(MODEL.resolved_protocol).serialize_to_request(parameters, operation)
+    return {"complaints": complaints, "path": request["url_path"], "body": json.loads(request["body"])}
+
+
+def call(question: dict[str, Any]) -> Any:
+    """What boto3 makes of a server's answer."""
+    options: dict[str, Any] = {"aws_session_token": question.get("session_token")}
+    if question.get("access_key"):
+        options |= {"aws_access_key_id": question["access_key"], "aws_secret_access_key": question["secret_key"]}
+    client = boto3.client(
+        "bedrock-runtime",
+        region_name=question["region"],
+        endpoint_url=question["endpoint"],
+        config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
+        **options,
+    )
+    try:
+        answer = getattr(client, question["method"])(**unpacked_call(question))
+        metadata = answer.pop("ResponseMetadata")
+        if "stream" in answer:
+            answer["stream"] = list(answer["stream"])
+    except ClientError as error:
+        return {"error": error.response["Error"], "status": error.response["ResponseMetadata"].get("HTTPStatusCode")}
+    return {"answer": plain(answer), "status": metadata["HTTPStatusCode"], "request_id": metadata.get("RequestId")}
+
+
+def endpoints(question: dict[str, Any]) -> Any:
+    """The address of the service in each of these regions."""
+    return {
+        region: boto3.client(
+            "bedrock-runtime", region_name=region, aws_access_key_id="a", aws_secret_access_key="b"
+        ).meta.endpoint_url
+        for region in question["regions"]
+    }
+
+
+def unpacked_call(question: dict[str, Any]) -> dict[str, Any]:
+    operation = MODEL.operation_model("ConverseStream" if question["method"].endswith("stream") else "Converse")
+    unpacked_parameters: dict[str, Any] = unpacked(operation.input_shape, question["parameters"])
+    return unpacked_parameters
+
+
+def unpacked(shape: Any, value: Any) -> Any:
+    """A value of a JSON body as botocore's parameters: base64 becomes bytes where the model says blob."""
+    if shape.type_name == "blob":
+        return base64.b64decode(value, validate=True)
+    if shape.type_name == "structure" and isinstance(value, dict) and not getattr(shape, "is_document_type", False):
+        return {
+            name: unpacked(shape.members[name], each) if name in shape.members else each for name, each in value.items()
+        }
+    if shape.type_name == "list" and isinstance(value, list):
+        return [unpacked(shape.member, each) for each in value]
+    return value
+
+
+def disallowed(shape: Any, value: Any, where: str) -> Iterator[str]:
+    """What botocore leaves to the service: values outside of an enum, patterns, upper limits."""
+    if shape.type_name == "string" and isinstance(value, str):
+        if getattr(shape, "enum", None) and value not in shape.enum:
+            yield f"{where}: {value!r} is none of {shape.enum}"
+        pattern, limit = shape.metadata.get("pattern"), shape.metadata.get("max", len(value))
+        if len(value) > limit or (pattern and not re.fullmatch(pattern, value)):
+            yield f"{where}: {value!r} breaks {pattern} or is longer than {limit}"
+    elif shape.type_name in {"float", "integer"} and isinstance(value, int | float):
+        if value > shape.metadata.get("max", value):
+            yield f"{where}: {value} is above {shape.metadata['max']}"
+    elif shape.type_name == "structure" and isinstance(value, dict) and not getattr(shape, "is_document_type", False):
+        for name, each in value.items():
+            if name in shape.members:
+                yield from disallowed(shape.members[name], each, f"{where}.{name}")
+    elif shape.type_name == "list" and isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from disallowed(shape.member, each, f"{where}[{number}]")
+
+
+def plain(value: Any) -> Any:
+    """As JSON can say it: bytes in base64."""
+    if isinstance(value, bytes):
+        return {"bytes": base64.b64encode(value).decode()}
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value
+
+
+def main() -> None:
+    known = {each.__name__: each for each in (sign, frames, validate, call, endpoints)}
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = {"answer": known[question["do"]](question)}
+        except (BotoCoreError, ParserError, ValueError, LookupError) as error:
+            answer = {"failure": type(error).__name__, "message": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
