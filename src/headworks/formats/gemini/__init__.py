@@ -1,0 +1,1 @@
+"""Google's generateContent: requests written, answers and streams read."""
