@@ -243,6 +243,37 @@ async def test_roles_of_a_workspace_are_defined_bound_changed_and_removed(
     assert (await by_key(key)).permissions == MEMBER
 
 
+async def test_projects_define_roles_for_the_whole_tenant_and_leave_each_others_alone(
+    identity: Identity, owner: Principal
+) -> None:
+    await identity.create_project(owner, "claims")
+    await identity.define_roles(owner, {"triage": ["feature:call"]})
+    await identity.define_roles(owner, {"clerk": ["key:own"]}, "claims")
+    await identity.create_principal(owner, "jane", roles=["triage", "clerk"])
+    with pytest.raises(Conflict, match="The role `triage` is defined by the project `default`"):
+        await identity.define_roles(owner, {"triage": ["key:own"]}, "claims")
+    await identity.define_roles(owner, {"triage": ["trace:own"]})
+    own = {each.name: each for each in await identity.list_roles(owner) if not each.is_built_in}
+    assert {name: each.permissions for name, each in own.items()} == {"clerk": ("key:own",), "triage": ("trace:own",)}
+
+
+async def test_roles_are_listed_with_what_they_allow_and_whose_they_are(
+    identity: Identity, owner: Principal, someone: Someone
+) -> None:
+    await identity.define_roles(owner, {"triage": ["feature:call"]})
+    auditor = await someone("jane", roles=("auditor", "triage"))
+    await identity.create_group(owner, "builders")
+    await identity.bind_role(owner, "builders", "triage")
+    roles = {each.name: each for each in await identity.list_roles(auditor)}
+    assert list(roles) == [*BUILT_IN_ROLES, "triage"]
+    assert roles["owner"].bound_to == ("admin",)
+    assert set(roles["owner"].permissions) == BUILT_IN_ROLES["owner"]
+    assert (roles["triage"].bound_to, roles["triage"].is_built_in) == (("builders", "jane"), False)
+    assert roles["reviewer"].bound_to == ()
+    with pytest.raises(Forbidden, match="principal:write"):
+        await identity.list_roles(await someone("john", roles=("engineer",)))
+
+
 async def test_nobody_gets_more_rights_by_defining_his_own_role(
     identity: Identity, owner: Principal, someone: Someone
 ) -> None:

@@ -104,6 +104,9 @@ async def test_people_groups_and_roles(client: Client, bearer: Bearer) -> None:
     assert bound.json()["roles"] == ["engineer", "expert"]
     unbound = await client.delete("/api/principals/jane@example.org/roles/expert")
     assert unbound.json()["roles"] == ["engineer"]
+    roles = {row["name"]: row for row in (await client.get("/api/roles")).json()["rows"]}
+    assert (roles["engineer"]["bound_to"], roles["expert"]["bound_to"]) == (["jane@example.org"], [])
+    assert roles["engineer"]["is_built_in"]
     assert (await client.get("/api/principals/jane@example.org")).json() == unbound.json()
     left = await client.delete("/api/groups/clinicians/members/jane@example.org")
     assert left.json()["members"] == []

@@ -69,6 +69,16 @@ class GroupView:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleView:
+    """A role with what it allows, and the names of the principals and groups that it is bound to."""
+
+    name: str
+    is_built_in: bool
+    permissions: tuple[str, ...]
+    bound_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRequest:
     """What key is wanted, `principal` empty: for oneself. None: all that the principal has; an empty list: nothing.
 

@@ -32,7 +32,7 @@ async def found(tx: Tx, tenant: TenantId, name: str, user: str, pepper: bytes, *
         await tx.run(SQL.add_principal, tenant=tenant, principal=ids[each], kind=kind, name=each)
     for group in (people.ADMINISTRATORS, people.EVERYONE):
         await tx.run(SQL.add_member, tenant=tenant, group=ids[group], principal=ids[user])
-    await tx.run(SQL.add_binding, tenant=tenant, binding=new_id(), principal=ids[user], role=OWNER)
+    await tx.run(SQL.add_binding, tenant=tenant, principal=ids[user], role=OWNER)
     holder = await store.holder_of(tx, tenant, ids[user])
     assert holder is not None  # noqa: S101 -- added above, in this transaction
     key = await keys.add(tx, door, holder, "first key", keys.Limits(), pepper)

@@ -8,13 +8,13 @@ from typing import Literal
 from headworks.errors import Conflict, InvalidRequest
 from headworks.identity import store
 from headworks.identity.authority import refuse_more, refuse_wider_groups
-from headworks.identity.contract import GroupView, PrincipalView
+from headworks.identity.contract import GroupView, PrincipalView, RoleView
 from headworks.identity.names import check_name
-from headworks.identity.roles import OWNER, check_definitions, check_role
+from headworks.identity.roles import BUILT_IN_ROLES, OWNER, check_definitions, check_role
 from headworks.identity.store import SQL, Found, find_named, note
 from headworks.storage.pool import Tx
 from headworks.types.identity import Principal
-from headworks.types.ids import PrincipalId, TenantId, new_id
+from headworks.types.ids import PrincipalId, ProjectId, TenantId, new_id
 
 EVERYONE = "everyone"
 ADMINISTRATORS = "administrators"
@@ -107,7 +107,7 @@ async def bind_role(tx: Tx, maker: Principal, name: str, role: str) -> Principal
     found = await find_named(tx, maker.tenant, name)
     check_role(role, await store.definitions_of(tx, maker.tenant))
     refuse_more(maker, await store.rights_of_roles(tx, maker.tenant, [role]), f"The role `{role}`")
-    if await tx.run(SQL.add_binding, tenant=maker.tenant, binding=new_id(), principal=found.id, role=role):
+    if await tx.run(SQL.add_binding, tenant=maker.tenant, principal=found.id, role=role):
         await note(tx, maker, "role.bind", f"principal:{name}", role=role)
     return await view(tx, maker.tenant, name)
 
@@ -121,11 +121,33 @@ async def unbind_role(tx: Tx, maker: Principal, name: str, role: str) -> Princip
     return await view(tx, maker.tenant, name)
 
 
-async def define_roles(tx: Tx, maker: Principal, definitions: Mapping[str, Iterable[str]]) -> None:
-    """Make these the tenant's own roles. A role that is bound can't vanish, and none may gain what the maker lacks."""
+async def list_roles(tx: Tx, tenant: TenantId) -> list[RoleView]:
+    """The built-in roles, then those of `roles.yaml`, each with what it allows and whom it is bound to."""
+    bound: dict[str, list[str]] = {}
+    for row in await tx.fetch_all(SQL.list_bound_names, tenant=tenant, roles=None):
+        bound.setdefault(row.role, []).append(row.name)
+    own = sorted((await store.definitions_of(tx, tenant)).items())
+    return [
+        RoleView(name, name in BUILT_IN_ROLES, tuple(sorted(permissions)), tuple(bound.get(name, ())))
+        for name, permissions in (*BUILT_IN_ROLES.items(), *own)
+    ]
+
+
+async def define_roles(tx: Tx, maker: Principal, project: ProjectId, definitions: Mapping[str, Iterable[str]]) -> None:
+    """Make these the roles that a project defines for its tenant; those of other projects stay.
+
+    A role that is bound can't vanish, and none may gain what the maker lacks.
+    """
     wanted = check_definitions(definitions)
     current = await store.definitions_of(tx, maker.tenant)
-    gone = sorted(current.keys() - wanted.keys())
+    definers = {row.role: row for row in await tx.fetch_all(SQL.list_definers, tenant=maker.tenant)}
+    for role in sorted(wanted.keys() & definers.keys()):
+        if definers[role].project_id != project:
+            raise Conflict(
+                f"The role `{role}` is defined by the project `{definers[role].name}`.",
+                next_step="Roles hold in the whole tenant: give yours another name, or bind that one.",
+            )
+    gone = sorted(role for role in definers.keys() - wanted.keys() if definers[role].project_id == project)
     bound = await tx.fetch_all(SQL.list_bound_names, tenant=maker.tenant, roles=gone)
     if bound:
         raise Conflict(
@@ -138,7 +160,9 @@ async def define_roles(tx: Tx, maker: Principal, definitions: Mapping[str, Itera
     for role, permissions in wanted.items():
         if current.get(role) != permissions:
             refuse_more(maker, permissions - current.get(role, frozenset()), f"The role `{role}`")
-            await tx.run(SQL.set_definition, tenant=maker.tenant, role=role, permissions=sorted(permissions))
+            await tx.run(
+                SQL.set_definition, tenant=maker.tenant, role=role, permissions=sorted(permissions), project=project
+            )
             await note(tx, maker, "role.define", f"role:{role}", permissions=sorted(permissions))
 
 

@@ -12,7 +12,7 @@ SELECT tenant_id, name, is_operator, created_at
 SELECT p.tenant_id, p.principal_id, p.name, p.kind, p.disabled_at IS NOT NULL AS is_disabled, g.groups,
        ARRAY(SELECT DISTINCT b.role
                FROM role_binding b
-              WHERE b.tenant_id = p.tenant_id AND b.project_id IS NULL
+              WHERE b.tenant_id = p.tenant_id
                 AND (b.principal_id = p.principal_id OR b.principal_id = ANY (g.groups))) AS roles
   FROM principal p
  CROSS JOIN LATERAL (
@@ -67,9 +67,9 @@ SELECT principal_id, name FROM principal WHERE tenant_id = %(tenant)s AND kind =
 
 -- name: list_principals
 SELECT p.principal_id AS id, p.name, p.kind, p.disabled_at, p.created_at,
-       ARRAY(SELECT DISTINCT b.role
+       ARRAY(SELECT b.role
                FROM role_binding b
-              WHERE b.tenant_id = p.tenant_id AND b.principal_id = p.principal_id AND b.project_id IS NULL
+              WHERE b.tenant_id = p.tenant_id AND b.principal_id = p.principal_id
               ORDER BY 1) AS roles,
        ARRAY(SELECT g.name
                FROM membership m
@@ -83,9 +83,9 @@ SELECT p.principal_id AS id, p.name, p.kind, p.disabled_at, p.created_at,
 
 -- name: list_groups
 SELECT p.principal_id AS id, p.name, p.disabled_at, p.created_at,
-       ARRAY(SELECT DISTINCT b.role
+       ARRAY(SELECT b.role
                FROM role_binding b
-              WHERE b.tenant_id = p.tenant_id AND b.principal_id = p.principal_id AND b.project_id IS NULL
+              WHERE b.tenant_id = p.tenant_id AND b.principal_id = p.principal_id
               ORDER BY 1) AS roles,
        ARRAY(SELECT m.name
                FROM membership s
@@ -127,7 +127,7 @@ DELETE FROM membership
 -- name: count_owners
 SELECT count(DISTINCT p.principal_id)
   FROM principal p
-  JOIN role_binding b ON b.tenant_id = p.tenant_id AND b.role = %(role)s AND b.project_id IS NULL
+  JOIN role_binding b ON b.tenant_id = p.tenant_id AND b.role = %(role)s
    AND (b.principal_id = p.principal_id
         OR b.principal_id IN (SELECT m.group_id
                                 FROM membership m
@@ -139,29 +139,36 @@ SELECT count(DISTINCT p.principal_id)
 -- ── Roles ──
 
 -- name: list_roles_of
-SELECT DISTINCT role FROM role_binding
- WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s AND project_id IS NULL
+SELECT role FROM role_binding
+ WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s
 
 -- name: add_binding
-INSERT INTO role_binding (tenant_id, binding_id, principal_id, role)
-VALUES (%(tenant)s, %(binding)s, %(principal)s, %(role)s)
+INSERT INTO role_binding (tenant_id, principal_id, role)
+VALUES (%(tenant)s, %(principal)s, %(role)s)
     ON CONFLICT DO NOTHING
 
 -- name: remove_binding
 DELETE FROM role_binding
- WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s AND role = %(role)s AND project_id IS NULL
+ WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s AND role = %(role)s
 
 -- name: list_bound_names
 SELECT b.role, p.name
   FROM role_binding b
   JOIN principal p ON p.tenant_id = b.tenant_id AND p.principal_id = b.principal_id
- WHERE b.tenant_id = %(tenant)s AND b.role = ANY (%(roles)s::text[])
+ WHERE b.tenant_id = %(tenant)s AND (%(roles)s::text[] IS NULL OR b.role = ANY (%(roles)s::text[]))
  ORDER BY b.role, p.name
 
+-- name: list_definers
+SELECT d.role, d.project_id, p.name
+  FROM role_definition d
+  JOIN project p ON p.tenant_id = d.tenant_id AND p.project_id = d.project_id
+ WHERE d.tenant_id = %(tenant)s
+
 -- name: set_definition
-INSERT INTO role_definition (tenant_id, role, permissions)
-VALUES (%(tenant)s, %(role)s, %(permissions)s)
+INSERT INTO role_definition (tenant_id, role, permissions, project_id)
+VALUES (%(tenant)s, %(role)s, %(permissions)s, %(project)s)
     ON CONFLICT (tenant_id, role) DO UPDATE SET permissions = EXCLUDED.permissions
+     WHERE role_definition.project_id = EXCLUDED.project_id
 
 -- name: remove_definition
 DELETE FROM role_definition WHERE tenant_id = %(tenant)s AND role = %(role)s

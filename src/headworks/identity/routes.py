@@ -20,6 +20,7 @@ from headworks.identity.contract import (
     NewKey,
     PrincipalView,
     ProjectView,
+    RoleView,
     TenantView,
     Whoami,
 )
@@ -215,6 +216,14 @@ async def disable_principal(request: Request, name: str, caller: Writer) -> Prin
 async def enable_principal(request: Request, name: str, caller: Writer) -> PrincipalView:
     """Undo it; ended sessions stay ended."""
     return await _identity(request).enable_principal(caller, name)
+
+
+@router.get("/api/roles", openapi_extra=declare("principal:write|audit:read", None))
+async def list_roles(
+    request: Request, caller: Annotated[Principal, require("principal:write", "audit:read")]
+) -> Rows[RoleView]:
+    """The roles that there are, what each allows, and who has it."""
+    return Rows(rows=await _identity(request).list_roles(caller))
 
 
 @router.put("/api/principals/{name}/roles/{role}", openapi_extra=declare(_WRITES_PRINCIPALS, "role.bind"))

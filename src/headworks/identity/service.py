@@ -22,6 +22,7 @@ from headworks.identity.contract import (
     NewKey,
     PrincipalView,
     ProjectView,
+    RoleView,
     TenantView,
     WebSession,
     Whoami,
@@ -188,15 +189,25 @@ class Identity:
         async with self._db.tx(maker) as tx:
             return await people.unbind_role(tx, maker, name, role)
 
-    async def define_roles(self, maker: Principal, definitions: Mapping[str, Iterable[str]]) -> None:
-        """Make these, of a `roles.yaml`, the tenant's own roles.
+    async def list_roles(self, maker: Principal) -> list[RoleView]:
+        """The roles that there are in one's tenant, built-in ones too; for who writes principals or reads the audit."""
+        if not maker.may("audit:read"):
+            allow(maker, "principal:write")
+        async with self._db.tx(maker) as tx:
+            return await people.list_roles(tx, maker.tenant)
 
-        Raises InvalidRequest (a built-in name, an unknown permission), Conflict (one that vanishes is bound), Forbidden
-        (one would gain a permission that the maker lacks).
+    async def define_roles(
+        self, maker: Principal, definitions: Mapping[str, Iterable[str]], project: str = "default"
+    ) -> None:
+        """Make these, of a project's `roles.yaml`, the roles that it defines for the whole tenant.
+
+        Raises InvalidRequest (a built-in name, an unknown permission), Conflict (one that vanishes is bound, another
+        project defines it), Forbidden (one would gain a permission that the maker lacks).
         """
         allow(maker, "workspace:apply")
         async with self._db.tx(maker) as tx:
-            await people.define_roles(tx, maker, definitions)
+            found = await grants.find_project(tx, maker.tenant, project)
+            await people.define_roles(tx, maker, found.id, definitions)
 
     # ── Keys and grants ──
 

@@ -96,7 +96,7 @@ class Releases:
         project_id = await self._project(principal, project)
         await self._collections.declare(principal, project_id, workspace.collections)
         if workspace.roles or "roles.yaml" in await self.pull(principal, project):
-            await self._identity.define_roles(principal, workspace.roles)
+            await self._identity.define_roles(principal, workspace.roles, project)
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
             await store.lock_project(tx, project_id)

@@ -60,23 +60,21 @@ CREATE TABLE project (                  -- a workspace, owned by its home tenant
     UNIQUE (tenant_id, name)
 );
 
-CREATE TABLE role_binding (             -- principal (or group) has a role of roles.yaml; project null = the whole tenant
+CREATE TABLE role_binding (             -- principal (or group) has a role, built in or of roles.yaml, in the whole tenant
     tenant_id    uuid NOT NULL,
-    binding_id   uuid NOT NULL,
     principal_id uuid NOT NULL,
     role         text NOT NULL,
-    project_id   uuid,
-    PRIMARY KEY (tenant_id, binding_id),
-    UNIQUE NULLS NOT DISTINCT (tenant_id, principal_id, role, project_id),
-    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE,
-    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+    PRIMARY KEY (tenant_id, principal_id, role),
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
 );
 
-CREATE TABLE role_definition (          -- a project's roles.yaml; the built-in roles are in identity/roles.py
+CREATE TABLE role_definition (          -- the tenant's own roles, by the project whose roles.yaml defines each; built-in ones: identity/roles.py
     tenant_id   uuid NOT NULL REFERENCES tenant,
     role        text NOT NULL,
     permissions text[] NOT NULL,
-    PRIMARY KEY (tenant_id, role)
+    project_id  uuid NOT NULL,
+    PRIMARY KEY (tenant_id, role),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
 );
 
 CREATE TABLE feature_grant (            -- a feature lent by its home tenant to another tenant
