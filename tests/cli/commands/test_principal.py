@@ -15,6 +15,8 @@ def test_a_principal_is_created_listed_and_disabled(cli: Any) -> None:
     assert "no longer work" in cli("principal", "disable", jane).stdout
     row = next(row for row in cli.json("principal", "list") if row["name"] == jane)
     assert row["disabled_at"] is not None
+    assert "work again" in cli("principal", "enable", jane).stdout
+    assert cli.json("principal", "enable", jane)["disabled_at"] is None
 
 
 def test_a_service_account_is_one(cli: Any) -> None:

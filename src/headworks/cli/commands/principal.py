@@ -11,7 +11,7 @@ from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, with_client
 from headworks.cli.terminal import pick, print_json, table
 
-app = new_app("Create, list and disable users and service accounts.")
+app = new_app("Create, list, disable and enable users and service accounts.")
 _COLUMNS = ("name", "kind", "roles", "groups", "disabled_at")
 _Name = Annotated[str, typer.Argument(help="Its name.", metavar="NAME")]
 
@@ -68,6 +68,20 @@ def disable(client: Client, name: _Name, *, as_json: AsJson = False) -> None:
         print_json(done)
     else:
         print(f"`{name}` is disabled: its keys and sessions no longer work.")
+
+
+@app.command()
+@with_client
+def enable(client: Client, name: _Name, *, as_json: AsJson = False) -> None:
+    """Let somebody in again who was disabled. Keys work again; sessions have ended.
+
+    Example: headworks principal enable jane
+    """
+    done = client.post(place("principals", name, "enable"))
+    if as_json:
+        print_json(done)
+    else:
+        print(f"`{name}` is enabled: its keys work again, and it can sign in anew.")
 
 
 @app.command()

@@ -1,0 +1,47 @@
+"""`headworks project`: workspaces side by side in one tenant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from headworks.cli.client import Client, place
+from headworks.cli.lazy import new_app
+from headworks.cli.options import AsJson, with_client
+from headworks.cli.terminal import pick, print_json, table
+
+app = new_app("Create and list projects: each is one workspace, and `default` is there from the start.")
+
+
+@app.command()
+@with_client
+def create(
+    client: Client,
+    name: Annotated[str, typer.Argument(help="Letters a-z, digits and . _ -", metavar="NAME")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Create an empty project, for `headworks apply --project NAME`.
+
+    Example: headworks project create claims
+    """
+    made = client.post(place("projects"), {"name": name})
+    if as_json:
+        print_json(made)
+    else:
+        print(f"Created the project `{made['name']}`.")
+
+
+@app.command("list")
+@with_client
+def list_all(client: Client, *, as_json: AsJson = False) -> None:
+    """List the projects of your tenant.
+
+    Example: headworks project list
+    """
+    rows = client.get(place("projects"))["rows"]
+    if as_json:
+        print_json(rows)
+    else:
+        print(table(("name", "created"), [pick(row, "name", "created_at") for row in rows]))
