@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from running_server import Server, server
+from running_server import Server
 
 from headworks.cli.main import run
-
-__all__ = ["server"]
 
 _counter = itertools.count(1)
 
