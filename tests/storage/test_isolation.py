@@ -343,7 +343,7 @@ IN_THE_DATABASE = {
 def test_a_leak_planted_in_the_database_is_found(world: World, leak: str) -> None:
     world.superuser.execute(IN_THE_DATABASE[leak].encode())
     with pytest.raises((AssertionError, psycopg.Error, pytest.fail.Exception)):
-        explore(world, 60)
+        explore(world, 400)  # ends with the first that finds it
 
 
 def test_settings_that_outlive_their_transaction_are_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
