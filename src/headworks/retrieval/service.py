@@ -110,7 +110,7 @@ class Retrieval:
         if row is None:
             raise NotFound(
                 "There is no such document, or you may not read it.",
-                next_step="An administrator can find out who may read it: POST /api/readers/explain.",
+                next_step="An administrator can ask why: POST /api/readers/explain with the document and your name.",
                 param="document",
             )
         stored = Payloads(self._keyring, principal.tenant).open_text(row.document_id, row.version, row.content)
