@@ -83,6 +83,13 @@ def test_the_claim_link_signs_in_once(open_page: OpenPage, tenant: Tenant) -> No
     second.page.get_by_text("was used before").wait_for()
     assert second.page.context.cookies() == []
 
+    first.goto(link)
+    first.get_by_role("heading", name="Sign in anew?").wait_for()
+    bars = [page.locator("header.bar").bounding_box() for page in (second.page, first)]
+    first.click("header .brand")
+    first.wait_for_selector("#desk:visible")
+    assert bars == [first.locator("header.bar").bounding_box()] * 2, "the bar of every page"
+
 
 def test_signing_out_leaves_nothing_behind(open_page: OpenPage, tenant: Tenant) -> None:
     watched = open_page()

@@ -24,14 +24,18 @@ _PAGE = """\
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <title>Headworks: sign in</title>
 <link rel="icon" href="/console/icon.svg">
 <link rel="stylesheet" href="/console/app.css">
 </head>
 <body>
-<main>
-<h1>Headworks</h1>
+<header class="bar">
+<a class="brand" href="/"><img src="/console/icon.svg" alt="" width="24" height="24"> Headworks</a>
+</header>
+<main class="door">
+<h1>{heading}</h1>
 {content}
 </main>
 </body>
@@ -39,7 +43,7 @@ _PAGE = """\
 """
 
 _SIGN_IN = """\
-<form method="post" data-send><p>Signing in…</p><button>Sign in</button></form>
+<form method="post" data-send><p>One moment…</p><button>Sign in</button></form>
 <script src="/sign-in.js" defer></script>"""
 
 _SIGN_IN_INSTEAD = """\
@@ -51,9 +55,11 @@ _SIGN_IN_INSTEAD = """\
 
 def sign_in_page(*, is_signed_in: bool) -> str:
     """The page that a claim link opens. Where somebody is signed in it asks first: links can be sent by anybody."""
-    return _PAGE.format(content=_SIGN_IN_INSTEAD if is_signed_in else _SIGN_IN)
+    if is_signed_in:
+        return _PAGE.format(heading="Sign in anew?", content=_SIGN_IN_INSTEAD)
+    return _PAGE.format(heading="Sign in", content=_SIGN_IN)
 
 
 def refusal_page(message: str, next_step: str) -> str:
     """Why the link did not sign in, and what to do."""
-    return _PAGE.format(content=f"<p>{html.escape(message)}</p>\n<p>{html.escape(next_step)}</p>")
+    return _PAGE.format(heading="This link does not sign in", content=f"<p>{html.escape(message)}</p>\n<p>{html.escape(next_step)}</p>")
