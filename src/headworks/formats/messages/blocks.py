@@ -165,19 +165,17 @@ def _source(found: _Base64 | _Url | _File | _PlainText) -> Source:
 def _call(members: Members) -> Block:
     if members.try_take("caller", _direct) is not None:
         members.rest[USUAL + "caller"] = _DIRECT
-    identifier, signature = thoughts.split_id(members.need("id", text))
     return ToolCallBlock(
-        identifier,
+        members.need("id", text),
         members.need("name", text),
         members.take_object("input"),
-        signature=signature,
         cache=take_cache(members),
         ext=members.rest,
     )
 
 
 def _result(members: Members) -> Block:
-    identifier, _ = thoughts.split_id(members.need("tool_use_id", text))
+    identifier = members.need("tool_use_id", text)
     content = members.take("content", text_or_rows)
     blocks: list[Block] = []
     if content is not None:

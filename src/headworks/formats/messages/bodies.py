@@ -152,7 +152,8 @@ def _tool(pen: Pen, tool: Tool, at: str) -> object:
     said: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         said["description"] = tool.description
-    said["input_schema"] = tool.parameters if is_said(tool.parameters) else _NO_PARAMETERS
+    is_given = tool.parameters is not None if pen.is_own else is_said(tool.parameters)
+    said["input_schema"] = tool.parameters if is_given else _NO_PARAMETERS
     if tool.strict is not None:
         said["strict"] = tool.strict
     if tool.cache is not None:

@@ -80,11 +80,9 @@ def _text(pen: Pen, block: TextBlock, at: str) -> object | None:
 
 def _call(pen: Pen, block: ToolCallBlock, at: str) -> object:
     identifier = block.id
-    if pen.is_own:
-        identifier = thoughts.call_id(block)
-    elif block.is_custom:
+    if block.is_custom:
         pen.refuse(at, "the call of a custom tool has no JSON arguments")
-    else:
+    if not pen.is_own:
         identifier = thoughts.plain_id(block.id)
         _require_object(pen, block.arguments, at)
     given = msgspec.Raw(block.arguments.strip() or b"{}")

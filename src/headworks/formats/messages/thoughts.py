@@ -1,8 +1,7 @@
 """Thoughts of other models, as a Messages client can hold them and give them back.
 
 A client returns thinking blocks as they came, and knows only two texts of each: the thought and its signature. What
-another format needs besides (encrypted content, an id, the parts of a summary) travels inside the signature, and what
-Gemini wants returned with a call of a tool travels inside the id of the call.
+another format needs besides (encrypted content, an id, the parts of a summary) travels inside the signature.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import re
 
 import msgspec
 
-from headworks.formats.neutral import FormatName, ThinkingBlock, ToolCallBlock
+from headworks.formats.neutral import FormatName, ThinkingBlock
 
 _PREFIX = "headworks."
-_JOINT = "__hw_"
 _OUTSIDE = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -51,24 +49,6 @@ def unpacked(text: str, signature: str) -> ThinkingBlock:
         return ThinkingBlock(text, signature, origin="messages")
     shown = "" if text == "\n\n".join(parts.summary) else text
     return ThinkingBlock(shown, parts.signature, parts.redacted, parts.id, parts.summary, parts.origin)
-
-
-def call_id(block: ToolCallBlock) -> str:
-    """The id under which a client hears of a call, with the signature of another format's model in it."""
-    if block.signature is None:
-        return block.id
-    return block.id + _JOINT + base64.urlsafe_b64encode(block.signature.encode()).decode().rstrip("=")
-
-
-def split_id(given: str) -> tuple[str, str | None]:
-    """The id that the model gave, and the signature that came with it."""
-    own, joint, tail = given.rpartition(_JOINT)
-    if not joint:
-        return given, None
-    try:
-        return own, base64.b64decode(tail + "=" * (-len(tail) % 4), altchars=b"-_", validate=True).decode()
-    except ValueError:  # not ours: also what is no UTF-8
-        return given, None
 
 
 def plain_id(given: str) -> str:

@@ -1,0 +1,98 @@
+"""Errors as Anthropic says them: `{"type": "error", "error": {"type", "message"}, "request_id"}`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from headworks.errors import HeadworksError
+from headworks.formats.neutral import Failed
+
+_KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
+
+class _Error(msgspec.Struct, gc=False):
+    type: str
+    message: str = ""
+
+
+class _Body(msgspec.Struct, gc=False):
+    error: _Error
+    type: str = "error"
+
+
+_body = msgspec.json.Decoder(_Body).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def kind_of(status: int) -> str:
+    """The `error.type` of a status."""
+    known = _KINDS.get(status)
+    if known is not None:
+        return known
+    return "invalid_request_error" if 400 <= status < 500 else "api_error"
+
+
+def error_body(error: HeadworksError | Failed) -> bytes:
+    """An error as a body, and as the data of an `error` event.
+
+    Beside Anthropic's two members stand `param` and `code`, where there is something to say.
+    """
+    if isinstance(error, Failed):
+        if error.origin == "messages" and error.raw is not None:
+            return bytes(error.raw)
+        return _written(_kind_of_failure(error), error.message, None, error.code)
+    return _written(kind_of(error.status), str(error), error.param, error.code)
+
+
+def read_error(status: int | None, body: bytes) -> Failed | None:
+    """An error of Anthropic's; `status` None: it came inside a stream, and its kind tells. None: it is none."""
+    try:
+        found = _body(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if found.type != "error":
+        return None
+    told = found.error
+    known = status or _STATUSES.get(told.type, 500)
+    return Failed(told.type, told.message, status=known, raw=msgspec.Raw(body), origin="messages")
+
+
+def _kind_of_failure(error: Failed) -> str:
+    if error.status is not None:
+        return kind_of(error.status)
+    return error.kind if error.kind in _STATUSES else "api_error"
+
+
+def _written(kind: str, message: str, param: str | None, code: str | None) -> bytes:
+    told: dict[str, Any] = {"type": kind, "message": message}
+    if param is not None:
+        told["param"] = param
+    if code is not None:
+        told["code"] = code
+    return _encode({"type": "error", "error": told, "request_id": None})

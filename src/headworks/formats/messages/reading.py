@@ -1,0 +1,236 @@
+"""A provider's stream in Messages as neutral events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headworks.errors import InvalidRequest, UpstreamError, UpstreamTruncated
+from headworks.formats import sse
+from headworks.formats.messages.answers import read_start, unreadable
+from headworks.formats.messages.blocks import read_block
+from headworks.formats.messages.citations import read_citation
+from headworks.formats.messages.errors import read_error
+from headworks.formats.messages.objects import Members, is_null, text
+from headworks.formats.messages.stops import read_stop
+from headworks.formats.messages.usage import UsageObject, read_usage
+from headworks.formats.neutral import (
+    Aside,
+    Block,
+    Cited,
+    Closed,
+    Counted,
+    Event,
+    Grown,
+    OpaqueBlock,
+    Opened,
+    Signed,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+BESIDE = "~+"
+"""Before the name of a member that stood beside the `delta` of a `message_delta`."""
+
+
+class _TextDelta(msgspec.Struct, tag="text_delta", tag_field="type", gc=False):
+    text: str
+
+
+class _InputDelta(msgspec.Struct, tag="input_json_delta", tag_field="type", gc=False):
+    partial_json: str
+
+
+class _ThinkingDelta(msgspec.Struct, tag="thinking_delta", tag_field="type", gc=False):
+    thinking: str
+
+
+class _SignatureDelta(msgspec.Struct, tag="signature_delta", tag_field="type", gc=False):
+    signature: str
+
+
+class _CitationDelta(msgspec.Struct, tag="citations_delta", tag_field="type", gc=False):
+    citation: msgspec.Raw
+
+
+_Delta = _TextDelta | _InputDelta | _ThinkingDelta | _SignatureDelta | _CitationDelta
+
+
+class _Start(msgspec.Struct, tag="message_start", tag_field="type", gc=False):
+    message: msgspec.Raw
+
+
+class _BlockStart(msgspec.Struct, tag="content_block_start", tag_field="type", gc=False):
+    index: int
+    content_block: msgspec.Raw
+
+
+class _BlockDelta(msgspec.Struct, tag="content_block_delta", tag_field="type", gc=False):
+    index: int
+    delta: _Delta
+
+
+class _BlockStop(msgspec.Struct, tag="content_block_stop", tag_field="type", gc=False):
+    index: int
+
+
+class _Stop(msgspec.Struct, tag="message_stop", tag_field="type", gc=False):
+    pass
+
+
+class _Kind(msgspec.Struct, gc=False):
+    type: str
+
+
+_event = msgspec.json.Decoder(_Start | _BlockStart | _BlockDelta | _BlockStop | _Stop).decode
+_kind = msgspec.json.Decoder(_Kind).decode
+_KNOWN = frozenset(("message_start", "content_block_start", "content_block_delta", "content_block_stop"))
+
+
+class MessagesReader:
+    """See contract.Reader."""
+
+    __slots__ = ("_counts", "_framer", "_has_ended", "_input", "_open")
+
+    def __init__(self) -> None:
+        self._framer = sse.Framer()
+        self._open: dict[int, Block] = {}
+        self._input: dict[int, list[str]] = {}
+        self._counts = UsageObject()
+        self._has_ended = False
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """See contract.Reader."""
+        events: list[Event] = []
+        for each in sse.split(self._framer.whole(data)):
+            said = sse.data_of(each)
+            if not said:
+                continue
+            try:
+                events.extend(self._read(said))
+            except (InvalidRequest, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise unreadable(error) from None
+        return events
+
+    def end(self) -> Sequence[Event]:
+        """See contract.Reader."""
+        if not self._has_ended:
+            raise UpstreamTruncated(
+                "The provider's stream ended before the answer did.", next_step="What came is not the whole; ask again."
+            )
+        return ()
+
+    def _read(self, data: bytes) -> Sequence[Event]:
+        try:
+            event = _event(data)
+        except msgspec.ValidationError:
+            return self._read_other(data)
+        match event:
+            case _BlockDelta():
+                return self._delta(event.index, event.delta)
+            case _BlockStart():
+                return self._opened(event.index, event.content_block)
+            case _BlockStop():
+                return self._closed(event.index)
+            case _Start():
+                return self._started(event.message)
+            case _:
+                return ()
+
+    def _read_other(self, data: bytes) -> Sequence[Event]:
+        kind = _kind(data).type
+        if kind == "message_delta":
+            return self._ended(Members(data))
+        if kind == "error":
+            failed = read_error(None, data)
+            if failed is None:
+                raise UpstreamError("The provider's stream holds an error that can't be read.")
+            self._has_ended = True
+            return (failed,)
+        if kind in _KNOWN:
+            raise UpstreamError(f"The provider's stream holds a `{kind}` that can't be read.", next_step="Try again.")
+        return (Aside("messages", kind, msgspec.Raw(data)),)
+
+    def _started(self, raw: msgspec.Raw) -> Sequence[Event]:
+        members = Members(raw, "message")
+        started = read_start(members)
+        counts = members.rest.pop("usage", None)
+        for name in ("type", "content", "stop_reason", "stop_sequence"):
+            members.rest.pop(name, None)
+        started.ext = members.rest
+        return (started, *self._counted(counts))
+
+    def _counted(self, raw: msgspec.Raw | None) -> Sequence[Event]:
+        if raw is None or is_null(raw):
+            return ()
+        counts, ext = read_usage(raw)
+        self._counts = self._counts.merged(counts)
+        return (Counted(self._counts.as_usage(), ext),)
+
+    def _opened(self, index: int, raw: msgspec.Raw) -> Sequence[Event]:
+        if index in self._open:
+            raise UpstreamError(f"The provider's stream opens the block {index} twice.", next_step="Try again.")
+        block = read_block(raw, f"content[{index}]")
+        if isinstance(block, ToolCallBlock) and block.arguments.strip() == b"{}":
+            block.arguments = b""
+        if isinstance(block, ThinkingBlock) and block.redacted is None and not block.signature:
+            block.signature, block.origin = None, "messages"
+        self._open[index] = block
+        self._input[index] = []
+        return () if isinstance(block, OpaqueBlock) else (Opened(index, block),)
+
+    def _delta(self, index: int, delta: _Delta) -> Sequence[Event]:
+        block = self._open.get(index)
+        match delta, block:
+            case _TextDelta(), TextBlock():
+                return (Grown(index, delta.text),)
+            case _InputDelta(), ToolCallBlock():
+                self._input[index].append(delta.partial_json)
+                return (Grown(index, delta.partial_json),) if delta.partial_json else ()
+            case _InputDelta(), OpaqueBlock():
+                self._input[index].append(delta.partial_json)
+                return ()
+            case _ThinkingDelta(), ThinkingBlock():
+                return (Grown(index, delta.thinking),)
+            case _SignatureDelta(), ThinkingBlock():
+                return (Signed(index, delta.signature),)
+            case _CitationDelta(), TextBlock():
+                return (Cited(index, read_citation(delta.citation, "citation")),)
+        raise UpstreamError(f"The provider's stream adds to the block {index} what does not belong there.")
+
+    def _closed(self, index: int) -> Sequence[Event]:
+        block = self._open.get(index)
+        if block is None or index not in self._input:
+            raise UpstreamError(f"The provider's stream closes the block {index}, which is not open.")
+        given = "".join(self._input.pop(index))
+        if isinstance(block, OpaqueBlock):
+            return (Opened(index, _with_input(block, given)), Closed(index))
+        if isinstance(block, ToolCallBlock) and not block.arguments and not given:
+            return (Grown(index, "{}"), Closed(index))
+        return (Closed(index),)
+
+    def _ended(self, members: Members) -> Sequence[Event]:
+        counted = self._counted(members.rest.pop("usage", None))
+        delta = Members(members.rest.pop("delta", msgspec.Raw(b"{}")), "delta")
+        word = delta.take("stop_reason", text)
+        if word is None:
+            return counted
+        sequence = delta.take("stop_sequence", text)
+        for name in ("stop_sequence", "type"):
+            delta.rest.pop(name, None)
+            members.rest.pop(name, None)
+        self._has_ended = True
+        beside = {BESIDE + name: raw for name, raw in members.rest.items()}
+        return (*counted, read_stop(word, sequence, {**delta.rest, **beside}))
+
+
+def _with_input(block: OpaqueBlock, given: str) -> OpaqueBlock:
+    """A block that only Messages has, with the input that came after its opening."""
+    if not given:
+        return block
+    msgspec.json.decode(given)
+    members = Members(block.raw).rest
+    members["input"] = msgspec.Raw(given.encode())
+    return OpaqueBlock(block.origin, block.kind, msgspec.Raw(msgspec.json.encode(members)))
