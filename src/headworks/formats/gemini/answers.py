@@ -38,6 +38,9 @@ CONTINUATION is a limit for one request, and only Google's own clients could go 
 """
 
 
+NOTHING = msgspec.Raw(b"null")
+
+
 class _Counts(msgspec.Struct, gc=False, rename="camel"):
     modality: str = ""
     token_count: int = 0
@@ -66,8 +69,8 @@ class Candidate(msgspec.Struct, rename="camel"):
     finish_message: str | None = None
     index: int | None = None
     citation_metadata: Sources | None = None
-    grounding_metadata: msgspec.Raw | None = None
-    url_context_metadata: msgspec.Raw | None = None
+    grounding_metadata: msgspec.Raw = NOTHING
+    url_context_metadata: msgspec.Raw = NOTHING
 
 
 class _Feedback(msgspec.Struct, rename="camel"):
@@ -83,7 +86,12 @@ class Chunk(msgspec.Struct, rename="camel"):
     usage_metadata: _Usage | None = None
     response_id: str | None = None
     model_version: str | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NOTHING
+
+
+def is_said(raw: msgspec.Raw) -> bool:
+    """Whether a member is there and not null."""
+    return bytes(raw) != b"null"
 
 
 def usage_of(said: _Usage) -> Usage:

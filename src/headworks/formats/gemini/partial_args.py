@@ -16,6 +16,7 @@ from headworks.errors import UpstreamError
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d{1,6})\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
 _ESCAPED = re.compile(r"\\(.)")
 _MOST_ITEMS = 10_000
+_NULL = msgspec.Raw(b"null")
 
 
 class PartialArg(msgspec.Struct, rename="camel"):
@@ -23,17 +24,15 @@ class PartialArg(msgspec.Struct, rename="camel"):
 
     json_path: str = ""
     string_value: str | None = None
-    number_value: msgspec.Raw | None = None
+    number_value: msgspec.Raw = _NULL
     bool_value: bool | None = None
 
     @property
-    def value(self) -> str | bool | msgspec.Raw | None:
-        """What it says; None is JSON's null."""
+    def value(self) -> str | bool | msgspec.Raw:
+        """What it says, perhaps null."""
         if self.string_value is not None:
             return self.string_value
-        if self.number_value is not None:
-            return self.number_value
-        return self.bool_value
+        return self.number_value if self.bool_value is None else self.bool_value
 
 
 class Arguments:

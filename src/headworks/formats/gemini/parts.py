@@ -37,7 +37,7 @@ class _Blob(msgspec.Struct, rename="camel", gc=False):
 class _Call(msgspec.Struct, rename="camel"):
     name: str | None = None
     id: str | None = None
-    args: msgspec.Raw | None = None
+    args: msgspec.Raw = msgspec.Raw(b"null")
     partial_args: list[PartialArg] | None = None
     will_continue: bool | None = None
 
@@ -162,8 +162,8 @@ class Blocks:
             yield from self.close()
 
 
-def _whole(args: msgspec.Raw | None) -> str:
-    text = bytes(args).decode() if args is not None else "null"
+def _whole(args: msgspec.Raw) -> str:
+    text = bytes(args).decode()
     if text == "null":
         return "{}"
     if not text.startswith("{"):

@@ -8,7 +8,7 @@ import msgspec
 
 from headworks.errors import UpstreamError, UpstreamTruncated
 from headworks.formats import answers, sse
-from headworks.formats.gemini.answers import REASONS, Candidate, Chunk, failed, read_error, usage_of
+from headworks.formats.gemini.answers import REASONS, Candidate, Chunk, failed, is_said, read_error, usage_of
 from headworks.formats.gemini.citing import Source, citation_of
 from headworks.formats.gemini.parts import Blocks
 from headworks.formats.neutral import Answer, Cited, Counted, Event, Ext, Started, Stopped, StopReason
@@ -90,7 +90,7 @@ class Telling:
 
     def read(self, chunk: Chunk) -> Iterator[Event]:
         """The events of one chunk. Raises msgspec.DecodeError, UpstreamError."""
-        if chunk.error is not None:
+        if is_said(chunk.error):
             self.has_failed = True
             yield failed(chunk.error)
             return
@@ -130,8 +130,8 @@ class Telling:
         if candidate.citation_metadata is not None:
             yield from self._cite(candidate.citation_metadata.all)
         for name in ("grounding_metadata", "url_context_metadata"):
-            said: msgspec.Raw | None = getattr(candidate, name)
-            if said is not None:
+            said: msgspec.Raw = getattr(candidate, name)
+            if is_said(said):
                 self._ext[name] = said
         if candidate.finish_reason:
             self._end(candidate.finish_reason, REASONS.get(candidate.finish_reason, "error"), candidate.finish_message)
