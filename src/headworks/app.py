@@ -175,7 +175,7 @@ def _weights(minilm: Any) -> Callable[[str], str | None]:  # noqa: ANN401 -- Min
 def _quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:
     """Whole sentences of the passages, word for word, for the extractive model."""
     from headworks.providers.extractive import Quote
-    from headworks.retrieval.extraction import extract_sentences
+    from headworks.retrieval.passages.extraction import extract_sentences
 
     texts = {each.number: each.text for each in passages}
     return [

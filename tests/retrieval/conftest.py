@@ -18,10 +18,10 @@ from headworks.errors import DocumentUnreadable, ModelMissing
 from headworks.identity.contract import KeyRequest
 from headworks.identity.service import Identity
 from headworks.jobs.engine import Jobs, Run
-from headworks.retrieval import lexical
 from headworks.retrieval.contract import Item, Progress, SearchResult
 from headworks.retrieval.parsers import html, markdown, plain
 from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.passages import lexical
 from headworks.retrieval.service import HandedIn, Retrieval
 from headworks.retrieval.working import Parsers
 from headworks.storage.pool import Database

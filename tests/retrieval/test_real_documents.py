@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from headworks.retrieval.extraction import extract_sentences
 from headworks.retrieval.parsers.sandbox import ParserPool
+from headworks.retrieval.passages.extraction import extract_sentences
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal

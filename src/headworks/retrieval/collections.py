@@ -8,8 +8,8 @@ from uuid import UUID
 
 from headworks.errors import HeadworksError, NotFound, WorkspaceInvalid
 from headworks.identity.service import near
-from headworks.retrieval.chunking import ChunkSettings
 from headworks.retrieval.contract import CollectionView, Directory
+from headworks.retrieval.passages.chunking import ChunkSettings
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import PatternReaders, normal_pattern, own_list, write_patterns
 from headworks.retrieval.store import DIMENSION, SQL, CollectionRow, find_collection, lock_collection

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from headworks.retrieval import lexical
-from headworks.retrieval.chunking import ChunkSettings, chunk
 from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.passages import lexical
+from headworks.retrieval.passages.chunking import ChunkSettings, chunk
 from headworks.retrieval.store import INGEST_SQL, Payloads, StoredChunk
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from headworks.retrieval.citations import (
+from headworks.retrieval.passages.citations import (
     SUPPORT_FLOOR,
     Marker,
     MarkerScanner,

@@ -15,10 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from headworks.errors import HeadworksError, InvalidRequest, ModelMissing
-from headworks.retrieval import lexical
 from headworks.retrieval.collections import not_readable
 from headworks.retrieval.contract import Ranking, SearchResult
-from headworks.retrieval.fusion import Fused, fuse
+from headworks.retrieval.passages import lexical
+from headworks.retrieval.passages.fusion import Fused, fuse
 from headworks.retrieval.store import SEARCH_SQL, Payloads, storable, vector_text
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring

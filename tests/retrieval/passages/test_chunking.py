@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.retrieval.chunking import ChunkSettings, ChunkSpan, chunk, estimated_tokens
 from headworks.retrieval.parsers import markdown
 from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.passages.chunking import ChunkSettings, ChunkSpan, chunk, estimated_tokens
 
 DATA = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data"))
 

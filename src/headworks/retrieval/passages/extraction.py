@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from headworks.retrieval.citations import MARKER, WordWeights, content
-from headworks.retrieval.sentences import sentences
+from headworks.retrieval.passages.citations import MARKER, WordWeights, content
+from headworks.retrieval.passages.sentences import sentences
 from headworks.types.retrieval import Passage
 
 _BY_CONTEXT = 0.5

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.retrieval.fusion import fuse
+from headworks.retrieval.passages.fusion import fuse
 
 scores = st.floats(-5, 50, allow_nan=False)
 candidates = st.lists(st.tuples(st.integers(0, 10**9), scores, scores), max_size=20, unique_by=lambda each: each[0])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headworks.retrieval.lexical import (
+from headworks.retrieval.passages.lexical import (
     K1,
     B,
     Bm25,

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import log
 
-from headworks.retrieval.lexical import STOP_WORDS, stem, tokens
-from headworks.retrieval.sentences import Sentence, sentences
+from headworks.retrieval.passages.lexical import STOP_WORDS, stem, tokens
+from headworks.retrieval.passages.sentences import Sentence, sentences
 
 SUPPORT_FLOOR = 0.5
 """A citation below it is dropped as unsupported. Fixed by its meaning, not tuned on any data: at 0.5 the quote holds as

@@ -15,7 +15,7 @@ from itertools import pairwise
 from math import ceil
 
 from headworks.retrieval.parsers.contract import Heading, ParsedDocument
-from headworks.retrieval.sentences import Kind, blocks, sentences_of
+from headworks.retrieval.passages.sentences import Kind, blocks, sentences_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.retrieval.sentences import blocks, sentences
+from headworks.retrieval.passages.sentences import blocks, sentences
 
 layouts = st.lists(
     st.sampled_from(

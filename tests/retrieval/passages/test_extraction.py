@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.retrieval.extraction import extract_sentences
+from headworks.retrieval.passages.extraction import extract_sentences
 from headworks.types.ids import DocumentId, new_id
 from headworks.types.retrieval import Passage
 

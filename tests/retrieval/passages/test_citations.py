@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.retrieval.citations import (
+from headworks.retrieval.passages.citations import (
     SUPPORT_FLOOR,
     Marker,
     MarkerScanner,

@@ -1,0 +1,1 @@
+"""Text as text: cut into passages, weighed word by word, and quoted to the letter. Pure functions."""
