@@ -37,6 +37,7 @@ def collect(events: Iterable[Event]) -> Answer | None:
     started, stopped, usage = Started(), None, Usage()
     usage_ext: Ext = {}
     blocks: dict[int, Block] = {}
+    pieces: dict[tuple[int, int | None], list[str]] = {}
     for event in events:
         match event:
             case Started():
@@ -44,7 +45,7 @@ def collect(events: Iterable[Event]) -> Answer | None:
             case Opened():
                 blocks[event.index] = msgspec.structs.replace(event.block)
             case Grown():
-                _grow(blocks[event.index], event)
+                pieces.setdefault((event.index, event.part), []).append(event.text)
             case Signed():
                 _sign(blocks[event.index], event.signature)
             case Cited():
@@ -59,6 +60,8 @@ def collect(events: Iterable[Event]) -> Answer | None:
                 continue
     if stopped is None:
         return None
+    for (index, part), texts in pieces.items():
+        _grow(blocks[index], "".join(texts), part)
     return Answer(started, [blocks[index] for index in sorted(blocks)], stopped, usage, usage_ext)
 
 
@@ -91,15 +94,15 @@ def replay(answer: Answer) -> Iterator[Event]:
     yield answer.stopped
 
 
-def _grow(block: Block, more: Grown) -> None:
-    if isinstance(block, ThinkingBlock) and more.part is not None:
-        parts = [*block.summary, *[""] * (more.part + 1 - len(block.summary))]
-        parts[more.part] += more.text
+def _grow(block: Block, text: str, part: int | None) -> None:
+    if isinstance(block, ThinkingBlock) and part is not None:
+        parts = [*block.summary, *[""] * (part + 1 - len(block.summary))]
+        parts[part] += text
         block.summary = tuple(parts)
     elif isinstance(block, (TextBlock, ThinkingBlock)):
-        block.text += more.text
+        block.text += text
     elif isinstance(block, ToolCallBlock):
-        block.arguments += more.text.encode()
+        block.arguments += text.encode()
 
 
 def _sign(block: Block, signature: str) -> None:

@@ -6,27 +6,32 @@ import re
 from collections.abc import Iterator
 
 _BOUNDARY = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_OVERLAP = 3
+"""The longest boundary has one byte more."""
 
 
 class Framer:
     """Cuts a byte stream into whole events; what is not yet whole is kept."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_kept", "_tail")
 
     def __init__(self) -> None:
         self._kept: list[bytes] = []
+        self._tail = b""
 
     def whole(self, piece: bytes) -> bytes:
         """All events that are complete with this piece, in one; empty if there is none."""
         if not self._kept and piece.endswith(b"\n\n"):
             return piece
-        window = (self._kept[-1][-3:] if self._kept else b"") + piece  # a boundary may lie across two pieces
+        window = self._tail + piece  # a boundary may lie across several pieces
         if not _BOUNDARY.search(window):
             self._kept.append(piece)
+            self._tail = window[-_OVERLAP:]
             return b""
         data = b"".join([*self._kept, piece])
         end = max(data.rfind(mark) + len(mark) if mark in data else 0 for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"))
         self._kept = [data[end:]] if end < len(data) else []
+        self._tail = data[max(end, len(data) - _OVERLAP) :]
         return data[:end]
 
     @property

@@ -1,0 +1,226 @@
+"""Messages of all roles, read into turns and written from them. Results of tools stand in turns of the user."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headworks.formats.chat.calls import (
+    read_call,
+    read_function_call,
+)
+from headworks.formats.chat.citations import read_annotation
+from headworks.formats.chat.members import Misread, Shape, is_null
+from headworks.formats.chat.parts import read_cache, read_part
+from headworks.formats.chat.saying import MARK
+from headworks.formats.chat.thoughts import read_thoughts
+from headworks.formats.neutral import (
+    AudioBlock,
+    Block,
+    Ext,
+    Role,
+    Source,
+    TextBlock,
+    ToolCallBlock,
+    ToolResultBlock,
+    Turn,
+)
+
+
+class Message(msgspec.Struct, forbid_unknown_fields=True):
+    """One message as it stands."""
+
+    role: str
+    content: str | list[msgspec.Raw] | None = None
+    name: str | None = None
+    refusal: str | None = None
+    tool_calls: list[msgspec.Raw] | None = None
+    function_call: msgspec.Raw = msgspec.Raw()
+    tool_call_id: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    thinking_blocks: list[msgspec.Raw] | None = None
+    audio: msgspec.Raw = msgspec.Raw()
+    annotations: list[msgspec.Raw] | None = None
+    cache_control: msgspec.Raw = msgspec.Raw()
+
+
+class _AudioId(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    id: str
+
+
+MESSAGE = Shape(Message)
+_AUDIO_ID = Shape(_AudioId)
+_PLAIN: dict[str, Role] = {"user": "user", "system": "system", "developer": "developer"}
+_ONLY_ASSISTANTS = (
+    "refusal",
+    "tool_calls",
+    "reasoning_content",
+    "reasoning",
+    "thinking_blocks",
+    "annotations",
+)
+
+
+class MessageReader:
+    """Reads one request's messages, in order: a result is bound to its call."""
+
+    __slots__ = ("_at", "_custom", "_function_call", "_turns")
+
+    def __init__(self) -> None:
+        self._turns: list[Turn] = []
+        self._custom: set[str] = set()
+        self._function_call = ""
+        self._at = 0
+
+    def read(self, raws: list[msgspec.Raw]) -> list[Turn]:
+        """The turns. Raises Misread."""
+        try:
+            for self._at, raw in enumerate(raws):
+                message, ext = MESSAGE.read(raw)
+                self._take(message, ext)
+        except Misread as error:
+            raise error.within(f"messages[{self._at}]") from None
+        return self._turns
+
+    def _take(self, message: Message, ext: Ext) -> None:
+        role = message.role
+        if role == "assistant":
+            self._turns.append(self._assistant(message, ext))
+        elif role in {"tool", "function"}:
+            self._result(message, ext)
+        elif role in _PLAIN:
+            _refuse_foreign(message, "tool_call_id")
+            if message.content is None:
+                raise Misread("is required", ".content", "missing_field")
+            blocks = read_content(message, ext)
+            self._turns.append(Turn(_PLAIN[role], blocks, message.name, ext))
+        else:
+            raise Misread("must be a role that Chat Completions knows", ".role", "invalid_value")
+
+    def _assistant(self, message: Message, ext: Ext) -> Turn:
+        if message.tool_call_id is not None:
+            raise Misread("belongs to a message of a tool", ".tool_call_id", "invalid_value")
+        blocks = assistant_blocks(message, ext)
+        if not is_null(message.audio):
+            audio, rest = _read_audio_id(message.audio)
+            blocks.append(AudioBlock(Source(file_id=audio.id), ext=rest))
+        calls = read_calls(message)
+        if not is_null(message.function_call):
+            self._function_call = f"call_{self._at}"
+            calls.append(read_function_call(message.function_call, self._function_call))
+        if message.tool_calls is not None and not message.tool_calls:
+            ext["~tool_calls"] = MARK
+        self._custom.update(call.id for call in calls if call.is_custom)
+        blocks += calls
+        return Turn("assistant", blocks, message.name, ext)
+
+    def _result(self, message: Message, ext: Ext) -> None:
+        _refuse_foreign(message)
+        made = message.tool_call_id
+        if message.role == "function":
+            if message.name is None:
+                raise Misread("is required", ".name", "missing_field")
+            ext["~role"] = MARK
+            if made is not None:
+                raise Misread("belongs to a message of a tool", ".tool_call_id", "invalid_value")
+            made = self._function_call or "call_0"
+        elif made is None:
+            raise Misread("is required", ".tool_call_id", "missing_field")
+        if message.content is None and message.role == "tool":
+            raise Misread("is required", ".content", "missing_field")
+        cache = read_cache(message.cache_control, ext)
+        content = tuple(_content(message.content, ext))
+        result = ToolResultBlock(made, content, message.name, None, made in self._custom, cache, ext)
+        last = self._turns[-1] if self._turns else None
+        if last is not None and last.role == "user" and last.blocks and isinstance(last.blocks[-1], ToolResultBlock):
+            last.blocks.append(result)
+        else:
+            self._turns.append(Turn("user", [result]))
+
+
+def _refuse_foreign(message: Message, *more: str) -> None:
+    for name in (*_ONLY_ASSISTANTS, *more):
+        if getattr(message, name) is not None:
+            raise Misread(f"can't stand in a message of role `{message.role}`", f".{name}", "invalid_value")
+    for name in ("function_call", "audio"):
+        if not is_null(getattr(message, name)):
+            raise Misread(f"can't stand in a message of role `{message.role}`", f".{name}", "invalid_value")
+
+
+def read_content(message: Message, ext: Ext) -> list[Block]:
+    """The blocks of a message's content; a cache marker of the message is its last block's. Raises Misread."""
+    blocks = _content(message.content, ext)
+    cache = read_cache(message.cache_control, ext)
+    if cache is not None:
+        last = blocks[-1] if blocks else None
+        if isinstance(last, TextBlock) and last.cache is None:
+            last.cache = cache
+            ext["~cache_control"] = MARK
+        else:
+            ext["cache_control"] = message.cache_control
+    return blocks
+
+
+def _content(content: str | list[msgspec.Raw] | None, ext: Ext) -> list[Block]:
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [TextBlock(content)]
+    ext["~content"] = MARK
+    blocks: list[Block] = []
+    for at, raw in enumerate(content):
+        try:
+            blocks.append(read_part(raw))
+        except Misread as error:
+            raise error.within(f".content[{at}]") from None
+    return blocks
+
+
+def assistant_blocks(message: Message, ext: Ext) -> list[Block]:
+    """Thoughts, text with its citations, and a refusal; calls and sound are the caller's to add. Raises Misread."""
+    thoughts = read_thoughts(message.thinking_blocks, message.reasoning_content, message.reasoning, ext)
+    blocks: list[Block] = [*thoughts]
+    if message.content == "":
+        ext["~content"] = msgspec.Raw(b'""')
+    else:
+        blocks += read_content(message, ext)
+    if message.annotations is not None:
+        _cite(blocks, message.annotations, ext)
+    if message.refusal is not None:
+        blocks.append(TextBlock(message.refusal, is_refusal=True))
+    return blocks
+
+
+def _cite(blocks: list[Block], annotations: list[msgspec.Raw], ext: Ext) -> None:
+    texts = [block for block in blocks if isinstance(block, TextBlock)]
+    if not annotations:
+        ext["~annotations"] = MARK
+        return
+    found = []
+    for at, raw in enumerate(annotations):
+        try:
+            found.append(read_annotation(raw))
+        except Misread as error:
+            raise error.within(f".annotations[{at}]") from None
+    if not texts:
+        texts = [TextBlock("")]
+        blocks += texts
+    texts[0].citations = tuple(found)
+
+
+def read_calls(message: Message) -> list[ToolCallBlock]:
+    """The entries of `tool_calls`. Raises Misread."""
+    found: list[ToolCallBlock] = []
+    for at, raw in enumerate(message.tool_calls or ()):
+        try:
+            found.append(read_call(raw))
+        except Misread as error:
+            raise error.within(f".tool_calls[{at}]") from None
+    return found
+
+
+def _read_audio_id(raw: msgspec.Raw) -> tuple[_AudioId, Ext]:
+    try:
+        return _AUDIO_ID.read(raw)
+    except Misread as error:
+        raise error.within(".audio") from None

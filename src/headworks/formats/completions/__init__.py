@@ -1,0 +1,1 @@
+"""OpenAI Completions, the legacy format: heard from callers, never spoken across formats."""
