@@ -59,12 +59,12 @@ class MessagesWriter:
 
     __slots__ = (
         "_current",
+        "_end",
         "_has_begun",
         "_is_own",
         "_is_refused",
         "_number",
         "_started",
-        "_stopped",
         "_thought",
         "_usage",
         "_usage_ext",
@@ -73,7 +73,7 @@ class MessagesWriter:
 
     def __init__(self) -> None:
         self._started = Started()
-        self._stopped: Stopped | None = None
+        self._end: dict[str, object] | None = None
         self._usage, self._usage_ext = Usage(), Ext()
         self._has_begun = self._is_own = self._is_refused = False
         self._current: Opened | None = None
@@ -92,7 +92,7 @@ class MessagesWriter:
                 self._usage = merged(self._usage, event.usage)
                 self._usage_ext = {**self._usage_ext, **event.ext}
             case Stopped():
-                self._stopped = event
+                self._end = stop_members(event, is_own=self._is_own, is_refused=self._is_refused)
                 return self._begin()
             case Failed():
                 return _event(b"error", error_body(event))
@@ -102,10 +102,9 @@ class MessagesWriter:
 
     def end(self) -> bytes:
         """See contract.Writer."""
-        stopped = self._stopped
-        if stopped is None:
+        if self._end is None:
             raise UpstreamTruncated("The answer has no end.", next_step="What came is not the whole; ask again.")
-        delta = stop_members(stopped, is_own=self._is_own, is_refused=self._is_refused)
+        delta = dict(self._end)
         beside = {name[len(BESIDE) :]: delta.pop(name) for name in list(delta) if name.startswith(BESIDE)}
         if delta.pop("~absent", None) is not None:
             del delta["stop_sequence"]
@@ -130,6 +129,7 @@ class MessagesWriter:
         }
         if self._is_own:
             message |= self._started.ext
+        self._usage_ext = {}  # said; the end says what came later
         return _event(b"message_start", _encode({"type": "message_start", "message": message}))
 
     def _block(self, event: BlockEvent) -> Iterator[bytes]:
