@@ -1,0 +1,103 @@
+"""The cases of the wall: every kind of fault, on every surface, in front of every chain of fallbacks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from fault_kinds import KINDS, Expected, Kind
+from surfaces import SERVED, Surface
+
+CHAINS: Mapping[str, tuple[str, ...]] = {
+    "alone": ("*",),
+    "one": ("*", "good"),
+    "two": ("*", "*", "good"),
+    "exhausted": ("*", "status-503", "*"),
+    "later": ("status-503", "*"),
+}
+"""Targets in order; the star is the fault."""
+WALL_CHAINS = ("alone", "one", "two", "exhausted")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request."""
+
+    kind: str
+    chain: str
+    surface: Surface
+    turn: str = ""
+    """Tells cases apart that are played more than once."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.surface.name}-{self.chain}"
+
+    @property
+    def id(self) -> str:
+        """What stands in the request, so that the provider's log can be read by it."""
+        return f"case-{hashlib.sha256(f'{self.name}{self.turn}'.encode()).hexdigest()[:12]}"
+
+    @property
+    def route(self) -> str:
+        return route_name(self.surface, self.kind, self.chain)
+
+    @property
+    def targets(self) -> tuple[Kind, ...]:
+        """What each target of the route does."""
+        return tuple(KINDS[self.kind if each == "*" else each] for each in CHAINS[self.chain])
+
+    def expected_of(self, kind: Kind) -> Expected:
+        """What one target's part in the answer has to be."""
+        found = kind.stream if self.surface.streams else kind.whole
+        assert found is not None, (kind.name, self.surface.name)
+        return found
+
+    def walk(self) -> tuple[int, Expected]:
+        """How many targets have to be asked, and what has to come of the last of them."""
+        for asked, kind in enumerate(self.targets, 1):
+            expected = self.expected_of(kind)
+            goes_on = expected.how == "passed" or (expected.how == "failed" and expected.switches)
+            if not goes_on or asked == len(self.targets):
+                return asked, expected
+        raise AssertionError(self.name)
+
+
+def suits(kind: Kind, surface: Surface) -> bool:
+    """Whether a kind makes sense on a surface."""
+    if surface.inbound == "embeddings":
+        return kind.embeds
+    return (kind.stream if surface.streams else kind.whole) is not None
+
+
+def all_cases() -> Iterator[Case]:
+    """The wall."""
+    for kind in KINDS.values():
+        for surface in SERVED:
+            if suits(kind, surface):
+                for chain in WALL_CHAINS:
+                    yield Case(kind.name, chain, surface)
+
+
+def route_name(surface: Surface, kind: str, chain: str) -> str:
+    return f"{surface.family}-{kind}-{chain}"
+
+
+def workspace(ports: Mapping[str, int]) -> dict[str, str]:
+    """One account for each kind of fault, and all routes."""
+    families = {each.family: each for each in SERVED}
+    accounts = "providers:\n" + "".join(
+        f"  {account}-{kind.name}: {{kind: {account}, "
+        f"base_url: 'http://127.0.0.1:{ports[kind.door]}/{kind.name}/v1'}}\n"
+        for account in sorted({each.account for each in SERVED})
+        for kind in KINDS.values()
+    )
+    routes = "routes:\n"
+    for surface in families.values():
+        for kind in KINDS:
+            for chain, targets in CHAINS.items():
+                names = [kind if each == "*" else each for each in targets]
+                listed = ", ".join(f"{surface.account}-{name}/{surface.model}" for name in names)
+                routes += f"  {route_name(surface, kind, chain)}: {{targets: [{listed}]}}\n"
+    return {"providers.yaml": accounts, "routes.yaml": routes}

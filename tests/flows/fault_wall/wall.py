@@ -1,0 +1,165 @@
+"""The wall put up: the provider's process, a server in front of it, and cases played against both."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cases import Case, all_cases, workspace
+from expectations import Complaint, Evidence, judge
+from fault_kinds import KINDS
+from raw_client import Received, request_of, send
+from running_server import Server, eventually
+from upstream_log import Seen, UpstreamLog
+
+FIRST_BYTE_S, IDLE_S, TOTAL_S = 2.0, 1.5, 5.0
+"""Deadlines of the server under test: short for a test, long for a healthy answer on a busy machine."""
+DEADLINES = {
+    "HEADWORKS_GATEWAY_DEADLINES_CONNECT_S": "2",
+    "HEADWORKS_GATEWAY_DEADLINES_FIRST_BYTE_S": str(FIRST_BYTE_S),
+    "HEADWORKS_GATEWAY_DEADLINES_IDLE_S": str(IDLE_S),
+    "HEADWORKS_GATEWAY_DEADLINES_TOTAL_S": str(TOTAL_S),
+    "HEADWORKS_RECORDS_BATCH_MS": "50",
+}
+AT_ONCE = 24
+LIMIT_S = 40.0
+
+
+@contextmanager
+def faulty_provider(folder: Path) -> Iterator[tuple[dict[str, int], UpstreamLog]]:
+    """The provider in a process of its own: its ports, and its log."""
+    log = folder / "upstream.jsonl"
+    log.touch()
+    script = Path(__file__).with_name("faulty_provider.py")
+    process = subprocess.Popen([sys.executable, "-X", "dev", str(script), str(log)], stdin=-1, stdout=-1)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline()), UpstreamLog(log)
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        assert process.wait(20) == 0
+
+
+@dataclass
+class Wall:
+    """Plays each batch once, when the first of its cases is asked for."""
+
+    server: Server
+    log: UpstreamLog
+    played: dict[Case, Evidence] = field(default_factory=dict)
+
+    def judged(self, case: Case) -> list[Complaint]:
+        """What is wrong with one case."""
+        if case not in self.played:
+            group = KINDS[case.kind].group
+            self.play([each for each in all_cases() if KINDS[each.kind].group == group])
+        return judge(self.played[case])
+
+    def play(self, cases: list[Case]) -> list[Evidence]:
+        """All of them, a good number at once; and their records."""
+        answers = asyncio.run(self._send_all(cases))
+        rows = self._rows([answer.one("x-headworks-trace") or "" for answer in answers])
+        found = []
+        for case, received in zip(cases, answers, strict=True):
+            mine = rows.get(received.one("x-headworks-trace") or "", [])
+            self.played[case] = Evidence(case, received, self._settled(case), mine[0] if mine else None, len(mine))
+            found.append(self.played[case])
+        return found
+
+    async def send(self, case: Case, leave: Callable[[], Awaitable[str]] | None = None) -> Received:
+        """One request."""
+        place = urlsplit(self.server.url)
+        assert place.hostname
+        assert place.port
+        body = case.surface.ask(case.id, case.route)
+        request = request_of(case.surface.path, self.server.admin_key, body, place.netloc)
+        return await send(place.hostname, place.port, request, limit_s=LIMIT_S, leave=leave)
+
+    def play_leaving(self, case: Case, how: str) -> Evidence:
+        """One caller who hangs up (fin, reset) once the fault has been reached, and what became of it."""
+        before = set(self._traces_of(case.route))
+
+        async def leave() -> str:
+            while not self._is_reached(case):
+                await asyncio.sleep(0.005)
+            return how
+
+        received = asyncio.run(self.send(case, leave))
+        seen = self._settled(case)
+        new: list[str] = []
+
+        def look() -> bool:
+            new[:] = [each for each in self._traces_of(case.route) if each not in before]
+            return bool(new)
+
+        self.log.wait_for(look, 5.0)
+        row = next((each for each in self._tail() if each["trace_id"] in new), None)
+        return Evidence(case, received, seen, row, len(new))
+
+    def _is_reached(self, case: Case) -> bool:
+        """Whether the provider has begun to make this caller wait."""
+        seen = [each for each in self.log.of(case.id) if each.kind == case.kind]
+        if not seen:
+            return False
+        needs = {"stall-after-tokens": 4, "endless": 4}.get(case.kind, 0)
+        has_spoken = case.kind == "silence" or bool(seen[-1].payload) or case.kind == "stall-after-head"
+        return has_spoken and len(seen[-1].tokens) >= needs
+
+    def _traces_of(self, route: str) -> list[str]:
+        return [row["trace_id"] for row in self._tail() if row["asked_model"] == route]
+
+    async def _send_all(self, cases: list[Case]) -> list[Received]:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(case: Case) -> Received:
+            async with turns:
+                return await self.send(case)
+
+        return await asyncio.gather(*map(one, cases))
+
+    def _settled(self, case: Case) -> list[Seen]:
+        """What the provider saw, once it knows that nobody waits for it any more."""
+
+        def look() -> list[Seen] | None:
+            seen = self.log.of(case.id)
+            stalled = [each for each in seen if KINDS[each.kind].group == "stall"]
+            return seen if all(each.closed or each.left_at for each in stalled) else None
+
+        return self.log.wait_for(look, 2.0) or self.log.of(case.id)
+
+    def _rows(self, traces: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """By trace; those that are not there after a while are missing."""
+        wanted = set(traces) - {""}
+        found: dict[str, list[dict[str, Any]]] = {}
+
+        def look() -> bool:
+            found.clear()
+            for row in self._tail():
+                found.setdefault(row["trace_id"], []).append(row)
+            return wanted <= set(found)
+
+        self.log.wait_for(look, 5.0)
+        return found
+
+    def _tail(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.server.must("GET", "/api/traces?most=1000&hours=1&internal=true")["rows"]
+        return rows
+
+
+def put_up(server: Server, ports: Mapping[str, int], log: UpstreamLog) -> Wall:
+    """The wall on a running server."""
+    server.apply(workspace(ports))
+    wall = Wall(server, log)
+    first = next(all_cases())
+    eventually(lambda: server.ask(first.route, "ready?")[0] != 404)
+    return wall
