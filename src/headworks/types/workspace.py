@@ -28,13 +28,21 @@ class CollectionSpec:
 
 @dataclass(frozen=True, slots=True)
 class AccountSpec:
-    """One entry of `providers.yaml`: a provider as this project reaches it. The credential is named, never held."""
+    """One entry of `providers.yaml`: a provider as this project reaches it. The credential is named, never held.
+
+    `api_version` is Azure's. `proxy` is an http(s) address without a password. `ca_file` names the only authorities
+    that are trusted there, `client_certificate` a certificate with its key to show: PEM files where the server runs.
+    """
 
     name: str
     kind: str
     base_url: str | None
     api_key_env: str | None
     where: str
+    api_version: str | None = None
+    proxy: str | None = None
+    ca_file: str | None = None
+    client_certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
