@@ -56,8 +56,10 @@ def validate(question: dict[str, Any]) -> Any:
     parameters = unpacked(shape, {**question["body"], "modelId": question["model"]})
     report = ParamValidator().validate(parameters, shape).generate_report()
     complaints = [*report.splitlines(), *disallowed(shape, parameters, "")]
+    if complaints:
+        return {"complaints": complaints, "body": question["body"]}
     request = create_serializer(MODEL.resolved_protocol).serialize_to_request(parameters, operation)
-    return {"complaints": complaints, "path": request["url_path"], "body": json.loads(request["body"])}
+    return {"complaints": [], "path": request["url_path"], "body": json.loads(request["body"])}
 
 
 def call(question: dict[str, Any]) -> Any:

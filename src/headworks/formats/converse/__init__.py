@@ -1,0 +1,1 @@
+"""Amazon Bedrock's Converse: requests written, answers and streams read."""
