@@ -33,7 +33,7 @@ def _strict(kind: Any) -> TypeAdapter[Any]:
             continue
         for name, value in vars(importlib.import_module(f"anthropic.types.{found.name}")).items():
             if is_typeddict(value) and name not in _OPEN:
-                value.__pydantic_config__ = {"extra": "forbid"}
+                value.__pydantic_config__ = {"extra": "forbid", "arbitrary_types_allowed": True}
     return TypeAdapter(kind)
 
 
