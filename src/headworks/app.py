@@ -290,7 +290,7 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
     hot = gateway.hot_routes()
     door = Door(services.identity, gateway.authenticate)
     ask = {("POST", "/api/ask"): asking(door, hot["POST", "/v1/chat/completions"])}
-    return Server(hot | ask, gateway.hot_prefixes(), control, lifespan)
+    return Server(hot | ask, gateway.hot_prefixes(), control, lifespan, gateway.at_once())
 
 
 async def work(runtime: Runtime) -> None:

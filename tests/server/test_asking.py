@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from headworks.errors import DatabaseUnavailable, Unauthenticated
-from headworks.gateway import handlers
+from headworks.gateway import exchange
 from headworks.identity.door import Door
 from headworks.identity.service import Identity
 from headworks.server import asking
@@ -52,7 +52,7 @@ class Gateway:
 
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
-        self.asked.append(scope[handlers.SIGNED_IN])
+        self.asked.append(scope[exchange.SIGNED_IN])
         if self.failure is not None:
             raise self.failure
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
@@ -103,7 +103,7 @@ async def ask(
 
 
 def test_the_gateway_looks_where_the_caller_is_put() -> None:
-    assert asking.SIGNED_IN == handlers.SIGNED_IN
+    assert asking.SIGNED_IN == exchange.SIGNED_IN
 
 
 async def test_who_is_signed_in_asks_in_their_own_name() -> None:

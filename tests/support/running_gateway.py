@@ -345,7 +345,11 @@ class Running:
         async with Database(self._urls, on_system=lambda _: None) as db:
             world = await self._compose(db, url)
             server = Server(
-                world.gateway.hot_routes(), world.gateway.hot_prefixes(), control_plane({}), lambda: _nothing
+                world.gateway.hot_routes(),
+                world.gateway.hot_prefixes(),
+                control_plane({}),
+                lambda: _nothing,
+                world.gateway.at_once(),
             )
             config = uvicorn.Config(
                 server,

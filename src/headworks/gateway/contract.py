@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -20,6 +20,30 @@ class Recorder(Protocol):
 
     def write(self, row: UsageRow, spans: Sequence[Span] = ()) -> None:
         """Written when this returns. Raises Unavailable when it can't be."""
+        ...
+
+
+class Arrived(Protocol):
+    """A POST that has arrived whole, with the connection to answer it on. Implemented by the server's HTTP protocol."""
+
+    headers: list[tuple[bytes, bytes]]
+    """Names in lower case."""
+
+    @property
+    def body(self) -> bytes:
+        """All of it."""
+        ...
+
+    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """The whole answer at once; its content-length is added."""
+        ...
+
+    async def send(self, message: Any) -> None:  # noqa: ANN401 -- an ASGI message
+        """An answer in pieces, as ASGI has it."""
+        ...
+
+    def when_left(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called once if the caller leaves before the answer is complete."""
         ...
 
 

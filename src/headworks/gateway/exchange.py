@@ -1,19 +1,22 @@
-"""One HTTP exchange with a caller, in raw ASGI: the body with its limit, the answer, and the caller's leaving."""
+"""One HTTP exchange with a caller: the body with its limit, the answer, and the caller's leaving."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from headworks.eager import Run
 from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest
+from headworks.gateway.contract import Arrived
 from headworks.gateway.wire.errors import Unexpected, body_of, event_of, headers_of
 from headworks.gateway.wire.headers import FROM_CALLER, Header
-from headworks.types.ids import new_id
+from headworks.types.identity import Principal
+from headworks.types.ids import id_text, new_id
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,6 +24,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+SIGNED_IN = "headworks.principal"
+"""Where the server puts a caller who was authenticated before, by a session."""
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.025
 _OF_INTEREST = FROM_CALLER | {b"authorization", b"content-length", b"content-encoding"}
@@ -38,18 +43,18 @@ class Watch:
     """
 
     def __init__(self) -> None:
-        self._new: set[Exchange] = set()
-        self._seen_once: set[Exchange] = set()
+        self._new: set[AsgiExchange] = set()
+        self._seen_once: set[AsgiExchange] = set()
         self._is_armed = False
 
-    def add(self, exchange: Exchange) -> None:
+    def add(self, exchange: AsgiExchange) -> None:
         """From now on; the body is read."""
         self._new.add(exchange)
         if not self._is_armed:
             self._is_armed = True
             asyncio.get_running_loop().call_later(_LOOK_EVERY_S, self._look)
 
-    def discard(self, exchange: Exchange) -> None:
+    def discard(self, exchange: AsgiExchange) -> None:
         """The exchange is over."""
         self._new.discard(exchange)
         self._seen_once.discard(exchange)
@@ -65,29 +70,24 @@ class Watch:
 
 
 class Exchange:
-    """What a handler holds. `reply` are headers of ours for the answer, whichever it is."""
+    """What a handler holds. `reply` are headers of ours for the answer, whichever it is. Subclasses know the wire."""
 
     __slots__ = (
-        "_has_left",
         "_has_started",
-        "_receive",
-        "_send",
-        "_task",
-        "_waiting",
-        "_watch",
         "arrived_at",
+        "caller",
         "forwarded",
         "headers",
         "reply",
-        "scope",
         "started_ns",
         "token",
         "trace",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
-        self.scope = scope
-        self.headers: list[Header] = scope["headers"]
+    def __init__(self, headers: list[Header], caller: Principal | None = None) -> None:
+        self.headers = headers
+        self.caller = caller
+        """Somebody who was authenticated before, by a session."""
         self.token = ""
         """The API key, empty when none came."""
         self.forwarded: tuple[Header, ...] = ()
@@ -95,14 +95,8 @@ class Exchange:
         self.trace: UUID = new_id()
         self.arrived_at = time.time()
         self.started_ns = time.perf_counter_ns()
-        self.reply: list[Header] = [(b"x-headworks-trace", str(self.trace).encode("ascii"))]
-        self._receive = receive
-        self._send = send
-        self._watch = watch
+        self.reply: list[Header] = [(b"x-headworks-trace", id_text(self.trace).encode("ascii"))]
         self._has_started = False
-        self._has_left = False
-        self._task = asyncio.current_task()
-        self._waiting: asyncio.Task[None] | None = None
 
     def scan(self, limit: int) -> None:
         """Look through the headers, once. Raises BodyTooLarge and InvalidRequest for a body that will not be read."""
@@ -125,30 +119,9 @@ class Exchange:
     async def body(self, limit: int) -> bytes:
         """The whole body. Raises BodyTooLarge as soon as that is known, and CallerLeft.
 
-        Once it is read, the handler's task is cancelled when the caller leaves.
+        Once it is read, the handler is cancelled when the caller leaves.
         """
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise CallerLeft
-        body: bytes = message["body"]
-        if message["more_body"]:
-            body = await self._rest(body, limit)
-        if len(body) > limit:
-            raise _too_large(limit)
-        self._watch.add(self)
-        return body
-
-    async def _rest(self, body: bytes, limit: int) -> bytes:
-        pieces, size = [body], len(body)
-        while size <= limit:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise CallerLeft
-            pieces.append(message["body"])
-            size += len(pieces[-1])
-            if not message["more_body"]:
-                break
-        return b"".join(pieces)
+        raise NotImplementedError
 
     async def start(self, status: int, headers: list[Header]) -> None:
         """The head of the answer."""
@@ -162,9 +135,8 @@ class Exchange:
     async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
         """A whole answer."""
         headers.append((b"content-length", b"%d" % len(body)))
-        self._has_started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        await self.start(status, headers)
+        await self.write(body, is_last=True)
 
     async def fail(self, error: BaseException) -> None:
         """Tell the caller what went wrong: as an HTTP answer, or as the last event of a stream that has begun.
@@ -172,16 +144,24 @@ class Exchange:
         What is unexpected is logged, and shows nothing of its insides. Who has left is told nothing. A cancellation
         that is not about the caller goes on.
         """
-        if isinstance(error, asyncio.CancelledError) and self._has_left and self._task is not None:
-            self._task.uncancel()
-        elif isinstance(error, HeadworksError):
+        if isinstance(error, HeadworksError):
             await self._tell(error)
         elif isinstance(error, Exception) and not isinstance(error, CallerLeft):
             _log.error("a request failed unexpectedly", exc_info=error)
             with suppress(Exception):
                 await self._tell(Unexpected("Something went wrong in the server.", next_step="Its log says what."))
-        elif not isinstance(error, CallerLeft):
+        elif not isinstance(error, CallerLeft) and not self._is_about_caller(error):
             raise error
+
+    def close(self) -> None:
+        """The exchange is over."""
+
+    async def _send(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def _is_about_caller(self, error: BaseException) -> bool:
+        """Whether a cancellation came because the caller left."""
+        raise NotImplementedError
 
     async def _tell(self, error: HeadworksError) -> None:
         if self._has_started:
@@ -189,8 +169,75 @@ class Exchange:
         else:
             await self.answer(error.status, [*headers_of(error), *self.reply], body_of(error))
 
+
+class ArrivedExchange(Exchange):
+    """With a request that arrived whole: it begins without a task, and the connection says when the caller leaves."""
+
+    __slots__ = ("_has_left", "_request", "_run")
+
+    def __init__(self, request: Arrived) -> None:
+        super().__init__(request.headers)
+        self._request = request
+        self._has_left = False
+
+    def serve(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin."""
+        self._run = run = Run(work)
+        self._request.when_left(self._leave)
+        run.step()
+
+    async def body(self, limit: int) -> bytes:
+        """See Exchange."""
+        body = self._request.body
+        if len(body) > limit:
+            raise _too_large(limit)
+        return body
+
+    async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """See Exchange."""
+        self._has_started = True
+        self._request.answer(status, headers, body)
+
+    def _leave(self) -> None:
+        self._has_left = True
+        self._run.cancel()
+
+    async def _send(self, message: Message) -> None:
+        await self._request.send(message)
+
+    def _is_about_caller(self, error: BaseException) -> bool:
+        return self._has_left and isinstance(error, asyncio.CancelledError)
+
+
+class AsgiExchange(Exchange):
+    """As any ASGI server has it."""
+
+    __slots__ = ("_has_left", "_receive", "_send_message", "_task", "_waiting", "_watch")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
+        super().__init__(scope["headers"], scope.get(SIGNED_IN))
+        self._receive = receive
+        self._send_message = send
+        self._watch = watch
+        self._has_left = False
+        self._task = asyncio.current_task()
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def body(self, limit: int) -> bytes:
+        """See Exchange."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeft
+        body: bytes = message["body"]
+        if message["more_body"]:
+            body = await self._rest(body, limit)
+        if len(body) > limit:
+            raise _too_large(limit)
+        self._watch.add(self)
+        return body
+
     def close(self) -> None:
-        """The exchange is over."""
+        """See Exchange."""
         self._watch.discard(self)
         if self._waiting is not None:
             self._waiting.cancel()
@@ -205,6 +252,27 @@ class Exchange:
         self._has_left = True
         if self._task is not None:
             self._task.cancel()
+
+    async def _rest(self, body: bytes, limit: int) -> bytes:
+        pieces, size = [body], len(body)
+        while size <= limit:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            pieces.append(message["body"])
+            size += len(pieces[-1])
+            if not message["more_body"]:
+                break
+        return b"".join(pieces)
+
+    async def _send(self, message: Message) -> None:
+        await self._send_message(message)
+
+    def _is_about_caller(self, error: BaseException) -> bool:
+        is_about_caller = self._has_left and self._task is not None and isinstance(error, asyncio.CancelledError)
+        if is_about_caller and self._task is not None:
+            self._task.uncancel()
+        return is_about_caller
 
 
 def _too_large(limit: int) -> BodyTooLarge:

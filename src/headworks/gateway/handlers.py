@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 from urllib.parse import unquote
 
+from headworks.eager import in_task
 from headworks.errors import InvalidRequest
 from headworks.gateway.admission import Admission
 from headworks.gateway.calls import Call
-from headworks.gateway.exchange import Exchange, Handler, Receive, Scope, Send, Watch
+from headworks.gateway.contract import Arrived
+from headworks.gateway.exchange import ArrivedExchange, AsgiExchange, Exchange, Handler, Receive, Scope, Send, Watch
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.wire import models_list, openai_chat, openai_embeddings
 from headworks.gateway.wire.bodies import Body
@@ -16,8 +19,6 @@ from headworks.gateway.wire.headers import Header
 from headworks.gateway.wire.parts import Event, Head, Relayed, Whole
 from headworks.providers.contract import Surface
 
-SIGNED_IN = "headworks.principal"
-"""Where the server puts a caller who was authenticated before, by a session."""
 _JSON: Header = (b"content-type", b"application/json")
 _EVENTS: Header = (b"content-type", b"text/event-stream; charset=utf-8")
 _NO_CACHE: Header = (b"cache-control", b"no-store")
@@ -47,9 +48,29 @@ class Handlers:
         """By method and the beginning of the path."""
         return {("GET", f"{_MODELS}/"): self.model}
 
+    def at_once(self) -> dict[bytes, Callable[[Arrived], None]]:
+        """By path: what serves a POST that has arrived whole without a task of its own."""
+        return {b"/v1/chat/completions": self.chat_at_once, b"/v1/embeddings": self.embeddings_at_once}
+
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/chat/completions."""
-        exchange = Exchange(scope, receive, send, self._watch)
+        await self._chat(AsgiExchange(scope, receive, send, self._watch))
+
+    def chat_at_once(self, request: Arrived) -> None:
+        """The same."""
+        exchange = ArrivedExchange(request)
+        exchange.serve(self._chat(exchange))
+
+    async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /v1/embeddings."""
+        await self._embeddings(AsgiExchange(scope, receive, send, self._watch))
+
+    def embeddings_at_once(self, request: Arrived) -> None:
+        """The same."""
+        exchange = ArrivedExchange(request)
+        exchange.serve(self._embeddings(exchange))
+
+    async def _chat(self, exchange: Exchange) -> None:
         try:
             exchange.scan(self._max_body_bytes)
             call = _call(exchange, "chat", await exchange.body(self._max_body_bytes))
@@ -57,6 +78,7 @@ class Handlers:
             if call.body.flag("stream"):
                 call.streams = True
                 call.wants_usage = openai_chat.wants_usage(call.body)
+                await in_task()
                 await self._stream(exchange, call)
             else:
                 await self._whole(exchange, call)
@@ -65,9 +87,7 @@ class Handlers:
         finally:
             exchange.close()
 
-    async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/embeddings."""
-        exchange = Exchange(scope, receive, send, self._watch)
+    async def _embeddings(self, exchange: Exchange) -> None:
         try:
             exchange.scan(self._max_body_bytes)
             call = _call(exchange, "embeddings", await exchange.body(self._max_body_bytes))
@@ -80,12 +100,12 @@ class Handlers:
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models."""
-        await self._models(Exchange(scope, receive, send, self._watch), None)
+        await self._models(AsgiExchange(scope, receive, send, self._watch), None)
 
     async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models/{id}; the id may hold slashes."""
         name = unquote(scope["raw_path"].decode("ascii").partition(f"{_MODELS}/")[2])
-        await self._models(Exchange(scope, receive, send, self._watch), name)
+        await self._models(AsgiExchange(scope, receive, send, self._watch), name)
 
     async def _whole(self, exchange: Exchange, call: Call) -> None:
         """The answer at once, after its record is written."""
@@ -167,7 +187,7 @@ def _call(exchange: Exchange, surface: Surface, raw: bytes) -> Call:
         started_ns=exchange.started_ns,
         reply=exchange.reply,
         end_user=body.text("user"),
-        caller=exchange.scope.get(SIGNED_IN),
+        caller=exchange.caller,
         forwarded=exchange.forwarded,
     )
 

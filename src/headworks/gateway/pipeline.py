@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
+from headworks.eager import in_task
 from headworks.gateway.admission import Admission
 from headworks.gateway.answering import Answering
 from headworks.gateway.attempts import Attempts
@@ -46,6 +47,7 @@ class Pipeline:
                 outgoing: Outgoing = call  # the caller's own bytes
                 passages: Sequence[Passage] = ()
             else:
+                await in_task()
                 question = self.prompting.bind(plan, call)
                 question = self.guards.check_input(plan, question, record)  # before any text leaves
                 passages = await self.grounding.passages(principal, plan, question, record)

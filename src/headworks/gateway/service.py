@@ -12,7 +12,7 @@ from headworks.gateway.accounts import Accounts
 from headworks.gateway.admission import Admission
 from headworks.gateway.answering import Answering
 from headworks.gateway.attempts import Attempts
-from headworks.gateway.contract import InputCheck, LiveReleases, Recorder, Renderer, Retriever, RouteOf
+from headworks.gateway.contract import Arrived, InputCheck, LiveReleases, Recorder, Renderer, Retriever, RouteOf
 from headworks.gateway.exchange import Handler
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
@@ -137,6 +137,10 @@ class Gateway:
     def hot_routes(self) -> dict[tuple[str, str], Handler]:
         """Raw ASGI handlers by (method, path)."""
         return self._connected().routes()
+
+    def at_once(self) -> dict[bytes, Callable[[Arrived], None]]:
+        """What serves a POST that has arrived whole, by its path; `hot_routes` has the same for others."""
+        return self._connected().at_once()
 
     def hot_prefixes(self) -> dict[tuple[str, str], Handler]:
         """Raw ASGI handlers by (method, beginning of the path)."""

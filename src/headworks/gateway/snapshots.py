@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from headworks.eager import in_task
 from headworks.errors import DatabaseUnavailable, HeadworksError
 from headworks.gateway.contract import LiveReleases
 from headworks.gateway.routing import View
@@ -84,6 +85,7 @@ class Snapshots:
 
         Looks at most ten times a second, however many ask; gives `view` itself where nothing is newer.
         """
+        await in_task()
         asked_at = time.monotonic()
         async with self._asking:
             if self._view is view and self._seen_at < asked_at and self.is_connected:

@@ -212,10 +212,10 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         response, self._response = self._response, None
+        self._owner.closed(self)
         if response is not None:
             response.unanswered = self._received == 0 and self.served > 0
             response.fail(self._cut_short(exc))
-        self._owner.closed(self)
 
     # What the parser tells.
 

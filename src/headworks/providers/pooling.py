@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from headworks.eager import in_task
 from headworks.errors import HeadworksError, InvalidRequest, UpstreamError, UpstreamTimeout
 from headworks.providers.http1 import Connection, Deadlines, Limits
 
@@ -110,6 +111,7 @@ class Pool:
         connection = self.idle()
         if connection is not None:
             return connection
+        await in_task()
         limit_s = min(deadlines.connect_s, deadlines.total_s)
         try:
             async with asyncio.timeout(limit_s):
@@ -123,6 +125,7 @@ class Pool:
 
     async def fresh(self, deadlines: Deadlines) -> Connection:
         """A new connection, for the one retry: it may exceed `size`, by those whose own connection has just died."""
+        await in_task()
         limit_s = min(deadlines.connect_s, deadlines.total_s)
         self._open += 1
         try:

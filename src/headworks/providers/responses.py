@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from types import TracebackType
 from typing import Protocol, Self
 
+from headworks.eager import Signal
 from headworks.errors import HeadworksError, UpstreamError
 
 Headers = list[tuple[bytes, bytes]]
@@ -15,7 +15,6 @@ class Carrier(Protocol):
     """The connection that an answer arrives on."""
 
     place: str
-    loop: asyncio.AbstractEventLoop
 
     def abandon(self, response: Response) -> None:
         """Nobody waits for this answer any more: close the connection at once."""
@@ -36,12 +35,12 @@ class Response:
         "_complete",
         "_error",
         "_pieces",
+        "_signal",
         "buffered",
         "headers",
         "ready",
         "status",
         "unanswered",
-        "waiter",
         "whole",
     )
 
@@ -60,7 +59,7 @@ class Response:
         self._pieces: list[bytes] = []
         self._complete = False
         self._error: HeadworksError | None = None
-        self.waiter: asyncio.Future[None] | None = None
+        self._signal: Signal | None = None
 
     @property
     def complete(self) -> bool:
@@ -111,9 +110,9 @@ class Response:
 
     async def wait(self) -> None:
         """Until something happens; if the waiting task is cancelled the connection is closed at once."""
-        waiter = self.waiter = self._carrier.loop.create_future()
+        signal = self._signal = Signal()
         try:
-            await waiter
+            await signal
         except BaseException:
             self.abort()
             raise
@@ -167,10 +166,11 @@ class Response:
         self.wake()
 
     def wake(self) -> None:
-        """Something happened."""
-        waiter = self.waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        """Something happened. Who waits may go on before this returns: nothing of the connection is done after it."""
+        signal = self._signal
+        if signal is not None:
+            self._signal = None
+            signal.set()
 
 
 def too_long(place: str, limit: int) -> UpstreamError:

@@ -16,6 +16,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
+from headworks.eager import in_task
 from headworks.errors import UpstreamError
 from headworks.providers.http1 import Deadlines, Limits
 from headworks.providers.pooling import Origin, Pool, tls_context
@@ -25,8 +26,6 @@ from headworks.providers.responses import Headers, Response
 __all__ = ["Deadlines", "HeaderBlock", "Headers", "Limits", "Origin", "Response", "Upstream", "header_block"]
 
 _PATIENT = Deadlines()
-Request = tuple[bytes, bytes, HeaderBlock | Iterable[tuple[bytes, bytes]], bytes]
-"""Method, path, headers, body."""
 
 
 class Upstream:
@@ -56,7 +55,8 @@ class Upstream:
         UpstreamTimeout (names the deadline), UpstreamTruncated. An error status is an answer, not an error.
         Cancelling the waiting task closes the connection at once.
         """
-        return await self._exchange(origin, (method, path, headers, body), deadlines, whole=False)
+        await in_task()
+        return await self._exchange(origin, method, path, headers, body, deadlines, whole=False)
 
     async def fetch(
         self,
@@ -68,7 +68,7 @@ class Upstream:
         deadlines: Deadlines = _PATIENT,
     ) -> tuple[int, Headers, bytes]:
         """As `send`, for an answer that is wanted whole: status, headers and body, with one wake-up."""
-        response = await self._exchange(origin, (method, path, headers, body), deadlines, whole=True)
+        response = await self._exchange(origin, method, path, headers, body, deadlines, whole=True)
         return response.status, response.headers, response.take()
 
     async def close(self) -> None:
@@ -93,9 +93,18 @@ class Upstream:
             context = self._contexts[origin.ca_file] = tls_context(origin.ca_file)
         return context
 
-    async def _exchange(self, origin: Origin, request: Request, deadlines: Deadlines, *, whole: bool) -> Response:
+    async def _exchange(
+        self,
+        origin: Origin,
+        method: bytes,
+        path: bytes,
+        headers: HeaderBlock | Iterable[tuple[bytes, bytes]],
+        body: bytes,
+        deadlines: Deadlines,
+        *,
+        whole: bool,
+    ) -> Response:
         pool = self._pools.get(origin) or self._open_pool(origin)
-        method, path, headers, body = request
         block = headers if isinstance(headers, bytes) else header_block(headers)
         pieces = [request_line(method, path), pool.host_line, block, framing(method, body), body]
         total_at = pool.loop.time() + deadlines.total_s
@@ -104,12 +113,7 @@ class Upstream:
             response = Response(connection, whole=whole)
             connection.begin(response, pieces, deadlines, total_at)
             while not response.ready:
-                waiter = response.waiter = pool.loop.create_future()
-                try:
-                    await waiter
-                except BaseException:
-                    response.abort()
-                    raise
+                await response.wait()
             if not response.unanswered:
                 break
             connection = await pool.fresh(deadlines)  # the other side had closed the old one while it was idle

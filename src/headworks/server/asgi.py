@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from headworks import __version__
 from headworks.errors import HeadworksError
-from headworks.server.contract import Handler, HotRoutes, Receive, Scope, Send
+from headworks.server.contract import AtOnce, Handler, HotRoutes, Receive, Scope, Send
 from headworks.server.fences import fenced, secured
 from headworks.server.refusals import MAX_BODY_MB, install_refusals, wrong_method
 
@@ -26,8 +26,14 @@ class Server:
         prefixes: Mapping[tuple[str, str], Handler],
         control: FastAPI,
         lifespan: Callable[[], Any],
+        at_once: Mapping[bytes, AtOnce] | None = None,
     ) -> None:
-        """`prefixes` are hot handlers by (method, path prefix ending in `/`); `lifespan` an async context manager."""
+        """`prefixes` are hot handlers by (method, path prefix ending in `/`); `lifespan` an async context manager.
+
+        `at_once` serve a POST that has arrived whole by its path, where the HTTP protocol can do that; `hot` has the
+        same paths.
+        """
+        self.at_once: Mapping[bytes, AtOnce] = at_once or {}
         self._hot = dict(hot)
         self._prefixes = dict(prefixes)
         self._control = secured(fenced(control))

@@ -12,3 +12,5 @@ Send = Callable[[Message], Awaitable[None]]
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 HotRoutes = Mapping[tuple[str, str], Handler]
 """By method and path."""
+AtOnce = Callable[[Any], None]
+"""Serves a POST that has arrived whole, given its http_cycles.ShortCycle; it never raises."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, HTTPScope
@@ -30,7 +31,6 @@ SHORT_WAY = "headworks.short_way"
 class Connection(Protocol):
     """What a cycle needs of its protocol."""
 
-    scope: HTTPScope
     transport: asyncio.Transport
     flow: FlowControl
     server_state: ServerState
@@ -117,7 +117,11 @@ class JoiningCycle(RequestResponseCycle):
 
 
 class ShortCycle(JoiningCycle):
-    """For a request that has arrived whole: nothing of it is waited for, only the caller's leaving."""
+    """For a request that has arrived whole: nothing of it is waited for, only the caller's leaving.
+
+    It is served at once, without a task and without ASGI's messages, where the application has a function for its
+    path; else by `run_asgi`, after `describe`.
+    """
 
     access_log = False
     waiting_for_100_continue = False
@@ -128,20 +132,40 @@ class ShortCycle(JoiningCycle):
     chunked_encoding: bool | None = None
     expected_content_length = 0
     logger = logging.getLogger("uvicorn.error")
+    scope: Any = MappingProxyType({"method": "POST"})
+    """What is served at once is a POST, and needs no other words."""
     _leaving: asyncio.Future[None] | None = None
     _on_leaving: Callable[[], object] | None = None
     _is_read = False
 
-    def __init__(self, protocol: Connection, body: bytes, *, keep_alive: bool) -> None:
-        # Not uvicorn's: most of what it sets stands above.
+    def __init__(
+        self, protocol: Connection, headers: list[tuple[bytes, bytes]], body: bytes, *, keep_alive: bool
+    ) -> None:
+        # Not uvicorn's: most of what it sets stands above and below.
         self._protocol = protocol
+        self.headers = headers
         self.body = body  # type: ignore[assignment] # uvicorn collects in a bytearray
         self.keep_alive = keep_alive
-        self.scope = protocol.scope
-        self.transport = protocol.transport
-        self.flow = protocol.flow
-        self.default_headers = protocol.server_state.default_headers
-        self.scope["extensions"] = {SHORT_WAY: self}  # type: ignore[dict-item] # an extension of ours
+
+    def describe(self, scope: HTTPScope) -> None:
+        """ASGI's scope, which gets our extension."""
+        self.scope = scope
+        scope["extensions"] = {SHORT_WAY: self}  # type: ignore[dict-item] # an extension of ours
+
+    @property
+    def transport(self) -> Any:  # type: ignore[override] # noqa: ANN401 - a JoiningTransport
+        """The connection's."""
+        return self._protocol.transport
+
+    @property
+    def flow(self) -> FlowControl:  # type: ignore[override] # as above
+        """The connection's."""
+        return self._protocol.flow
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override] # as above
+        """Those of every answer."""
+        return self._protocol.server_state.default_headers
 
     # The extension: what `receive` and `send` do, without waiting.
 
@@ -149,21 +173,20 @@ class ShortCycle(JoiningCycle):
         """The whole answer, for who has sent none of it; its content-length is added, and must not be in `headers`."""
         if self.disconnected or self.response_started:
             return
-        if self.scope["method"] == "HEAD" or status in _WITHOUT_BODY or not self.keep_alive:
+        if not self.keep_alive or status in _WITHOUT_BODY or self.scope["method"] == "HEAD":
             self._write_head({"status": status, "headers": [*headers, (b"content-length", b"%d" % len(body))]})
             self._write_sized({"body": body})
             return
-        lines = [_opening(status, self.default_headers)]
-        values = []
+        protocol = self._protocol
+        lines = [_opening(status, protocol.server_state.default_headers)]
         for name, value in headers:
-            values.append(value)
             lines += (_beginnings.get(name) or _beginning(name), value, b"\r\n")
-        if HEADER_VALUE_RE.search(b"".join(values)):
+        if HEADER_VALUE_RE.search(b"".join(lines[2::3])):
             raise RuntimeError("Invalid HTTP header value.")
         lines += (b"content-length: %d\r\n\r\n" % len(body), body)
         self.response_started = self.response_complete = True
-        self.transport.write_last(b"".join(lines))
-        self.on_response()
+        protocol.transport.write_last(b"".join(lines))  # type: ignore[attr-defined] # a JoiningTransport's
+        self._end()
 
     def when_left(self, callback: Callable[[], object]) -> None:
         """Have `callback` called once if the caller leaves before the answer is complete."""
@@ -188,8 +211,12 @@ class ShortCycle(JoiningCycle):
 
     def on_response(self) -> None:
         """The answer is complete."""
+        self._end()
+
+    def _end(self) -> None:
         self._on_leaving = None
-        self.scope.pop("extensions", None)  # a reference in a circle, which would wait for the collector
+        if "extensions" in self.scope:
+            del self.scope["extensions"]  # a reference in a circle, which would wait for the collector
         self._protocol.on_response_complete()
 
     async def receive(self) -> ASGIReceiveEvent:

@@ -40,6 +40,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         self._joining = JoiningTransport(transport, self.loop)
         self.transport = cast("asyncio.Transport", self._joining)
         self._has_short_way = not (self.access_log or self.limit_concurrency or self.config.reset_contextvars)
+        self._at_once = {} if self.root_path else getattr(self.config.app, "at_once", {})
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
@@ -50,13 +51,29 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Part of a request, or several."""
-        super().data_received(data)
+        self._idle_since = None
+        try:
+            self.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._stop_parsing(error)
         if self._pieces is not None:  # the rest of the body is still to come
             pieces, self._pieces = self._pieces, None
             if not self._joining.is_closing():
+                self._describe()
                 self._start()
                 for piece in pieces:
                     self.on_body(piece)
+
+    def _stop_parsing(self, error: Exception) -> None:
+        """As uvicorn's: 400, a WebSocket, or a request for another protocol that is let pass."""
+        if isinstance(error, httptools.HttpParserUpgrade):
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._unsupported_upgrade_warning()
+            return
+        self.logger.warning("Invalid HTTP request received.")
+        self.send_400_response("Invalid HTTP request received.")
 
     # What the parser tells.
 
@@ -68,12 +85,11 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head of a request is complete. As uvicorn's, with our cycles."""
-        version = self.parser.get_http_version()
-        if self.parser.should_upgrade() and self._should_upgrade():
-            self._describe(version)
+        parser = self.parser
+        if parser.should_upgrade() and self._should_upgrade():
+            self._describe()
             return
-        self._describe(version)
-        self._keep_alive = version != "1.0" and self.parser.should_keep_alive()
+        self._keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         if (
             self._has_short_way
             and not self.expect_100_continue
@@ -81,6 +97,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         ):
             self._pieces = []
         else:
+            self._describe()
             self._start()
 
     def on_body(self, body: bytes) -> None:
@@ -97,12 +114,19 @@ class OneWriteProtocol(HttpToolsProtocol):
             super().on_message_complete()
         else:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            cycle = self.cycle = ShortCycle(self, body, keep_alive=self._keep_alive)
+            cycle = self.cycle = ShortCycle(self, self.headers, body, keep_alive=self._keep_alive)
+            serve = self._at_once.get(self.url)
+            if serve is not None and self.parser.get_method() == b"POST":
+                serve(cycle)
+                return
+            self._describe()
+            cycle.describe(self.scope)
             task = self.loop.create_task(cycle.run_asgi(self.app))
             task.add_done_callback(self.tasks.discard)
             self.tasks.add(task)
 
-    def _describe(self, version: str) -> None:
+    def _describe(self) -> None:
+        """ASGI's words for the request whose head the parser has read last."""
         target = _targets.get(self.url)
         if target is None:
             target = self._parsed_target()
@@ -110,7 +134,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         self.scope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": version,
+            "http_version": self.parser.get_http_version(),
             "server": self.server,
             "client": self.client,
             "scheme": self.scheme,  # type: ignore[typeddict-item] # known since the connection was made
@@ -165,11 +189,13 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is complete: start the next request of the pipeline, or wait for one."""
-        self._joining.flush()
+        joining = self._joining
+        joining.flush()
         self.server_state.total_requests += 1
-        if self._joining.is_closing():
+        if joining.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:

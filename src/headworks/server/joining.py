@@ -67,15 +67,19 @@ class JoiningTransport:
     def write_last(self, data: bytes) -> None:
         """Write what is kept, and this, now. TypeError if it is not bytes."""
         piece = data if type(data) is bytes else bytes(memoryview(data))
+        if not self._kept:
+            self._transport.write(piece)
+            return
         self._kept.append(piece)
         self._size += len(piece)
         self.flush()
 
     def flush(self) -> None:
         """Write what is kept."""
-        kept, self._kept = self._kept, []
+        kept = self._kept
         if not kept:
             return
+        self._kept = []
         if self._size > _FULL_BYTES:
             self._transport.writelines(kept)
         else:

@@ -22,6 +22,8 @@ Digest = NewType("Digest", str)
 
 _RANDOM = ~(0xF << 76 | 0x3 << 62)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62
+_UNKNOWN = SafeUUID.unknown
+_new, _set = object.__new__, object.__setattr__
 
 
 def new_id() -> UUID:
@@ -29,7 +31,13 @@ def new_id() -> UUID:
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds << 80 | random.getrandbits(80)) & _RANDOM | _VERSION_7
     # As UUID(int=value), without the checks that cost more than all of the above: every request has an id.
-    made = object.__new__(UUID)
-    object.__setattr__(made, "int", value)
-    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    made = _new(UUID)
+    _set(made, "int", value)
+    _set(made, "is_safe", _UNKNOWN)
     return made
+
+
+def id_text(identifier: UUID) -> str:
+    """As `str`, in half the time."""
+    digits = f"{identifier.int:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
