@@ -11,7 +11,17 @@ from collections.abc import Mapping
 from headworks.formats.neutral import FormatName
 
 HINTS: Mapping[FormatName, frozenset[str]] = {
-    "messages": frozenset({"cache_control", "diagnostics", "eager_input_streaming", "metadata", "speed"}),
+    "messages": frozenset(
+        {
+            "cache_control",
+            "context_management",
+            "defer_loading",
+            "diagnostics",
+            "eager_input_streaming",
+            "metadata",
+            "speed",
+        }
+    ),
     "responses": frozenset(
         {
             "detail",
@@ -19,6 +29,7 @@ HINTS: Mapping[FormatName, frozenset[str]] = {
             "include",
             "logprobs",
             "max_tool_calls",
+            "message.phase",
             "metadata",
             "phase",
             "prompt_cache_breakpoint",

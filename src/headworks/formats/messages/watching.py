@@ -44,7 +44,7 @@ _opening = msgspec.json.Decoder(_Opening).decode
 class MessagesWatch:
     """See contract.Watch. Clients read an event by the name in its `event` line, and so does this."""
 
-    __slots__ = ("_counts", "has_begun", "has_failed", "heard", "is_finished", "is_terminal")
+    __slots__ = ("_counts", "has_begun", "has_failed", "heard", "is_finished", "is_terminal", "usage")
 
     def __init__(self) -> None:
         self.has_begun = False
@@ -52,12 +52,8 @@ class MessagesWatch:
         self.is_terminal = False
         self.has_failed = False
         self.heard = 0
+        self.usage: Usage | None = None
         self._counts: UsageObject | None = None
-
-    @property
-    def usage(self) -> Usage | None:
-        """What was counted up to now."""
-        return None if self._counts is None else self._counts.as_usage()
 
     def see(self, events: bytes) -> bytes:
         """See contract.Watch: the bytes are never changed, since usage is always the caller's."""
@@ -93,6 +89,7 @@ class MessagesWatch:
         counts = told.message.usage if told.message is not None else told.usage
         if counts is not None:
             self._counts = counts if self._counts is None else self._counts.merged(counts)
+            self.usage = self._counts.as_usage()
 
 
 def _begins(events: bytes) -> bool:
