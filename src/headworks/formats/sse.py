@@ -41,11 +41,13 @@ class Framer:
 
 
 def split(events: bytes) -> Iterator[bytes]:
-    """Whole events one by one, each with its boundary."""
+    """Whole events one by one, each with its boundary; a last one that has none is given as it is."""
     at = 0
     for found in _BOUNDARY.finditer(events):
         yield events[at : found.end()]
         at = found.end()
+    if at < len(events):
+        yield events[at:]
 
 
 def data_of(event: bytes) -> bytes:

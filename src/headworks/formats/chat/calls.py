@@ -101,8 +101,9 @@ def write_call(call: ToolCallBlock) -> dict[str, object]:
 
 def as_it_was_written(found: dict[str, object], ext: Ext) -> None:
     """Put back how the same format had written it."""
-    if "~type" in ext:
-        del found["type"]
+    for name in ("type", "id"):
+        if f"~{name}" in ext:
+            del found[name]
     for name in ("index", "extra_content"):
         if f"~{name}" in ext:
             found[name] = ext[f"~{name}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
@@ -15,7 +15,14 @@ S = TypeVar("S", bound=msgspec.Struct)
 NULL = msgspec.Raw(b"null")
 _PLACE = re.compile(r" - at `\$([^`]*)`$")
 _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
-_WORDS = {"str": "a string", "int": "a whole number", "float": "a number", "bool": "true or false"}
+_WORDS = {
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+}
 _EXPECTED = re.compile(r"^Expected `([^`]*)`, got `([^`]*)`")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
@@ -41,9 +48,9 @@ class Misread(ValueError):
             return Misread("is required", f"{path}.{missing[1]}", "missing_field")
         if expected := _EXPECTED.match(said):
             wanted, found = (
-                " or ".join(_WORDS.get(each, each) for each in group.split(" | ")) for group in expected.groups()
+                " or ".join(_WORDS.get(each, each) for each in some.split(" | ")) for some in expected.groups()
             )
-            return Misread(f"must be {wanted.replace('array', 'a list')}, not {found.replace('array', 'a list')}", path)
+            return Misread(f"must be {wanted}, not {found}", path)
         return Misread(f"can't be read: {said[:200].rstrip('.')}", path)
 
     def within(self, place: str) -> Misread:
@@ -68,12 +75,14 @@ class Misread(ValueError):
 class Shape(Generic[S]):
     """How one kind of object looks. The Struct forbids unknown fields."""
 
-    __slots__ = ("_decode", "names")
+    __slots__ = ("_decode", "_decode_known", "_names")
 
     def __init__(self, struct: type[S]) -> None:
         self._decode = msgspec.json.Decoder(struct).decode
+        lenient = msgspec.defstruct(struct.__name__, [], bases=(struct,), forbid_unknown_fields=False)
+        self._decode_known = msgspec.json.Decoder(lenient).decode
         tag = struct.__struct_config__.tag_field
-        self.names = frozenset((*struct.__struct_encode_fields__, *((tag,) if tag else ())))
+        self._names = frozenset((*struct.__struct_encode_fields__, *((tag,) if tag else ())))
 
     def read(self, raw: msgspec.Raw | bytes) -> tuple[S, Ext]:
         """The Struct and the rest. Raises Misread."""
@@ -82,9 +91,8 @@ class Shape(Generic[S]):
                 return self._decode(raw), {}
             except msgspec.ValidationError:
                 pass  # perhaps only a member that we don't know
-        known, rest = parted(raw, self.names)
         try:
-            return self._decode(known), rest
+            return cast("S", self._decode_known(raw)), rest_of(raw, self._names)
         except msgspec.ValidationError as error:
             raise Misread.of(error) from None
 
@@ -106,16 +114,9 @@ def starts(raw: msgspec.Raw, mark: bytes) -> bool:
     return bytes(memoryview(raw)[:1]) == mark
 
 
-def parted(raw: msgspec.Raw | bytes, names: frozenset[str]) -> tuple[msgspec.Raw | bytes, Ext]:
-    """An object without the members that have another name or are null, and these. Raises Misread."""
-    try:
-        members = _members(raw)
-    except msgspec.ValidationError as error:
-        raise Misread.of(error) from None
-    rest = {name: value for name, value in members.items() if name not in names or is_null(value)}
-    if not rest:
-        return raw, rest
-    return msgspec.json.encode({name: value for name, value in members.items() if name not in rest}), rest
+def rest_of(raw: msgspec.Raw | bytes, names: frozenset[str]) -> Ext:
+    """The members that have another name, or are null. Raises msgspec.ValidationError for what is no object."""
+    return {name: value for name, value in _members(raw).items() if name not in names or is_null(value)}
 
 
 def kind_of(raw: msgspec.Raw) -> str:

@@ -58,7 +58,7 @@ def write_thoughts(target: dict[str, object], thoughts: list[ThinkingBlock], ext
     names = [name for name in _NAMES if is_own and f"~{name}" in ext]
     if not names and thoughts and not (is_own and has_entries):
         names = ["reasoning_content"]
-    text = "".join(each.text for each in thoughts)
+    text = "".join(map(text_of, thoughts))
     for name in names:
         said = ext.get(f"~{name}", MARK)
         if said is not MARK:
@@ -72,6 +72,11 @@ def needs_entry(thought: ThinkingBlock) -> bool:
     return bool(thought.signature or thought.redacted or thought.id or thought.summary)
 
 
+def text_of(thought: ThinkingBlock) -> str:
+    """What can be shown of it: the thought, or else the parts of its summary."""
+    return thought.text or "\n\n".join(thought.summary)
+
+
 def entry_of(thought: ThinkingBlock) -> dict[str, object]:
     """One entry of `thinking_blocks`."""
     entry: dict[str, object]
@@ -83,7 +88,7 @@ def entry_of(thought: ThinkingBlock) -> dict[str, object]:
             entry["data"] = thought.redacted
     if thought.signature is not None:
         entry["signature"] = thought.signature
-    if thought.origin not in {None, "messages"}:
+    if thought.origin not in {None, "messages", "chat"}:
         entry["origin"] = thought.origin
     if thought.id is not None:
         entry["id"] = thought.id
@@ -97,13 +102,14 @@ def _read_entries(entries: list[msgspec.Raw]) -> list[ThinkingBlock]:
     found: list[ThinkingBlock] = []
     for at, raw in enumerate(entries):
         try:
-            found.append(_read_entry(raw))
+            found.append(read_entry(raw))
         except Misread as error:
             raise error.within(f".thinking_blocks[{at}]") from None
     return found
 
 
-def _read_entry(raw: msgspec.Raw) -> ThinkingBlock:
+def read_entry(raw: msgspec.Raw) -> ThinkingBlock:
+    """One entry of `thinking_blocks`. Raises Misread."""
     entry, rest = _ENTRY.read(raw)
     if entry.type not in _KINDS:
         raise Misread(f"must be one of {', '.join(sorted(_KINDS))}", ".type", "invalid_value")

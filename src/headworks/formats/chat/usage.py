@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.formats.chat.members import is_null, parted, starts, under
+from headworks.formats.chat.members import is_null, rest_of, starts, under
 from headworks.formats.neutral import Ext
 from headworks.types.models import Usage
 
@@ -80,15 +80,14 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, Ext]:
     usage = usage_in(raw)
     if usage is None:
         return Usage(), {} if is_null(raw) else {"~usage": raw}
-    _, ext = parted(raw, _NAMES)
+    ext = rest_of(raw, _NAMES)
     total = ext.pop("total_tokens", None)
     if total is not None and bytes(total) != b"%d" % _total(usage):
         ext["total_tokens"] = total
     members = _value(raw)
     for name, known in (("prompt_tokens_details", _PROMPT), ("completion_tokens_details", _OUTPUT)):
         if name in members and starts(members[name], b"{"):
-            _, rest = parted(members[name], known)
-            ext |= under(name, rest)
+            ext |= under(name, rest_of(members[name], known))
             if bytes(members[name]).strip(b"{} \t\r\n") == b"":
                 ext[f"~{name}"] = members[name]
     return usage, ext

@@ -1,0 +1,296 @@
+"""A whole answer in Chat Completions: judged as bytes, read into neutral words, written from them."""
+
+from __future__ import annotations
+
+import time
+from uuid import uuid4
+
+import msgspec
+from msgspec.structs import replace
+
+from headworks.errors import Unmapped, UpstreamError
+from headworks.formats.chat.calls import FUNCTION_CALL, read_function_call
+from headworks.formats.chat.errors import is_error
+from headworks.formats.chat.members import Misread, Shape, is_null, starts
+from headworks.formats.chat.messages import MESSAGE, Message, assistant_blocks, read_calls
+from headworks.formats.chat.parts import read_part, write_part
+from headworks.formats.chat.saying import MARK, Saying, put_back
+from headworks.formats.chat.turns import assistant_message
+from headworks.formats.chat.usage import UsageObject, read_usage, write_usage
+from headworks.formats.chat.words import read_finish, write_finish
+from headworks.formats.contract import Verdict
+from headworks.formats.neutral import (
+    Answer,
+    AudioBlock,
+    Block,
+    Ext,
+    ImageBlock,
+    Request,
+    Source,
+    Started,
+    Stopped,
+    ToolCallBlock,
+)
+from headworks.types.models import Usage
+
+OF_MESSAGE = "message."
+"""Before the name of a message's member in the bag of a `Stopped`; a name without it is the choice's."""
+
+
+class _Judged(msgspec.Struct, gc=False):
+    choices: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+    usage: UsageObject | None = None
+
+
+class _Uncounted(msgspec.Struct, gc=False):
+    """The same with a `usage` of a shape that we don't know."""
+
+    choices: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+_judged = msgspec.json.Decoder(_Judged).decode
+_uncounted = msgspec.json.Decoder(_Uncounted).decode
+
+
+def judge(body: bytes) -> Verdict:
+    """What a whole answer is, all of which must be JSON, and what it counts (None: nothing that we can read).
+
+    `choices` is an answer, and so is `data` (embeddings). Raises msgspec.DecodeError.
+    """
+    usage: Usage | None = None
+    found: _Judged | _Uncounted
+    try:
+        found = _judged(body)
+    except msgspec.ValidationError:
+        found = _uncounted(body)
+    else:
+        if found.usage is not None:
+            usage = found.usage.as_usage()
+    if memoryview(found.choices).nbytes:
+        return Verdict("answer", usage)
+    if memoryview(found.data).nbytes:
+        # Nothing is said about output where there is none, and nothing is paid for it.
+        return Verdict("answer", replace(usage, output_tokens=0) if usage else None)
+    return Verdict("error" if is_error(found.error) else "nothing")
+
+
+class _Answer(msgspec.Struct, forbid_unknown_fields=True):
+    choices: list[msgspec.Raw]
+    id: str = ""
+    object: str | None = None
+    created: int | None = None
+    model: str = ""
+    usage: msgspec.Raw = msgspec.Raw()
+
+
+class _Choice(msgspec.Struct, forbid_unknown_fields=True):
+    message: msgspec.Raw
+    finish_reason: str | None = None
+    index: int | None = None
+
+
+class _Audio(msgspec.Struct, forbid_unknown_fields=True):
+    id: str | None = None
+    data: str | None = None
+
+
+_ANSWER, _CHOICE, _AUDIO = Shape(_Answer), Shape(_Choice), Shape(_Audio)
+_OBJECT = "chat.completion"
+
+
+def read_answer(body: bytes) -> Answer:
+    """Raises UpstreamError for what is no answer, Unmapped for several at once."""
+    try:
+        return _read(body)
+    except Misread as error:
+        raise error.as_answer() from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Misread(f"can't be read: {error}").as_answer() from None
+
+
+def _read(body: bytes) -> Answer:
+    found, ext = _ANSWER.read(body)
+    if not found.choices:
+        raise Misread("is empty", ".choices")
+    if len(found.choices) > 1:
+        raise one_choice()
+    if found.object != _OBJECT:
+        ext["~object"] = msgspec.Raw(msgspec.json.encode(found.object))
+    usage, usage_ext = read_usage(found.usage)
+    try:
+        blocks, stopped = _read_choice(found.choices[0], found.id)
+    except Misread as error:
+        raise error.within(".choices[0]") from None
+    if not memoryview(found.usage).nbytes:
+        usage_ext["~usage"] = msgspec.Raw(b"")
+    return Answer(Started(found.id, found.model, found.created, ext, "chat"), blocks, stopped, usage, usage_ext)
+
+
+def one_choice() -> Unmapped:
+    """Several answers at once have no word in other formats."""
+    return Unmapped(
+        "Several choices can't be translated into another format.",
+        param="n",
+        next_step="Ask for one, or choose a target that speaks Chat Completions itself.",
+    )
+
+
+def _read_choice(raw: msgspec.Raw, answer_id: str) -> tuple[list[Block], Stopped]:
+    choice, ext = _CHOICE.read(raw)
+    try:
+        message, message_ext = MESSAGE.read(choice.message)
+        blocks = _read_message(message, message_ext, answer_id)
+    except Misread as error:
+        raise error.within(".message") from None
+    word = choice.finish_reason
+    if word is None:
+        raise Misread("is required: the answer is not whole", ".finish_reason")
+    ext |= {
+        f"~{OF_MESSAGE}{name[1:]}" if name[0] == "~" else OF_MESSAGE + name: each
+        for name, each in message_ext.items()
+        if name
+    }
+    return blocks, Stopped(read_finish(word), word, sequence_in(ext), ext)
+
+
+def _read_message(message: Message, ext: Ext, answer_id: str) -> list[Block]:
+    if message.role != "assistant":
+        raise Misread("must be `assistant`", ".role")
+    images = ext.pop("images", msgspec.Raw())
+    blocks = assistant_blocks(message, ext)
+    blocks += _read_images(images, ext)
+    blocks += _read_audio(message)
+    blocks += _read_calls(message, ext, answer_id)
+    return blocks
+
+
+def sequence_in(ext: Ext) -> str | None:
+    """The stop sequence that was met, as vLLM and SGLang say it beside the finish reason."""
+    for name in ("stop_reason", "matched_stop"):
+        if name in ext and starts(ext[name], b'"'):
+            return str(msgspec.json.decode(ext[name], type=str))
+    return None
+
+
+def _read_images(raw: msgspec.Raw, ext: Ext) -> list[Block]:
+    """Pictures that the model made, as OpenRouter has them."""
+    if is_null(raw):
+        return []
+    if not starts(raw, b"["):
+        raise Misread("must be a list", ".images")
+    entries = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    found = [read_part(each) for each in entries]
+    if not entries or not all(isinstance(each, ImageBlock) for each in found):
+        ext["images"] = raw
+        return []
+    return found
+
+
+def _read_audio(message: Message) -> list[Block]:
+    if is_null(message.audio):
+        return []
+    try:
+        audio, rest = _AUDIO.read(message.audio)
+    except Misread as error:
+        raise error.within(".audio") from None
+    return [AudioBlock(Source(data=audio.data, file_id=audio.id), ext=rest)]
+
+
+def _read_calls(message: Message, ext: Ext, answer_id: str) -> list[Block]:
+    calls: list[Block] = [*read_calls(message)]
+    if message.tool_calls is not None and not message.tool_calls:
+        ext["~tool_calls"] = MARK
+    for at, call in enumerate(calls):
+        if isinstance(call, ToolCallBlock) and not call.id:
+            call.id = made_id(answer_id, at)
+            call.ext["~id"] = MARK
+    if not is_null(message.function_call):
+        calls.append(read_function_call(message.function_call, made_id(answer_id, len(calls))))
+    return calls
+
+
+def made_id(answer_id: str, at: int) -> str:
+    """An id for a call whose provider gives none: its result has to be bound to something."""
+    return f"call_{''.join(each for each in answer_id if each.isalnum())}_{at}"
+
+
+def write_answer(answer: Answer, request: Request | None = None) -> bytes:
+    """The JSON form. `request`: which this answers, for callers who still speak of functions.
+
+    Raises Unmapped for what has no word, UpstreamError for an end that is none.
+    """
+    started, stopped = answer.started, answer.stopped
+    saying = Saying(started.origin, is_answer=True)
+    own = stopped.ext if saying.is_own else {}
+    blocks = with_function_call(answer.blocks) if speaks_of_functions(request) else answer.blocks
+    message = _message(blocks, own, saying)
+    word = write_finish(stopped, is_own=saying.is_own)
+    choice: dict[str, object] = {"index": 0, "message": message, "logprobs": None, "finish_reason": word}
+    if saying.is_own:
+        del choice["logprobs"]
+        put_back(choice, {name: raw for name, raw in own.items() if not name.startswith(OF_MESSAGE)})
+    elif "function_call" in message:
+        choice["finish_reason"] = "function_call" if word == "tool_calls" else word
+    usage_ext = answer.usage_ext if saying.is_own else {}
+    body = head(started, _OBJECT)
+    body["choices"] = [choice]
+    if usage_ext.get("~usage") is None or memoryview(usage_ext["~usage"]).nbytes:
+        body["usage"] = write_usage(answer.usage, usage_ext)
+    if saying.is_own:
+        _put_back_head(body, started.ext)
+    return msgspec.json.encode(body)
+
+
+def _message(blocks: list[Block], own: Ext, saying: Saying) -> dict[str, object]:
+    images = [block for block in blocks if isinstance(block, ImageBlock)]
+    ext = {name.replace(OF_MESSAGE, "", 1): raw for name, raw in own.items() if OF_MESSAGE in name[:9]}
+    said: list[Block] = [block for block in blocks if not isinstance(block, ImageBlock)]
+    message = assistant_message(said, ext, saying, "content")
+    if images:
+        message["images"] = [write_part(block, saying, "content") for block in images]
+    if not saying.is_own:
+        return {"refusal": None, "annotations": [], **message}
+    saying.bag(message, ext, "")
+    return message
+
+
+def _put_back_head(body: dict[str, object], ext: Ext) -> None:
+    if "~object" in ext:
+        written = ext["~object"]
+        if is_null(written):
+            del body["object"]
+        else:
+            body["object"] = written
+    put_back(body, ext)
+
+
+def head(started: Started, kind: str) -> dict[str, object]:
+    """What stands before the choices."""
+    created = started.created if started.created is not None else int(time.time())
+    return {"id": started.id or f"chatcmpl-{uuid4().hex}", "object": kind, "created": created, "model": started.model}
+
+
+def speaks_of_functions(request: Request | None) -> bool:
+    """Whether the caller offered `functions`, and so waits for a `function_call`."""
+    return request is not None and request.origin == "chat" and "~functions" in request.ext
+
+
+def with_function_call(blocks: list[Block]) -> list[Block]:
+    """The one call in the older form. Raises UpstreamError for several, which it can't hold."""
+    calls = [block for block in blocks if isinstance(block, ToolCallBlock)]
+    if len(calls) > 1:
+        raise several_calls()
+    return [replace(each, ext={FUNCTION_CALL: MARK}) if isinstance(each, ToolCallBlock) else each for each in blocks]
+
+
+def several_calls() -> UpstreamError:
+    """The older form has room for one call."""
+    return UpstreamError(
+        "The model called several functions at once, and `function_call` can name one.",
+        next_step="Offer `tools` instead of `functions`.",
+        code="several_function_calls",
+    )

@@ -1,0 +1,133 @@
+"""Chunks of a stream, as the providers write them: typed where they say what we know, the rest set apart."""
+
+from __future__ import annotations
+
+import msgspec
+
+from headworks.formats.chat.members import Misread
+from headworks.formats.neutral import Ext
+
+
+class FunctionDelta(msgspec.Struct, gc=False):
+    """A piece of a call."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CustomDelta(msgspec.Struct, gc=False):
+    """A piece of a custom tool's call."""
+
+    name: str | None = None
+    input: str | None = None
+
+
+class CallDelta(msgspec.Struct):
+    """One entry of `tool_calls`; `id` and the name come with the first piece."""
+
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: FunctionDelta | None = None
+    custom: CustomDelta | None = None
+    extra_content: msgspec.Raw = msgspec.Raw()
+
+
+class AudioDelta(msgspec.Struct):
+    """A piece of sound, base64 by itself."""
+
+    id: str | None = None
+    data: str | None = None
+    transcript: str | None = None
+    expires_at: int | None = None
+
+
+class Delta(msgspec.Struct, forbid_unknown_fields=True):
+    """What a chunk adds."""
+
+    role: str | None = None
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[CallDelta] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    thinking_blocks: list[msgspec.Raw] | None = None
+    function_call: FunctionDelta | None = None
+    annotations: list[msgspec.Raw] | None = None
+    audio: AudioDelta | None = None
+    images: list[msgspec.Raw] | None = None
+
+
+class Choice(msgspec.Struct, forbid_unknown_fields=True):
+    """One choice of a chunk."""
+
+    index: int = 0
+    delta: Delta | None = None
+    finish_reason: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw()
+    stop_reason: msgspec.Raw = msgspec.Raw()
+
+
+class Chunk(msgspec.Struct, forbid_unknown_fields=True):
+    """One event's JSON. `obfuscation` is padding, and means nothing."""
+
+    id: str | None = None
+    object: msgspec.Raw = msgspec.Raw()
+    created: int | None = None
+    model: str | None = None
+    choices: list[Choice] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+    system_fingerprint: msgspec.Raw = msgspec.Raw()
+    service_tier: msgspec.Raw = msgspec.Raw()
+    obfuscation: msgspec.Raw = msgspec.Raw()
+
+
+class Extras(msgspec.Struct):
+    """Members that no Struct names: of the chunk, of its choice, of the delta."""
+
+    chunk: Ext = {}
+    choice: Ext = {}
+    delta: Ext = {}
+
+
+NO_EXTRAS = Extras()
+_chunk = msgspec.json.Decoder(Chunk).decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_rows = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | None).decode
+_delta = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
+_CHUNK = frozenset(Chunk.__struct_fields__)
+_CHOICE = frozenset(Choice.__struct_fields__)
+_DELTA = frozenset(Delta.__struct_fields__)
+
+
+def read_chunk(data: bytes) -> tuple[Chunk, Extras]:
+    """One event's JSON and what no Struct names. Raises Misread, and msgspec.DecodeError for what is no JSON."""
+    try:
+        return _chunk(data), NO_EXTRAS
+    except msgspec.ValidationError:
+        pass  # perhaps only a member that we don't know
+    try:
+        known, extras = _set_apart(data)
+        return _chunk(known), extras
+    except msgspec.ValidationError as error:
+        raise Misread.of(error) from None
+
+
+def _set_apart(data: bytes) -> tuple[bytes, Extras]:
+    extras = Extras()
+    chunk = _members(data)
+    for name in chunk.keys() - _CHUNK:
+        extras.chunk[name] = chunk.pop(name)
+    if "choices" in chunk:
+        choices = _rows(chunk["choices"]) or []
+        for choice in choices:
+            for name in choice.keys() - _CHOICE:
+                extras.choice[name] = choice.pop(name)
+            delta = _delta(choice["delta"]) if "delta" in choice else None
+            if delta is not None:
+                for name in delta.keys() - _DELTA:
+                    extras.delta[name] = delta.pop(name)
+                choice["delta"] = msgspec.Raw(msgspec.json.encode(delta))
+        chunk["choices"] = msgspec.Raw(msgspec.json.encode(choices))
+    return msgspec.json.encode(chunk), extras

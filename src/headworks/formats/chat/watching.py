@@ -1,0 +1,161 @@
+"""A stream in its own format, looked at while its bytes go by.
+
+Bytes are relayed, not parsed: a pattern with unescaped quotation marks can't occur inside a JSON string, so a search in
+the bytes is enough to know whether an event is worth a closer look.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from headworks.formats.chat.errors import is_error
+from headworks.formats.chat.usage import usage_in
+from headworks.formats.sse import data_of, split
+from headworks.types.models import Usage
+
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+_DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\]")
+_NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null')
+_EMPTY = frozenset((b"null", b'""', b"[]", b"{}"))
+
+
+class _Choice(msgspec.Struct, gc=False):
+    """One choice of a chunk, of either format: Completions has a `text` where Chat has a `delta`."""
+
+    delta: dict[str, msgspec.Raw] | None = None
+    text: msgspec.Raw = msgspec.Raw(b'""')
+    finish_reason: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+class _Outline(msgspec.Struct, gc=False):
+    """A chunk of which only these matter."""
+
+    choices: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+
+
+_chunk = msgspec.json.Decoder(_Chunk).decode
+_outline = msgspec.json.Decoder(_Outline).decode
+
+
+class ChatWatch:
+    """See contract.Watch. Before anything is said each event is read; afterwards only what counts, fails or ends.
+
+    `error` is the JSON of the first event that reports an error. A stream that is terminal and has not begun is empty.
+    """
+
+    __slots__ = (
+        "_strips",
+        "error",
+        "has_begun",
+        "has_failed",
+        "heard",
+        "is_finished",
+        "is_terminal",
+        "usage",
+    )
+
+    def __init__(self, *, strips_usage: bool = False) -> None:
+        self._strips = strips_usage
+        self.has_begun = False
+        self.is_finished = False
+        self.is_terminal = False
+        self.has_failed = False
+        self.usage: Usage | None = None
+        self.heard = 0
+        self.error = b""
+
+    def see(self, events: bytes) -> bytes:
+        """Whole events in, the bytes for the caller out.
+
+        Raises msgspec.DecodeError for what is not JSON, as long as nothing has been said.
+        """
+        if not self.has_begun:
+            self._start(events)
+        self.heard += events.count(b"data:") if self.has_begun else 0
+        if b'"usage"' in events:
+            events = self._count(events)
+        if b'"error"' in events and not self.has_failed:
+            self._look_for_error(events)
+        if not self.is_finished:
+            self.is_finished = _FINISHED.search(events) is not None
+        if b"[DONE]" in events and _DONE.search(events) is not None:
+            self.is_terminal = True
+        return events
+
+    def _start(self, events: bytes) -> None:
+        for event in split(events):
+            data = data_of(event)
+            if not data:
+                continue
+            if data == b"[DONE]":
+                return
+            try:
+                chunk = _chunk(data)
+            except msgspec.ValidationError:
+                self.has_begun = True  # JSON of a shape that we don't know: not ours to judge
+                return
+            if is_error(chunk.error):
+                return
+            if _says_something(chunk):
+                self.has_begun = True
+                return
+
+    def _count(self, events: bytes) -> bytes:
+        """Usage is read and, where only we asked for it, taken out; `null` of the usual layout costs no reading."""
+        if self._strips:
+            events = events.replace(b',"usage":null', b"")
+            if b'"usage"' not in events:
+                return events
+        elif events.count(b'"usage":null') == events.count(b'"usage"'):
+            return events
+        return b"".join(map(self._count_one, split(events)))
+
+    def _count_one(self, event: bytes) -> bytes:
+        if b'"usage"' not in event:
+            return event
+        try:
+            chunk = _outline(data_of(event))
+        except msgspec.DecodeError:
+            return event
+        usage = usage_in(chunk.usage)
+        if usage is None:
+            return _NULL_USAGE.sub(b"", event, count=1) if self._strips else event
+        self.usage = usage
+        return b"" if self._strips and _is_empty(chunk.choices) else event
+
+    def _look_for_error(self, events: bytes) -> None:
+        for event in split(events):
+            if b'"error"' in event:
+                data = data_of(event)
+                try:
+                    chunk = _outline(data)
+                except msgspec.DecodeError:
+                    continue
+                if is_error(chunk.error):
+                    self.has_failed, self.error = True, data
+                    return
+
+
+def _says_something(chunk: _Chunk) -> bool:
+    """Whether this is output: text, a call, an end or a count; a role alone or a filter's frame is not."""
+    for choice in chunk.choices or ():
+        if bytes(choice.finish_reason) != b"null" or bytes(choice.text) not in _EMPTY:
+            return True
+        delta = choice.delta or {}
+        if any(bytes(value) not in _EMPTY for name, value in delta.items() if name != "role"):
+            return True
+    return not chunk.choices and usage_in(chunk.usage) is not None
+
+
+def _is_empty(choices: msgspec.Raw) -> bool:
+    return bytes(choices).strip(b"[] \t\r\n") in {b"", b"null"}
