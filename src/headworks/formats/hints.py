@@ -11,6 +11,20 @@ from collections.abc import Mapping
 from headworks.formats.neutral import FormatName
 
 HINTS: Mapping[FormatName, frozenset[str]] = {
+    "chat": frozenset(
+        {
+            "annotations",
+            "cache_control",
+            "metadata",
+            "prediction",
+            "prompt_cache_key",
+            "prompt_cache_options",
+            "prompt_cache_retention",
+            "safety_identifier",
+            "store",
+            "stream_options",
+        }
+    ),
     "messages": frozenset(
         {
             "cache_control",
