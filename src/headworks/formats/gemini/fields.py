@@ -19,6 +19,7 @@ _COMMON: Mapping[str, str] = {
     "output_format": "response_format",
     "output_name": "response_format.json_schema.name",
     "output_description": "response_format.json_schema.description",
+    "summary": "reasoning.summary",
     "turns": "messages",
 }
 _NAMES: Mapping[FormatName, Mapping[str, str]] = {
@@ -28,7 +29,6 @@ _NAMES: Mapping[FormatName, Mapping[str, str]] = {
         "output_format": "text.format",
         "output_name": "text.format.name",
         "output_description": "text.format.description",
-        "summary": "reasoning.summary",
         "turns": "input",
         "verbosity": "text.verbosity",
     },

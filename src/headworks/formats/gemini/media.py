@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import mimetypes
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from headworks.formats.gemini.fields import Wording
 from headworks.formats.gemini.shapes import Blob, FileData
-from headworks.formats.neutral import AudioBlock, FileBlock, ImageBlock
+from headworks.formats.neutral import AudioBlock, FileBlock, ImageBlock, Source
 
 _FILES_API = "https://generativelanguage.googleapis.com/v1beta/"
 _ENCODINGS = {"mp3": "audio/mpeg", "pcm16": "audio/L16"}
@@ -18,8 +19,9 @@ Media = ImageBlock | AudioBlock | FileBlock
 def placed(block: Media, place: str, wording: Wording) -> tuple[Blob | None, FileData | None]:
     """The block as inline data, or as an address. Raises Unmapped for what Google could neither read nor reach."""
     _settle(block, place, wording)
-    source, kind = block.source, _media_type(block)
+    source, kind = _without_data_url(block.source), _media_type(block)
     if source.data is not None:
+        kind = source.media_type or kind
         if kind is None:
             raise wording.refuse(place, "it must be told the media type of data")
         return Blob(kind, source.data), None
@@ -28,6 +30,18 @@ def placed(block: Media, place: str, wording: Wording) -> tuple[Blob | None, Fil
     if source.file_id is not None and source.file_id.startswith("files/"):
         return None, FileData(_FILES_API + source.file_id, kind)
     raise wording.refuse(place, "it can't reach a file that lies with another provider")
+
+
+def _without_data_url(source: Source) -> Source:
+    """A `data:` URL as the data that it is."""
+    url = source.url or ""
+    if url[:5].lower() != "data:":
+        return source
+    head, _, data = url[5:].partition(",")
+    kind, *rest = head.split(";")
+    if "base64" not in rest:
+        data = base64.b64encode(unquote_to_bytes(data)).decode()
+    return Source(media_type=source.media_type or kind or None, data=data)
 
 
 def _settle(block: Media, place: str, wording: Wording) -> None:
@@ -50,5 +64,8 @@ def _media_type(block: Media) -> str | None:
     if isinstance(block, AudioBlock) and block.encoding:
         return _ENCODINGS.get(block.encoding, f"audio/{block.encoding}")
     name = block.name if isinstance(block, FileBlock) else None
-    path = urlsplit(block.source.url).path if block.source.url and not name else name
+    try:
+        path = name or urlsplit(block.source.url or "").path
+    except ValueError:  # no address that we can read; Google says so
+        return None
     return mimetypes.guess_type(path)[0] if path else None

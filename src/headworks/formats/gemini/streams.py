@@ -51,8 +51,8 @@ class Reader:
         rest = self._framer.rest
         try:
             last = self._event(rest + b"\n\n") if rest.strip() else []
-        except UpstreamError:
-            last = []  # cut in its middle: what is missing is told below
+        except UpstreamError:  # cut in its middle, perhaps after an end that was named too early
+            raise _truncated("ended inside of an event") from None
         return [*last, *self._telling.conclude()]
 
     def _event(self, event: bytes) -> list[Event]:
@@ -112,9 +112,7 @@ class Telling:
         if self.has_failed:
             return
         if self._finish is None:
-            raise UpstreamTruncated(
-                "The provider's answer ended without a finish reason, so it is not whole.", next_step="Ask again."
-            )
+            raise _truncated("ended without a finish reason")
         word, reason = self._finish
         if self._blocks.has_open_call:
             reason = "malformed_tool_call"
@@ -151,6 +149,10 @@ class Telling:
             if index is not None and key not in self._cited:
                 self._cited.add(key)
                 yield Cited(index, citation_of(source, "".join(self._blocks.texts[index])))
+
+
+def _truncated(how: str) -> UpstreamTruncated:
+    return UpstreamTruncated(f"The provider's answer {how}, so it is not whole.", next_step="Ask again.")
 
 
 def _unreadable(what: str, error: Exception) -> UpstreamError:
