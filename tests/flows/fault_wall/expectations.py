@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cases import Case
+from fault_cases import Case
 from fault_kinds import KINDS
 from hearing import STREAMED, Heard, events_of, hear_stream, hear_whole
 from kind_table import Expected

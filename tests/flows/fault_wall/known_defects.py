@@ -5,7 +5,7 @@ A case that is listed here must fail; mending it means taking the line out.
 
 from __future__ import annotations
 
-from cases import Case
+from fault_cases import Case
 
 EMPTY = "An answer without a choice or an embedding is given to the caller as a good one, and nobody else is asked."
 COMPLETE = "A finish reason has arrived, so the answer is whole; how the connection ends after it makes no error of it."

@@ -6,11 +6,11 @@ from itertools import count
 from typing import Any
 
 import pytest
-from cases import Case, all_cases, suits
 from expectations import judge_leaving
+from fault_cases import Case, all_cases, suits
 from fault_kinds import KINDS
+from fault_surfaces import SERVED
 from known_defects import KNOWN, known
-from surfaces import SERVED
 from wall import Wall
 
 _TURN = count(1)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cases import Case, all_cases, workspace
 from expectations import Complaint, Evidence, judge
+from fault_cases import Case, all_cases, workspace
 from fault_kinds import KINDS
 from raw_client import Received, request_of, send
 from running_server import Server, eventually
@@ -54,8 +54,11 @@ def faulty_provider(folder: Path) -> Iterator[tuple[dict[str, int], UpstreamLog]
 class Wall:
     """Plays each batch once, when the first of its cases is asked for."""
 
-    server: Server
+    url: str
+    key: str
     log: UpstreamLog
+    tail: Callable[[], list[dict[str, Any]]]
+    """The newest usage rows, as `/api/traces` has them."""
     played: dict[Case, Evidence] = field(default_factory=dict)
 
     def judged(self, case: Case) -> list[Complaint]:
@@ -78,11 +81,11 @@ class Wall:
 
     async def send(self, case: Case, leave: Callable[[], Awaitable[str]] | None = None) -> Received:
         """One request."""
-        place = urlsplit(self.server.url)
+        place = urlsplit(self.url)
         assert place.hostname
         assert place.port
         body = case.surface.ask(case.id, case.route)
-        request = request_of(case.surface.path, self.server.admin_key, body, place.netloc)
+        request = request_of(case.surface.path, self.key, body, place.netloc)
         return await send(place.hostname, place.port, request, limit_s=LIMIT_S, leave=leave)
 
     def play_leaving(self, case: Case, how: str) -> Evidence:
@@ -103,7 +106,7 @@ class Wall:
             return bool(new)
 
         self.log.wait_for(look, 5.0)
-        row = next((each for each in self._tail() if each["trace_id"] in new), None)
+        row = next((each for each in self.tail() if each["trace_id"] in new), None)
         return Evidence(case, received, seen, row, len(new))
 
     def _is_reached(self, case: Case) -> bool:
@@ -116,7 +119,7 @@ class Wall:
         return has_spoken and len(seen[-1].tokens) >= needs
 
     def _traces_of(self, route: str) -> list[str]:
-        return [row["trace_id"] for row in self._tail() if row["asked_model"] == route]
+        return [row["trace_id"] for row in self.tail() if row["asked_model"] == route]
 
     async def _send_all(self, cases: list[Case]) -> list[Received]:
         turns = asyncio.Semaphore(AT_ONCE)
@@ -144,22 +147,23 @@ class Wall:
 
         def look() -> bool:
             found.clear()
-            for row in self._tail():
+            for row in self.tail():
                 found.setdefault(row["trace_id"], []).append(row)
             return wanted <= set(found)
 
         self.log.wait_for(look, 5.0)
         return found
 
-    def _tail(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self.server.must("GET", "/api/traces?most=1000&hours=1&internal=true")["rows"]
-        return rows
-
 
 def put_up(server: Server, ports: Mapping[str, int], log: UpstreamLog) -> Wall:
     """The wall on a running server."""
     server.apply(workspace(ports))
-    wall = Wall(server, log)
+
+    def tail() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = server.must("GET", "/api/traces?most=1000&hours=1&internal=true")["rows"]
+        return rows
+
+    wall = Wall(server.url, server.admin_key, log, tail)
     first = next(all_cases())
     eventually(lambda: server.ask(first.route, "ready?")[0] != 404)
     return wall

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fault_kinds import KINDS, Expected, Kind
-from surfaces import SERVED, Surface
+from fault_surfaces import SERVED, Surface
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
     "alone": ("*",),
