@@ -410,6 +410,18 @@ def test_citations_of_ours_are_places_in_a_document() -> None:
     )
 
 
+def test_a_citation_that_comes_late_belongs_to_its_block() -> None:
+    late = Cited(3, Citation("q", document_index=0, document_start=1, document_end=2))
+    events = simple(Opened(3, TextBlock("x")), Closed(3), Opened(5, TextBlock("y")), late, Closed(5), late)
+    cited = [each for each in events if each.get("delta", {}).get("type") == "citations_delta"]
+    assert [each["index"] for each in cited] == [0, 0]
+
+
+def test_a_block_that_has_ended_does_not_go_on() -> None:
+    with pytest.raises(UpstreamError, match="had ended"):
+        simple(Opened(0, TextBlock("x")), Closed(0), Grown(0, "y"))
+
+
 def test_a_foreign_thought_carries_what_has_to_come_back() -> None:
     thought = ThinkingBlock(id="rs_1", origin="responses")
     events = simple(

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from headworks.errors import HeadworksError, UpstreamTruncated
+from headworks.errors import HeadworksError, UpstreamError, UpstreamTruncated
 from headworks.formats.answers import merged
 from headworks.formats.messages import thoughts
 from headworks.formats.messages.answers import message_head, write_usage
@@ -66,6 +66,7 @@ class MessagesWriter:
         "_number",
         "_started",
         "_thought",
+        "_told",
         "_usage",
         "_usage_ext",
         "_waiting",
@@ -79,6 +80,7 @@ class MessagesWriter:
         self._current: Opened | None = None
         self._number = -1
         self._thought: _Thought | None = None
+        self._told: dict[int, int] = {}
         self._waiting: dict[int, list[BlockEvent]] = {}
 
     def write(self, event: Event) -> bytes:
@@ -133,6 +135,9 @@ class MessagesWriter:
         return _event(b"message_start", _encode({"type": "message_start", "message": message}))
 
     def _block(self, event: BlockEvent) -> Iterator[bytes]:
+        if event.index in self._told:
+            yield self._late(event)
+            return
         if self._current is not None and event.index != self._current.index:
             self._waiting.setdefault(event.index, []).append(event)
             return
@@ -154,13 +159,13 @@ class MessagesWriter:
             case Grown():
                 yield self._grow(event)
             case Cited():
-                citation = write_citation(event.citation, is_own=self._is_own)
-                yield self._delta(_encode({"type": "citations_delta", "citation": citation}))
+                yield self._cite(event, self._number)
             case Signed():
                 yield self._sign(event.signature)
             case Closed():
                 if self._thought is not None and (signature := self._thought.signature()):
                     yield self._signed(signature)
+                self._told[event.index] = self._number
                 self._current = self._thought = None
                 yield _STOP % self._number
 
@@ -203,6 +208,16 @@ class MessagesWriter:
             return b""
         text = event.text if self._thought is None else self._thought.grown(event)
         return self._delta(_GROWTH[type(opened.block)] % _encode(text))
+
+    def _cite(self, event: Cited, number: int) -> bytes:
+        citation = write_citation(event.citation, is_own=self._is_own)
+        return _DELTA % (number, _encode({"type": "citations_delta", "citation": citation}))
+
+    def _late(self, event: BlockEvent) -> bytes:
+        """What comes after the end of its block: some formats cite last, and clients go by the number of the block."""
+        if isinstance(event, Cited):
+            return self._cite(event, self._told[event.index])
+        raise UpstreamError("The provider's stream goes on with a part of the answer that it had ended.")
 
     def _sign(self, signature: str) -> bytes:
         if self._thought is not None:
