@@ -1,0 +1,71 @@
+"""Responses, gathered."""
+
+from __future__ import annotations
+
+from headworks.errors import HeadworksError
+from headworks.formats.contract import Heard, Native, Spoken, Verdict, Written
+from headworks.formats.neutral import Answer, Failed, FormatName, Request
+from headworks.formats.responses import answers, endings, requests, thoughts
+from headworks.formats.responses.streams import ResponsesReader
+from headworks.formats.responses.watching import ResponsesWatch
+from headworks.formats.responses.writing import ResponsesWriter
+
+
+class Responses:
+    """OpenAI Responses and Open Responses: heard from callers, spoken to providers, passed on between them."""
+
+    name: FormatName = "responses"
+
+    def read_request(self, body: bytes) -> Request:
+        """Raises InvalidRequest that names the field."""
+        return requests.read_request(body)
+
+    def write_request(self, request: Request) -> Written:
+        """Raises Unmapped that names what can't be said."""
+        return requests.write_request(request)
+
+    def carries_foreign_thoughts(self, body: bytes) -> bool:
+        """Whether a request gives back what another format's model thought: such bytes don't go to a provider."""
+        return thoughts.carries_foreign_thoughts(body)
+
+    def judge(self, body: bytes) -> Verdict:
+        """What a whole answer is. Raises msgspec.DecodeError."""
+        return answers.judge(body)
+
+    def read_answer(self, body: bytes) -> Answer:
+        """Raises UpstreamError for what is no answer of the format."""
+        return answers.read_answer(body)
+
+    def write_answer(self, answer: Answer, request: Request | None = None) -> bytes:
+        """The JSON form; a response echoes its `request`. Raises Unmapped."""
+        return answers.write_answer(answer, request)
+
+    def response_id(self, body_or_event: bytes) -> str | None:
+        """The id of a response, from its JSON or from an event that holds it; None where there is none."""
+        return answers.response_id(body_or_event)
+
+    def read_error(self, status: int, body: bytes) -> Failed | None:
+        """An error body in the format's shape, None for anything else."""
+        return endings.read_error(status, body)
+
+    def error_body(self, error: HeadworksError | Failed) -> bytes:
+        """An error as the format's JSON body."""
+        return endings.error_body(error)
+
+    def watch(self, *, strips_usage: bool = False) -> ResponsesWatch:  # noqa: ARG002 -- usage is never asked for here
+        """For one stream that goes through."""
+        return ResponsesWatch()
+
+    def reader(self) -> ResponsesReader:
+        """For one stream of a provider."""
+        return ResponsesReader()
+
+    def writer(self, request: Request | None = None, *, response_id: str | None = None) -> ResponsesWriter:
+        """For the stream that answers this request."""
+        return ResponsesWriter(request, response_id=response_id)
+
+
+RESPONSES = Responses()
+_heard: Heard = RESPONSES
+_spoken: Spoken = RESPONSES
+_native: Native = RESPONSES
