@@ -70,7 +70,7 @@ def test_the_file_here_is_read_without_being_named(tmp_path: Path, monkeypatch: 
     [
         (
             "prot = 1",
-            "unknown key `prot`. Known keys here: data, database, gateway, models, providers, records,",
+            "unknown key `prot`. Known keys here: data, database, gateway, models, prices, providers, records,",
         ),
         ("[server]\nprot = 1", "[server]: unknown key `prot`"),
         ("server = 1", "`server` is a table of settings, not a value"),
@@ -115,3 +115,12 @@ def test_any_environment_is_taken_or_refused_but_never_crashes(environ: dict[str
         load_settings(None, environ)
     except StartupRefused as refused:
         assert "environment" in refused.message  # noqa: PT017 -- either outcome is right
+
+
+def test_a_setting_with_few_words_takes_no_other(tmp_path: Path) -> None:
+    settings = load_settings(written(tmp_path, '[prices]\nunpriced = "refuse"\noverrides = "~/p.toml"\n'), {})
+    assert settings.prices.unpriced == "refuse"
+    assert settings.prices.overrides == Path("~/p.toml").expanduser()
+    assert "must be one of allow, refuse, not 'maybe'" in refusal(tmp_path, '[prices]\nunpriced = "maybe"\n')
+    assert "must be one of allow, refuse" in refusal(tmp_path, "", HEADWORKS_PRICES_UNPRICED="block")
+    assert "must be one of allow, refuse" in refusal(tmp_path, "[prices]\nunpriced = [1]\n")

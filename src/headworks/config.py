@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from headworks.errors import StartupRefused
 
@@ -109,6 +109,20 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceSettings:
+    """What calls cost; docs/reference/prices.md has the whole of it."""
+
+    unpriced: Literal["allow", "refuse"] = "allow"
+    """Whether a model of a provider outside this host may be called while no table has its price."""
+    overrides: Path | None = None
+    """A TOML file with prices of your own, which win over every table."""
+    tables: Path | None = None
+    """Folder of the tables that `headworks prices import` writes; None: `prices` in the data folder."""
+    order: tuple[str, ...] = ("shipped", "litellm", "portkey")
+    """Which tables are used: the first one that has a model decides."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole tree, as `headworks.toml` has it."""
 
@@ -122,6 +136,7 @@ class Settings:
     retrieval: RetrievalServerSettings = field(default_factory=RetrievalServerSettings)
     providers: ProviderSettings = field(default_factory=ProviderSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    prices: PriceSettings = field(default_factory=PriceSettings)
 
 
 def load_settings(file: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -204,10 +219,12 @@ def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values 
     """The value as its field wants it; text from the environment is converted."""
     if hint in {Path, Path | None} and isinstance(value, str):
         return Path(value).expanduser()
+    if get_origin(hint) is Literal:
+        return _one_of(get_args(hint), value, where)
     if hint is bool and isinstance(value, str) and value.lower() in _WORDS:
         return _WORDS[value.lower()]
     if hint is int and isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-        return int(value)
+        value = int(value)
     if hint is float:
         return _seconds(value, where)
     if hint == tuple[str, ...] and (words := _words(value)) is not None:
@@ -216,6 +233,13 @@ def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values 
         return value
     wanted = getattr(hint, "__name__", str(hint))
     raise StartupRefused(f"{where} must be {wanted}, not {value!r}.")
+
+
+def _one_of(words: tuple[str, ...], value: Any, where: str) -> Any:  # noqa: ANN401 -- as _typed
+    """One of a few words."""
+    if value in words:
+        return value
+    raise StartupRefused(f"{where} must be one of {', '.join(words)}, not {value!r}.")
 
 
 def _words(value: Any) -> tuple[str, ...] | None:  # noqa: ANN401 -- as _typed

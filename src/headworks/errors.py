@@ -6,6 +6,7 @@
     │   ├── Unmapped            400  the target's format has no word for a field; names it
     │   ├── NotSupportedYet     400  a documented key or option that nothing honours yet
     │   ├── WorkspaceInvalid    400  a workspace file is wrong; names file and line
+    │   ├── ModelUnpriced       400  nothing says what the model costs, and the server refuses such ones
     │   └── BodyTooLarge        413  more bytes than the limit
     ├── Unauthenticated         401  no key, or a key that is malformed, unknown, expired or revoked
     ├── Forbidden               403  the key is good, the right is missing
@@ -95,6 +96,12 @@ class WorkspaceInvalid(InvalidRequest):
     """A workspace file is wrong. The message starts with `file:line:`."""
 
     code = "workspace_invalid"
+
+
+class ModelUnpriced(InvalidRequest):
+    """Nothing says what the model costs, and the server's `prices.unpriced` is `refuse`."""
+
+    code = "model_unpriced"
 
 
 class BodyTooLarge(InvalidRequest):

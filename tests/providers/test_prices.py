@@ -1,115 +1,38 @@
-"""What a call costs."""
+"""The prices that are in force: which table decides, what it knows, and what the operator says himself."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
+import logging
 import time
 from datetime import date
 from pathlib import Path
-from types import ModuleType
+from typing import Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from headworks.config import PriceSettings
+from headworks.errors import ModelUnpriced, StartupRefused
 from headworks.providers.catalog import Catalog
-from headworks.providers.prices import PriceTable, Rates
+from headworks.providers.prices import FREE, ModelFacts, PriceFiles, PriceTable, Rates, check_priced
+from headworks.providers.pricing.layers import SHIPPED, Layer, place, shipped, write
+from headworks.providers.pricing.tables import PriceRow, Table, table_of
 from headworks.types.models import Usage
 
-ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ROOT / "src/headworks/providers/prices.json"
-TOKENS = st.integers(min_value=0, max_value=10_000_000)
-RATE = st.integers(min_value=0, max_value=600_000_000)
+TODAY = date(2026, 11, 22)
 
 
-@pytest.fixture(scope="module")
-def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("update_prices", ROOT / "script/update_prices.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def made(*rows: PriceRow, provider: str = "openai", resells: dict[str, list[str]] | None = None) -> Table:
+    return table_of("a test", {provider: list(rows)}, TODAY, resells or {})
 
 
-def test_a_call_costs_its_input_and_its_output() -> None:
-    rates = Rates(input=2_500_000, output=10_000_000)
-
-    assert rates.cost_micro_usd(Usage(input_tokens=1_000, output_tokens=100)) == 2_500 + 1_000
-
-
-def test_cached_tokens_are_part_of_the_input_and_cost_their_own_rate() -> None:
-    rates = Rates(input=2_000_000, output=8_000_000, cached_input=500_000)
-
-    assert rates.cost_micro_usd(Usage(input_tokens=1_000, output_tokens=0, cached_input_tokens=600)) == 400 * 2 + 300
-
-
-def test_cached_tokens_without_a_rate_of_their_own_cost_as_input() -> None:
-    rates = Rates(input=2_000_000, output=8_000_000)
-
-    assert rates.cost_micro_usd(Usage(input_tokens=1_000, output_tokens=0, cached_input_tokens=600)) == 2_000
-
-
-def test_more_cached_tokens_than_input_are_not_charged_below_zero() -> None:
-    rates = Rates(input=2_000_000, output=0, cached_input=1_000_000)
-
-    assert rates.cost_micro_usd(Usage(input_tokens=10, output_tokens=0, cached_input_tokens=50)) == 10
-
-
-def test_a_fraction_of_a_micro_dollar_is_rounded_up_so_that_no_priced_call_is_free() -> None:
-    rates = Rates(input=20_000, output=None)
-
-    assert rates.cost_micro_usd(Usage(input_tokens=8)) == 1
-    assert rates.cost_micro_usd(Usage(input_tokens=50)) == 1
-    assert rates.cost_micro_usd(Usage(input_tokens=51)) == 2
-    assert rates.cost_micro_usd(Usage(input_tokens=0)) == 0
-
-
-def test_a_fee_for_each_request_is_added_once() -> None:
-    rates = Rates(input=1_000_000, output=1_000_000, request=12_000)
-
-    assert rates.cost_micro_usd(Usage(input_tokens=10, output_tokens=5)) == 12_015
-
-
-@pytest.mark.parametrize(
-    "usage",
-    [Usage(), Usage(output_tokens=5), Usage(input_tokens=5)],
-    ids=["nothing known", "input unknown", "output unknown"],
-)
-def test_unknown_counts_have_no_cost_rather_than_zero(usage: Usage) -> None:
-    assert Rates(input=1, output=1).cost_micro_usd(usage) is None
-
-
-def test_output_of_a_model_without_an_output_rate_has_no_cost_rather_than_zero() -> None:
-    embedding = Rates(input=20_000)
-
-    assert embedding.cost_micro_usd(Usage(input_tokens=100, output_tokens=0)) == 2
-    assert embedding.cost_micro_usd(Usage(input_tokens=100, output_tokens=1)) is None
-
-
-@given(rate=RATE, cheaper=RATE, out=RATE, tokens=TOKENS, cached=TOKENS, output=TOKENS)
-def test_a_cost_is_the_exact_sum_rounded_up_and_caching_never_makes_it_dearer(
-    rate: int, cheaper: int, out: int, tokens: int, cached: int, output: int
-) -> None:
-    cached = min(cached, tokens)
-    rates = Rates(input=max(rate, cheaper), output=out, cached_input=min(rate, cheaper))
-    exact = (tokens - cached) * rates.input + cached * min(rate, cheaper) + output * out
-
-    cost = rates.cost_micro_usd(Usage(tokens, output, cached))
-    uncached = rates.cost_micro_usd(Usage(tokens, output))
-
-    assert cost is not None
-    assert uncached is not None
-    assert 0 <= cost * 1_000_000 - exact < 1_000_000
-    assert cost <= uncached
+def row(name: str, price: int, **more: object) -> PriceRow:
+    return PriceRow(names=[name], input=price, output=price, **more)  # type: ignore[arg-type] -- by name
 
 
 def test_a_model_is_found_by_its_exact_name_whatever_its_case() -> None:
     table = PriceTable.load()
-
     assert table.find("openai", "gpt-4o-mini") is not None
-    assert table.find("openai", "GPT-4o-Mini") == table.find("openai", "gpt-4o-mini")
+    assert table.find("openai", "GPT-4o-Mini") is table.find("openai", "gpt-4o-mini")
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-min", "gpt-4o-mini-but-not-quite", "openai/gpt-4o-mini", "", "my-finetune"])
@@ -125,9 +48,8 @@ def test_a_provider_without_prices_has_no_price_rather_than_zero(provider: str) 
 @pytest.mark.parametrize("model", ["extractive", "simulated", "minilm"])
 def test_what_runs_in_this_process_is_priced_at_zero(model: str) -> None:
     rates = PriceTable.load().find("builtin", model)
-
     assert rates is not None
-    assert rates.cost_micro_usd(Usage(input_tokens=10_000, output_tokens=10_000)) == 0
+    assert rates.cost_micro_usd(Usage(10_000, 10_000)) == 0
 
 
 def test_an_unknown_built_in_model_has_no_price() -> None:
@@ -142,97 +64,133 @@ def test_catalogue_ids_are_translated_to_the_price_tables_ids(provider: str, mod
     assert PriceTable.load().find(provider, model) is not None
 
 
-def test_every_price_provider_of_the_catalogue_is_in_the_table() -> None:
-    shipped = json.loads(SHIPPED.read_text(encoding="utf-8"))["providers"]
-
-    assert {p.price_provider for p in Catalog.load() if p.price_provider} <= set(shipped)
+@pytest.mark.parametrize(
+    ("provider", "model"),
+    [
+        ("anthropic", "claude-sonnet-4-5-20250929"),
+        ("aws", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+        ("aws", "eu.amazon.nova-pro-v1:0"),
+        ("azure", "gpt-4.1"),
+        ("google", "gemini-2.5-pro"),
+    ],
+)
+def test_the_names_that_apis_use_are_priced(provider: str, model: str) -> None:
+    assert PriceTable.load().find(provider, model) is not None
 
 
 def test_a_search_model_pays_for_each_request_beside_its_tokens() -> None:
     rates = PriceTable.load().find("perplexity", "sonar")
-
     assert rates is not None
     assert rates.request > 0
 
 
 def test_the_table_loads_in_a_few_milliseconds() -> None:
     PriceTable.load.cache_clear()
+    shipped.cache_clear()
+    Catalog.load()
     started = time.process_time()
-
     PriceTable.load()
-
-    assert time.process_time() - started < 0.1  # measured 2 to 6 ms of CPU; the bar is 20 on a quiet machine
-
-
-def test_the_version_is_a_date_and_the_digest_of_the_rows(generator: ModuleType) -> None:
-    shipped = json.loads(SHIPPED.read_text(encoding="utf-8"))
-
-    day, _, digest = shipped["version"].rpartition("-")
-    assert date.fromisoformat(day) <= date.today()  # noqa: DTZ011 -- the file's date has no zone
-    assert digest == generator.digest(shipped["providers"])
-    assert PriceTable.load().version == shipped["version"]
+    assert time.process_time() - started < 0.1  # measured 8 to 12 ms of CPU
 
 
-def test_generating_again_gives_rows_of_the_same_shape(generator: ModuleType) -> None:
-    shipped = json.loads(SHIPPED.read_text(encoding="utf-8"))
-    fresh = json.loads(generator.dump(generator.build(date(2026, 11, 22))))
-
-    assert set(fresh) == set(shipped)
-    assert fresh["unit"] == shipped["unit"]
-    assert {p.price_provider for p in Catalog.load() if p.price_provider} <= set(fresh["providers"])
-    for table in (fresh, shipped):
-        for row in (row for rows in table["providers"].values() for row in rows):
-            check_row(row)
-
-
-def check_row(row: dict[str, object]) -> None:
-    names = row["names"]
-    assert isinstance(names, list)
-    assert names
-    assert all(name == name.lower() for name in names)
-    rates = {"input", "output", "cached_input", "cache_write", "request"}
-    assert set(row) <= {"names", "tiers", "hours", "later", *rates}
-    assert "input" in row
-    assert all(isinstance(row[key], int) and row[key] >= 0 for key in rates & set(row))  # type: ignore[operator] -- ints by then
+def test_facts_are_put_together_from_all_tables() -> None:
+    known = {"tools": False, "images": True}
+    first = row("m", 1, facts=ModelFacts(context_tokens=8_000, supports={"tools": True}))
+    other = row("m", 2, facts=ModelFacts(9_000, 500, retires_on="2027-03-01", supports=known))
+    table = PriceTable([Layer("a", made(first)), Layer("b", made(other))])
+    assert table.find_facts("openai", "M") == ModelFacts(
+        8_000, 500, retires_on="2027-03-01", supports={"tools": True, "images": True}
+    )
+    assert table.find_facts("openai", "unknown") is None
+    assert PriceTable([Layer("a", made(row("m", 1)))]).find_facts("openai", "m") is None
 
 
-def test_no_name_stands_twice_under_one_provider() -> None:
-    shipped = json.loads(SHIPPED.read_text(encoding="utf-8"))["providers"]
-
-    for rows in shipped.values():
-        names = [name for row in rows for name in row["names"]]
-        assert len(names) == len(set(names))
+def test_the_shipped_table_knows_how_long_a_prompt_may_be() -> None:
+    facts = PriceTable.load().find_facts("openai", "gpt-4o-mini")
+    assert facts is not None
+    assert facts.context_tokens == 128_000
 
 
-def test_thresholds_stay_in_the_file_and_only_the_base_price_is_used() -> None:
-    shipped = json.loads(SHIPPED.read_text(encoding="utf-8"))["providers"]
-    tiered = next(row for row in shipped["openai"] if "tiers" in row)
-
-    rates = PriceTable.load().find("openai", tiered["names"][0])
-
-    assert rates is not None
-    assert rates.input == tiered["input"] < tiered["tiers"][0]["input"]
-    assert tiered["tiers"][0]["above_input_tokens"] > 0
+def test_a_reseller_has_the_makers_price_unless_a_table_has_its_own() -> None:
+    maker = Layer("maker", made(row("m", 5), row("n", 6), resells={"azure": ["none", "openai"]}))
+    seller = Layer("seller", made(row("m", 7), provider="azure"))
+    table = PriceTable([maker, seller])
+    assert [input_of(table.find("azure", name)) for name in ("m", "n", "o")] == [7, 6, None]
+    assert input_of(table.find("openai", "m")) == 5
 
 
-def test_the_generator_prices_by_the_day_it_is_asked_for(generator: ModuleType) -> None:
-    before = prices_on(generator, date(2026, 11, 22), "google", "gemini-3.8-flash")
-    after = prices_on(generator, date(2027, 1, 2), "google", "gemini-3.8-flash")
-
-    assert before["later"][0]["from"] == "2027-01-01"
-    assert after["input"] == before["later"][0]["input"]
-    assert "later" not in after
+def input_of(rates: Rates | None) -> int | None:
+    return None if rates is None else rates.input
 
 
-def test_a_price_by_time_of_day_is_the_one_that_holds_for_most_of_it(generator: ModuleType) -> None:
-    row = prices_on(generator, date(2026, 11, 22), "deepseek", "deepseek-chat")
+@pytest.mark.parametrize(
+    ("rates", "policy", "is_local"), [(FREE, "refuse", False), (None, "allow", False), (None, "refuse", True)]
+)
+def test_a_model_may_be_called_that_has_a_price_or_needs_none(
+    rates: Rates | None, policy: Literal["allow", "refuse"], *, is_local: bool
+) -> None:
+    check_priced(rates, "openai/secret", policy, is_local=is_local)
 
-    assert len(row["hours"]) == 1
-    assert len(row["hours"][0]["utc"]) < 24  # half hours: less than half of the day
-    assert row["hours"][0]["input"] != row["input"]
+
+def test_a_model_without_a_price_is_refused_where_the_server_says_so() -> None:
+    with pytest.raises(ModelUnpriced, match=r"`openai/secret`.*prices\.overrides") as caught:
+        check_priced(None, "openai/secret", "refuse", is_local=False)
+    assert (caught.value.status, caught.value.code, caught.value.param) == (400, "model_unpriced", "model")
 
 
-def prices_on(generator: ModuleType, on: date, provider: str, model: str) -> dict[str, list[dict[str, object]]]:
-    table = generator.build(on)["providers"][provider]
-    found: dict[str, list[dict[str, object]]] = next(row for row in table if model in row["names"])
-    return found
+# The tables of a server.
+
+
+def test_without_settings_the_shipped_table_is_in_force(tmp_path: Path) -> None:
+    table = PriceFiles(PriceSettings(), tmp_path).load()
+    assert table.version == PriceTable.load().version
+    assert [layer.name for layer in table.layers] == [SHIPPED]
+
+
+def test_tables_decide_in_the_order_of_the_setting(tmp_path: Path) -> None:
+    write(place(tmp_path / "prices", "litellm"), made(row("gpt-4o-mini", 11), row("only-there", 12)))
+    write(place(tmp_path / "prices", "portkey"), made(row("only-there", 13)))
+    usual = PriceFiles(PriceSettings(), tmp_path).load()
+    assert input_of(usual.find("openai", "gpt-4o-mini")) == 150_000
+    assert input_of(usual.find("openai", "only-there")) == 12
+    other = PriceFiles(PriceSettings(order=("portkey", "litellm")), tmp_path).load()
+    assert [input_of(other.find("openai", name)) for name in ("gpt-4o-mini", "only-there", "gpt-4o")] == [11, 13, None]
+    assert usual.version.startswith(f"{shipped().version}+litellm-2026-11-22-")
+    assert usual.version != other.version
+
+
+@pytest.mark.parametrize("order", [("shiped",), ("shipped", "shipped"), ("overrides",)])
+def test_an_order_of_unknown_tables_is_refused(order: tuple[str, ...], tmp_path: Path) -> None:
+    with pytest.raises(StartupRefused, match=r"`prices\.order`.*It holds shipped, litellm, portkey"):
+        PriceFiles(PriceSettings(order=order), tmp_path)
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
+    place(tmp_path, "litellm").write_text('{"gpt-4": {"input_cost_per_token": 1}}')
+    with pytest.raises(StartupRefused, match=r"litellm\.json: this is no price table"):
+        PriceFiles(PriceSettings(tables=tmp_path), tmp_path).load()
+
+
+def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[[price]]\nmodel = "openai/gpt-4o-mini"\ninput = 1\n')
+    files = PriceFiles(PriceSettings(overrides=own), tmp_path)
+    first = files.current()
+    assert files.current() is first
+    assert input_of(first.find("openai", "gpt-4o-mini")) == 1_000_000
+    write(place(tmp_path / "prices", "litellm"), made(row("only-there", 12)))
+    second = files.current()
+    assert input_of(second.find("openai", "only-there")) == 12
+    own.write_text("[[price]]\nmodel = 7\n# longer than before, so that the change is seen\n")
+    with caplog.at_level(logging.ERROR):
+        assert files.current() is second
+        assert files.current() is second
+    assert caplog.text.count("prices stay as they were") == 1
+    own.write_text('[[price]]\nmodel = "openai/gpt-4o-mini"\ninput = 2.5\n# and longer again, for the same reason\n')
+    assert input_of(files.current().find("openai", "gpt-4o-mini")) == 2_500_000
+
+
+def test_the_first_look_at_broken_files_is_refused(tmp_path: Path) -> None:
+    files = PriceFiles(PriceSettings(overrides=tmp_path / "missing.toml"), tmp_path)
+    with pytest.raises(StartupRefused, match=r"missing\.toml: No such file.*`prices\.overrides` names it"):
+        files.current()
