@@ -97,15 +97,15 @@ class Telling:
         if self._id is None:
             self._id = chunk.response_id or ""
             yield Started(self._id, chunk.model_version or "", origin="gemini")
+        if chunk.usage_metadata is not None and (usage := usage_of(chunk.usage_metadata)) != self._usage:
+            self._usage = usage
+            yield Counted(usage)
         feedback = chunk.prompt_feedback
         if feedback is not None and feedback.block_reason:
             self._end(feedback.block_reason, "content_filter", feedback.block_reason_message)
         for candidate in chunk.candidates or ():
             if not candidate.index:
                 yield from self._candidate(candidate, self._id)
-        if chunk.usage_metadata is not None and (usage := usage_of(chunk.usage_metadata)) != self._usage:
-            self._usage = usage
-            yield Counted(usage)
 
     def conclude(self) -> Iterator[Event]:
         """The end. Raises UpstreamTruncated if the model has named none."""
