@@ -387,6 +387,12 @@ def test_each_of_our_errors_has_its_type(kind: type[HeadworksError]) -> None:
         require_error(body)
 
 
+def test_an_error_names_the_request_of_the_provider() -> None:
+    rejected = UpstreamRejected(529, b"busy", {"request-id": "req_1"})
+    told = require_error(MESSAGES.error_body(rejected))
+    assert (told.error.type, told.request_id) == ("overloaded_error", "req_1")
+
+
 def test_an_error_of_the_provider_is_passed_on_as_it_stood() -> None:
     body = b'{"type": "error", "error": {"type":"rate_limit_error","message":"Slow.","details":null},"request_id":"r"}'
     failed = MESSAGES.read_error(429, body)

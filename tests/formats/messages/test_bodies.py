@@ -339,6 +339,14 @@ def test_responses_fields_go_by_their_own_names() -> None:
     assert refused(Request("responses", NEW, [])) == "input"
 
 
+def test_instructions_of_responses_stand_before_its_input() -> None:
+    before = Turn("system", [ImageBlock(Source(url="u"))], ext={"~instructions": msgspec.Raw(b"true")})
+    assert refused(Request("responses", NEW, [before, HELLO])) == "instructions.content"
+    before.blocks = [TextBlock("Be kind.")]
+    sound = Turn("user", [AudioBlock(Source("audio/wav", "A"))])
+    assert refused(Request("responses", NEW, [before, HELLO, sound])) == "input[1].content[0]"
+
+
 def test_thoughts_of_anthropic_return_as_they_were_and_others_stay_out() -> None:
     mine = ThinkingBlock("Hm.", "EqQB", origin="messages")
     hidden = ThinkingBlock(redacted="EmwK", origin="messages")

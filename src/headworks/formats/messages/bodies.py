@@ -57,16 +57,16 @@ def _write_settings(request: Request, body: dict[str, Any]) -> None:
 
 
 def _write_turns(pen: Pen, request: Request, body: dict[str, Any]) -> None:
-    turns, at = request.turns, pen.field("turns")
+    turns = request.turns
     count = _leading(turns)
     if count == 1 and pen.is_own:
         body["system"] = write_content(pen, turns[0].blocks, turns[0].ext, "system")
     elif count:
         _write_system(pen, turns[:count], body)
     if pen.is_own:
-        body["messages"] = [_own(pen, turn, f"{at}[{index}]") for index, turn in enumerate(turns) if index >= count]
+        body["messages"] = [_own(pen, turn, f"messages[{index}]") for index, turn in enumerate(turns[count:])]
     else:
-        body["messages"] = _merged(pen, turns, count, at)
+        body["messages"] = _merged(pen, turns, count)
 
 
 def _leading(turns: list[Turn]) -> int:
@@ -80,7 +80,7 @@ def _leading(turns: list[Turn]) -> int:
 def _write_system(pen: Pen, turns: list[Turn], body: dict[str, Any]) -> None:
     blocks: list[object] = []
     for index, turn in enumerate(turns):
-        at = f"{pen.field('turns')}[{index}]"
+        at = _place(pen, turns, index)
         for block in write_blocks(pen, turn.blocks, f"{at}.content"):
             if not (isinstance(block, dict) and block["type"] == "text"):
                 pen.refuse(f"{at}.content", "a system prompt is text")
@@ -96,11 +96,17 @@ def _own(pen: Pen, turn: Turn, at: str) -> dict[str, object]:
     return pen.bag(said, turn.ext, at)
 
 
-def _merged(pen: Pen, turns: list[Turn], count: int, at: str) -> list[dict[str, object]]:
+def _place(pen: Pen, turns: list[Turn], index: int) -> str:
+    """Where a turn stands in the caller's request: the `instructions` of Responses stand before all others."""
+    before = 1 if "~instructions" in turns[0].ext else 0
+    return "instructions" if index < before else f"{pen.field('turns')}[{index - before}]"
+
+
+def _merged(pen: Pen, turns: list[Turn], count: int) -> list[dict[str, object]]:
     """The conversation with turns of one role after another made one, as Anthropic reads them anyway."""
     groups: list[tuple[str, list[object]]] = []
     for index in range(count, len(turns)):
-        turn, place = turns[index], f"{at}[{index}]"
+        turn, place = turns[index], _place(pen, turns, index)
         if turn.role in {"system", "developer"}:
             pen.refuse(place, "instructions in the middle of a conversation are not taken by all of its models")
         if turn.name is not None:
@@ -114,7 +120,7 @@ def _merged(pen: Pen, turns: list[Turn], count: int, at: str) -> list[dict[str, 
         else:
             groups.append((turn.role, written))
     if not groups:
-        pen.refuse(at, "there is no message in it")
+        pen.refuse(pen.field("turns"), "there is no message in it")
     return [{"role": role, "content": _alone(blocks)} for role, blocks in groups]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from headworks.errors import HeadworksError
@@ -66,8 +64,9 @@ def error_body(error: HeadworksError | Failed) -> bytes:
     if isinstance(error, Failed):
         if error.origin == "messages" and error.raw is not None:
             return bytes(error.raw)
-        return _written(_kind_of_failure(error), error.message, None, error.code)
-    return _written(kind_of(error.status), str(error), error.param, error.code)
+        return _written({"type": _kind_of_failure(error), "message": error.message, "code": error.code})
+    told = {"type": kind_of(error.status), "message": str(error), "param": error.param, "code": error.code}
+    return _written(told, error.headers.get("request-id"))
 
 
 def read_error(status: int | None, body: bytes) -> Failed | None:
@@ -89,10 +88,6 @@ def _kind_of_failure(error: Failed) -> str:
     return error.kind if error.kind in _STATUSES else "api_error"
 
 
-def _written(kind: str, message: str, param: str | None, code: str | None) -> bytes:
-    told: dict[str, Any] = {"type": kind, "message": message}
-    if param is not None:
-        told["param"] = param
-    if code is not None:
-        told["code"] = code
-    return _encode({"type": "error", "error": told, "request_id": None})
+def _written(told: dict[str, str | None], request_id: str | None = None) -> bytes:
+    known = {name: value for name, value in told.items() if value is not None}
+    return _encode({"type": "error", "error": known, "request_id": request_id})
