@@ -52,6 +52,23 @@ class BotocoreOracle:
         different = [] if found["body"] == said else [f"botocore would send {found['body']}"]
         return [*found["complaints"], *different]
 
+    def complaints_about_answer(self, body: bytes) -> list[str]:
+        """What the service model has against a whole answer."""
+        said = json.loads(body)
+        said["usage"].pop("serverToolUsage", None)  # Bedrock sends it, and its model does not know it
+        complaints: list[str] = self.ask("judge", body=said)
+        return complaints
+
+    def complaints_about_stream(self, data: bytes) -> list[str]:
+        """What the service model has against the frames of a stream."""
+        events = []
+        for headers, payload in self.frames(data):
+            said = {name: value for name, value in json.loads(payload).items() if name != "p"}  # padding
+            said.get("usage", {}).pop("serverToolUsage", None)
+            events.append({headers.get(":event-type") or headers[":exception-type"]: said})
+        complaints: list[str] = self.ask("judge", stream=events)
+        return complaints
+
     def call(self, method: str, endpoint: str, parameters: dict[str, Any], **account: Any) -> Any:
         """What boto3 makes of a call: `answer`, or `error` with `status`."""
         account = {"region": "us-east-1", "access_key": "AKIDEXAMPLE", "secret_key": "secret", **account}

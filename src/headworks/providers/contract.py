@@ -15,7 +15,7 @@ from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import Headers
 from headworks.types.models import Prompt
 
-Surface = Literal["chat", "count_tokens", "embeddings", "gemini", "messages", "responses"]
+Surface = Literal["chat", "converse", "count_tokens", "embeddings", "gemini", "messages", "responses"]
 
 PATIENT = Deadlines()
 

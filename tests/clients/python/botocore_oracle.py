@@ -54,12 +54,20 @@ def validate(question: dict[str, Any]) -> Any:
     operation = MODEL.operation_model(question["operation"])
     shape = operation.input_shape
     parameters = unpacked(shape, {**question["body"], "modelId": question["model"]})
-    report = ParamValidator().validate(parameters, shape).generate_report()
-    complaints = [*report.splitlines(), *disallowed(shape, parameters, "")]
+    complaints = complaints_about(shape, parameters)
     if complaints:
         return {"complaints": complaints, "body": question["body"]}
     request = create_serializer(MODEL.resolved_protocol).serialize_to_request(parameters, operation)
     return {"complaints": [], "path": request["url_path"], "body": json.loads(request["body"])}
+
+
+def judge(question: dict[str, Any]) -> Any:
+    """Complaints about a whole answer, or about the payloads of a stream by their kinds, by the service model."""
+    if "stream" in question:
+        shape = MODEL.operation_model("ConverseStream").output_shape.members["stream"]
+        return [each for event in question["stream"] for each in complaints_about(shape, unpacked(shape, event))]
+    shape = MODEL.operation_model("Converse").output_shape
+    return complaints_about(shape, unpacked(shape, question["body"]))
 
 
 def call(question: dict[str, Any]) -> Any:
@@ -80,7 +88,8 @@ def call(question: dict[str, Any]) -> Any:
         if "stream" in answer:
             answer["stream"] = list(answer["stream"])
     except ClientError as error:
-        return {"error": error.response["Error"], "status": error.response["ResponseMetadata"].get("HTTPStatusCode")}
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")  # none for an exception in a stream
+        return {"error": error.response["Error"], "status": status}
     return {"answer": plain(answer), "status": metadata["HTTPStatusCode"], "request_id": metadata.get("RequestId")}
 
 
@@ -92,6 +101,11 @@ def endpoints(question: dict[str, Any]) -> Any:
         ).meta.endpoint_url
         for region in question["regions"]
     }
+
+
+def complaints_about(shape: Any, value: Any) -> list[str]:
+    report = ParamValidator().validate(value, shape).generate_report()
+    return [*report.splitlines(), *disallowed(shape, value, "")]
 
 
 def unpacked_call(question: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +159,7 @@ def plain(value: Any) -> Any:
 
 
 def main() -> None:
-    known = {each.__name__: each for each in (sign, frames, validate, call, endpoints)}
+    known = {each.__name__: each for each in (sign, frames, validate, judge, call, endpoints)}
     for line in sys.stdin:
         question = json.loads(line)
         try:
