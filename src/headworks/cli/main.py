@@ -43,6 +43,7 @@ class Commands(LazyGroup):
         "grant": Entry(f"{_COMMANDS}.grant", "Lend features to other tenants."),
         "tenant": Entry(f"{_COMMANDS}.tenant", "Create and list tenants."),
         "models": Entry(f"{_COMMANDS}.models", "Install and list the built-in models."),
+        "prices": Entry(f"{_COMMANDS}.prices", "See what models cost, and where price tables disagree."),
         "doctor": Entry(f"{_COMMANDS}.doctor", "Check this machine, the server and the workspace, and say what to do."),
     }
 
