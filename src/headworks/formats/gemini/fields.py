@@ -45,23 +45,8 @@ _NAMES: Mapping[FormatName, Mapping[str, str]] = {
     "completions": {"max_output": "max_tokens", "turns": "prompt"},
 }
 
-_HINTS = frozenset(
-    (
-        "cache_control",
-        "max_tool_calls",
-        "metadata",
-        "prediction",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "store",
-        "stream_options",
-    )
-)
-"""Of a request: they label, bill or speed it up."""
-_TURN_HINTS = frozenset(("annotations", "caller", "id", "logprobs", "phase", "reasoning_content", "status"))
-"""Of a turn or a block that a provider wrote, and the caller sends back."""
+_TURN_HINTS = frozenset(("caller", "id", "logprobs", "phase", "status"))
+"""Of a turn or a block that a provider wrote, and the caller sends back; besides those of formats/hints.py."""
 _DEFAULTS: Mapping[str, Sequence[Any]] = {
     "background": (False,),
     "best_of": (1,),
@@ -116,7 +101,7 @@ class Wording:
     def settle(self, ext: Ext) -> None:
         """Look at the members of a request that have no neutral word. Raises Unmapped for the first that matters."""
         for name in _said(ext):
-            if name not in _HINTS and name not in self._hints:
+            if name not in self._hints:
                 raise self.refuse(name, "its API has no such parameter")
             self.leave_out(name)
 

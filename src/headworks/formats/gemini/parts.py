@@ -57,20 +57,19 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class Blocks:
     """The blocks of one answer. Texts in a row are one block, and so are thoughts; all else stands alone."""
 
-    __slots__ = ("_arguments", "_next", "_open", "calls", "texts")
+    __slots__ = ("_arguments", "_next", "_open", "_texts", "calls")
 
     def __init__(self) -> None:
         self.calls = 0
-        self.texts: dict[int, list[str]] = {}
-        """What the text blocks say, by their index."""
+        self._texts: list[str] = []
         self._next = 0
         self._open: type[TextBlock | ThinkingBlock | ToolCallBlock] | None = None
         self._arguments: Arguments | None = None
 
     @property
-    def open_text(self) -> int | None:
-        """The index of the text block that may still grow."""
-        return self._next - 1 if self._open is TextBlock else None
+    def open_text(self) -> tuple[int, str] | None:
+        """The text block that may still grow: its index, and what it says so far."""
+        return (self._next - 1, "".join(self._texts)) if self._open is TextBlock else None
 
     @property
     def has_open_call(self) -> bool:
@@ -112,8 +111,8 @@ class Blocks:
             if self._open is not TextBlock:
                 yield from self._begin(TextBlock(""))
                 self._open = TextBlock
-                self.texts[self._next - 1] = []
-            self.texts[self._next - 1].append(text)
+                self._texts = []
+            self._texts.append(text)
             yield Grown(self._next - 1, text)
         yield from self._signature(signature)
 

@@ -143,12 +143,15 @@ class Telling:
 
     def _cite(self, sources: Iterable[Source]) -> Iterator[Event]:
         """Each source once, at the text that may still grow: what is no longer open can't be cited any more."""
-        index = self._blocks.open_text
+        found = self._blocks.open_text
+        if found is None:
+            return
+        index, text = found
         for source in sources:
             key = (source.uri, source.start_index)
-            if index is not None and key not in self._cited:
+            if key not in self._cited:
                 self._cited.add(key)
-                yield Cited(index, citation_of(source, "".join(self._blocks.texts[index])))
+                yield Cited(index, citation_of(source, text))
 
 
 def _truncated(how: str) -> UpstreamTruncated:
