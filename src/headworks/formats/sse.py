@@ -50,6 +50,19 @@ def split(events: bytes) -> Iterator[bytes]:
         yield events[at:]
 
 
+def payloads(events: bytes) -> list[bytes]:
+    """The data of each of these whole events that has any, without its name."""
+    if b"\r" in events:
+        return [data for event in split(events) if (data := data_of(event))]
+    found = []
+    for event in events.split(b"\n\n"):
+        if event.startswith(b"data:") and b"\n" not in event:
+            found.append(event[6:] if event[5:6] == b" " else event[5:])
+        elif event:
+            found.append(data_of(event))
+    return [data for data in found if data]
+
+
 def data_of(event: bytes) -> bytes:
     """The joined `data` lines of an event; empty for a comment."""
     lines = event.splitlines()

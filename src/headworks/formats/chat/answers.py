@@ -1,24 +1,23 @@
-"""A whole answer in Chat Completions: judged as bytes, read into neutral words, written from them."""
+"""A whole answer in Chat Completions: read into neutral words, written from them; `judging` looks at its bytes."""
 
 from __future__ import annotations
 
 import time
+from typing import Annotated, Literal
 from uuid import uuid4
 
 import msgspec
 from msgspec.structs import replace
 
 from headworks.errors import Unmapped, UpstreamError
-from headworks.formats.chat.calls import FUNCTION_CALL, read_function_call
-from headworks.formats.chat.errors import is_error
-from headworks.formats.chat.members import Misread, Shape, is_null, starts
-from headworks.formats.chat.messages import MESSAGE, Message, assistant_blocks, read_calls
+from headworks.formats.chat.calls import FUNCTION_CALL, read_call, read_function_call
+from headworks.formats.chat.members import NULL, Misread, Shape, is_null, starts
+from headworks.formats.chat.messages import MESSAGE, Message, assistant_blocks
 from headworks.formats.chat.parts import read_part, write_part
 from headworks.formats.chat.saying import MARK, Saying, put_back
 from headworks.formats.chat.turns import assistant_message
-from headworks.formats.chat.usage import UsageObject, read_usage, write_usage
+from headworks.formats.chat.usage import in_tier, read_usage, write_usage
 from headworks.formats.chat.words import read_finish, write_finish
-from headworks.formats.contract import Verdict
 from headworks.formats.neutral import (
     Answer,
     AudioBlock,
@@ -29,53 +28,12 @@ from headworks.formats.neutral import (
     Source,
     Started,
     Stopped,
+    TextBlock,
     ToolCallBlock,
 )
-from headworks.types.models import Usage
 
 OF_MESSAGE = "message."
 """Before the name of a message's member in the bag of a `Stopped`; a name without it is the choice's."""
-
-
-class _Judged(msgspec.Struct, gc=False):
-    choices: msgspec.Raw = msgspec.Raw()
-    data: msgspec.Raw = msgspec.Raw()
-    error: msgspec.Raw = msgspec.Raw()
-    usage: UsageObject | None = None
-
-
-class _Uncounted(msgspec.Struct, gc=False):
-    """The same with a `usage` of a shape that we don't know."""
-
-    choices: msgspec.Raw = msgspec.Raw()
-    data: msgspec.Raw = msgspec.Raw()
-    error: msgspec.Raw = msgspec.Raw()
-
-
-_judged = msgspec.json.Decoder(_Judged).decode
-_uncounted = msgspec.json.Decoder(_Uncounted).decode
-
-
-def judge(body: bytes) -> Verdict:
-    """What a whole answer is, all of which must be JSON, and what it counts (None: nothing that we can read).
-
-    `choices` is an answer, and so is `data` (embeddings). Raises msgspec.DecodeError.
-    """
-    usage: Usage | None = None
-    found: _Judged | _Uncounted
-    try:
-        found = _judged(body)
-    except msgspec.ValidationError:
-        found = _uncounted(body)
-    else:
-        if found.usage is not None:
-            usage = found.usage.as_usage()
-    if memoryview(found.choices).nbytes:
-        return Verdict("answer", usage)
-    if memoryview(found.data).nbytes:
-        # Nothing is said about output where there is none, and nothing is paid for it.
-        return Verdict("answer", replace(usage, output_tokens=0) if usage else None)
-    return Verdict("error" if is_error(found.error) else "nothing")
 
 
 class _Answer(msgspec.Struct, forbid_unknown_fields=True):
@@ -98,6 +56,36 @@ class _Audio(msgspec.Struct, forbid_unknown_fields=True):
     data: str | None = None
 
 
+class _PlainMessage(msgspec.Struct, forbid_unknown_fields=True):
+    role: Literal["assistant"]
+    content: str | msgspec.UnsetType | None = msgspec.UNSET
+    refusal: msgspec.UnsetType | None = msgspec.UNSET
+    annotations: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=0)] | msgspec.UnsetType = msgspec.UNSET
+    tool_calls: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
+    index: int
+    message: _PlainMessage
+    finish_reason: str
+    logprobs: msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+    """Most answers are like this: read at once."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[_PlainChoice]
+    usage: msgspec.Raw
+    service_tier: msgspec.Raw = msgspec.Raw()
+    system_fingerprint: msgspec.Raw = msgspec.Raw()
+
+
+_HEAD = ("service_tier", "system_fingerprint")
+_plain = msgspec.json.Decoder(_Plain).decode
 _ANSWER, _CHOICE, _AUDIO = Shape(_Answer), Shape(_Choice), Shape(_Audio)
 _OBJECT = "chat.completion"
 
@@ -113,6 +101,52 @@ def read_answer(body: bytes) -> Answer:
 
 
 def _read(body: bytes) -> Answer:
+    try:
+        plain = _plain(body)
+    except msgspec.ValidationError:
+        return _read_unusual(body)
+    if len(plain.choices) != 1 or plain.choices[0].index:
+        return _read_unusual(body)
+    choice = plain.choices[0]
+    message = choice.message
+    blocks: list[Block] = [TextBlock(message.content)] if message.content else []
+    for at, raw in enumerate(message.tool_calls or ()):
+        blocks.append(_read_call(raw, at, plain.id))
+    nothing = {
+        "logprobs": choice.logprobs,
+        f"{OF_MESSAGE}content": message.content,
+        f"{OF_MESSAGE}refusal": message.refusal,
+    }
+    ext: Ext = {name: NULL for name, value in nothing.items() if value is None}
+    if message.content == "":
+        ext[f"~{OF_MESSAGE}content"] = msgspec.Raw(b'""')
+    for name, rows in (("annotations", message.annotations), ("tool_calls", message.tool_calls)):
+        if rows is not msgspec.UNSET and not rows:
+            ext[f"~{OF_MESSAGE}{name}"] = MARK
+    usage, usage_ext = read_usage(plain.usage)
+    head_ext = {name: raw for name in _HEAD if memoryview(raw := getattr(plain, name)).nbytes}
+    word = choice.finish_reason
+    return Answer(
+        Started(plain.id, plain.model, plain.created, head_ext, "chat"),
+        blocks,
+        Stopped(read_finish(word), word, None, ext),
+        in_tier(usage, plain.service_tier),
+        usage_ext,
+    )
+
+
+def _read_call(raw: msgspec.Raw, at: int, answer_id: str) -> ToolCallBlock:
+    try:
+        call = read_call(raw)
+    except Misread as error:
+        raise error.within(f".tool_calls[{at}]") from None
+    if not call.id:
+        call.id = made_id(answer_id, at)
+        call.ext["~id"] = MARK
+    return call
+
+
+def _read_unusual(body: bytes) -> Answer:
     found, ext = _ANSWER.read(body)
     if not found.choices:
         raise Misread("is empty", ".choices")
@@ -121,6 +155,7 @@ def _read(body: bytes) -> Answer:
     if found.object != _OBJECT:
         ext["~object"] = msgspec.Raw(msgspec.json.encode(found.object))
     usage, usage_ext = read_usage(found.usage)
+    usage = in_tier(usage, ext.get("service_tier", NULL))
     try:
         blocks, stopped = _read_choice(found.choices[0], found.id)
     except Misread as error:
@@ -201,13 +236,9 @@ def _read_audio(message: Message) -> list[Block]:
 
 
 def _read_calls(message: Message, ext: Ext, answer_id: str) -> list[Block]:
-    calls: list[Block] = [*read_calls(message)]
+    calls: list[Block] = [_read_call(raw, at, answer_id) for at, raw in enumerate(message.tool_calls or ())]
     if message.tool_calls is not None and not message.tool_calls:
         ext["~tool_calls"] = MARK
-    for at, call in enumerate(calls):
-        if isinstance(call, ToolCallBlock) and not call.id:
-            call.id = made_id(answer_id, at)
-            call.ext["~id"] = MARK
     if not is_null(message.function_call):
         calls.append(read_function_call(message.function_call, made_id(answer_id, len(calls))))
     return calls

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headworks.errors import HeadworksError
 from headworks.formats.chat import answers, errors, requests
+from headworks.formats.chat.judging import judge
 from headworks.formats.chat.streams import ChatReader
 from headworks.formats.chat.watching import ChatWatch
 from headworks.formats.chat.writing import ChatWriter
@@ -58,7 +59,7 @@ class Chat:
 
     def judge(self, body: bytes) -> Verdict:
         """See contract.Native."""
-        return answers.judge(body)
+        return judge(body)
 
     def watch(self, *, strips_usage: bool = False) -> ChatWatch:
         """See contract.Native."""

@@ -116,7 +116,10 @@ def starts(raw: msgspec.Raw, mark: bytes) -> bool:
 
 def rest_of(raw: msgspec.Raw | bytes, names: frozenset[str]) -> Ext:
     """The members that have another name, or are null. Raises msgspec.ValidationError for what is no object."""
-    return {name: value for name, value in _members(raw).items() if name not in names or is_null(value)}
+    members = _members(raw)
+    if not may_hold_null(raw):
+        return {name: members[name] for name in members if name not in names}
+    return {name: value for name, value in members.items() if name not in names or is_null(value)}
 
 
 def kind_of(raw: msgspec.Raw) -> str:

@@ -7,7 +7,7 @@ import msgspec
 from headworks.errors import InvalidRequest
 from headworks.formats.chat.members import Misread, Shape, is_null, may_hold_null, starts
 from headworks.formats.chat.messages import MessageReader
-from headworks.formats.chat.saying import MARK, Saying
+from headworks.formats.chat.saying import MARK, USUAL, Saying
 from headworks.formats.chat.thinking import read_reasoning, write_reasoning
 from headworks.formats.chat.tools import (
     read_choice,
@@ -93,6 +93,8 @@ _CARRIED = frozenset(
     )
 )
 """Members that OpenAI's other format has under the same name and with the same meaning."""
+_USUAL = {"modalities": b'["text"]', "store": b"false", "logit_bias": b"{}"}
+"""Members with the value that they have when they are not there."""
 _TIERS = frozenset(("auto", "default", "flex", "scale", "priority", "fast"))
 
 
@@ -132,6 +134,9 @@ def _read(body: bytes) -> Request:
     _read_user(found, request)
     request.service_tier = found.service_tier
     _read_stream(found, request)
+    for name in _USUAL.keys() & ext.keys():
+        if bytes(ext[name]).replace(b" ", b"") == _USUAL[name]:
+            ext[USUAL + name] = ext.pop(name)
     return request
 
 

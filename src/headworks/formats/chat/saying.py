@@ -79,6 +79,8 @@ def put_back(target: dict[str, object], ext: Ext) -> None:
     """Members go where they were read from: `image_url.format` into the object `image_url`, if there is one."""
     for name, raw in ext.items():
         if name.startswith("~"):
+            if name.startswith(USUAL):
+                target[name.removeprefix(USUAL)] = raw
             continue
         head, dot, tail = name.partition(".")
         inner = target.get(head) if dot else None
@@ -89,3 +91,5 @@ def put_back(target: dict[str, object], ext: Ext) -> None:
 
 
 MARK = msgspec.Raw(b"true")
+USUAL = "~="
+"""Before the name of a member that says only what would hold without it: its own format gets it back."""

@@ -39,7 +39,7 @@ from headworks.formats.neutral import (
     TextBlock,
     ThinkingBlock,
 )
-from headworks.formats.sse import Framer, data_of, split
+from headworks.formats.sse import Framer, data_of, payloads
 
 _BLOCKS: dict[str, Block] = {
     "text": TextBlock(""),
@@ -66,6 +66,7 @@ class ChatReader:
         self._logprobs: dict[str, list[msgspec.Raw] | None] = {}
         self._has_started = False
         self._counted: msgspec.Raw = msgspec.Raw()
+        self._tier: str | None = None
         self._stopped: Stopped | None = None
         self._is_over = False
 
@@ -75,9 +76,8 @@ class ChatReader:
         if not whole:
             return ()
         events = self._events = []
-        for event in split(whole):
-            if said := data_of(event):
-                self._take(said)
+        for said in payloads(whole):
+            self._take(said)
         return events
 
     def end(self) -> Sequence[Event]:
@@ -109,6 +109,8 @@ class ChatReader:
             raise Misread(f"can't be read: {error}").as_answer() from None
 
     def _read(self, chunk: Chunk, extras: Extras, data: bytes) -> None:
+        if starts(chunk.service_tier, b'"'):
+            self._tier = msgspec.json.decode(chunk.service_tier, type=str)
         if is_error(chunk.error):
             self._is_over = True
             self._say(failed(chunk.error, None, data))
@@ -239,6 +241,8 @@ class ChatReader:
             return
         self._counted = raw
         usage, ext = read_usage(raw)
+        if self._tier is not None:
+            usage = replace(usage, service_tier=self._tier)
         self._say(Counted(usage, ext))
 
     def _stop(self, choice: Choice, extras: Ext) -> None:

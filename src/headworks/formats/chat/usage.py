@@ -57,10 +57,22 @@ class UsageObject(msgspec.Struct, gc=False):
         return said + reasoning if total == (self.prompt_tokens or 0) + said + reasoning else said
 
 
+class _Exact(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """As OpenAI writes it."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+    completion_tokens_details: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+
+
 _NO_PROMPT, _NO_OUTPUT = _Prompt(), _Output()
 _PROMPT = frozenset(_Prompt.__struct_fields__)
 _OUTPUT = frozenset(_Output.__struct_fields__)
-_NAMES = frozenset(("prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details"))
+_OF_PROMPT, _OF_OUTPUT = "prompt_tokens_details", "completion_tokens_details"
+_NAMES = frozenset(("prompt_tokens", "completion_tokens", _OF_PROMPT, _OF_OUTPUT))
+_exact = msgspec.json.Decoder(_Exact).decode
 _decode = msgspec.json.Decoder(UsageObject).decode
 _value = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -75,17 +87,51 @@ def usage_in(raw: msgspec.Raw) -> Usage | None:
         return None
 
 
+def in_tier(usage: Usage, tier: msgspec.Raw) -> Usage:
+    """With the `service_tier` that stands beside it, if there is one."""
+    if not starts(tier, b'"'):
+        return usage
+    return msgspec.structs.replace(usage, service_tier=msgspec.json.decode(tier, type=str))
+
+
 def read_usage(raw: msgspec.Raw) -> tuple[Usage, Ext]:
     """The same, with what it says beside our words; what can't be read counts nothing and is kept as it is."""
+    if not starts(raw, b"{"):
+        return Usage(), {} if is_null(raw) else {"~usage": raw}
+    try:
+        found = _exact(raw)
+    except msgspec.DecodeError:
+        return _read_unusual(raw)
+    prompt, output = found.prompt_tokens_details, found.completion_tokens_details
+    ext: Ext = {}
+    for name, details, known in ((_OF_PROMPT, prompt, _PROMPT), (_OF_OUTPUT, output, _OUTPUT)):
+        if details is not msgspec.UNSET:
+            for each in details.keys() - known:
+                ext[f"{name}.{each}"] = msgspec.Raw(b"%d" % details[each])
+            if not details:
+                ext[f"~{name}"] = msgspec.Raw(b"{}")
+    usage = UsageObject(
+        found.prompt_tokens,
+        found.completion_tokens,
+        found.total_tokens,
+        _Prompt(*map(prompt.get, _Prompt.__struct_fields__)) if prompt else None,
+        _Output(*map(output.get, _Output.__struct_fields__)) if output else None,
+    ).as_usage()
+    if found.total_tokens != _total(usage):
+        ext["total_tokens"] = msgspec.Raw(b"%d" % found.total_tokens)
+    return usage, ext
+
+
+def _read_unusual(raw: msgspec.Raw) -> tuple[Usage, Ext]:
     usage = usage_in(raw)
     if usage is None:
-        return Usage(), {} if is_null(raw) else {"~usage": raw}
+        return Usage(), {"~usage": raw}
     ext = rest_of(raw, _NAMES)
     total = ext.pop("total_tokens", None)
     if total is not None and bytes(total) != b"%d" % _total(usage):
         ext["total_tokens"] = total
     members = _value(raw)
-    for name, known in (("prompt_tokens_details", _PROMPT), ("completion_tokens_details", _OUTPUT)):
+    for name, known in ((_OF_PROMPT, _PROMPT), (_OF_OUTPUT, _OUTPUT)):
         if name in members and starts(members[name], b"{"):
             ext |= under(name, rest_of(members[name], known))
             if bytes(members[name]).strip(b"{} \t\r\n") == b"":
@@ -113,7 +159,7 @@ def write_usage(usage: Usage, ext: Ext) -> dict[str, object] | msgspec.Raw | Non
         "completion_tokens": usage.output_tokens or 0,
         "total_tokens": _total(usage),
     }
-    for name, details in (("prompt_tokens_details", prompt), ("completion_tokens_details", output)):
+    for name, details in ((_OF_PROMPT, prompt), (_OF_OUTPUT, output)):
         details |= {each.removeprefix(f"{name}."): raw for each, raw in ext.items() if each.startswith(f"{name}.")}
         if details or f"~{name}" in ext:
             found[name] = details

@@ -11,8 +11,8 @@ import re
 import msgspec
 
 from headworks.formats.chat.errors import is_error
-from headworks.formats.chat.usage import usage_in
-from headworks.formats.sse import data_of, split
+from headworks.formats.chat.usage import in_tier, usage_in
+from headworks.formats.sse import data_of, payloads, split
 from headworks.types.models import Usage
 
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
@@ -41,6 +41,7 @@ class _Outline(msgspec.Struct, gc=False):
     choices: msgspec.Raw = msgspec.Raw()
     usage: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
+    service_tier: msgspec.Raw = msgspec.Raw()
 
 
 _chunk = msgspec.json.Decoder(_Chunk).decode
@@ -93,10 +94,7 @@ class ChatWatch:
         return events
 
     def _start(self, events: bytes) -> None:
-        for event in split(events):
-            data = data_of(event)
-            if not data:
-                continue
+        for data in payloads(events):
             if data == b"[DONE]":
                 return
             try:
@@ -130,7 +128,7 @@ class ChatWatch:
         usage = usage_in(chunk.usage)
         if usage is None:
             return _NULL_USAGE.sub(b"", event, count=1) if self._strips else event
-        self.usage = usage
+        self.usage = in_tier(usage, chunk.service_tier)
         return b"" if self._strips and _is_empty(chunk.choices) else event
 
     def _look_for_error(self, events: bytes) -> None:
