@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.errors import HeadworksError
+from headworks.errors import HeadworksError, Unmapped
 from headworks.formats.neutral import Failed, StopReason
 from headworks.formats.responses.members import UNREADABLE, encode, is_null
 
@@ -19,7 +19,6 @@ _DETAILS: dict[StopReason, str] = {
     "context_window": "max_output_tokens",
     "content_filter": "content_filter",
     "refusal": "content_filter",
-    "pause": "steered",
 }
 FAILING: frozenset[StopReason] = frozenset(("malformed_tool_call", "error"))
 """Ends that are none: the response has failed."""
@@ -99,7 +98,11 @@ def stop_reason(status: str | None, details: Details | None, *, calls_tools: boo
 
 
 def ending_of(reason: StopReason) -> tuple[str, dict[str, str] | None]:
-    """`status` and `incomplete_details` of an end."""
+    """`status` and `incomplete_details` of an end. Raises Unmapped for a pause, which the caller could not end."""
+    if reason == "pause":
+        raise Unmapped(
+            "Responses has no word for an answer that the provider wants to go on with later.", param="pause"
+        )
     if reason in FAILING:
         return "failed", None
     detail = _DETAILS.get(reason)
