@@ -31,12 +31,12 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
     reasoning: int | None = None
     conditions: Conditions | None = None
     is_plain: bool = True
-    """Set by the rates themselves: input, output and cached input say it all."""
+    """Set by the rates themselves: input, output and cached input say all that is said without conditions."""
 
     def __post_init__(self) -> None:
         of_input = {self.cache_write, self.cache_write_1h, self.audio_input} <= {None, self.input}
         of_output = {self.audio_output, self.reasoning} <= {None, self.output}
-        msgspec.structs.force_setattr(self, "is_plain", of_input and of_output and self.conditions is None)
+        msgspec.structs.force_setattr(self, "is_plain", of_input and of_output)
 
     def cost_micro_usd(self, usage: Usage, service_tier: str | None = None, at: float | None = None) -> int | None:
         """Micro-dollars of one call, rounded up to a whole one, so that no priced call is free.
@@ -48,8 +48,12 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
         tokens = usage.input_tokens
         if tokens is None:
             return None
+        if self.conditions is not None:
+            rates = self.select(tokens, service_tier or usage.service_tier, at)
+            if rates is not self:
+                return rates.sum_micro_usd(usage)
         if not self.is_plain:
-            return self.select(tokens, service_tier or usage.service_tier, at).sum_micro_usd(usage)
+            return self.sum_micro_usd(usage)
         pico = tokens * self.input
         cached = usage.cached_input_tokens
         if cached and self.cached_input is not None:
@@ -65,19 +69,19 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
 
     def select(self, input_tokens: int, service_tier: str | None = None, at: float | None = None) -> Rates:
         """The rates of a call with so many input tokens, in that tier, at that time (seconds since 1970; None: now)."""
-        rates = self
-        if rates.conditions is not None and rates.conditions.periods:
+        rates, found = self, self.conditions
+        if found is not None and found.periods:
             moment = time.time() if at is None else at
-            for period in reversed(rates.conditions.periods):
+            for period in reversed(found.periods):
                 if period.holds(moment):
-                    rates = period.rates
+                    rates, found = period.rates, period.rates.conditions
                     break
-        if service_tier is not None and rates.conditions is not None:
-            rates = rates.conditions.services.get(service_tier.lower(), rates)
-        if rates.conditions is not None:
-            for tier in reversed(rates.conditions.tiers):
-                if input_tokens > tier.above_input_tokens:
-                    return tier.rates
+        if found is not None and service_tier and found.services:
+            served = found.services.get(service_tier.lower())
+            if served is not None:
+                rates, found = served, served.conditions
+        if found is not None and found.tiers and input_tokens > found.tiers[0].above_input_tokens:
+            return next(tier.rates for tier in reversed(found.tiers) if input_tokens > tier.above_input_tokens)
         return rates
 
     def sum_micro_usd(self, usage: Usage) -> int | None:
