@@ -7,8 +7,9 @@ import pytest
 from headworks.app import surroundings
 from headworks.cli.doctor import workspace
 from headworks.cli.starting import workspace_files
-from headworks.config import ProviderSettings
+from headworks.config import PriceSettings, ProviderSettings
 from headworks.providers.catalog import Catalog, Found
+from headworks.providers.prices import PriceFiles
 from headworks.releases.workspace import parse_workspace
 
 
@@ -39,6 +40,16 @@ def test_a_model_with_a_credential_and_a_price_is_fine(tmp_path: Path) -> None:
 def test_a_model_without_a_price_is_named(tmp_path: Path) -> None:
     routes = ROUTES.replace("gpt-5-mini", "gpt-unheard-of")
     assert findings(tmp_path, routes, {"OPENAI_API_KEY": "x"}) == {"openai/gpt-unheard-of": "note: no price is known"}
+
+
+def test_a_price_of_ones_own_is_a_price(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[[price]]\nmodel = "openai/gpt-unheard-of"\ninput = 1\n')
+    table = PriceFiles(PriceSettings(overrides=own), tmp_path).load()
+    routes = ROUTES.replace("gpt-5-mini", "gpt-unheard-of")
+    parsed = parse_workspace({**workspace_files(), "routes.yaml": routes.encode()}, surroundings(()))
+    (found,) = workspace.models(parsed, (), {"OPENAI_API_KEY": "x"}, table)
+    assert (found.state, found.detail) == ("ok", "has a credential and a price")
 
 
 def test_a_local_server_has_to_answer(tmp_path: Path) -> None:

@@ -42,15 +42,17 @@ def doctor(
 
     Example: headworks doctor --workspace workspace
     """
-    from headworks.cli.doctor import machine, server
+    from headworks.cli.doctor import machine, prices, server
     from headworks.cli.doctor import workspace as workspaces
 
     settings = with_options(load_settings(config), data=data, port=None)
     folder = workspace or (USUAL_WORKSPACE if USUAL_WORKSPACE.is_dir() else None)
+    table, priced = prices.look(settings)
     found = [
         *machine.look(settings),
         *server.look((url or "").strip() or find_address(settings), key, is_named=bool(url)),
-        *workspaces.look(folder, settings.providers, os.environ),
+        priced,
+        *workspaces.look(folder, settings.providers, os.environ, table),
     ]
     if as_json:
         print_json({"findings": [each.as_json() for each in found], "to_do": _count(found)})

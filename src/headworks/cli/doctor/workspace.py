@@ -19,8 +19,10 @@ from headworks.types.features import Target
 from headworks.types.workspace import AccountSpec, Workspace
 
 
-def look(folder: Path | None, settings: ProviderSettings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Providers first, then the workspace of that folder if there is one."""
+def look(
+    folder: Path | None, settings: ProviderSettings, environ: Mapping[str, str], prices: PriceTable | None = None
+) -> Iterator[Finding]:
+    """Providers first, then the workspace of that folder if there is one. `prices` None: those of the shipped table."""
     found = asyncio.run(discover(environ))
     yield providers(found)
     if folder is None:
@@ -35,7 +37,7 @@ def look(folder: Path | None, settings: ProviderSettings, environ: Mapping[str, 
     yield Finding("workspace", "ok", f"{folder}: {counts}")
     for notice in workspace.notices:
         yield Finding("workspace", "note", notice)
-    yield from models(workspace, found, environ)
+    yield from models(workspace, found, environ, prices)
 
 
 def providers(found: Sequence[Found]) -> Finding:
@@ -48,7 +50,9 @@ def providers(found: Sequence[Found]) -> Finding:
     return Finding("providers", "ok", ", ".join(f"{each.provider.id} ({each.source})" for each in found))
 
 
-def models(workspace: Workspace, found: Sequence[Found], environ: Mapping[str, str]) -> Iterator[Finding]:
+def models(
+    workspace: Workspace, found: Sequence[Found], environ: Mapping[str, str], prices: PriceTable | None = None
+) -> Iterator[Finding]:
     """Each model that a route names."""
     accounts = {each.name: each for each in workspace.accounts}
     named = {target.name: target for route in workspace.routes for target in route.targets}
@@ -58,16 +62,20 @@ def models(workspace: Workspace, found: Sequence[Found], environ: Mapping[str, s
         row = Catalog.load().get(accounts[target.provider].kind if target.provider in accounts else target.provider)
         if row is None:
             continue
-        yield _model(name, target, row, _missing(row, accounts.get(target.provider), found, environ))
+        missing = _missing(row, accounts.get(target.provider), found, environ)
+        yield _model(name, target, row, missing, prices or PriceTable.load())
 
 
-def _model(name: str, target: Target, row: CatalogRow, missing: str | None) -> Finding:
+def _model(name: str, target: Target, row: CatalogRow, missing: str | None, prices: PriceTable) -> Finding:
     if missing is not None:
         return Finding(
             name, "to do", missing, "Set it where the server runs, and start the server again; or name another model."
         )
-    if PriceTable.load().find(row.id, target.model) is None:
-        return Finding(name, "note", "no price is known", "Its cost is recorded as unknown (null), not as 0.")
+    if prices.find(row.id, target.model) is None:
+        return Finding(
+            name, "note", "no price is known",
+            "Its cost is recorded as unknown (null), not as 0. State one: docs/reference/prices.md.",
+        )  # fmt: skip
     return Finding(name, "ok", "has a credential and a price")
 
 
