@@ -15,19 +15,21 @@ from typing import Any
 
 
 class Signal:
-    """Something that will happen once, awaited by at most one coroutine at a time."""
+    """Something that will happen, awaited by at most one coroutine at a time. It may be made ready to happen again."""
 
-    __slots__ = ("_resume", "is_set")
+    __slots__ = ("is_set", "resume")
 
     def __init__(self) -> None:
         self.is_set = False
-        self._resume: Callable[[], None] | None = None
+        self.resume: Callable[[], None] | None = None
+        """Who waits."""
 
     def set(self) -> None:
         """It has happened: who waits goes on, in a task later, else before this returns."""
         self.is_set = True
-        resume, self._resume = self._resume, None
+        resume = self.resume
         if resume is not None:
+            self.resume = None
             resume()
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -37,12 +39,8 @@ class Signal:
                 yield self
             else:
                 waiter = asyncio.get_running_loop().create_future()
-                self._resume = _Wake(waiter)
+                self.resume = _Wake(waiter)
                 yield from waiter
-
-    def then(self, resume: Callable[[], None] | None) -> None:
-        """Who is to be called when it is set."""
-        self._resume = resume
 
 
 class _Wake:
@@ -85,7 +83,19 @@ class Run:
 
     def step(self) -> None:
         """Run it further, until it waits or ends."""
-        self._advance(self._coroutine.send, None)
+        outer, _driven.run = _driven.run, self
+        try:
+            waits_for = self._coroutine.send(None)
+        except BaseException as error:  # noqa: BLE001 -- sorted there
+            self._end(error)
+        else:
+            if isinstance(waits_for, Signal):
+                self._signal = waits_for
+                waits_for.resume = self.step
+            else:
+                self._promote(waits_for)
+        finally:
+            _driven.run = outer
 
     def cancel(self) -> None:
         """As Task.cancel: CancelledError where it waits. Nothing happens once it has ended."""
@@ -95,28 +105,34 @@ class Run:
             else:  # the task has not begun: it would end without telling the coroutine
                 self._is_cancelled = True
         elif self._signal is not None:
-            self._signal.then(None)
-            self._advance(self._coroutine.throw, asyncio.CancelledError())
+            self._signal.resume = None
+            self._throw(asyncio.CancelledError())
 
-    def _advance(self, push: Callable[[Any], Any], value: BaseException | None) -> None:
+    def _throw(self, error: BaseException) -> None:
         outer, _driven.run = _driven.run, self
-        self._signal = None
         try:
-            waits_for = push(value)
-        except (StopIteration, asyncio.CancelledError):
-            return
-        except BaseException as error:  # noqa: BLE001 -- as an exception in a callback
-            context = {"message": "an exception left a coroutine that nobody waits for", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
-            return
+            waits_for = self._coroutine.throw(error)
+        except BaseException as raised:  # noqa: BLE001 -- sorted there
+            self._end(raised)
+        else:
+            self._promote(waits_for)
         finally:
             _driven.run = outer
-        if type(waits_for) is Signal:
+
+    def _end(self, error: BaseException) -> None:
+        self._signal = None
+        if not isinstance(error, (StopIteration, asyncio.CancelledError)):  # as an exception in a callback
+            context = {"message": "an exception left a coroutine that nobody waits for", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+    def _promote(self, waits_for: object) -> None:
+        self._signal = None
+        if isinstance(waits_for, Signal):  # cancelled, and waits again
             self._signal = waits_for
-            waits_for.then(self.step)
-        else:
-            self._waits_for = waits_for
-            self._task = asyncio.get_running_loop().create_task(self._rest())
+            waits_for.resume = self.step
+            return
+        self._waits_for = waits_for
+        self._task = asyncio.get_running_loop().create_task(self._rest())
 
     @coroutine
     def _rest(self) -> Generator[Any, Any, None]:

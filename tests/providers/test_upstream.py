@@ -339,6 +339,6 @@ def test_no_bytes_whatever_break_the_client(pieces: list[bytes]) -> None:
         connection.connection_lost(None)
         with contextlib.suppress(UpstreamError):
             response.raise_failure()
-        assert response.ready
+        assert response.is_set
     finally:
         loop.close()

@@ -82,7 +82,7 @@ class Attempts:
         provider.check(outgoing.surface, model)
         body = outgoing.body_for(aim)
         ask = Ask(outgoing.surface, model, body, outgoing.forwarded, outgoing.prompt, self._deadlines)
-        record.attempt(aim, outgoing.size)
+        record.attempt(aim, outgoing)
         if outgoing.streams:
             started = await _open_stream(aim, ask)
             record.answered()

@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from contextlib import suppress
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from uuid import UUID
 
 from headworks.eager import Run
@@ -117,7 +118,7 @@ class Exchange:
                 raise InvalidRequest("Compressed bodies are not read here.", next_step="Send it as it is.")
 
     async def body(self, limit: int) -> bytes:
-        """The whole body. Raises BodyTooLarge as soon as that is known, and CallerLeft.
+        """The whole body, once the headers were looked through. Raises BodyTooLarge, InvalidRequest, and CallerLeft.
 
         Once it is read, the handler is cancelled when the caller leaves.
         """
@@ -153,9 +154,6 @@ class Exchange:
         elif not isinstance(error, CallerLeft) and not self._is_about_caller(error):
             raise error
 
-    def close(self) -> None:
-        """The exchange is over."""
-
     async def _send(self, message: Message) -> None:
         raise NotImplementedError
 
@@ -188,6 +186,7 @@ class ArrivedExchange(Exchange):
 
     async def body(self, limit: int) -> bytes:
         """See Exchange."""
+        self.scan(limit)
         body = self._request.body
         if len(body) > limit:
             raise _too_large(limit)
@@ -225,6 +224,7 @@ class AsgiExchange(Exchange):
 
     async def body(self, limit: int) -> bytes:
         """See Exchange."""
+        self.scan(limit)
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise CallerLeft
@@ -236,8 +236,12 @@ class AsgiExchange(Exchange):
         self._watch.add(self)
         return body
 
-    def close(self) -> None:
-        """See Exchange."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._watch.discard(self)
         if self._waiting is not None:
             self._waiting.cancel()

@@ -54,7 +54,8 @@ class Handlers:
 
     async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/chat/completions."""
-        await self._chat(AsgiExchange(scope, receive, send, self._watch))
+        with AsgiExchange(scope, receive, send, self._watch) as exchange:
+            await self._chat(exchange)
 
     def chat_at_once(self, request: Arrived) -> None:
         """The same."""
@@ -63,7 +64,8 @@ class Handlers:
 
     async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/embeddings."""
-        await self._embeddings(AsgiExchange(scope, receive, send, self._watch))
+        with AsgiExchange(scope, receive, send, self._watch) as exchange:
+            await self._embeddings(exchange)
 
     def embeddings_at_once(self, request: Arrived) -> None:
         """The same."""
@@ -72,11 +74,9 @@ class Handlers:
 
     async def _chat(self, exchange: Exchange) -> None:
         try:
-            exchange.scan(self._max_body_bytes)
             call = _call(exchange, "chat", await exchange.body(self._max_body_bytes))
             openai_chat.check_request(call.body)
-            if call.body.flag("stream"):
-                call.streams = True
+            if call.streams:
                 call.wants_usage = openai_chat.wants_usage(call.body)
                 await in_task()
                 await self._stream(exchange, call)
@@ -84,28 +84,25 @@ class Handlers:
                 await self._whole(exchange, call)
         except BaseException as error:  # noqa: BLE001 -- `fail` sorts them, and raises what is not its own
             await exchange.fail(error)
-        finally:
-            exchange.close()
 
     async def _embeddings(self, exchange: Exchange) -> None:
         try:
-            exchange.scan(self._max_body_bytes)
             call = _call(exchange, "embeddings", await exchange.body(self._max_body_bytes))
             openai_embeddings.check_request(call.body)
             await self._whole(exchange, call)
         except BaseException as error:  # noqa: BLE001 -- as above
             await exchange.fail(error)
-        finally:
-            exchange.close()
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models."""
-        await self._models(AsgiExchange(scope, receive, send, self._watch), None)
+        with AsgiExchange(scope, receive, send, self._watch) as exchange:
+            await self._models(exchange, None)
 
     async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models/{id}; the id may hold slashes."""
         name = unquote(scope["raw_path"].decode("ascii").partition(f"{_MODELS}/")[2])
-        await self._models(AsgiExchange(scope, receive, send, self._watch), name)
+        with AsgiExchange(scope, receive, send, self._watch) as exchange:
+            await self._models(exchange, name)
 
     async def _whole(self, exchange: Exchange, call: Call) -> None:
         """The answer at once, after its record is written."""
@@ -177,25 +174,23 @@ def _stream_head(head: Head, call: Call) -> list[Header]:
 
 def _call(exchange: Exchange, surface: Surface, raw: bytes) -> Call:
     body = Body.read(raw)
-    return Call(
-        surface=surface,
-        token=exchange.token,
-        model=_model(body),
-        body=body,
-        trace=exchange.trace,
-        arrived_at=exchange.arrived_at,
-        started_ns=exchange.started_ns,
-        reply=exchange.reply,
-        end_user=body.text("user"),
-        caller=exchange.caller,
-        forwarded=exchange.forwarded,
-    )
-
-
-def _model(body: Body) -> str:
     model = body.text("model")
     if not model:
         raise InvalidRequest("`model` is required.", param="model", code="missing_field")
     if len(model) > _LONGEST_NAME or not model.isprintable():
         raise InvalidRequest(f"`model` is no name: up to {_LONGEST_NAME} printable characters.", param="model")
-    return model
+    members = body.members
+    return Call(
+        surface=surface,
+        token=exchange.token,
+        model=model,
+        body=body,
+        trace=exchange.trace,
+        arrived_at=exchange.arrived_at,
+        started_ns=exchange.started_ns,
+        reply=exchange.reply,
+        streams=surface != "embeddings" and "stream" in members and body.flag("stream"),
+        end_user=body.text("user") if "user" in members else None,
+        caller=exchange.caller,
+        forwarded=exchange.forwarded,
+    )

@@ -104,7 +104,7 @@ async def _embedded_here(aim: Aim, embedder: Embedder, outgoing: Outgoing, recor
     """In this process, without a detour through JSON."""
     assert isinstance(outgoing, Texts)  # noqa: S101 -- made by embed
     aim.provider.check("embeddings", aim.target.model)
-    record.attempt(aim, outgoing.size)
+    record.attempt(aim, outgoing)
     vectors, digest, tokens = await embedder.vectors(aim.target.model, outgoing.texts)
     record.answered()
     usage = Usage(tokens, 0)

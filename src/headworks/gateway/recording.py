@@ -15,6 +15,7 @@ import msgspec
 from headworks.errors import HeadworksError
 from headworks.gateway.calls import Asked
 from headworks.gateway.contract import Recorder
+from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
@@ -41,7 +42,7 @@ class Record(msgspec.Struct):
     redact: Callable[[object], object] | None = None
     """Set by the guardrail: what a payload passes before it is kept."""
     _usage: Usage | None = None
-    _sent_bytes: int = 0
+    _outgoing: Outgoing | None = None
     _attempt_ns: int = 0
     _root: Span | None = None
     _stays_open: bool = False
@@ -55,14 +56,14 @@ class Record(msgspec.Struct):
         if error is None and self._stays_open:
             self._stays_open = False
             return
-        row = self.row
-        row.total_us = self.elapsed_us()
+        row, now_ns = self.row, time.perf_counter_ns()
+        row.total_us = (now_ns - self._asked.started_ns) // 1000
         if error is None:
             row.status = 200
         else:
             row.status, row.error_code = _outcome(error)
         if row.upstream_us is None and self._attempt_ns:
-            row.upstream_us = (time.perf_counter_ns() - self._attempt_ns) // 1000
+            row.upstream_us = (now_ns - self._attempt_ns) // 1000
             if row.first_byte_us is None and error is None:
                 row.first_byte_us = row.upstream_us  # an answer that came whole
         self._settle()
@@ -74,26 +75,22 @@ class Record(msgspec.Struct):
         """Whoever enters the record again will write it; the next exit without an error does not."""
         self._stays_open = True
 
-    def elapsed_us(self) -> int:
-        """Since the request came in."""
-        return (time.perf_counter_ns() - self._asked.started_ns) // 1000
-
     def follow(self, plan: Plan) -> None:
         """What the name stands for is known."""
         self.plan = plan
         row = self.row
         row.release = plan.release
-        row.admit_us = self.elapsed_us()
+        row.admit_us = (time.perf_counter_ns() - self._asked.started_ns) // 1000
         if plan.feature is not None:
             row.feature = plan.feature.name
             row.channel = plan.feature.channel
             self._root = self._span("request", None)
 
-    def attempt(self, aim: Aim, size: int) -> None:
-        """A request of so many bytes goes to a provider."""
+    def attempt(self, aim: Aim, outgoing: Outgoing) -> None:
+        """A request goes to a provider."""
         self.aim = aim
         self._attempt_ns = time.perf_counter_ns()
-        self._sent_bytes = size
+        self._outgoing = outgoing
         row = self.row
         row.attempts += 1
         row.provider = aim.target.provider
@@ -141,7 +138,7 @@ class Record(msgspec.Struct):
         if usage is None:
             if not self.heard and row.status >= 400 and row.status != CLIENT_CLOSED:
                 return  # a refused attempt costs nothing
-            usage = Usage(self._sent_bytes // _BYTES_PER_TOKEN, self.heard, None, is_estimated=True)
+            usage = Usage(self._size() // _BYTES_PER_TOKEN, self.heard, None, is_estimated=True)
         row.input_tokens = usage.input_tokens
         row.output_tokens = usage.output_tokens
         row.cached_input_tokens = usage.cached_input_tokens
@@ -155,6 +152,9 @@ class Record(msgspec.Struct):
         if aim.rates is not None and self.plan is not None:
             row.cost_micro_usd = aim.rates.cost_micro_usd(usage)
             row.price_version = self.plan.price_version
+
+    def _size(self) -> int:
+        return 0 if self._outgoing is None else self._outgoing.size
 
     def _close_root(self, root: Span) -> None:
         row = self.row

@@ -44,6 +44,7 @@ class Snapshots:
         self._view: View | None = None
         self._versions: dict[TenantId, int] = {}
         self._seen_at = 0.0
+        self._good_until = 0.0
         self._looking = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -52,8 +53,7 @@ class Snapshots:
     def current(self) -> View:
         """The view for a request that starts now. Raises DatabaseUnavailable when it is too old to trust."""
         view = self._view
-        limit_s = max(self._stale_max_s, _SILENCE_S) if self.is_connected else self._stale_max_s
-        if view is None or time.monotonic() - self._seen_at > limit_s:
+        if view is None or time.monotonic() > self._good_until:
             raise DatabaseUnavailable(
                 "PostgreSQL can't be reached, and what is known of keys and routes is too old to act on.",
                 next_step="Bring the database back; `stale_max_s` says how long plain routes go on without it.",
@@ -102,6 +102,7 @@ class Snapshots:
                 if self.is_connected:
                     _log.warning("the database is away, the last view stays in force: %s", error)
                 self.is_connected = False
+                self._good_until = self._seen_at + self._stale_max_s
             except Exception:  # noqa: BLE001 -- one bad row must not end the renewal; the last good view stays
                 _log.exception("the view could not be renewed")
 
@@ -118,6 +119,7 @@ class Snapshots:
                     self._view = self._make_view(identity, await self._releases.load(tx))
                     self._versions = versions
             self._seen_at = asked_at
+            self._good_until = asked_at + max(self._stale_max_s, _SILENCE_S)
             if not self.is_connected:
                 _log.info("the view follows the database")
             self.is_connected = True

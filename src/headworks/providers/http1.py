@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
         elif self._received > self._limits.body_bytes + self._limits.header_bytes:
             self._end_with(too_long(self.place, self._limits.body_bytes))
         elif self._head_done and not response.whole:
-            response.wake()
+            response.set()
             if response.buffered > _HIGH_WATER_BYTES and not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
@@ -248,13 +248,15 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response is not None:
             response.status = status
-            response.begun()
+            if not response.whole:
+                response.begun()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body, out of its chunk."""
         response = self._response
         if response is not None and not self._ending:
-            response.add(body)
+            response.pieces.append(body)
+            response.buffered += len(body)
 
     def on_message_complete(self) -> None:
         """The last byte of an answer."""
@@ -279,7 +281,8 @@ class Connection(asyncio.Protocol):
         self._ending = False
         self.served += 1
         if self._reusable and not self._transport.is_closing() and not self._transport.get_write_buffer_size():
-            self.resume_reading()
+            if self._paused:
+                self.resume_reading()
             self.usable = True
             self._owner.released(self)
         else:

@@ -206,7 +206,7 @@ class Pool:
             else:
                 self._free_slot()
             if isinstance(error, OSError):
-                raise self._unreachable(error) from error
+                raise unreachable(str(self.origin), error) from error
             raise
         if not connection.usable:
             raise UpstreamError(f"{self.origin} closed the connection as soon as it stood.")
@@ -219,23 +219,22 @@ class Pool:
             next_step="Try again; see the provider's status.",
         )
 
-    def _unreachable(self, error: OSError) -> HeadworksError:
-        where = self.origin
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return UpstreamError(
-                f"The certificate of {where} is not trusted: {error.verify_message}.",
-                next_step="Install the authority's certificate, or name it in the provider's ca_file.",
-            )
-        if isinstance(error, ssl.SSLError):
-            what = (error.reason or "handshake failed").lower().replace("_", " ")
-            return UpstreamError(f"No TLS with {where}: {what}.", next_step="Does it speak https on this port?")
-        if isinstance(error, socket.gaierror):
-            return UpstreamError(
-                f"The name of {where} can't be resolved.", next_step="Check the host name and the DNS."
-            )
-        if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
-            return UpstreamError(f"{where} refuses connections.", next_step="Is the provider running there?")
-        return UpstreamError(f"{where} can't be reached: {error.strerror or error}.", next_step="Check the network.")
+
+def unreachable(where: str, error: OSError) -> HeadworksError:
+    """Why there is no connection to `where`, and what to look at."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return UpstreamError(
+            f"The certificate of {where} is not trusted: {error.verify_message}.",
+            next_step="Install the authority's certificate, or name it in the provider's ca_file.",
+        )
+    if isinstance(error, ssl.SSLError):
+        what = (error.reason or "handshake failed").lower().replace("_", " ")
+        return UpstreamError(f"No TLS with {where}: {what}.", next_step="Does it speak https on this port?")
+    if isinstance(error, socket.gaierror):
+        return UpstreamError(f"The name of {where} can't be resolved.", next_step="Check the host name and the DNS.")
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
+        return UpstreamError(f"{where} refuses connections.", next_step="Is the provider running there?")
+    return UpstreamError(f"{where} can't be reached: {error.strerror or error}.", next_step="Check the network.")
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:

@@ -23,10 +23,10 @@ class Carrier(Protocol):
         """Buffered pieces were taken: read on, if reading was paused."""
 
 
-class Response:
+class Response(Signal):
     """An answer: `status`, `headers` (names in lower case, as received otherwise), and the body as it comes.
 
-    Take the body once, by `read()` or `async for`. An answer that is left unread holds its connection until a deadline
+    It is a signal of its own arrival: of its head, or of its end for who wants it `whole`. Take the body once, by `read()` or `async for`. An answer that is left unread holds its connection until a deadline
     passes: use `async with`, or `close()`.
     """
 
@@ -34,32 +34,30 @@ class Response:
         "_carrier",
         "_complete",
         "_error",
-        "_pieces",
-        "_signal",
         "buffered",
         "headers",
-        "ready",
+        "pieces",
         "status",
         "unanswered",
         "whole",
     )
 
     def __init__(self, carrier: Carrier, *, whole: bool) -> None:
+        self.is_set = False
+        self.resume = None
         self.status = 0
         self.headers: Headers = []
         self.whole = whole
         """Whether the caller waits for the end of the body and wants no pieces."""
         self.buffered = 0
         """Bytes that have arrived and were not taken."""
-        self.ready = False
-        """Whether what the caller of `send` or `fetch` waits for has happened."""
         self.unanswered = False
         """Whether a kept-alive connection ended before the first byte of the answer: asking again is safe."""
         self._carrier = carrier
-        self._pieces: list[bytes] = []
+        self.pieces: list[bytes] = []
+        """What has arrived and was not taken."""
         self._complete = False
         self._error: HeadworksError | None = None
-        self._signal: Signal | None = None
 
     @property
     def complete(self) -> bool:
@@ -90,7 +88,7 @@ class Response:
 
     async def __anext__(self) -> bytes:
         """All that has arrived since the last call, never empty; waits if that is nothing."""
-        while not self._pieces:
+        while not self.pieces:
             if self._error is not None:
                 raise self._error
             if self._complete:
@@ -100,7 +98,7 @@ class Response:
 
     def take(self) -> bytes:
         """What is buffered now, perhaps nothing; a paused connection reads on."""
-        pieces = self._pieces
+        pieces = self.pieces
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self.buffered = 0
@@ -109,10 +107,14 @@ class Response:
         return data
 
     async def wait(self) -> None:
-        """Until something happens; if the waiting task is cancelled the connection is closed at once."""
-        signal = self._signal = Signal()
+        """Until something new happens; if the waiting task is cancelled the connection is closed at once."""
+        self.is_set = False
+        await self.arrival()
+
+    async def arrival(self) -> None:
+        """Until the head is there, for a caller who wants it `whole` the end; else as `wait`."""
         try:
-            await signal
+            await self
         except BaseException:
             self.abort()
             raise
@@ -142,35 +144,21 @@ class Response:
 
     # What the connection tells.
 
-    def add(self, piece: bytes) -> None:
-        """A piece of the body."""
-        self._pieces.append(piece)
-        self.buffered += len(piece)
-
     def begun(self) -> None:
         """The head is complete."""
         if not self.whole:
-            self.ready = True
-            self.wake()
+            self.set()
 
     def finish(self) -> None:
-        """The last byte was received."""
-        self._complete = self.ready = True
-        self.wake()
+        """The last byte was received. Who waits may go on before this returns: the connection is done with it."""
+        self._complete = True
+        self.set()
 
     def fail(self, error: HeadworksError) -> None:
-        """The exchange can't go on; buffered pieces can still be taken, then the error is raised."""
+        """The exchange can't go on; buffered pieces can still be taken, then the error is raised. As `finish`."""
         if self._error is None:
             self._error = error
-            self.ready = True
-        self.wake()
-
-    def wake(self) -> None:
-        """Something happened. Who waits may go on before this returns: nothing of the connection is done after it."""
-        signal = self._signal
-        if signal is not None:
-            self._signal = None
-            signal.set()
+        self.set()
 
 
 def too_long(place: str, limit: int) -> UpstreamError:

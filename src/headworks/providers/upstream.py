@@ -56,7 +56,11 @@ class Upstream:
         Cancelling the waiting task closes the connection at once.
         """
         await in_task()
-        return await self._exchange(origin, method, path, headers, body, deadlines, whole=False)
+        pool, request = self._request(origin, method, path, headers, body)
+        response = await _exchange(pool, request, deadlines, whole=False)
+        if response.status == 0:
+            response.raise_failure()
+        return response
 
     async def fetch(
         self,
@@ -68,7 +72,21 @@ class Upstream:
         deadlines: Deadlines = _PATIENT,
     ) -> tuple[int, Headers, bytes]:
         """As `send`, for an answer that is wanted whole: status, headers and body, with one wake-up."""
-        response = await self._exchange(origin, method, path, headers, body, deadlines, whole=True)
+        pool, request = self._request(origin, method, path, headers, body)
+        connection = pool.idle()
+        if connection is None:
+            response = await _exchange(pool, request, deadlines, whole=True)
+        else:  # the common way, without a coroutine between
+            response = Response(connection, whole=True)
+            connection.begin(response, request, deadlines, pool.loop.time() + deadlines.total_s)
+            try:
+                await response
+            except BaseException:
+                response.abort()
+                raise
+            if response.unanswered:
+                response = await _exchange(pool, request, deadlines, whole=True, is_retry=True)
+        response.raise_failure()
         return response.status, response.headers, response.take()
 
     async def close(self) -> None:
@@ -93,30 +111,30 @@ class Upstream:
             context = self._contexts[origin.ca_file] = tls_context(origin.ca_file)
         return context
 
-    async def _exchange(
+    def _request(
         self,
         origin: Origin,
         method: bytes,
         path: bytes,
         headers: HeaderBlock | Iterable[tuple[bytes, bytes]],
         body: bytes,
-        deadlines: Deadlines,
-        *,
-        whole: bool,
-    ) -> Response:
+    ) -> tuple[Pool, list[bytes]]:
+        """Where to ask, and the bytes of it."""
         pool = self._pools.get(origin) or self._open_pool(origin)
         block = headers if isinstance(headers, bytes) else header_block(headers)
-        pieces = [request_line(method, path), pool.host_line, block, framing(method, body), body]
-        total_at = pool.loop.time() + deadlines.total_s
-        connection = pool.idle() or await pool.acquire(deadlines)
-        while True:
-            response = Response(connection, whole=whole)
-            connection.begin(response, pieces, deadlines, total_at)
-            while not response.ready:
-                await response.wait()
-            if not response.unanswered:
-                break
-            connection = await pool.fresh(deadlines)  # the other side had closed the old one while it was idle
-        if response.status == 0 or whole:
-            response.raise_failure()
-        return response
+        return pool, [request_line(method, path), pool.host_line, block, framing(method, body), body]
+
+
+async def _exchange(
+    pool: Pool, request: list[bytes], deadlines: Deadlines, *, whole: bool, is_retry: bool = False
+) -> Response:
+    """The answer, perhaps on a second connection: the other side may have closed the first while it was idle."""
+    total_at = pool.loop.time() + deadlines.total_s
+    connection = await (pool.fresh if is_retry else pool.acquire)(deadlines)
+    while True:
+        response = Response(connection, whole=whole)
+        connection.begin(response, request, deadlines, total_at)
+        await response.arrival()
+        if not response.unanswered:
+            return response
+        connection = await pool.fresh(deadlines)

@@ -65,8 +65,11 @@ class Body:
 
     def text(self, name: str) -> str | None:
         """A string; None if it is absent or null. Raises InvalidRequest for another type."""
-        raw = self.value(name)
-        if raw is None or raw == b"null":
+        place = self.members.get(name)
+        if place is None:
+            return None
+        raw = self.raw[place[0] : place[1]]
+        if raw == b"null":
             return None
         if raw[0] != 34:  # a quotation mark
             raise wrong_type(name, "a string")
