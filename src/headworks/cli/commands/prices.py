@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from headworks.providers.pricing.importing import Imported
 
 app = new_app("See what models cost, import price tables, and find where they disagree.")
-import_app = new_app("""Take over a price table from a file that you have; nothing is fetched.
+import_app = new_app("""Take over a price table from a file of yours.
+
+Nothing is fetched.
 
 Example: headworks prices import litellm model_prices_and_context_window.json
 """)
@@ -39,9 +41,9 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a model costs, from which table, and what else is known of it.
+    """Show what a model costs, and when.
 
-    Rates are dollars per million tokens, `request` is dollars per call; in JSON both are micro-dollars.
+    Also which table says so, and what else is known of the model. Rates are dollars per million tokens, `request` is dollars per call; in JSON both are micro-dollars.
 
     Example: headworks prices show openai/gpt-4o-mini
     """
@@ -78,9 +80,9 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show where the tables disagree: the shipped one, those that were imported, and your own prices.
+    """Show where price tables disagree.
 
-    Only models that two tables have by the same name. Rates are dollars per million tokens; in JSON micro-dollars. Of
+    The tables are the shipped one, those that were imported, and your own prices. Only models that two tables have by the same name. Rates are dollars per million tokens; in JSON micro-dollars. Of
     the tables that have a model the first one is in force. Exit status: 0 they agree, or your own price settles it; 1
     they do not.
 
@@ -118,9 +120,9 @@ def litellm(
     yes: _Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take over prices, limits, capabilities and retirement dates from LiteLLM's file.
+    """Take over LiteLLM's price file.
 
-    Shows what would change, and asks before the server uses it.
+    Prices, limits, capabilities and retirement dates. Shows what would change, and asks before the server uses it.
 
     Example: headworks prices import litellm model_prices_and_context_window.json
     """
@@ -140,9 +142,9 @@ def portkey(
     yes: _Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take over prices from Portkey's models: one provider's file, or a copy of the whole repository.
+    """Take over Portkey's price files.
 
-    Shows what would change, and asks before the server uses it. The new table takes the place of the old one whole.
+    One provider's file, or a folder of them, such as a copy of the whole repository. Shows what would change, and asks before the server uses it. The new table takes the place of the old one whole.
 
     Example: headworks prices import portkey models/pricing
     """
