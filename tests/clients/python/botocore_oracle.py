@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from unittest import mock
 
 import boto3
 import botocore.auth
@@ -30,12 +31,12 @@ MODEL = botocore.session.get_session().get_service_model("bedrock-runtime")
 def sign(question: dict[str, Any]) -> Any:
     """The headers that botocore would send."""
     moment = datetime.fromisoformat(question["at"])
-    botocore.auth.get_current_datetime = lambda: moment
     request = AWSRequest(
         question["method"], question["url"], question["headers"], data=base64.b64decode(question["body"])
     )
     credentials = Credentials(question["access_key"], question["secret_key"], question["session_token"])
-    botocore.auth.SigV4Auth(credentials, question["service"], question["region"]).add_auth(request)
+    with mock.patch("botocore.auth.get_current_datetime", lambda: moment):
+        botocore.auth.SigV4Auth(credentials, question["service"], question["region"]).add_auth(request)
     return dict(request.headers.items())
 
 

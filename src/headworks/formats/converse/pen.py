@@ -61,9 +61,10 @@ class Pen(pen.Pen):
         for name, raw in ext.items():
             if name.startswith("~") or is_null(raw):
                 continue
+            if name in _USUAL and msgspec.json.decode(raw) in _USUAL[name]:
+                continue
             place = f"{at}.{name}" if at else name
-            if name in hints:
-                self.leave_out(place)
-            elif name not in _USUAL or msgspec.json.decode(raw) not in _USUAL[name]:
+            if name not in hints:
                 self.refuse(place)
+            self.leave_out(place)
         return target

@@ -57,10 +57,7 @@ def write_request(request: Request) -> Written:
 def _write_turns(pen: Pen, request: Request, body: dict[str, Any]) -> None:
     turns, at = request.turns, pen.field("turns")
     count = next((index for index, turn in enumerate(turns) if turn.role not in _SYSTEM), len(turns))
-    is_first_apart = pen.origin == "messages" and count > 0 and "~inline" not in turns[0].ext  # `system` is no message
-    places = [
-        "system" if is_first_apart and not index else f"{at}[{index - is_first_apart}]" for index in range(len(turns))
-    ]
+    places = _places(pen, turns, count)
     system = [block for turn, place in zip(turns[:count], places, strict=False) for block in _system(pen, turn, place)]
     messages = _merged(pen, turns[count:], places[count:])
     if not messages:
@@ -69,9 +66,20 @@ def _write_turns(pen: Pen, request: Request, body: dict[str, Any]) -> None:
     body["system"] = system
 
 
+def _places(pen: Pen, turns: list[Turn], count: int) -> list[str]:
+    """Where each turn stands in the caller's request: `system` and `instructions` are no messages of theirs."""
+    at, apart = pen.field("turns"), ""
+    if pen.origin == "messages" and count and "~inline" not in turns[0].ext:
+        apart = "system"
+    elif turns and "~instructions" in turns[0].ext:
+        apart = "instructions"
+    before = 1 if apart else 0
+    return [apart if index < before else f"{at}[{index - before}]" for index in range(len(turns))]
+
+
 def _system(pen: Pen, turn: Turn, at: str) -> list[object]:
     pen.bag({}, turn.ext, at)
-    place = at if at == "system" else f"{at}.content"
+    place = f"{at}.content" if at.endswith("]") else at
     blocks = write_blocks(pen, turn.blocks, place)
     for block in blocks:
         if not (isinstance(block, dict) and block.keys() <= {"text", "cachePoint"}):
