@@ -43,7 +43,8 @@ def show(
 ) -> None:
     """Show what a model costs, and when.
 
-    Also which table says so, and what else is known of the model. Rates are dollars per million tokens, `request` is dollars per call; in JSON both are micro-dollars.
+    Also which table says so, and what else is known of the model. Rates are dollars per million tokens, `request`
+    is dollars per call; in JSON both are micro-dollars.
 
     Example: headworks prices show openai/gpt-4o-mini
     """
@@ -82,7 +83,8 @@ def check(
 ) -> None:
     """Show where price tables disagree.
 
-    The tables are the shipped one, those that were imported, and your own prices. Only models that two tables have by the same name. Rates are dollars per million tokens; in JSON micro-dollars. Of
+    The tables are the shipped one, those that were imported, and your own prices. Only models that two tables have
+    by the same name. Rates are dollars per million tokens; in JSON micro-dollars. Of
     the tables that have a model the first one is in force. Exit status: 0 they agree, or your own price settles it; 1
     they do not.
 
@@ -144,7 +146,8 @@ def portkey(
 ) -> None:
     """Take over Portkey's price files.
 
-    One provider's file, or a folder of them, such as a copy of the whole repository. Shows what would change, and asks before the server uses it. The new table takes the place of the old one whole.
+    One provider's file, or a folder of them, such as a copy of the whole repository. Shows what would change, and
+    asks before the server uses it. The new table takes the place of the old one whole.
 
     Example: headworks prices import portkey models/pricing
     """
