@@ -326,6 +326,8 @@ class Connection(asyncio.Protocol):
         self._served += 1
         with contextlib.suppress(PeerLeft):
             await KINDS[kind].play(exchange)
+            if b"\r\nconnection: close" in head.lower() and not exchange.has_closed:
+                exchange.close()
         self._task = None
         if not exchange.has_closed and not self._gone.is_set():
             self._next()

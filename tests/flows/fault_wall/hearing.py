@@ -43,6 +43,12 @@ class Heard:
         else:
             self.text += text
 
+    def count(self, value: Any, *names: str) -> None:
+        usage = value.get("usage") or {}
+        read, written = (usage.get(name) for name in names)
+        if isinstance(read, int) and isinstance(written, int):
+            self.counts = read, written
+
     def fail(self, error: Any, data: str) -> None:
         if self.error is not None:
             self.wrong.append("a second error")
@@ -111,8 +117,7 @@ def hear_chat(heard: Heard, name: str, value: Any, data: str) -> None:
         for call in delta.get("tool_calls") or ():
             heard.add(call["function"]["arguments"])
         heard.stop(choice["finish_reason"])
-    if value.get("usage"):
-        heard.counts = value["usage"]["prompt_tokens"], value["usage"]["completion_tokens"]
+    heard.count(value, "prompt_tokens", "completion_tokens")
 
 
 def hear_messages(heard: Heard, name: str, value: Any, data: str) -> None:
@@ -127,8 +132,7 @@ def hear_messages(heard: Heard, name: str, value: Any, data: str) -> None:
     elif kind == "message_delta":
         reason = value["delta"].get("stop_reason")
         heard.stop(_MESSAGES_REASONS.get(reason, reason))
-        if usage := value.get("usage"):
-            heard.counts = usage.get("input_tokens", 0), usage["output_tokens"]
+        heard.count(value, "input_tokens", "output_tokens")
     elif kind == "message_stop":
         heard.is_done = True
 
@@ -155,8 +159,7 @@ def _end_of_response(heard: Heard, response: Any, data: str) -> None:
     else:
         is_call = any(item["type"] == "function_call" for item in response["output"])
         heard.stop("tool_calls" if is_call else "stop")
-    if usage := response.get("usage"):
-        heard.counts = usage["input_tokens"], usage["output_tokens"]
+    heard.count(response, "input_tokens", "output_tokens")
 
 
 def hear_whole(surface: str, body: bytes) -> Heard:
@@ -178,8 +181,7 @@ def _whole_chat(heard: Heard, value: Any) -> None:
     for choice in value["choices"]:
         heard.add(choice["message"]["content"] or "")
         heard.stop(choice["finish_reason"])
-    if value.get("usage") and isinstance(value["usage"].get("completion_tokens"), int):
-        heard.counts = value["usage"]["prompt_tokens"], value["usage"]["completion_tokens"]
+    heard.count(value, "prompt_tokens", "completion_tokens")
 
 
 def _whole_embeddings(heard: Heard, value: Any) -> None:
@@ -190,8 +192,7 @@ def _whole_messages(heard: Heard, value: Any) -> None:
     for block in value["content"]:
         heard.add(block.get("text", ""))
     heard.stop(_MESSAGES_REASONS.get(value["stop_reason"]))
-    if usage := value.get("usage"):
-        heard.counts = usage["input_tokens"], usage["output_tokens"]
+    heard.count(value, "input_tokens", "output_tokens")
 
 
 def _whole_responses(heard: Heard, value: Any) -> None:

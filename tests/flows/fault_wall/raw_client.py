@@ -118,7 +118,7 @@ def _parse_body(received: Received, rest: bytes) -> None:
     lengths, codings = received.values("content-length"), received.values("transfer-encoding")
     if codings == ["chunked"] and not lengths:
         received.body, received.is_whole, left = _unchunked(rest)
-    elif len(lengths) == 1 and not codings:
+    elif len(lengths) == 1 and lengths[0].isdigit() and not codings:
         size = int(lengths[0])
         received.body, received.is_whole, left = rest[:size], len(rest) >= size, rest[size:]
     else:

@@ -39,7 +39,7 @@ def faulty_provider(folder: Path) -> Iterator[tuple[dict[str, int], UpstreamLog]
     log = folder / "upstream.jsonl"
     log.touch()
     script = Path(__file__).with_name("faulty_provider.py")
-    process = subprocess.Popen([sys.executable, "-X", "dev", str(script), str(log)], stdin=-1, stdout=-1)
+    process = subprocess.Popen([sys.executable, str(script), str(log)], stdin=-1, stdout=-1)
     assert process.stdin is not None
     assert process.stdout is not None
     try:

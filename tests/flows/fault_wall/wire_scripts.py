@@ -302,10 +302,16 @@ class Responses:
         words = {"length": "max_output_tokens", "content_filter": "content_filter"}
         value["incomplete_details"] = {"reason": words[self._reason]} if status == "incomplete" else None
         value |= {"model": "m-2026-11-01", "error": None, "x_new": 12345678901234567890}
+        value |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
         value["output"] = [] if status == "in_progress" else [self._item("completed")]
         if self._counts is not None and status != "in_progress":
             read, written = self._counts
-            value["usage"] = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+            details = {
+                "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+                "output_tokens_details": {"reasoning_tokens": 0},
+            }
+            totals = {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
+            value["usage"] = totals | details
         return value
 
     def _event(self, kind: str, **value: Any) -> bytes:
