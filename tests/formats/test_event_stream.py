@@ -143,6 +143,14 @@ def test_lengths_that_can_not_be_are_refused_before_the_frame_is_waited_for() ->
             Decoder().feed(lengths + struct.pack(">I", zlib.crc32(lengths)))
 
 
+@pytest.mark.parametrize("at", range(12))
+def test_a_changed_head_is_refused_before_the_frame_is_waited_for(at: int) -> None:
+    head = bytearray(RECORDED[:12])
+    head[at] ^= 1
+    with pytest.raises(UpstreamError, match="checksum of a frame's head is wrong"):
+        Decoder().feed(bytes(head))
+
+
 def test_a_large_frame_in_small_pieces_is_read_in_linear_time() -> None:
     data = encode({":event-type": "x"}, b"y" * 3_000_000)
     decoder = Decoder()

@@ -35,7 +35,7 @@ def sign(question: dict[str, Any]) -> Any:
         question["method"], question["url"], question["headers"], data=base64.b64decode(question["body"])
     )
     credentials = Credentials(question["access_key"], question["secret_key"], question["session_token"])
-    with mock.patch("botocore.auth.get_current_datetime", lambda: moment):
+    with mock.patch("botocore.auth.get_current_datetime", return_value=moment):
         botocore.auth.SigV4Auth(credentials, question["service"], question["region"]).add_auth(request)
     return dict(request.headers.items())
 
