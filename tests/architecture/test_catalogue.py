@@ -28,6 +28,7 @@ SEALED = {
     "document_text.content",
     "release_file.content",
     "span.payload",
+    "stored_response.content",
     "workspace_file.content",
 }
 NOT_PAYLOAD = {

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from headworks.errors import HeadworksError
 from headworks.formats.contract import Heard, Native, Spoken, Verdict, Written
 from headworks.formats.neutral import Answer, Failed, FormatName, Request
@@ -23,6 +27,14 @@ class Responses:
     def write_request(self, request: Request) -> Written:
         """Raises Unmapped that names what can't be said."""
         return requests.write_request(request)
+
+    def input_items(self, body: bytes) -> list[msgspec.Raw]:
+        """The items of a request's input, to be stored with its response. Raises InvalidRequest."""
+        return requests.input_items(body)
+
+    def following(self, request: Request, items: Sequence[msgspec.Raw]) -> Request:
+        """The same request with these items before its own, in place of `previous_response_id`."""
+        return requests.following(request, items)
 
     def carries_foreign_thoughts(self, body: bytes) -> bool:
         """Whether a request gives back what another format's model thought: such bytes don't go to a provider."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -19,6 +21,7 @@ from headworks.formats.responses.members import (
     given,
     is_null,
     put_back,
+    raw_of,
     rows_of,
     same,
     starts,
@@ -186,6 +189,42 @@ def _read_options(said: _Request, request: Request) -> None:
         request.ext |= rest
         if not rest and same(raw, {}):
             request.ext[f"~{name}"] = MARK
+
+
+class _Body(msgspec.Struct, gc=False):
+    input: msgspec.Raw | UnsetType = UNSET
+
+
+_body = msgspec.json.Decoder(_Body).decode
+
+
+def input_items(body: bytes) -> list[msgspec.Raw]:
+    """The items of a request's input, a text as the message that it stands for. Raises InvalidRequest."""
+    try:
+        given_input = _body(body).input
+        if given_input is UNSET or is_null(given_input):
+            return []
+        if starts(given_input, b'"'):
+            part = {"type": "input_text", "text": text_of(given_input)}
+            return [raw_of({"type": "message", "role": "user", "content": [part]})]
+        return rows_of(given_input)
+    except UNREADABLE as error:
+        raise Misread.of(error).within(".input").as_request() from None
+
+
+def following(request: Request, items: Sequence[msgspec.Raw]) -> Request:
+    """The same request with what was said before, in place of the id of the response that it follows.
+
+    `instructions` are the request's own: those of an earlier response don't hold for the next. Raises InvalidRequest.
+    """
+    try:
+        before = read_turns(items, ".previous_response_id")
+    except Misread as error:
+        raise error.as_request() from None
+    own = 1 if instructions_of(request) is not None else 0
+    ext = {name: raw for name, raw in request.ext.items() if name not in {"previous_response_id", _INPUT}}
+    turns = [*request.turns[:own], *before, *request.turns[own:]]
+    return msgspec.structs.replace(request, turns=turns, ext=ext)
 
 
 def write_request(request: Request) -> Written:

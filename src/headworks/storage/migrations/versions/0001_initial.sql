@@ -485,6 +485,22 @@ CREATE TABLE audit_event (
     PRIMARY KEY (tenant_id, event_id)
 );
 
+CREATE TABLE stored_response (          -- of /v1/responses: where it lies, or, where nobody else keeps it, what it says
+    tenant_id    uuid NOT NULL,
+    principal_id uuid NOT NULL,          -- who asked: nobody else finds it
+    response_id  text NOT NULL CHECK (length(response_id) <= 512),
+    number       bigint GENERATED ALWAYS AS IDENTITY,    -- a response follows only those with a lower one
+    target       text,                   -- who keeps it; null: we do
+    previous_id  text,                   -- of ours: which it follows
+    content      bytea,                  -- sealed: {input, response}
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    expires_at   timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, principal_id, response_id),
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE,
+    CHECK ((target IS NULL) = (content IS NOT NULL))
+);
+CREATE INDEX stored_response_by_age ON stored_response (tenant_id, expires_at);
+
 CREATE TABLE replica (                  -- heartbeats of the processes that do durable work; of no tenant
     executor_id text PRIMARY KEY,
     beat_at     timestamptz NOT NULL
@@ -533,7 +549,7 @@ DECLARE
     every_table text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','collection','generation','collection_reader','document','document_reader','document_text','chunk',
-        'embedding_384','posting','posting_segment','sync','ingest_item','blob','usage','span','audit_event'];
+        'embedding_384','posting','posting_segment','sync','ingest_item','blob','usage','span','audit_event','stored_response'];
     by_tenant text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','collection','generation','posting','posting_segment','blob','usage','span','audit_event'];
@@ -597,6 +613,15 @@ BEGIN
     END LOOP;
 END $$;
 
+-- A stored response is its owner's alone; the curator removes what has expired.
+CREATE POLICY own ON stored_response FOR ALL TO hw_app
+    USING (tenant_id = (SELECT app_tenant()) AND principal_id = (SELECT app_principal()))
+    WITH CHECK (tenant_id = (SELECT app_tenant()) AND principal_id = (SELECT app_principal()));
+CREATE POLICY expired_seen ON stored_response FOR SELECT TO hw_app
+    USING (tenant_id = (SELECT app_tenant()) AND expires_at <= now() AND (SELECT is_curator()));
+CREATE POLICY expired_removed ON stored_response FOR DELETE TO hw_app
+    USING (tenant_id = (SELECT app_tenant()) AND expires_at <= now() AND (SELECT is_curator()));
+
 -- A grant is seen from both ends, and written only from home.
 CREATE POLICY seen_from_both_ends ON feature_grant FOR SELECT TO hw_app
     USING (tenant_id = (SELECT app_tenant()) OR grantee_tenant_id = (SELECT app_tenant()));
@@ -624,7 +649,7 @@ GRANT USAGE ON SCHEMA headworks TO hw_app, hw_system, hw_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     principal, membership, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
     snapshot_version, workspace_file, route, account, channel, collection, generation, collection_reader, document, document_reader,
-    document_text, chunk, embedding_384, posting, posting_segment, sync, ingest_item, blob TO hw_app;
+    document_text, chunk, embedding_384, posting, posting_segment, sync, ingest_item, blob, stored_response TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
 GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, audit_event TO hw_app;
 GRANT SELECT, INSERT, UPDATE ON data_key TO hw_app;

@@ -1,0 +1,1 @@
+"""Stored responses of `/v1/responses`: where each lies, and those that we keep ourselves."""

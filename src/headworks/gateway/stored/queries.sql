@@ -1,0 +1,46 @@
+-- name: remember
+INSERT INTO stored_response AS s (tenant_id, principal_id, response_id, target, expires_at)
+VALUES (%(tenant)s, %(principal)s, %(response)s, %(target)s, now() + %(keep_s)s * interval '1 second')
+ON CONFLICT (tenant_id, principal_id, response_id)
+    DO UPDATE SET target = excluded.target, expires_at = excluded.expires_at WHERE s.target IS NOT NULL;
+
+-- name: keep
+-- Nothing where the id is taken, or where what it is to follow is not there.
+INSERT INTO stored_response (tenant_id, principal_id, response_id, previous_id, content, expires_at)
+SELECT %(tenant)s, %(principal)s, %(response)s, %(previous)s, %(content)s, now() + %(keep_s)s * interval '1 second'
+ WHERE %(previous)s::text IS NULL
+    OR EXISTS (SELECT FROM stored_response p
+                WHERE p.tenant_id = %(tenant)s AND p.principal_id = %(principal)s AND p.response_id = %(previous)s
+                  AND p.content IS NOT NULL AND p.expires_at > now())
+ON CONFLICT DO NOTHING;
+
+-- name: find
+SELECT response_id, target, previous_id, content, created_at, expires_at
+  FROM stored_response
+ WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s AND response_id = %(response)s AND expires_at > now();
+
+-- name: chain
+-- A response and those that it follows, newest first. Numbers only fall, so there is always an end.
+WITH RECURSIVE chain AS (
+    SELECT s.response_id, s.previous_id, s.target, s.content, s.number, 1 AS length
+      FROM stored_response s
+     WHERE s.tenant_id = %(tenant)s AND s.principal_id = %(principal)s AND s.response_id = %(response)s
+       AND s.expires_at > now()
+    UNION ALL
+    SELECT p.response_id, p.previous_id, p.target, p.content, p.number, c.length + 1
+      FROM chain c
+      JOIN stored_response p ON p.tenant_id = %(tenant)s AND p.principal_id = %(principal)s
+                            AND p.response_id = c.previous_id AND p.number < c.number AND p.expires_at > now()
+     WHERE c.length <= %(longest)s
+)
+SELECT response_id, previous_id, target, content FROM chain ORDER BY length;
+
+-- name: delete
+DELETE FROM stored_response
+ WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s AND response_id = %(response)s AND expires_at > now();
+
+-- name: remove_expired
+DELETE FROM stored_response
+ WHERE tenant_id = %(tenant)s AND ctid = ANY (ARRAY(
+        SELECT e.ctid FROM stored_response e
+         WHERE e.tenant_id = %(tenant)s AND e.expires_at <= now() ORDER BY e.expires_at LIMIT %(most)s));

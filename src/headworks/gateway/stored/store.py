@@ -1,0 +1,62 @@
+"""The rows of stored responses. Each function runs inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from headworks.gateway.stored.contract import StoredResponse
+from headworks.storage.pool import Tx
+from headworks.storage.queries import load
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+
+SQL = load(__package__)
+_COLUMN = "stored_response.content"
+
+
+class Content(msgspec.Struct):
+    """What is sealed of a response that we keep: its own request's input items, and the response."""
+
+    input: list[msgspec.Raw]
+    response: msgspec.Raw
+
+
+_content = msgspec.json.Decoder(Content).decode
+
+
+def seal(keyring: Keyring, who: Principal, response_id: str, items: Sequence[msgspec.Raw], body: bytes) -> bytes:
+    """The column of a row, readable only as this very response of this principal."""
+    content = msgspec.json.encode(Content(list(items), msgspec.Raw(body)))
+    return keyring.seal(who.tenant, _COLUMN, _row_id(who, response_id), content)
+
+
+def unseal(keyring: Keyring, who: Principal, response_id: str, sealed: bytes) -> Content:
+    """The other way. Raises SealBroken."""
+    return _content(keyring.open(who.tenant, _COLUMN, _row_id(who, response_id), sealed))
+
+
+def _row_id(who: Principal, response_id: str) -> str:
+    return f"{who.id}/{response_id}"
+
+
+async def find(tx: Tx, keyring: Keyring, who: Principal, response_id: str) -> StoredResponse | None:
+    """A response of this principal's."""
+    row: Any = await tx.fetch_one(SQL.find, tenant=who.tenant, principal=who.id, response=response_id)
+    if row is None:
+        return None
+    found = StoredResponse(row.response_id, row.target, row.previous_id, row.created_at, row.expires_at)
+    if row.content is None:
+        return found
+    content = unseal(keyring, who, row.response_id, row.content)
+    return StoredResponse(
+        found.id,
+        None,
+        found.previous,
+        found.created_at,
+        found.expires_at,
+        tuple(content.input),
+        bytes(content.response),
+    )
