@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from headworks.errors import UpstreamError
 from headworks.formats.contract import Verdict
-from headworks.formats.neutral import Answer, Block, Ext, Failed, Request, Started, Stopped, TextBlock, ToolCallBlock
+from headworks.formats.neutral import Answer, Block, Failed, Request, Started, Stopped, TextBlock, ToolCallBlock
 from headworks.formats.responses.endings import Details, ending_of, error_of, failed_of, stop_reason
 from headworks.formats.responses.items import read_blocks
-from headworks.formats.responses.members import NULL, UNREADABLE, Misread, Shape, encode, given, is_null, put_back
+from headworks.formats.responses.members import NULL, UNREADABLE, Misread, encode, is_null, members_of, put_back
 from headworks.formats.responses.outputs import (
     ID,
     echo_of,
@@ -48,22 +47,23 @@ class _Inner(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class _Response(msgspec.Struct, forbid_unknown_fields=True):
+class _Response(msgspec.Struct):
     output: list[msgspec.Raw]
-    id: str | UnsetType = UNSET
-    object: str | UnsetType = UNSET
-    model: str | UnsetType = UNSET
-    created_at: float | UnsetType = UNSET
-    status: str | UnsetType = UNSET
-    error: msgspec.Raw | UnsetType = UNSET
-    incomplete_details: msgspec.Raw | UnsetType = UNSET
-    usage: msgspec.Raw | UnsetType = UNSET
+    id: str | None = None
+    model: str | None = None
+    created_at: float | None = None
+    status: str | None = None
+    error: msgspec.Raw = NULL
+    incomplete_details: msgspec.Raw = NULL
+    usage: msgspec.Raw = NULL
 
 
+_KNOWN = frozenset(("created_at", "error", "id", "incomplete_details", "model", "object", "status"))
+"""Members that our words say; those beside them go into the bag under their own names."""
 _judged = msgspec.json.Decoder(_Judged).decode
 _named = msgspec.json.Decoder(_Named).decode
 _details = msgspec.json.Decoder(Details | None).decode
-_response = Shape(_Response)
+_response = msgspec.json.Decoder(_Response).decode
 
 
 def judge(body: bytes) -> Verdict:
@@ -88,36 +88,32 @@ def response_id(body_or_event: bytes) -> str | None:
 def read_answer(body: bytes) -> Answer:
     """A whole answer. Raises UpstreamError: it has failed, has not ended, or is no answer of this format."""
     try:
-        said, ext = _response.read(body)
-        if said.status == "failed":
-            failed = failed_of(given(said.error) or NULL)
-            raise UpstreamError(f"The provider's response has failed: {failed.message}", code=failed.code)
-        if given(said.status) not in {*DONE, None}:
-            raise UpstreamError(f"The provider's response has not ended: it is `{said.status}`.")
+        said, members = _response(body), members_of(body)
         blocks = read_blocks(said.output, ".output")
-        return _answer(said, ext, blocks)
+    except UNREADABLE as error:
+        raise Misread.of(error).as_answer() from None
     except Misread as error:
         raise error.as_answer() from None
+    if said.status == "failed":
+        failed = failed_of(said.error)
+        raise UpstreamError(f"The provider's response has failed: {failed.message}", code=failed.code)
+    if said.status not in {*DONE, None}:
+        raise UpstreamError(f"The provider's response has not ended: it is `{said.status}`.")
+    del members["output"]
+    counted = {"~usage": members.pop("usage")} if "usage" in members else {}
+    ext = {f"~{name}" if name in _KNOWN else name: raw for name, raw in members.items()}
+    created = None if said.created_at is None else int(said.created_at)
+    started = Started(said.id or "", said.model or "", created, ext, "responses")
+    return Answer(started, blocks, _stopped(said, blocks), read_usage(said.usage) or Usage(), counted)
 
 
-def _answer(said: _Response, ext: Ext, blocks: list[Block]) -> Answer:
-    for name in ("object", "status", "error", "incomplete_details", "created_at", "id", "model"):
-        value = getattr(said, name)
-        if value is not UNSET:
-            ext[f"~{name}"] = value if isinstance(value, msgspec.Raw) else msgspec.Raw(encode(value))
-    created = given(said.created_at)
-    started = Started(
-        given(said.id) or "", given(said.model) or "", None if created is None else int(created), ext, "responses"
-    )
+def _stopped(said: _Response, blocks: list[Block]) -> Stopped:
     try:
-        details = _details(given(said.incomplete_details) or NULL)
+        details = _details(said.incomplete_details)
     except msgspec.DecodeError:
         details = None
     calls = any(isinstance(block, ToolCallBlock) for block in blocks)
-    reason, word = stop_reason(given(said.status) or "completed", details, calls_tools=calls)
-    usage = given(said.usage) or NULL
-    counted = {"~usage": usage} if said.usage is not UNSET else {}
-    return Answer(started, blocks, Stopped(reason, word), read_usage(usage) or Usage(), counted)
+    return Stopped(*stop_reason(said.status or "completed", details, calls_tools=calls))
 
 
 def write_answer(answer: Answer, request: Request | None = None) -> bytes:

@@ -50,6 +50,11 @@ _OF_CALLER = ("_output", "_response")
 """How the types of items end that answer the model."""
 
 
+class _Kind(msgspec.Struct, gc=False):
+    type: str | UnsetType = UNSET
+    role: msgspec.Raw | UnsetType = UNSET
+
+
 class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     role: Role
     content: msgspec.Raw
@@ -105,6 +110,7 @@ class _Own(msgspec.Struct, gc=False):
 
 
 _NO_SHAPE: Ext = {ITEM_SHAPE: msgspec.Raw(b"{}")}
+_kind = msgspec.json.Decoder(_Kind).decode
 _message, _call, _custom = Shape(_Message), Shape(_Call), Shape(_Custom)
 _output, _thought = Shape(_Output), Shape(_Thought)
 
@@ -150,14 +156,14 @@ def _is_result(turn: Turn) -> bool:
 def _turn_of(raw: msgspec.Raw, readers: Readers) -> Turn:
     """One item as a turn."""
     try:
-        members = members_of(raw)
-        kind = text_of(members["type"]) if "type" in members else "message" if "role" in members else None
+        said = _kind(raw)
     except UNREADABLE as error:
         raise Misread.of(error) from None
-    if kind is None:
-        raise Misread("is required", ".type", "missing_field")
-    if kind == "message":
+    if said.type == "message" or (said.type is UNSET and said.role is not UNSET):
         return _read_message(raw)
+    if said.type is UNSET:
+        raise Misread("is required", ".type", "missing_field")
+    kind = said.type
     read = readers.get(kind, _keep)
     return Turn("user" if kind.endswith(_OF_CALLER) else "assistant", [read(raw)])
 

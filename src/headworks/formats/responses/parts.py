@@ -24,11 +24,11 @@ from headworks.formats.neutral import (
 from headworks.formats.responses.citations import read_annotation, write_annotation
 from headworks.formats.responses.members import (
     MARK,
+    UNREADABLE,
     Misread,
     Shape,
     given,
     is_null,
-    members_of,
     put_back,
     raw_of,
     same,
@@ -43,6 +43,10 @@ _BREAKPOINT = {"mode": "explicit"}
 _DATA_URL = re.compile(r"data:([^;,]+);base64,([A-Za-z0-9+/=_-]*)", re.ASCII)
 
 INPUT, OUTPUT, REFUSAL = "input_text", "output_text", "refusal"
+
+
+class _Kind(msgspec.Struct, gc=False):
+    type: str
 
 
 class _Text(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -84,6 +88,7 @@ class _Audio(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     input_audio: _Sound
 
 
+_kind = msgspec.json.Decoder(_Kind).decode
 _text, _refusal, _audio = Shape(_Text), Shape(_Refusal), Shape(_Audio)
 _image, _file = Shape(_Image), Shape(_File)
 
@@ -91,12 +96,9 @@ _image, _file = Shape(_Image), Shape(_File)
 def read_part(raw: msgspec.Raw, usual: str) -> Block:
     """One part; `usual` is the type of a text in this place. Raises Misread."""
     try:
-        given = members_of(raw).get("type")
-        kind = text_of(given) if given is not None else None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        kind = _kind(raw).type
+    except UNREADABLE as error:
         raise Misread.of(error) from None
-    if kind is None:
-        raise Misread("is required", ".type", "missing_field")
     read = _READERS.get(kind)
     block = read(raw) if read is not None else None
     if block is None:
