@@ -195,9 +195,8 @@ def _read_choice(raw: msgspec.Raw, answer_id: str) -> tuple[list[Block], Stopped
 def _read_message(message: Message, ext: Ext, answer_id: str) -> list[Block]:
     if message.role != "assistant":
         raise Misread("must be `assistant`", ".role")
-    images = ext.pop("images", msgspec.Raw())
     blocks = assistant_blocks(message, ext)
-    blocks += _read_images(images, ext)
+    blocks += _read_images(ext)
     blocks += _read_audio(message)
     blocks += _read_calls(message, ext, answer_id)
     return blocks
@@ -211,8 +210,9 @@ def sequence_in(ext: Ext) -> str | None:
     return None
 
 
-def _read_images(raw: msgspec.Raw, ext: Ext) -> list[Block]:
+def _read_images(ext: Ext) -> list[Block]:
     """Pictures that the model made, as OpenRouter has them."""
+    raw = ext.get("images", NULL)
     if is_null(raw):
         return []
     if not starts(raw, b"["):
@@ -220,8 +220,8 @@ def _read_images(raw: msgspec.Raw, ext: Ext) -> list[Block]:
     entries = msgspec.json.decode(raw, type=list[msgspec.Raw])
     found = [read_part(each) for each in entries]
     if not entries or not all(isinstance(each, ImageBlock) for each in found):
-        ext["images"] = raw
         return []
+    del ext["images"]
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.formats.chat.members import Misread, S, Shape, starts, under
+from headworks.formats.chat.members import Misread, S, Shape, given_back, starts, under
 from headworks.formats.chat.saying import MARK
 from headworks.formats.neutral import Ext, ToolCallBlock
 
@@ -71,8 +71,8 @@ def read_call(raw: msgspec.Raw) -> ToolCallBlock:
 def read_function_call(raw: msgspec.Raw, made_id: str) -> ToolCallBlock:
     """The older form, which has no id: `made_id` binds its result to it. Raises Misread."""
     function, rest = _part(_FUNCTION, raw, "function_call")
-    ext: Ext = {f"~function_call.{name}": value for name, value in rest.items()}
-    return ToolCallBlock(made_id, function.name, function.arguments.encode(), ext={FUNCTION_CALL: MARK, **ext})
+    rest = under("~function_call", rest)
+    return ToolCallBlock(made_id, function.name, function.arguments.encode(), ext={FUNCTION_CALL: MARK, **rest})
 
 
 def signature_in(extra_content: msgspec.Raw) -> str | None:
@@ -112,7 +112,7 @@ def as_it_was_written(found: dict[str, object], ext: Ext) -> None:
 def write_function_call(call: ToolCallBlock) -> dict[str, object]:
     """The older form."""
     prefix = f"{FUNCTION_CALL}."
-    rest = {name.removeprefix(prefix): raw for name, raw in call.ext.items() if name.startswith(prefix)}
+    rest = {given_back(name.removeprefix(prefix)): raw for name, raw in call.ext.items() if name.startswith(prefix)}
     return {"name": call.name, "arguments": call.arguments.decode(), **rest}
 
 

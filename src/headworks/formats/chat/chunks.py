@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.formats.chat.members import Misread
+from headworks.formats.chat.members import Misread, kept
 from headworks.formats.neutral import Ext
 
 
@@ -118,16 +118,16 @@ def _set_apart(data: bytes) -> tuple[bytes, Extras]:
     extras = Extras()
     chunk = _members(data)
     for name in chunk.keys() - _CHUNK:
-        extras.chunk[name] = chunk.pop(name)
+        extras.chunk[kept(name)] = chunk.pop(name)
     if "choices" in chunk:
         choices = _rows(chunk["choices"]) or []
         for choice in choices:
             for name in choice.keys() - _CHOICE:
-                extras.choice[name] = choice.pop(name)
+                extras.choice[kept(name)] = choice.pop(name)
             delta = _delta(choice["delta"]) if "delta" in choice else None
             if delta is not None:
                 for name in delta.keys() - _DELTA:
-                    extras.delta[name] = delta.pop(name)
+                    extras.delta[kept(name)] = delta.pop(name)
                 choice["delta"] = msgspec.Raw(msgspec.json.encode(delta))
         chunk["choices"] = msgspec.Raw(msgspec.json.encode(choices))
     return msgspec.json.encode(chunk), extras

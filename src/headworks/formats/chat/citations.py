@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from headworks.formats.chat.members import Misread, Shape, kind_of, starts, under
+from headworks.formats.chat.saying import put_back
 from headworks.formats.neutral import Citation
 
 _KIND = "url_citation"
-_NESTED = "url_citation."
 
 
 class _Place(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -77,9 +77,8 @@ def write_annotation(citation: Citation, at: int, length: int) -> object:
         "title": citation.title,
         "url": citation.url,
     }
-    place |= {name.removeprefix(_NESTED): raw for name, raw in ext.items() if name.startswith(_NESTED)}
     found: dict[str, object] = {"type": _KIND, _KIND: place}
-    found |= {name: raw for name, raw in ext.items() if not name.startswith((_NESTED, "~"))}
+    put_back(found, ext)
     if "headworks" not in found and (proof := _proof_of(citation)):
         found["headworks"] = proof
     return found

@@ -117,9 +117,19 @@ def starts(raw: msgspec.Raw, mark: bytes) -> bool:
 def rest_of(raw: msgspec.Raw | bytes, names: frozenset[str]) -> Ext:
     """The members that have another name, or are null. Raises msgspec.ValidationError for what is no object."""
     members = _members(raw)
-    if not may_hold_null(raw):
-        return {name: members[name] for name in members if name not in names}
-    return {name: value for name, value in members.items() if name not in names or is_null(value)}
+    if may_hold_null(raw):
+        return {kept(name): value for name, value in members.items() if name not in names or is_null(value)}
+    return {kept(name): members[name] for name in members if name not in names}
+
+
+def kept(name: str) -> str:
+    """A member's name in a bag, where `~` is for our own marks: nobody may write one."""
+    return f"\\{name}" if name.startswith(("~", "\\")) else name
+
+
+def given_back(name: str) -> str:
+    """The member's own name."""
+    return name.removeprefix("\\")
 
 
 def kind_of(raw: msgspec.Raw) -> str:

@@ -232,7 +232,7 @@ def _url(source: Source, saying: Saying, at: str) -> str:
 def _sound(block: AudioBlock, saying: Saying, at: str) -> dict[str, object]:
     if block.source.data is None:
         raise saying.refused(f"{at}.source", "sound is sent as data")
-    encoding = block.encoding or _MEDIA.get(block.source.media_type or "")
+    encoding = _MEDIA.get(block.source.media_type or "") if block.encoding is None else block.encoding
     if encoding is None:
         raise saying.refused(f"{at}.source.media_type", f"`{block.source.media_type}` is not known")
     return {"data": block.source.data, "format": encoding}
@@ -253,6 +253,8 @@ def _file(block: FileBlock, saying: Saying, at: str) -> dict[str, object]:
         raise saying.refused(f"{at}.source.url", "a file is sent as data")
     if block.context is not None:
         raise saying.refused(f"{at}.context")
+    if source.url is None and source.data is None and source.file_id is None:
+        raise saying.refused(f"{at}.source", "it is empty")
     file: dict[str, object] = {}
     if source.url is not None:
         file["file_data"] = source.url

@@ -169,7 +169,7 @@ def _read_cap(found: _Request, request: Request) -> None:
             request.max_output = found.max_tokens
             request.ext["~max_output"] = MARK
         else:
-            request.ext["~max_tokens"] = msgspec.Raw(b"%d" % found.max_tokens)
+            request.ext["~max_tokens"] = msgspec.Raw(b"[%d,%d]" % (found.max_tokens, found.max_completion_tokens))
     if request.max_output is not None and request.max_output < 1:
         name = CAPS[0] if "~max_output" in request.ext else CAPS[1]
         raise Misread("must be a whole number from 1", f".{name}", "invalid_value")
@@ -263,7 +263,8 @@ def _write_cap(body: dict[str, object], request: Request, name: str) -> None:
         return
     body[name] = request.max_output
     if request.origin == "chat" and "~max_tokens" in request.ext:
-        body[CAPS[0]] = min(request.max_output, int(bytes(request.ext["~max_tokens"])))
+        older, newer = msgspec.json.decode(request.ext["~max_tokens"], type=tuple[int, int])
+        body[CAPS[0]] = older if request.max_output == newer else min(older, request.max_output)
 
 
 def _write_sampling(body: dict[str, object], request: Request, saying: Saying) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headworks.errors import Unmapped
-from headworks.formats.chat.members import is_null
+from headworks.formats.chat.members import given_back, is_null
 from headworks.formats.hints import HINTS
 from headworks.formats.neutral import Ext, FormatName
 
@@ -69,7 +69,7 @@ class Saying:
         for name, raw in ext.items():
             if name.startswith("~") or is_null(raw):
                 continue
-            where = f"{at}.{name}" if at else name
+            where = f"{at}.{given_back(name)}" if at else given_back(name)
             if name not in self.hints:
                 raise self.refused(where)
             self.leave_out(where)
@@ -85,9 +85,9 @@ def put_back(target: dict[str, object], ext: Ext) -> None:
         head, dot, tail = name.partition(".")
         inner = target.get(head) if dot else None
         if isinstance(inner, dict):
-            inner[tail] = raw
+            inner[given_back(tail)] = raw
         else:
-            target.setdefault(name, raw)
+            target.setdefault(given_back(name), raw)
 
 
 MARK = msgspec.Raw(b"true")

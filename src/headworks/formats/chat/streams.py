@@ -281,11 +281,11 @@ class ChatReader:
 
 
 def _audio(pieces: list[AudioDelta]) -> AudioBlock:
-    """Sound from its pieces, each of which is base64 by itself. Raises Misread."""
+    """Sound from its pieces, each of which is base64 by itself. Raises UpstreamError."""
     try:
         data = b"".join(b64decode(piece.data, validate=True) for piece in pieces if piece.data)
     except BadBase64:
-        raise Misread("is no base64", ".choices[0].delta.audio.data") from None
+        raise Misread("is no base64", ".choices[0].delta.audio.data").as_answer() from None
     ext: Ext = {}
     transcript = "".join(piece.transcript or "" for piece in pieces)
     expires = next((piece.expires_at for piece in pieces if piece.expires_at is not None), None)

@@ -80,7 +80,7 @@ def text_of(thought: ThinkingBlock) -> str:
 def entry_of(thought: ThinkingBlock) -> dict[str, object]:
     """One entry of `thinking_blocks`."""
     entry: dict[str, object]
-    if thought.redacted is not None and not thought.text:
+    if thought.redacted is not None and not thought.text and thought.origin in {None, "messages"}:
         entry = {"type": "redacted_thinking", "data": thought.redacted}
     else:
         entry = {"type": "thinking", "thinking": thought.text}

@@ -130,6 +130,9 @@ def _content(blocks: list[Block], ext: Ext, saying: Saying, at: str) -> object:
         return first.text
     if not blocks and not as_list:
         return ""
+    texts = [block.text for block in blocks if isinstance(block, TextBlock)] if saying.is_answer else []
+    if len(texts) == len(blocks) and texts and not as_list:
+        return "".join(texts)
     parts = [write_part(block, saying, f"{at}.content[{index}]") for index, block in enumerate(blocks)]
     if of_message and isinstance(parts[-1], dict):
         parts[-1].pop("cache_control", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.formats.chat.members import is_null, rest_of, starts, under
+from headworks.formats.chat.members import given_back, is_null, kept, rest_of, starts, under
 from headworks.formats.neutral import Ext
 from headworks.types.models import Usage
 
@@ -107,7 +107,7 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, Ext]:
     for name, details, known in ((_OF_PROMPT, prompt, _PROMPT), (_OF_OUTPUT, output, _OUTPUT)):
         if details is not msgspec.UNSET:
             for each in details.keys() - known:
-                ext[f"{name}.{each}"] = msgspec.Raw(b"%d" % details[each])
+                ext[f"{name}.{kept(each)}"] = msgspec.Raw(b"%d" % details[each])
             if not details:
                 ext[f"~{name}"] = msgspec.Raw(b"{}")
     usage = UsageObject(
@@ -160,10 +160,12 @@ def write_usage(usage: Usage, ext: Ext) -> dict[str, object] | msgspec.Raw | Non
         "total_tokens": _total(usage),
     }
     for name, details in ((_OF_PROMPT, prompt), (_OF_OUTPUT, output)):
-        details |= {each.removeprefix(f"{name}."): raw for each, raw in ext.items() if each.startswith(f"{name}.")}
+        details |= {
+            given_back(each.removeprefix(f"{name}.")): raw for each, raw in ext.items() if each.startswith(f"{name}.")
+        }
         if details or f"~{name}" in ext:
             found[name] = details
-    found |= {name: raw for name, raw in ext.items() if "." not in name and not name.startswith("~")}
+    found |= {given_back(name): raw for name, raw in ext.items() if "." not in name and not name.startswith("~")}
     return found
 
 
