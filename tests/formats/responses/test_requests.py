@@ -471,6 +471,86 @@ def test_what_responses_cannot_say_is_refused_by_name(members: dict[str, Any], p
     assert caught.value.param == param
 
 
+def test_nothing_is_stored_that_the_other_format_would_not_store() -> None:
+    assert json.loads(RESPONSES.write_request(foreign()).body)["store"] is False
+    assert json.loads(RESPONSES.write_request(foreign(ext={"store": raw(True)})).body)["store"] is True
+    assert json.loads(RESPONSES.write_request(foreign(ext={"store": raw(None)})).body)["store"] is False
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "include"),
+    [
+        (None, None),
+        (Reasoning(enabled=False), None),
+        (Reasoning(effort="none"), None),
+        (Reasoning(effort="low"), ["reasoning.encrypted_content"]),
+        (Reasoning(is_adaptive=True), ["reasoning.encrypted_content"]),
+    ],
+)
+def test_what_is_thought_and_not_stored_is_asked_for_encrypted(reasoning: Any, include: Any) -> None:
+    assert json.loads(RESPONSES.write_request(foreign(reasoning=reasoning)).body).get("include") == include
+
+
+def test_a_thought_of_this_format_that_another_formats_client_gives_back_is_itself_again() -> None:
+    thought = ThinkingBlock("", "gAAAAABo", id="rs_1", summary=("s",), origin="responses")
+    turns = [Turn("user", [TextBlock("x")]), Turn("assistant", [thought, TextBlock("y")])]
+    said = checked_request(RESPONSES.write_request(foreign(turns=turns, origin="messages")).body)
+    assert said["input"][1] == {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [{"type": "summary_text", "text": "s"}],
+        "encrypted_content": "gAAAAABo",
+    }
+
+
+# What is stored, and what follows it.
+
+
+@pytest.mark.parametrize(
+    ("said", "items"),
+    [
+        ({}, []),
+        ({"input": None}, []),
+        (
+            {"input": "Hi."},
+            [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi."}]}],
+        ),
+        ({"input": WHOLE["input"]}, WHOLE["input"]),
+    ],
+)
+def test_the_items_of_an_input_are_given_to_be_stored(said: dict[str, Any], items: list[Any]) -> None:
+    assert [json.loads(bytes(each)) for each in RESPONSES.input_items(json.dumps(said).encode())] == items
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b'{"input":3}', b'{"input":{}}'])
+def test_an_input_that_is_none_has_no_items(said: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        RESPONSES.input_items(said)
+
+
+@pytest.mark.parametrize("instructions", [{}, {"instructions": ""}, {"instructions": "Be brief."}])
+def test_what_was_said_before_stands_before_the_input(instructions: dict[str, Any]) -> None:
+    before = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "one"}]
+    request = read(a_request(previous_response_id="resp_1", **instructions))
+    whole = RESPONSES.following(request, [raw(each) for each in before])
+    assert json.loads(RESPONSES.write_request(whole).body) == {
+        "model": "m",
+        **instructions,
+        "input": [
+            *before,
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello."}]},
+        ],
+    }
+    assert "previous_response_id" in request.ext
+
+
+def test_the_results_of_tools_follow_their_calls() -> None:
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    result = {"type": "function_call_output", "call_id": "c", "output": "1"}
+    whole = RESPONSES.following(read(a_request(previous_response_id="r", input=[result])), [raw(call)])
+    assert [type(turn.blocks[0]).__name__ for turn in whole.turns] == ["ToolCallBlock", "ToolResultBlock"]
+
+
 def test_members_that_mean_the_same_in_chat_are_carried() -> None:
     ext = {"metadata": raw({"a": "b"}), "store": raw(True), "prompt_cache_key": raw("k"), "seed2": raw(None)}
     said = checked_request(RESPONSES.write_request(foreign(ext=ext, choices=1, presence_penalty=0.0)).body)

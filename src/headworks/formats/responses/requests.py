@@ -329,7 +329,13 @@ def _foreign(request: Request, left_out: set[str]) -> dict[str, object]:
             raise Unmapped(f"Responses has no word for `{caller_wrote}`.", param=caller_wrote)
     carried = CARRIED.get(request.origin, frozenset())
     ItemWriter(request.origin, left_out).check({name: request.ext[name] for name in request.ext.keys() - carried})
-    return put_back({}, {name: request.ext[name] for name in request.ext.keys() & carried})
+    # Elsewhere nothing is stored unless it is asked for, so here it has to be said; what was thought must then be given
+    # back by the caller, who needs it encrypted.
+    body: dict[str, object] = {"store": False}
+    if request.reasoning is not None and request.reasoning.enabled is not False and request.reasoning.effort != "none":
+        body["include"] = ["reasoning.encrypted_content"]
+    same_here = {name: raw for name, raw in request.ext.items() if name in carried and not is_null(raw)}
+    return put_back(body, same_here)
 
 
 def _named_format(output: OutputFormat | None) -> OutputFormat | None:
