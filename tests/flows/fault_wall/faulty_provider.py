@@ -5,7 +5,8 @@
 The first part of a request's path names the fault (`/<kind>/v1/chat/completions`), the end of it the surface. The log
 has one JSON object a line, in order: `accepted`, `request`, `head`, `payload` (the bytes of a body, whatever framing
 carried them), `said` (what these bytes mean: token, reason, counts, terminal, error), `closed` (by this process: how),
-`peer_left`. Times are of time.monotonic, which all processes of a machine share. Standard library only.
+`peer_left`, `over` (nothing more will be said about a request). Times are of time.monotonic, which all processes of a
+machine share. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -324,10 +326,14 @@ class Connection(asyncio.Protocol):
             body=packed(body),
         )
         self._served += 1
-        with contextlib.suppress(PeerLeft):
+        try:
             await KINDS[kind].play(exchange)
             if b"\r\nconnection: close" in head.lower() and not exchange.has_closed:
                 exchange.close()
+        except PeerLeft:
+            pass
+        finally:
+            self.log.write("over", self.id, number)
         self._task = None
         if not exchange.has_closed and not self._gone.is_set():
             self._next()
@@ -346,10 +352,7 @@ class Provider:
         ports = {}
         for door in ("main", "apart", "reset", "tls"):
             listening = await asyncio.get_running_loop().create_server(
-                lambda door=door: Connection(self, door),
-                "127.0.0.1",
-                0,
-                backlog=1024,  # type: ignore[misc]
+                functools.partial(Connection, self, door), "127.0.0.1", 0, backlog=1024
             )
             ports[door] = listening.sockets[0].getsockname()[1]
         self._reserved = socket.socket()

@@ -81,11 +81,13 @@ def kind(
     *,
     whole: Expected | None = None,
     stream: Expected | None = None,
+    both: Expected | None = None,
     embeds: bool | None = None,
     door: str = "main",
     is_seen: bool = True,
 ) -> Callable[[Play], Play]:
-    """Add a kind to the table; embeddings get what makes sense for whole answers unless said otherwise."""
+    """Add a kind to the table. `both` is for whole answers and streams; embeddings get what whole answers get."""
+    whole, stream = whole or both, stream or both
 
     def add(play: Play) -> Play:
         if name in KINDS:
@@ -95,11 +97,6 @@ def kind(
         return play
 
     return add
-
-
-def both(expected: Expected) -> dict[str, Expected]:
-    """The same for streams and whole answers."""
-    return {"whole": expected, "stream": expected}
 
 
 async def speak(x: Exchange, count: int | None = None) -> None:

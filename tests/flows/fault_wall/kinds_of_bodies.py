@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from kind_table import NO_ANSWER, TIMEOUT, TRUNCATED, answer, answer_with, both, failed, good, kind, passed, speak
+from kind_table import NO_ANSWER, TIMEOUT, TRUNCATED, answer, answer_with, failed, good, kind, passed, speak
 
 if TYPE_CHECKING:
     from faulty_provider import Exchange
@@ -38,7 +38,7 @@ async def _two_objects(x: Exchange) -> None:
     answer_with(x, 200, x.whole() + x.whole(), _JSON)
 
 
-@kind("error-in-200", "body", **both(passed(502)))
+@kind("error-in-200", "body", both=passed(502))
 async def _error_in_200(x: Exchange) -> None:
     body = x.words.error_body(500)
     answer_with(x, 200, body, _JSON)
@@ -144,7 +144,7 @@ async def _extra_bytes(x: Exchange) -> None:
     x.release()
 
 
-@kind("second-answer", "carrier", **both(answer()))
+@kind("second-answer", "carrier", both=answer())
 async def _second_answer(x: Exchange) -> None:
     """Whoever is next on this connection must not be given this."""
     x.hold()
@@ -154,7 +154,7 @@ async def _second_answer(x: Exchange) -> None:
     x.release()
 
 
-@kind("chunks-with-more", "carrier", **both(answer()))
+@kind("chunks-with-more", "carrier", both=answer())
 async def _chunks_with_more(x: Exchange) -> None:
     """Chunk extensions, and trailers that look like headers."""
     x.head(kind="text/event-stream" if x.streams else _JSON)

@@ -130,7 +130,7 @@ def _parse_body(received: Received, rest: bytes) -> None:
 
 def _unchunked(rest: bytes) -> tuple[bytes, bool, bytes]:
     """The body, whether its last chunk is there, and what follows."""
-    pieces = []
+    pieces: list[bytes] = []
     at = 0
     while True:
         line_end = rest.find(b"\r\n", at)

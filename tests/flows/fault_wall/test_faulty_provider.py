@@ -25,7 +25,7 @@ from wall import faulty_provider
 Sources = tuple[dict[str, int], UpstreamLog]
 NATIVE = [each for each in SURFACES if each.is_native and not each.asks_usage]
 ENDS = [name for name, kind in KINDS.items() if kind.group != "stall" and kind.is_seen and kind.door == "main"]
-# Told by these where the event is one of the vendor's; what the vendor's own types refuse is no answer of theirs.
+# The vendors' own types: what they refuse is no answer of theirs.
 EVENTS: dict[str, TypeAdapter[Any]] = {
     "chat": TypeAdapter(openai.types.chat.ChatCompletionChunk),
     "messages": TypeAdapter(anthropic.types.RawMessageStreamEvent),
@@ -55,7 +55,14 @@ async def sent(provider: Sources, case: Case, leave: Callable[[], Any] | None = 
 def ask(provider: Sources, case: Case, leave: Callable[[], Any] | None = None) -> tuple[Received, Seen]:
     """What came back, and what the provider says that it sent."""
     received = asyncio.run(sent(provider, case, leave))
-    return received, provider[1].of(case.id)[-1]
+    return received, over(provider, case)
+
+
+def over(provider: Sources, case: Case) -> Seen:
+    """What the provider says that it did, once it has done it."""
+    log = provider[1]
+    assert log.wait_for(lambda: log.of(case.id)[-1].is_over, 5.0), case.name
+    return log.of(case.id)[-1]
 
 
 def named(name: str) -> Surface:
@@ -115,7 +122,7 @@ def test_every_fault_that_ends_by_itself_ends_on_every_surface(provider: Sources
         return await asyncio.gather(*(sent(provider, case) for case in cases))
 
     for case, received in zip(cases, asyncio.run(all_at_once()), strict=True):
-        kind, seen = KINDS[case.kind], provider[1].of(case.id)[-1]
+        kind, seen = KINDS[case.kind], over(provider, case)
         assert received.raw, case.name
         if kind.group == "head":
             continue  # odd on purpose, where the client is strict
@@ -149,7 +156,6 @@ def test_who_leaves_is_noticed_at_once(provider: Sources) -> None:
         return "fin"
 
     received, seen = ask(provider, case, leave)
-    log.wait_for(lambda: log.of(case.id)[0].left_at, 5.0)
     assert received.ended == "left"
     assert 0 <= seen.left_at - received.left_at < 0.5
     assert not seen.closed

@@ -38,6 +38,8 @@ class Seen:
     closed_at: float = 0.0
     left_at: float = 0.0
     """When the gateway closed the connection, if it was the first to."""
+    is_over: bool = False
+    """Whether the provider has done all that it does about this request."""
 
     @property
     def text(self) -> str:
@@ -112,6 +114,8 @@ class UpstreamLog:
             seen.status, seen.headers = line["status"], [(name, value) for name, value in line["headers"]]
         elif what == "payload":
             seen.payload.append(_unpacked(line))
+        elif what == "over":
+            seen.is_over = True
         elif what == "closed":
             seen.closed, seen.closed_at = line["how"], line["at"]
         elif "token" in line:

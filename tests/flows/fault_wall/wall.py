@@ -132,13 +132,8 @@ class Wall:
 
     def _settled(self, case: Case) -> list[Seen]:
         """What the provider saw, once it knows that nobody waits for it any more."""
-
-        def look() -> list[Seen] | None:
-            seen = self.log.of(case.id)
-            stalled = [each for each in seen if KINDS[each.kind].group == "stall"]
-            return seen if all(each.closed or each.left_at for each in stalled) else None
-
-        return self.log.wait_for(look, 2.0) or self.log.of(case.id)
+        self.log.wait_for(lambda: all(each.is_over for each in self.log.of(case.id)), 2.0)
+        return self.log.of(case.id)
 
     def _rows(self, traces: list[str]) -> dict[str, list[dict[str, Any]]]:
         """By trace; those that are not there after a while are missing."""
