@@ -455,7 +455,6 @@ def test_a_request_of_another_format_is_valid_by_openais_types() -> None:
         ({"ext": {"logit_bias": raw({"1": 2})}}, "logit_bias"),
         ({"tools": [Tool("web_search", origin="messages", raw=raw({}))]}, "tools[0]"),
         ({"tools": [Tool("f", ext={"input_examples": raw([])})]}, "tools[0].input_examples"),
-        ({"turns": [Turn("user", [TextBlock("x")], name="bo")]}, "name"),
         ({"turns": [Turn("user", [AudioBlock(Source(data="x"), "wav")])]}, "audio"),
         ({"turns": [Turn("user", [OpaqueBlock("messages", "search_result", raw({}))])]}, "search_result"),
         ({"turns": [Turn("assistant", [OpaqueBlock("messages", "server_tool_use", raw({}))])]}, "server_tool_use"),
@@ -580,6 +579,11 @@ def test_a_system_text_with_a_cache_marker_keeps_it() -> None:
     assert said["input"][0]["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit"}
 
 
+def test_the_name_of_who_speaks_is_left_out_and_named() -> None:
+    written = RESPONSES.write_request(foreign(turns=[Turn("user", [TextBlock("x")], name="bo")]))
+    assert written.left_out == ("name",)
+
+
 def test_a_plain_document_is_given_as_text() -> None:
     turns = [Turn("user", [FileBlock(Source(), name="Notes", text="Grass.")])]
     said = checked_request(RESPONSES.write_request(foreign(turns=turns)).body)
@@ -637,3 +641,15 @@ def test_the_signature_of_a_call_comes_back_with_its_id(own_id: str, signature: 
     assert isinstance(call, ToolCallBlock)
     assert isinstance(result, ToolResultBlock)
     assert (call.id, call.signature, result.id) == (own_id, signature, own_id)
+
+
+def test_only_what_is_foreign_is_taken_for_it() -> None:
+    known_as = call_id(ToolCallBlock("c", "f", b"{}", signature="s"))
+    call = {"type": "function_call", "call_id": known_as, "name": "f", "arguments": "{}"}
+    assert RESPONSES.carries_foreign_thoughts(json.dumps(a_request(input=[call])).encode())
+    for said in (
+        WHOLE,
+        a_request(input='about __hw_ and "hw1.'),
+        a_request(input=[{"role": "user", "content": known_as}]),
+    ):
+        assert not RESPONSES.carries_foreign_thoughts(json.dumps(said).encode())

@@ -7,6 +7,7 @@ format wants back travels whole inside it. What Gemini wants back with a call of
 from __future__ import annotations
 
 import base64
+import re
 
 import msgspec
 
@@ -15,6 +16,7 @@ from headworks.formats.neutral import FormatName, ThinkingBlock, ToolCallBlock
 PACKED = "hw1."
 """How an `encrypted_content` begins that we made: no provider can decrypt it."""
 _JOINT = "__hw_"
+_FOREIGN = re.compile(rb'"call_id"\s*:\s*"[^"\\]*__hw_|"encrypted_content"\s*:\s*"hw1\.')
 
 
 class _Packed(msgspec.Struct, array_like=True, gc=False):
@@ -31,7 +33,7 @@ _unpack = msgspec.json.Decoder(_Packed).decode
 
 def carries_foreign_thoughts(body: bytes) -> bool:
     """Whether a request gives back thoughts of another provider's model, which this format's providers refuse."""
-    return b'"' + PACKED.encode() in body
+    return (b"hw1." in body or b"__hw_" in body) and _FOREIGN.search(body) is not None
 
 
 def packed(block: ThinkingBlock) -> str | None:

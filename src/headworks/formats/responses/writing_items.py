@@ -50,7 +50,7 @@ class ItemWriter:
         items: list[object] = []
         for turn in turns:
             if turn.name is not None:
-                raise Unmapped("Responses has no word for the name of who speaks.", param="name")
+                self.left_out.add("name")
             if not self._is_own:
                 self.check(turn.ext)
             items += self.blocks(turn.blocks) if turn.role == "assistant" else self._given(turn)
