@@ -7,9 +7,11 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from headworks.providers.aiohttp_upstream import AiohttpUpstream
 from headworks.providers.upstream import Origin, Upstream
 
 Script = Callable[["Peer"], Awaitable[None]]
@@ -27,7 +29,9 @@ class Peer:
     async def request(self) -> tuple[bytes, bytes]:
         """Head and body of the next request; the script ends if there is none."""
         head = await self.reader.readuntil(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
         self.seen.append((head, await self.reader.readexactly(length)))
         return self.seen[-1]
 
@@ -126,8 +130,14 @@ def provide() -> Provide:
     return Provide()
 
 
+@pytest.fixture(params=[Upstream, AiohttpUpstream], ids=["ours", "aiohttp"])
+def new_upstream(request: pytest.FixtureRequest) -> Any:
+    """The class of either client: what they promise is the same."""
+    return request.param
+
+
 @pytest.fixture
-async def upstream() -> AsyncIterator[Upstream]:
-    client = Upstream()
+async def upstream(new_upstream: Any) -> AsyncIterator[Any]:
+    client = new_upstream()
     yield client
     await client.close()

@@ -111,14 +111,14 @@ async def test_a_fresh_connection_that_dies_without_an_answer_is_not_tried_again
         assert len(provider.requests) == 1
 
 
-async def test_an_answer_longer_than_one_is_willing_to_keep_is_refused(provide: Any) -> None:
-    upstream = Upstream(limits=Limits(header_bytes=100, body_bytes=1000))
+async def test_an_answer_longer_than_one_is_willing_to_keep_is_refused(provide: Any, new_upstream: Any) -> None:
+    upstream = new_upstream(limits=Limits(header_bytes=100, body_bytes=1000))
     body = b"HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n" + bytes(200_000)
     async with provide(once(body, then="silence")) as provider:
         with pytest.raises(UpstreamError, match="more than 1000 bytes"):
             await upstream.fetch(provider.origin, POST, PATH, NO_HEADERS, b"")
         await provider.closed(0)
-        patient = Upstream()
+        patient = new_upstream()
         response = await patient.send(provider.origin, POST, PATH, NO_HEADERS, b"")
         with pytest.raises(UpstreamError, match="more than 5000 bytes"):
             await response.read(5000)

@@ -88,8 +88,8 @@ async def test_the_replacement_is_a_new_connection_even_when_others_are_idle(pro
         assert len(provider.connections) == 3
 
 
-async def test_when_all_connections_are_busy_one_waits_for_the_next(provide: Any) -> None:
-    upstream = Upstream(max_connections_per_origin=2)
+async def test_when_all_connections_are_busy_one_waits_for_the_next(provide: Any, new_upstream: Any) -> None:
+    upstream = new_upstream(max_connections_per_origin=2)
     async with provide(provide.answering(provide.OK)) as provider:
         bodies = await asyncio.gather(*(ask(upstream, provider.origin) for _ in range(20)))
         assert bodies == [b"ok"] * 20
@@ -97,8 +97,8 @@ async def test_when_all_connections_are_busy_one_waits_for_the_next(provide: Any
     await upstream.close()
 
 
-async def test_waiting_for_a_free_connection_ends_with_the_connect_deadline(provide: Any) -> None:
-    upstream = Upstream(max_connections_per_origin=1)
+async def test_waiting_for_a_free_connection_ends_with_the_connect_deadline(provide: Any, new_upstream: Any) -> None:
+    upstream = new_upstream(max_connections_per_origin=1)
 
     async def busy(peer: Any) -> None:
         await peer.request()
@@ -118,8 +118,8 @@ async def test_waiting_for_a_free_connection_ends_with_the_connect_deadline(prov
     await upstream.close()
 
 
-async def test_cancelled_waiters_leave_the_line_in_order(provide: Any) -> None:
-    upstream = Upstream(max_connections_per_origin=1)
+async def test_cancelled_waiters_leave_the_line_in_order(provide: Any, new_upstream: Any) -> None:
+    upstream = new_upstream(max_connections_per_origin=1)
     async with provide(provide.answering(provide.OK)) as provider:
         for lag in range(12):
             tasks = [asyncio.ensure_future(ask(upstream, provider.origin)) for _ in range(6)]
@@ -134,8 +134,8 @@ async def test_cancelled_waiters_leave_the_line_in_order(provide: Any) -> None:
     await upstream.close()
 
 
-async def test_a_connection_without_work_is_closed_in_time(provide: Any) -> None:
-    upstream = Upstream(idle_keepalive_s=0.05)
+async def test_a_connection_without_work_is_closed_in_time(provide: Any, new_upstream: Any) -> None:
+    upstream = new_upstream(idle_keepalive_s=0.05)
 
     async def patient(peer: Any) -> None:
         await peer.request()
@@ -148,8 +148,8 @@ async def test_a_connection_without_work_is_closed_in_time(provide: Any) -> None
     await upstream.close()
 
 
-async def test_closing_fails_what_is_under_way_and_all_that_follows(provide: Any) -> None:
-    upstream = Upstream()
+async def test_closing_fails_what_is_under_way_and_all_that_follows(provide: Any, new_upstream: Any) -> None:
+    upstream = new_upstream()
 
     async def silent(peer: Any) -> None:
         await peer.request()
@@ -167,11 +167,11 @@ async def test_closing_fails_what_is_under_way_and_all_that_follows(provide: Any
             await ask(upstream, provider.origin)
 
 
-async def test_closing_while_connecting_leaves_nothing_open(provide: Any) -> None:
-    upstream = Upstream()
+async def test_closing_while_connecting_leaves_nothing_open(provide: Any, new_upstream: Any) -> None:
+    upstream = new_upstream()
     async with provide(provide.answering(provide.OK)) as provider:
         for steps in range(6):
-            upstream = Upstream()
+            upstream = new_upstream()
             task = asyncio.ensure_future(ask(upstream, provider.origin))
             for _ in range(steps):
                 await asyncio.sleep(0)
