@@ -143,6 +143,16 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "function_call": {"name": "weather"},
     },
     "functions, freely": {**PLAIN, "functions": [{"name": "f"}], "function_call": "auto"},
+    "marks that only we may write": {
+        "model": "m",
+        "messages": [{"role": "user", "content": "x", "~content": True, "~cache_control": 1}],
+        "~functions": True,
+        "~tool_choice": {"odd": 1},
+        "tool_choice": "auto",
+        "~max_tokens": "x",
+        "~=model": "other",
+        "\\~stop": 1,
+    },
     "json": {**PLAIN, "response_format": {"type": "json_object"}},
     "text": {**PLAIN, "response_format": {"type": "text"}},
     "a schema": {

@@ -20,6 +20,7 @@ HINTS: Mapping[FormatName, frozenset[str]] = {
             "prompt_cache_key",
             "prompt_cache_options",
             "prompt_cache_retention",
+            "reasoning_details",
             "safety_identifier",
             "store",
             "stream_options",

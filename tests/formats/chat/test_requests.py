@@ -577,6 +577,19 @@ def test_what_responses_calls_the_same_is_carried() -> None:
     assert found.left_out == ("store",)
 
 
+def test_log_probabilities_are_asked_for_where_only_their_number_is_said() -> None:
+    request = Request("responses", "m", [Turn("user", [TextBlock("x")])], top_logprobs=2)
+    assert (written(request)["logprobs"], written(request)["top_logprobs"]) == (True, 2)
+
+
+def test_a_member_that_looks_like_a_mark_of_ours_is_refused_like_any_other() -> None:
+    request = read({**PLAIN, "~functions": True})
+    request.origin = "responses"
+    with pytest.raises(Unmapped) as caught:
+        write_request(request)
+    assert caught.value.param == "~functions"
+
+
 def test_a_grammar_of_responses_stands_one_level_deeper() -> None:
     form = msgspec.Raw(b'{"type":"grammar","syntax":"lark","definition":"x"}')
     request = Request("responses", "m", [Turn("user", [TextBlock("x")])])

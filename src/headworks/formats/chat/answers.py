@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from headworks.errors import Unmapped, UpstreamError
 from headworks.formats.chat.calls import FUNCTION_CALL, read_call, read_function_call
-from headworks.formats.chat.members import NULL, Misread, Shape, is_null, starts
+from headworks.formats.chat.members import NO_RAW, NULL, Misread, Shape, is_null, starts
 from headworks.formats.chat.messages import MESSAGE, Message, assistant_blocks
 from headworks.formats.chat.parts import read_part, write_part
 from headworks.formats.chat.saying import MARK, Saying, put_back
@@ -42,7 +42,7 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     object: str | None = None
     created: int | None = None
     model: str = ""
-    usage: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = NO_RAW
 
 
 class _Choice(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,8 +80,8 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True):
     model: str
     choices: list[_PlainChoice]
     usage: msgspec.Raw
-    service_tier: msgspec.Raw = msgspec.Raw()
-    system_fingerprint: msgspec.Raw = msgspec.Raw()
+    service_tier: msgspec.Raw = NO_RAW
+    system_fingerprint: msgspec.Raw = NO_RAW
 
 
 _HEAD = ("service_tier", "system_fingerprint")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.formats.chat.members import Misread, S, Shape, given_back, starts, under
+from headworks.formats.chat.members import NO_RAW, Misread, S, Shape, given_back, starts, under
 from headworks.formats.chat.saying import MARK
 from headworks.formats.neutral import Ext, ToolCallBlock
 
@@ -30,10 +30,10 @@ class _ExtraContent(msgspec.Struct):
 class _Call(msgspec.Struct, forbid_unknown_fields=True):
     id: str = ""
     type: str | None = None
-    function: msgspec.Raw = msgspec.Raw()
-    custom: msgspec.Raw = msgspec.Raw()
-    extra_content: msgspec.Raw = msgspec.Raw()
-    index: msgspec.Raw = msgspec.Raw()
+    function: msgspec.Raw = NO_RAW
+    custom: msgspec.Raw = NO_RAW
+    extra_content: msgspec.Raw = NO_RAW
+    index: msgspec.Raw = NO_RAW
 
 
 _CALL, _FUNCTION, _CUSTOM = Shape(_Call), Shape(_Function), Shape(_Custom)

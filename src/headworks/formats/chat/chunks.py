@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.formats.chat.members import Misread, kept
+from headworks.formats.chat.members import NO_RAW, Misread, kept
 from headworks.formats.neutral import Ext
 
 
@@ -30,7 +30,7 @@ class CallDelta(msgspec.Struct):
     type: str | None = None
     function: FunctionDelta | None = None
     custom: CustomDelta | None = None
-    extra_content: msgspec.Raw = msgspec.Raw()
+    extra_content: msgspec.Raw = NO_RAW
 
 
 class AudioDelta(msgspec.Struct):
@@ -64,23 +64,23 @@ class Choice(msgspec.Struct, forbid_unknown_fields=True):
     index: int = 0
     delta: Delta | None = None
     finish_reason: str | None = None
-    logprobs: msgspec.Raw = msgspec.Raw()
-    stop_reason: msgspec.Raw = msgspec.Raw()
+    logprobs: msgspec.Raw = NO_RAW
+    stop_reason: msgspec.Raw = NO_RAW
 
 
 class Chunk(msgspec.Struct, forbid_unknown_fields=True):
     """One event's JSON. `obfuscation` is padding, and means nothing."""
 
     id: str | None = None
-    object: msgspec.Raw = msgspec.Raw()
+    object: msgspec.Raw = NO_RAW
     created: int | None = None
     model: str | None = None
     choices: list[Choice] | None = None
-    usage: msgspec.Raw = msgspec.Raw()
-    error: msgspec.Raw = msgspec.Raw()
-    system_fingerprint: msgspec.Raw = msgspec.Raw()
-    service_tier: msgspec.Raw = msgspec.Raw()
-    obfuscation: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = NO_RAW
+    error: msgspec.Raw = NO_RAW
+    system_fingerprint: msgspec.Raw = NO_RAW
+    service_tier: msgspec.Raw = NO_RAW
+    obfuscation: msgspec.Raw = NO_RAW
 
 
 class Extras(msgspec.Struct):

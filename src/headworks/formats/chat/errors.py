@@ -5,23 +5,23 @@ from __future__ import annotations
 import msgspec
 
 from headworks.errors import HeadworksError, UpstreamRejected
-from headworks.formats.chat.members import starts
+from headworks.formats.chat.members import NO_RAW, starts
 from headworks.formats.neutral import Failed
 
 _NO_ERROR = frozenset((b"", b"null", b"false", b'""', b"{}"))
 
 
 class _Error(msgspec.Struct, gc=False):
-    message: msgspec.Raw = msgspec.Raw()
-    type: msgspec.Raw = msgspec.Raw()
-    code: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = NO_RAW
+    type: msgspec.Raw = NO_RAW
+    code: msgspec.Raw = NO_RAW
 
 
 class _Body(msgspec.Struct, gc=False):
     """OpenAI's, or the flat one of older vLLM (`object` is `error`)."""
 
-    error: msgspec.Raw = msgspec.Raw()
-    object: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = NO_RAW
+    object: msgspec.Raw = NO_RAW
 
 
 _body = msgspec.json.Decoder(_Body).decode

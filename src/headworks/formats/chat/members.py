@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Generic, TypeVar, cast
+from types import NoneType
+from typing import Any, Generic, TypeVar, Union, cast, get_args
 
 import msgspec
 
@@ -13,6 +14,8 @@ from headworks.formats.neutral import Ext
 S = TypeVar("S", bound=msgspec.Struct)
 
 NULL = msgspec.Raw(b"null")
+NO_RAW = msgspec.Raw()
+"""The default of a raw field: it is not there."""
 _PLACE = re.compile(r" - at `\$([^`]*)`$")
 _MISSING = re.compile(r"^Object missing required field `([^`]*)`")
 _WORDS = {
@@ -73,28 +76,46 @@ class Misread(ValueError):
 
 
 class Shape(Generic[S]):
-    """How one kind of object looks. The Struct forbids unknown fields."""
+    """How one kind of object looks: a Struct whose fields may all be null where they have a default."""
 
-    __slots__ = ("_decode", "_decode_known", "_names")
+    __slots__ = ("_decode", "_decode_known", "_names", "_raws")
 
     def __init__(self, struct: type[S]) -> None:
-        self._decode = msgspec.json.Decoder(struct).decode
+        fields = msgspec.structs.fields(struct)
+        exact = [(each.name, _without_none(each.type), each.default) for each in fields if each.default is None]
+        strict = msgspec.defstruct(struct.__name__, exact, bases=(struct,), forbid_unknown_fields=True)
         lenient = msgspec.defstruct(struct.__name__, [], bases=(struct,), forbid_unknown_fields=False)
+        self._decode = msgspec.json.Decoder(strict).decode
         self._decode_known = msgspec.json.Decoder(lenient).decode
+        self._raws = tuple(each.name for each in fields if each.default is NO_RAW)
         tag = struct.__struct_config__.tag_field
         self._names = frozenset((*struct.__struct_encode_fields__, *((tag,) if tag else ())))
 
     def read(self, raw: msgspec.Raw | bytes) -> tuple[S, Ext]:
         """The Struct and the rest. Raises Misread."""
-        if not may_hold_null(raw):
-            try:
-                return self._decode(raw), {}
-            except msgspec.ValidationError:
-                pass  # perhaps only a member that we don't know
+        try:
+            found = cast("S", self._decode(raw))
+        except msgspec.ValidationError:
+            return self._read_unusual(raw)
+        return found, {name: NULL for name in self._raws if is_said_null(getattr(found, name))}
+
+    def _read_unusual(self, raw: msgspec.Raw | bytes) -> tuple[S, Ext]:
+        """Where something is null, or not known, or wrong."""
         try:
             return cast("S", self._decode_known(raw)), rest_of(raw, self._names)
         except msgspec.ValidationError as error:
             raise Misread.of(error) from None
+
+
+def _without_none(kind: Any) -> Any:  # noqa: ANN401 -- any annotation
+    """`T | None` without its `None`."""
+    kinds = tuple(each for each in get_args(kind) if each is not NoneType)
+    return Union[kinds]  # noqa: UP007 -- as many as there are
+
+
+def is_said_null(raw: msgspec.Raw) -> bool:
+    """Whether it is there, and null."""
+    return raw is not NO_RAW and is_null(raw)
 
 
 def may_hold_null(raw: msgspec.Raw | bytes) -> bool:
@@ -105,6 +126,8 @@ def may_hold_null(raw: msgspec.Raw | bytes) -> bool:
 
 def is_null(raw: msgspec.Raw) -> bool:
     """Whether it says nothing: null, or not there."""
+    if raw is NO_RAW:
+        return True
     size = memoryview(raw).nbytes
     return size == 0 or (size == 4 and bytes(raw) == b"null")
 
@@ -116,10 +139,7 @@ def starts(raw: msgspec.Raw, mark: bytes) -> bool:
 
 def rest_of(raw: msgspec.Raw | bytes, names: frozenset[str]) -> Ext:
     """The members that have another name, or are null. Raises msgspec.ValidationError for what is no object."""
-    members = _members(raw)
-    if may_hold_null(raw):
-        return {kept(name): value for name, value in members.items() if name not in names or is_null(value)}
-    return {kept(name): members[name] for name in members if name not in names}
+    return {kept(name): value for name, value in _members(raw).items() if name not in names or is_null(value)}
 
 
 def kept(name: str) -> str:

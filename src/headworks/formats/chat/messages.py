@@ -9,7 +9,7 @@ from headworks.formats.chat.calls import (
     read_function_call,
 )
 from headworks.formats.chat.citations import read_annotation
-from headworks.formats.chat.members import Misread, Shape, is_null
+from headworks.formats.chat.members import NO_RAW, Misread, Shape, is_null
 from headworks.formats.chat.parts import read_cache, read_part
 from headworks.formats.chat.saying import MARK
 from headworks.formats.chat.thoughts import read_thoughts
@@ -34,14 +34,14 @@ class Message(msgspec.Struct, forbid_unknown_fields=True):
     name: str | None = None
     refusal: str | None = None
     tool_calls: list[msgspec.Raw] | None = None
-    function_call: msgspec.Raw = msgspec.Raw()
+    function_call: msgspec.Raw = NO_RAW
     tool_call_id: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     thinking_blocks: list[msgspec.Raw] | None = None
-    audio: msgspec.Raw = msgspec.Raw()
+    audio: msgspec.Raw = NO_RAW
     annotations: list[msgspec.Raw] | None = None
-    cache_control: msgspec.Raw = msgspec.Raw()
+    cache_control: msgspec.Raw = NO_RAW
 
 
 class _AudioId(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -58,6 +58,8 @@ _ONLY_ASSISTANTS = (
     "reasoning",
     "thinking_blocks",
     "annotations",
+    "function_call",
+    "audio",
 )
 
 
@@ -140,10 +142,8 @@ class MessageReader:
 
 def _refuse_foreign(message: Message, *more: str) -> None:
     for name in (*_ONLY_ASSISTANTS, *more):
-        if getattr(message, name) is not None:
-            raise Misread(f"can't stand in a message of role `{message.role}`", f".{name}", "invalid_value")
-    for name in ("function_call", "audio"):
-        if not is_null(getattr(message, name)):
+        value = getattr(message, name)
+        if value is not None and not (isinstance(value, msgspec.Raw) and is_null(value)):
             raise Misread(f"can't stand in a message of role `{message.role}`", f".{name}", "invalid_value")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from headworks.formats.chat.citations import write_annotation
-from headworks.formats.chat.members import Misread, Shape, is_null, kind_of, may_hold_null, under
+from headworks.formats.chat.members import NO_RAW, Misread, Shape, is_null, is_said_null, kind_of, under
 from headworks.formats.chat.saying import MARK, Saying
 from headworks.formats.neutral import (
     AudioBlock,
@@ -28,8 +28,8 @@ _BREAKPOINT = msgspec.Raw(b'{"mode":"explicit"}')
 
 
 class _Part(msgspec.Struct, forbid_unknown_fields=True, tag_field="type", kw_only=True):
-    cache_control: msgspec.Raw = msgspec.Raw()
-    prompt_cache_breakpoint: msgspec.Raw = msgspec.Raw()
+    cache_control: msgspec.Raw = NO_RAW
+    prompt_cache_breakpoint: msgspec.Raw = NO_RAW
 
 
 class _Text(_Part, tag="text"):
@@ -89,11 +89,17 @@ _CACHES = {None: Cache(), "5m": Cache("5m"), "1h": Cache("1h")}
 
 def read_part(raw: msgspec.Raw) -> Block:
     """One part; a type that we don't know stays as it stood. Raises Misread."""
-    if not may_hold_null(raw):
-        try:
-            return _block(_known(raw), {})
-        except msgspec.ValidationError:
-            pass  # another type, or a member that we don't know
+    try:
+        part = _known(raw)
+    except msgspec.ValidationError:
+        return _read_unusual(raw)
+    if is_said_null(part.cache_control) or is_said_null(part.prompt_cache_breakpoint):
+        return _read_unusual(raw)
+    return _block(part, {})
+
+
+def _read_unusual(raw: msgspec.Raw) -> Block:
+    """Another type, or a member that we don't know."""
     kind = kind_of(raw)
     shape = _SHAPES.get(kind)
     if shape is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headworks.errors import InvalidRequest
-from headworks.formats.chat.members import Misread, Shape, is_null, may_hold_null, starts
+from headworks.formats.chat.members import NO_RAW, Misread, Shape, is_null, may_hold_null, starts
 from headworks.formats.chat.messages import MessageReader
 from headworks.formats.chat.saying import MARK, USUAL, Saying
 from headworks.formats.chat.thinking import read_reasoning, write_reasoning
@@ -37,8 +37,8 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     messages: list[msgspec.Raw]
     tools: list[msgspec.Raw] | None = None
     functions: list[msgspec.Raw] | None = None
-    tool_choice: msgspec.Raw = msgspec.Raw()
-    function_call: msgspec.Raw = msgspec.Raw()
+    tool_choice: msgspec.Raw = NO_RAW
+    function_call: msgspec.Raw = NO_RAW
     parallel_tool_calls: bool | None = None
     max_completion_tokens: int | None = None
     max_tokens: int | None = None
@@ -52,16 +52,16 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     n: int | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
-    response_format: msgspec.Raw = msgspec.Raw()
+    response_format: msgspec.Raw = NO_RAW
     reasoning_effort: str | None = None
-    reasoning: msgspec.Raw = msgspec.Raw()
-    thinking: msgspec.Raw = msgspec.Raw()
+    reasoning: msgspec.Raw = NO_RAW
+    thinking: msgspec.Raw = NO_RAW
     verbosity: str | None = None
     user: str | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None
     stream: bool | None = None
-    stream_options: msgspec.Raw = msgspec.Raw()
+    stream_options: msgspec.Raw = NO_RAW
 
 
 class _StreamOptions(msgspec.Struct, gc=False):
@@ -119,12 +119,26 @@ def _read(body: bytes) -> Request:
     found, ext = _REQUEST.read(body)
     if not found.messages:
         raise Misread("is empty", ".messages", "missing_field")
-    request = Request("chat", found.model, MessageReader().read(found.messages), ext=ext)
+    request = Request(
+        "chat",
+        found.model,
+        MessageReader().read(found.messages),
+        parallel_tool_calls=found.parallel_tool_calls,
+        temperature=found.temperature,
+        top_p=found.top_p,
+        top_k=found.top_k,
+        seed=found.seed,
+        presence_penalty=found.presence_penalty,
+        frequency_penalty=found.frequency_penalty,
+        choices=found.n,
+        logprobs=found.logprobs,
+        top_logprobs=found.top_logprobs,
+        verbosity=found.verbosity,
+        service_tier=found.service_tier,
+        ext=ext,
+    )
     _read_tools(found, request)
     _read_cap(found, request)
-    for name in _SAME:
-        setattr(request, name, getattr(found, name))
-    request.choices, request.top_k = found.n, found.top_k
     if found.stop is not None:
         request.stop = (found.stop,) if isinstance(found.stop, str) else found.stop
         if isinstance(found.stop, str) or not found.stop:
@@ -132,7 +146,6 @@ def _read(body: bytes) -> Request:
     _read_format(found, request)
     request.reasoning = read_reasoning(found.reasoning_effort, found.reasoning, found.thinking, ext)
     _read_user(found, request)
-    request.service_tier = found.service_tier
     _read_stream(found, request)
     for name in _USUAL.keys() & ext.keys():
         if bytes(ext[name]).replace(b" ", b"") == _USUAL[name]:
@@ -270,6 +283,8 @@ def _write_cap(body: dict[str, object], request: Request, name: str) -> None:
 def _write_sampling(body: dict[str, object], request: Request, saying: Saying) -> None:
     if request.choices is not None:
         body["n"] = request.choices
+    if request.top_logprobs is not None and not saying.is_own:
+        body["logprobs"] = True  # which the other formats take for granted
     if request.top_k is not None:
         if not saying.is_own and "top_k" not in saying.accepts:
             raise saying.refused("top_k")

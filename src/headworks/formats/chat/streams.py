@@ -14,7 +14,7 @@ from headworks.formats.chat.answers import one_choice, sequence_in
 from headworks.formats.chat.chunks import AudioDelta, Choice, Chunk, Delta, Extras, read_chunk
 from headworks.formats.chat.citations import read_annotation
 from headworks.formats.chat.errors import failed, is_error
-from headworks.formats.chat.members import Misread, is_null, starts
+from headworks.formats.chat.members import NO_RAW, Misread, is_null, starts
 from headworks.formats.chat.parts import read_part
 from headworks.formats.chat.pieces import CallPieces
 from headworks.formats.chat.thoughts import read_entry
@@ -65,7 +65,7 @@ class ChatReader:
         self._sound: list[AudioDelta] = []
         self._logprobs: dict[str, list[msgspec.Raw] | None] = {}
         self._has_started = False
-        self._counted: msgspec.Raw = msgspec.Raw()
+        self._counted: msgspec.Raw = NO_RAW
         self._tier: str | None = None
         self._stopped: Stopped | None = None
         self._is_over = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from headworks.formats.chat.members import Misread, Shape, is_null, kind_of, starts, under
+from headworks.formats.chat.members import NO_RAW, Misread, Shape, is_null, kind_of, starts, under
 from headworks.formats.chat.parts import read_cache, write_cache
 from headworks.formats.chat.saying import Saying, put_back
 from headworks.formats.neutral import Ext, OutputFormat, Tool, ToolChoice
@@ -13,7 +13,7 @@ from headworks.formats.neutral import Ext, OutputFormat, Tool, ToolChoice
 class _Function(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     description: str | None = None
-    parameters: msgspec.Raw = msgspec.Raw()
+    parameters: msgspec.Raw = NO_RAW
     strict: bool | None = None
 
 
@@ -24,9 +24,9 @@ class _Custom(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Tool(msgspec.Struct, forbid_unknown_fields=True):
     type: str
-    function: msgspec.Raw = msgspec.Raw()
-    custom: msgspec.Raw = msgspec.Raw()
-    cache_control: msgspec.Raw = msgspec.Raw()
+    function: msgspec.Raw = NO_RAW
+    custom: msgspec.Raw = NO_RAW
+    cache_control: msgspec.Raw = NO_RAW
 
 
 class _Named(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -53,7 +53,7 @@ class _Choice(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Schema(msgspec.Struct, forbid_unknown_fields=True):
     name: str
-    schema: msgspec.Raw = msgspec.Raw()
+    schema: msgspec.Raw = NO_RAW
     strict: bool | None = None
     description: str | None = None
 

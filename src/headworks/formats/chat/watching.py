@@ -17,6 +17,8 @@ from headworks.types.models import Usage
 
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
 _DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\]")
+_TAIL = 64
+"""Bytes in which the terminal event must stand: nothing comes after it but perhaps a comment."""
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null')
 _EMPTY = frozenset((b"null", b'""', b"[]", b"{}"))
 
@@ -89,7 +91,8 @@ class ChatWatch:
             self._look_for_error(events)
         if not self.is_finished:
             self.is_finished = _FINISHED.search(events) is not None
-        if b"[DONE]" in events and _DONE.search(events) is not None:
+        tail = events[-_TAIL:]
+        if b"[DONE]" in tail and _DONE.search(tail) is not None:
             self.is_terminal = True
         return events
 

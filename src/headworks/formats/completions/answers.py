@@ -27,6 +27,7 @@ from headworks.formats.neutral import (
     Stopped,
     TextBlock,
     ThinkingBlock,
+    ToolCallBlock,
 )
 from headworks.types.models import Usage
 
@@ -107,7 +108,7 @@ def _text_of(block: Block) -> str:
     if isinstance(block, ThinkingBlock):
         return ""
     if not isinstance(block, TextBlock):
-        raise _no_word(type(block).__name__.removesuffix("Block").lower())
+        raise _no_word("a call of a tool" if isinstance(block, ToolCallBlock) else "something that is no text")
     if block.citations:
         raise _no_word("citations")
     return block.text

@@ -20,7 +20,7 @@ class Completions:
         """See contract.Heard. Raises Unmapped for several prompts and for tokens."""
         return requests.read_request(body)
 
-    def write_answer(self, answer: Answer) -> bytes:
+    def write_answer(self, answer: Answer, request: Request | None = None) -> bytes:  # noqa: ARG002 -- as the contract
         """See contract.Heard."""
         return answers.write_answer(answer)
 

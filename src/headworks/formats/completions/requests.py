@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headworks.errors import InvalidRequest, Unmapped
-from headworks.formats.chat.members import Misread, Shape, is_null, starts
+from headworks.formats.chat.members import NO_RAW, Misread, Shape, is_null, starts
 from headworks.formats.chat.requests import CAPS
 from headworks.formats.neutral import Ext, Request, TextBlock, Turn
 
@@ -26,7 +26,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     n: int | None = None
     user: str | None = None
     stream: bool | None = None
-    stream_options: msgspec.Raw = msgspec.Raw()
+    stream_options: msgspec.Raw = NO_RAW
 
 
 class _StreamOptions(msgspec.Struct, gc=False):
