@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import rfc8785
 
 from headworks.releases.prompts import parse_prompt
+from headworks.releases.route_bodies import read_route, written_route
 from headworks.types.features import Feature, InputSpec, PiiSettings, RetrievalSettings, Route, Target
 from headworks.types.ids import Digest, ProjectId, TenantId
 from headworks.types.workspace import CollectionSpec, FeatureSpec, RouteSpec
@@ -66,15 +67,14 @@ def digest_of(value: Any) -> Digest:  # noqa: ANN401 -- any JSON value
 def resolve_route(spec: RouteSpec) -> Route:
     """A route with the digest of everything in it that shapes behaviour."""
     return Route(
-        spec.name, spec.targets, digest_of(_route_body(spec.targets, spec.default_max_output)), spec.default_max_output
+        spec.name,
+        spec.targets,
+        digest_of(written_route(spec)),
+        spec.default_max_output,
+        spec.fallback,
+        spec.retries,
+        spec.deadlines,
     )
-
-
-def _route_body(targets: tuple[Target, ...], default_max_output: int) -> dict[str, Any]:
-    return {
-        "targets": [{"target": each.name, "parameters": each.parameters} for each in targets],
-        "default_max_output": default_max_output,
-    }
 
 
 def build_bundle(
@@ -111,9 +111,7 @@ def build_bundle(
     prompt_text = _front_matter(feature.prompt.inputs) + feature.prompt.template
     files = [
         BundleFile(SETTINGS, JSON, rfc8785.dumps(settings)),
-        BundleFile(
-            ROUTE, JSON, rfc8785.dumps({"name": route.name, **_route_body(route.targets, route.default_max_output)})
-        ),
+        BundleFile(ROUTE, JSON, rfc8785.dumps({"name": route.name, **written_route(route)})),
         BundleFile(feature.prompt.path, PROMPTY, prompt_text.encode()),
         *(BundleFile(f"knowledge/{name}", MARKDOWN, text.encode()) for name, text in feature.knowledge),
     ]
@@ -138,7 +136,7 @@ def read_bundle(
     settings = orjson.loads(files[SETTINGS])
     route = orjson.loads(files[ROUTE])
     prompt = parse_prompt(settings["prompt"], files[settings["prompt"]].decode())
-    targets = tuple(_target(each) for each in route["targets"])
+    name = route.pop("name")
     retrieval = settings["retrieval"]
     pii = settings["guardrails"].get("pii")
     return Feature(
@@ -149,12 +147,7 @@ def read_bundle(
         channel=channel,
         risk=settings["risk"],
         owner=settings["owner"],
-        route=Route(
-            route["name"],
-            targets,
-            digest_of(_route_body(targets, route["default_max_output"])),
-            route["default_max_output"],
-        ),
+        route=read_route(name, route, digest_of(route)),
         inputs=prompt.inputs,
         template=prompt.template,
         retrieval=None if retrieval is None else RetrievalSettings(retrieval["collection"], retrieval["k"]),
@@ -168,22 +161,6 @@ def read_bundle(
             if path.startswith("knowledge/")
         ),
     )
-
-
-def read_route(name: str, definition: Mapping[str, Any], digest: str) -> Route:
-    """A plain route as it is stored."""
-    targets = tuple(_target(each) for each in definition["targets"])
-    return Route(name, targets, Digest(digest), definition["default_max_output"])
-
-
-def route_definition(spec: RouteSpec) -> dict[str, Any]:
-    """A plain route as it is stored."""
-    return _route_body(spec.targets, spec.default_max_output)
-
-
-def _target(stored: Mapping[str, Any]) -> Target:
-    provider, _, model = cast("str", stored["target"]).partition("/")
-    return Target(provider, model, dict(stored["parameters"]))
 
 
 def route_of_target(target: Target) -> Route:

@@ -111,6 +111,17 @@ class Section:
             self.complain(key, f"{self._name(key)} is {value}; it must lie between {lowest} and {highest}.")
         return int(value)
 
+    def number(self, key: str, default: float, lowest: float, highest: float) -> float:
+        """A number within bounds."""
+        value = self._take(key)
+        if value is None:
+            return default
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            self.complain(key, f"{self._name(key)} must be a number, not {_kind(value)}.")
+        if not lowest <= value <= highest:
+            self.complain(key, f"{self._name(key)} is {value}; it must lie between {lowest:g} and {highest:g}.")
+        return float(value)
+
     def flag(self, key: str, *, default: bool) -> bool:
         """True or false."""
         value = self._take(key)

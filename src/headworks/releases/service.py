@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from headworks.errors import Forbidden
+from headworks.errors import Forbidden, WorkspaceInvalid
 from headworks.identity.service import Identity
 from headworks.releases import store
-from headworks.releases.bundles import Bundle, build_bundle, read_bundle, read_route
+from headworks.releases.account_files import check_files
+from headworks.releases.bundles import Bundle, build_bundle, read_bundle
 from headworks.releases.channels import placement
 from headworks.releases.contract import CollectionDeclarer
+from headworks.releases.route_bodies import read_route
 from headworks.releases.table import ReleaseTable
 from headworks.releases.workspace import Surroundings, parse_workspace
 from headworks.storage.pool import Database, Tx
@@ -93,6 +96,7 @@ class Releases:
         """
         workspace = parse_workspace(files, self._around)
         _check_rights(principal, workspace)
+        await self._check_files(principal, workspace)
         project_id = await self._project(principal, project)
         await self._collections.declare(principal, project_id, workspace.collections)
         if workspace.roles or "roles.yaml" in await self.pull(principal, project):
@@ -151,6 +155,7 @@ class Releases:
     async def diff(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> DiffReport:
         """What `apply` would change, with nothing changed."""
         workspace = parse_workspace(files, self._around)
+        await self._check_files(principal, workspace)
         project_id = await self._project(principal, project)
         before = await self.pull(principal, project)
         async with self._db.tx(principal) as tx:
@@ -160,6 +165,18 @@ class Releases:
             live = channels.get((feature.name, placement(feature).channel))
             features.append((feature.name, live.digest if live else None, str(self._bundle(workspace, index).digest)))
         return DiffReport(tuple(_changes(before, files)), tuple(features), workspace.notices)
+
+    async def _check_files(self, principal: Principal, workspace: Workspace) -> None:
+        """Files where the server runs are the operator's: nobody else may have them read, or learn what is there."""
+        naming = [each for each in workspace.accounts if each.ca_file or each.client_certificate]
+        if naming and not await self._identity.is_operator(principal):
+            raise WorkspaceInvalid(
+                f"{naming[0].where}: `ca_file` and `client_certificate` name files where the server runs, and only the "
+                "operator's own tenant may.",
+                next_step="Leave them out, and ask the operator to install the authority's certificate.",
+            )
+        for account in naming:
+            await asyncio.to_thread(check_files, account)
 
     async def pull(self, principal: Principal, project: str) -> dict[str, bytes]:
         """The files as last applied, byte for byte."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from headworks.errors import Conflict
-from headworks.releases.bundles import Bundle, resolve_route, route_definition
+from headworks.releases.bundles import Bundle, resolve_route
 from headworks.releases.channels import ChannelName
+from headworks.releases.route_bodies import written_route
 from headworks.storage import queries
 from headworks.storage.pool import Tx
 from headworks.storage.sealing import Keyring
@@ -103,19 +104,20 @@ async def check_names(tx: Tx, principal: Principal, project: ProjectId, workspac
         )
 
 
+_NOT_DEFINING = frozenset(("name", "where"))
+
+
 async def put_accounts_and_routes(tx: Tx, principal: Principal, project: ProjectId, workspace: Workspace) -> None:
     """Make the project's accounts and routes be the workspace's."""
     scope = {"tenant": principal.tenant, "project": project}
     await tx.run(_SQL["drop_accounts"], kept=[each.name for each in workspace.accounts], **scope)
     for account in workspace.accounts:
-        definition = {"kind": account.kind, "base_url": account.base_url, "api_key_env": account.api_key_env}
+        definition = {name: value for name, value in asdict(account).items() if name not in _NOT_DEFINING}
         await tx.run(_SQL["put_account"], name=account.name, definition=Jsonb(definition), **scope)
     await tx.run(_SQL["drop_routes"], kept=[each.name for each in workspace.routes], **scope)
     for spec in workspace.routes:
         digest = resolve_route(spec).digest
-        await tx.run(
-            _SQL["put_route"], name=spec.name, definition=Jsonb(route_definition(spec)), digest=digest, **scope
-        )
+        await tx.run(_SQL["put_route"], name=spec.name, definition=Jsonb(written_route(spec)), digest=digest, **scope)
 
 
 async def put_release(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from headworks.errors import NotSupportedYet, WorkspaceInvalid
+from headworks.releases.account_files import read_account
 from headworks.releases.features import parse_feature
 from headworks.releases.reading import Section, decode, nearest, read_yaml
-from headworks.types.features import Target
+from headworks.releases.route_files import notice_of, read_route_entry
+from headworks.types.features import every_target
 from headworks.types.workspace import AccountSpec, CollectionSpec, FeatureSpec, RouteSpec, Workspace
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -82,59 +83,18 @@ def _reader_of(path: str) -> _Reader:
 def _read_providers(reading: _Reading, path: str, content: bytes) -> None:
     top = read_yaml(path, decode(path, content))
     for name, section in top.sections("providers"):
-        kind = section.choice("kind", reading.around.providers, name if name in reading.around.providers else None)
-        account = AccountSpec(
-            _checked_name(section, name),
-            kind,
-            section.text("base_url", "") or None,
-            section.text("api_key_env", "") or None,
-            section.where(),
-        )
-        if account.base_url and not re.match(r"https?://[^\s/?#@]+(/[^\s?#]*)?$", account.base_url):
-            section.complain(
-                "base_url", f"{account.base_url!r} is no http(s) address.", "Like http://127.0.0.1:8000/v1."
-            )
-        allowed = reading.around.operator_env | (frozenset() if account.base_url else reading.around.usual_env)
-        if account.api_key_env and account.api_key_env not in allowed:
-            # A usual key must never travel to an address that a workspace chose.
-            section.complain(
-                "api_key_env",
-                f"the server does not hand out `{account.api_key_env}` here.",
-                'The operator allows it in headworks.toml: [providers] credential_env = ["…"].',
-            )
-        section.finish()
-        reading.accounts.append(account)
+        reading.accounts.append(read_account(_checked_name(section, name), section, reading.around))
     top.finish()
 
 
 def _read_routes(reading: _Reading, path: str, content: bytes) -> None:
     top = read_yaml(path, decode(path, content))
     for name, section in top.sections("routes"):
-        section.refuse("weights", "policy", "hedge", "retry", "cache", "limits", "deadlines")
-        section.text("description", "")
-        targets = tuple(_target(section, item) for item in section.items("targets"))
-        most = section.whole("default_max_output", 4096, 1, 1_000_000)
-        section.finish()
-        if not targets:
-            section.complain("targets" if section.has("targets") else None, f"the route `{name}` has no targets.")
-        reading.routes.append(RouteSpec(_checked_name(section, name), targets, most, section.where()))
+        spec = read_route_entry(_checked_name(section, name), section)
+        reading.routes.append(spec)
+        if notice := notice_of(spec):
+            reading.notices.append(notice)
     top.finish()
-
-
-def _target(route: Section, item: Section | str) -> Target:
-    parameters: Any = {}
-    if isinstance(item, Section):
-        name = item.text("target")
-        parameters = item.raw("parameters") or {}
-        if not isinstance(parameters, dict):
-            item.complain("parameters", "`parameters` must be a mapping.")
-        item.finish()
-    else:
-        name = item
-    provider, slash, model = name.partition("/")
-    if not (provider and slash and model):
-        route.complain("targets", f"the target {name!r} is not `provider/model`.", "Like openai/gpt-5-mini.")
-    return Target(provider, model, parameters)
 
 
 def _read_roles(reading: _Reading, path: str, content: bytes) -> None:
@@ -250,7 +210,7 @@ def _check_references(workspace: Workspace, around: Surroundings) -> None:
     collections = {each.name for each in workspace.collections}
     providers = {each.name for each in workspace.accounts} | around.providers | {"builtin"}
     for route in workspace.routes:
-        for target in route.targets:
+        for target in every_target(route.targets, route.fallback):
             if target.provider not in providers:
                 raise WorkspaceInvalid(
                     f"{route.where}: the route `{route.name}` names the provider `{target.provider}`.",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from headworks.types.failing import USUAL_STEPS, FailureWord, Retries, RouteDeadlines, Step
 from headworks.types.ids import Digest, ProjectId, TenantId
 
 RiskTier = Literal["low", "medium", "high"]
@@ -25,6 +27,24 @@ class Target:
         return f"{self.provider}/{self.model}"
 
 
+Fallback = Mapping[FailureWord, Step | tuple[Target, ...]]
+"""What follows a failure of each class: see Step, or these targets in order, in place of what is left of the others."""
+
+
+def usual_fallback() -> Fallback:
+    """Of a route that says nothing."""
+    return dict(USUAL_STEPS)
+
+
+def every_target(targets: tuple[Target, ...], fallback: Fallback) -> tuple[Target, ...]:
+    """All targets that a route may ask: `targets` in order, then those that only `fallback` names."""
+    found = list(targets)
+    for word in USUAL_STEPS:  # the same order, however the mapping was stored
+        if not isinstance(step := fallback.get(word, "off"), str):
+            found.extend(each for each in step if each not in found)
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Targets in the order in which they are tried. `digest` covers everything that shapes behaviour."""
@@ -33,6 +53,14 @@ class Route:
     targets: tuple[Target, ...]
     digest: Digest
     default_max_output: int = 4096
+    fallback: Fallback = field(default_factory=usual_fallback)
+    retries: Retries = field(default_factory=Retries)
+    deadlines: RouteDeadlines = field(default_factory=RouteDeadlines)
+
+    @property
+    def every_target(self) -> tuple[Target, ...]:
+        """All that it may ask: `targets` first, then those that only `fallback` names."""
+        return every_target(self.targets, self.fallback)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from headworks.types.features import InputSpec, PiiSettings, RetrievalSettings, RiskTier, Target
+from headworks.types.failing import Retries, RouteDeadlines
+from headworks.types.features import (
+    Fallback,
+    InputSpec,
+    PiiSettings,
+    RetrievalSettings,
+    RiskTier,
+    Target,
+    usual_fallback,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,9 @@ class RouteSpec:
     targets: tuple[Target, ...]
     default_max_output: int
     where: str
+    fallback: Fallback = field(default_factory=usual_fallback)
+    retries: Retries = field(default_factory=Retries)
+    deadlines: RouteDeadlines = field(default_factory=RouteDeadlines)
 
 
 @dataclass(frozen=True, slots=True)
