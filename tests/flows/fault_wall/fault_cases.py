@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fault_kinds import KINDS, Expected, Kind
 from fault_surfaces import SERVED, Surface
+from kind_table import TIMEOUT, TRUNCATED, broken
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
     "alone": ("*",),
@@ -18,6 +19,13 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 }
 """Targets in order; the star is the fault."""
 WALL_CHAINS = ("alone", "one", "two", "exhausted")
+ENDED_BY_TERMINAL: Mapping[str, Expected] = {
+    "finish-without-terminal": broken(TRUNCATED),
+    "cut-after-finish": broken(TRUNCATED),
+    "reset-after-finish": broken(TRUNCATED, is_exact=False),
+    "stall-after-finish": broken(TIMEOUT),
+}
+"""In Responses, nothing but `response.completed` and its kin says that an answer is whole."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,8 @@ class Case:
 
     def expected_of(self, kind: Kind) -> Expected:
         """What one target's part in the answer has to be."""
+        if self.surface.streams and self.surface.upstream == "responses" and kind.name in ENDED_BY_TERMINAL:
+            return ENDED_BY_TERMINAL[kind.name]
         found = kind.stream if self.surface.streams else kind.whole
         assert found is not None, (kind.name, self.surface.name)
         return found
@@ -85,19 +95,22 @@ def route_name(surface: Surface, kind: str, chain: str) -> str:
 
 
 def workspace(ports: Mapping[str, int]) -> dict[str, str]:
-    """One account for each kind of fault, and all routes."""
-    families = {each.family: each for each in SERVED}
+    """One account for each kind of fault, and the routes that the cases ask for."""
     accounts = "providers:\n" + "".join(
         f"  {account}-{kind.name}: {{kind: {account}, "
         f"base_url: 'http://127.0.0.1:{ports[kind.door]}/{kind.name}/v1'}}\n"
         for account in sorted({each.account for each in SERVED})
         for kind in KINDS.values()
     )
-    routes = "routes:\n"
-    for surface in families.values():
-        for kind in KINDS:
-            for chain, targets in CHAINS.items():
-                names = [kind if each == "*" else each for each in targets]
-                listed = ", ".join(f"{surface.account}-{name}/{surface.model}" for name in names)
-                routes += f"  {route_name(surface, kind, chain)}: {{targets: [{listed}]}}\n"
-    return {"providers.yaml": accounts, "routes.yaml": routes}
+    routes = {
+        route_name(surface, kind.name, chain): ", ".join(
+            f"{surface.account}-{kind.name if each == '*' else each}/{surface.model}" for each in CHAINS[chain]
+        )
+        for surface in SERVED
+        for kind in KINDS.values()
+        if suits(kind, surface) or kind.group == "twice"
+        for chain in CHAINS
+        if chain in WALL_CHAINS or kind.group == "stall"
+    }
+    listed = "".join(f"  {name}: {{targets: [{targets}]}}\n" for name, targets in routes.items())
+    return {"providers.yaml": accounts, "routes.yaml": "routes:\n" + listed}

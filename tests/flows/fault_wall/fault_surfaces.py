@@ -32,6 +32,13 @@ class Surface:
         """Surfaces of one family share their routes."""
         return "embeddings" if self.inbound == "embeddings" else self.account
 
+    @property
+    def upstream(self) -> str:
+        """The provider's format."""
+        if self.is_native:
+            return self.inbound
+        return "messages" if self.account == "anthropic" else "chat"
+
     def ask(self, case: str, route: str) -> bytes:
         """The request's body; the case is named in its text."""
         text = f"{case}: say something"

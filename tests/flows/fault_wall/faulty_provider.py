@@ -69,9 +69,9 @@ class Exchange:
         self.number = number
         self.streams = asked.get("stream") is True
         self.asks_usage = isinstance(options, dict) and options.get("include_usage") is True
-        self.surface, script = script_for(path, number, asks_usage=self.asks_usage)
-        self.words: Script = script
         self.counts: Counts = (100 + number % 50, TOKENS + 3)
+        self.surface, script = script_for(path, number, self.counts[0], asks_usage=self.asks_usage)
+        self.words: Script = script
         self.tokens = [f"t{number}.{i} " for i in range(TOKENS)]
         self.respell: Callable[[bytes], bytes] = bytes
         """What is done to every part of a body before it is sent."""
@@ -83,6 +83,7 @@ class Exchange:
         self._connection = connection
         self._log = connection.log
         self._framing = "close"
+        self._reason = "stop"
         self._held: list[bytes] | None = None
 
     # Bytes.
@@ -186,8 +187,11 @@ class Exchange:
         """Why the answer ends. The counts stand there in Messages, and where a fault wants `has_counts`."""
         given = self.counts if counts and (has_counts or self.surface == "messages") else None
         self.payload(self.words.finish(reason, given))
+        self._reason = reason
+        if self.surface == "responses":
+            return  # the item is done; only the last event says that of the response
         self.said(reason=reason)
-        if given and self.surface != "responses":
+        if given:
             self.said(counts=given)
 
     def usage(self) -> None:
@@ -206,8 +210,10 @@ class Exchange:
         data = self.words.terminal()
         self.payload(data)
         self.said(terminal=True)
-        if b'"input_tokens"' in data:
-            self.said(counts=self.counts)
+        if self.surface == "responses":
+            self.said(reason=self._reason)
+            if b'"usage"' in data:
+                self.said(counts=self.counts)
 
     def error(self, kind: str = "server_error", code: str = "engine_failure") -> None:
         """An error event."""

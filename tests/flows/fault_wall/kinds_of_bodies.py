@@ -167,7 +167,8 @@ async def _chunks_with_more(x: Exchange) -> None:
         x.raw(b"\r\n")
     if x.streams:
         x.said_tokens()
-        x.said(reason="stop")
+        if x.surface != "responses":
+            x.said(reason="stop")
         x.usage()
         x.terminal()
     else:

@@ -52,7 +52,7 @@ async def _reset_unanswered(x: Exchange) -> None:
     x.reset()
 
 
-@kind("reused-then-closed", "connect", door="apart")
+@kind("reused-then-closed", "twice", door="apart")
 async def _reused_then_closed(x: Exchange) -> None:
     """The first request of a connection is answered; the next one is read, and not answered."""
     if x.is_first:

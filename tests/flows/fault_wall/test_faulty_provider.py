@@ -13,6 +13,7 @@ import openai.types
 import openai.types.chat
 import openai.types.responses
 import pytest
+from expectations import Complaint, Evidence, judge
 from fault_cases import Case, suits
 from fault_kinds import KINDS
 from fault_surfaces import SURFACES, Surface
@@ -130,6 +131,56 @@ def test_every_fault_that_ends_by_itself_ends_on_every_surface(provider: Sources
         expected = kind.stream if surface.streams else kind.whole
         if expected and expected.how == "answer" and kind.group != "carrier":
             assert hear(surface, received).text == seen.text, case.name
+
+
+def untouched(provider: Sources, surface: Surface, *hows: str) -> Iterator[tuple[Case, Seen, list[Complaint]]]:
+    """What the oracle says where a gateway adds nothing to what it gets but its trace and its record."""
+    for name in ENDS:
+        kind = KINDS[name]
+        if not suits(kind, surface) or kind.group in {"head", "carrier"} or "usage" in name:
+            continue
+        case = Case(name, "alone", surface, " untouched")
+        if case.walk()[1].how not in hows:
+            continue
+        received, seen = ask(provider, case)
+        received.headers.append(("x-headworks-trace", "t"))
+        if received.ended == "closed" and received.is_whole:
+            yield case, seen, judge(Evidence(case, received, [seen], recorded(case, received, seen), 1))
+
+
+@pytest.mark.parametrize("surface", NATIVE, ids=lambda each: each.name)
+def test_the_oracle_has_nothing_against_good_answers_that_come_untouched(provider: Sources, surface: Surface) -> None:
+    found = [(case.name, complaints) for case, _, complaints in untouched(provider, surface, "answer", "refused")]
+    assert len(found) >= 5
+    assert [each for each in found if each[1]] == []
+
+
+@pytest.mark.parametrize("surface", [each for each in NATIVE if each.streams], ids=lambda each: each.name)
+def test_the_oracle_hears_where_a_stream_just_stops(provider: Sources, surface: Surface) -> None:
+    """An error of the provider's own is heard; where there was none, a gateway has to say it."""
+    found = list(untouched(provider, surface, "broken"))
+    assert len(found) >= 5
+    for case, seen, complaints in found:
+        names = {each.name for each in complaints}
+        assert ("silent-truncation" in names) is (not seen.error), (case.name, complaints)
+
+
+def recorded(case: Case, received: Received, seen: Seen) -> dict[str, Any]:
+    """The usage row of a gateway that has understood everything."""
+    read, written = seen.counts or (25, len(seen.tokens))
+    return {
+        "attempts": 1,
+        "provider": f"{case.surface.account}-{case.kind}",
+        "model": case.surface.model,
+        "streamed": case.surface.streams,
+        "status": received.status,
+        "error_code": "upstream_rejected" if seen.error else None,
+        "input_tokens": read,
+        "output_tokens": written,
+        "is_estimated": seen.counts is None,
+        "cost_micro_usd": 17,
+        "price_version": "none",
+    }
 
 
 @pytest.mark.parametrize("name", ["status-429", "context-length-exceeded", "insufficient-quota"])

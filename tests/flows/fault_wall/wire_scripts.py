@@ -178,8 +178,9 @@ class Embeddings:
 class Messages:
     """Anthropic's Messages. Its usage stands in the first event and in the one with the stop reason."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, read: int) -> None:
         self._id = f"msg_{number}"
+        self._read = read
         self._has_block = False
 
     def whole(self, tokens: Sequence[str], counts: Counts | None, reason: str = "stop") -> bytes:
@@ -192,7 +193,7 @@ class Messages:
         return _json({**self._head(), "content": [], "stop_reason": None, "stop_sequence": None})
 
     def opening(self) -> bytes:
-        usage = {"input_tokens": 7, "cache_read_input_tokens": 0, "output_tokens": 1}
+        usage = {"input_tokens": self._read, "cache_read_input_tokens": 0, "output_tokens": 1}
         message = {**self._head(), "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
         return _named("message_start", {"message": message}) + _named("ping", {})
 
@@ -347,13 +348,13 @@ _ENDINGS = {
 }
 
 
-def script_for(path: str, number: int, *, asks_usage: bool) -> tuple[str, Script]:
-    """The surface that a path belongs to, and the words for one request. Raises StopIteration for another path."""
+def script_for(path: str, number: int, read: int, *, asks_usage: bool) -> tuple[str, Script]:
+    """The surface that a path belongs to, and the words for one request that has so many tokens of input."""
     surface = next(name for end, name in _ENDINGS.items() if path.partition("?")[0].endswith(end))
     made: dict[str, Script] = {
         "chat": Chat(number, asked_usage=asks_usage),
         "embeddings": Embeddings(number),
-        "messages": Messages(number),
+        "messages": Messages(number, read),
         "responses": Responses(number),
     }
     return surface, made[surface]
