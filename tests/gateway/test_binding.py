@@ -220,7 +220,7 @@ def test_a_feature_s_stream_that_just_stops_is_an_error(world: World, provider: 
 def test_a_feature_s_answer_without_a_finish_reason_is_an_error(world: World, provider: SimulatedProvider) -> None:
     provider.will(Reply.json(completion("Half", None)))
     answer = world.post({"model": "bare", "messages": ASK})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "stream_truncated")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_not_an_answer")
 
 
 def test_an_embedding_of_a_feature_is_refused(world: World) -> None:

@@ -89,7 +89,7 @@ def test_in_a_stream_they_come_with_the_last_content(world: World, provider: Sim
     text, annotations, deltas = of_stream(ask(world, stream=True))
     assert text == "It is 500 [1]. Yearly [2]."
     assert [text[slice(*indices(each))] for each in annotations] == ["[1]", "[2]"]
-    with_content = [index for index, delta in enumerate(deltas) if delta.get("content")]
+    with_content = [index for index, delta in enumerate(deltas) if "content" in delta]
     assert [index for index, delta in enumerate(deltas) if "annotations" in delta] == [with_content[-1]]
     assert with_content[-1] == len(deltas) - 2  # then only the finish
 

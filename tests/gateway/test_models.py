@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from running_gateway import World
 
-from headworks.errors import Forbidden, InvalidRequest, NotFound, UpstreamError, UpstreamTruncated
+from headworks.errors import Forbidden, InvalidRequest, NotFound, UpstreamError
 from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply, completion, streamed
 from headworks.types.identity import Principal
@@ -56,9 +56,9 @@ def test_it_falls_back_like_any_other(world: World, provider: SimulatedProvider,
 
 def test_an_answer_without_an_end_is_an_error(world: World, provider: SimulatedProvider) -> None:
     provider.will(Reply.json(completion("Half", None)))
-    with pytest.raises(UpstreamTruncated):
+    with pytest.raises(UpstreamError, match="the answer is not whole"):
         complete(world, call(world, "outside"))
-    assert world.records.row().error_code == "stream_truncated"
+    assert world.records.row().error_code == "upstream_not_an_answer"
 
 
 def test_only_an_answer_needs_the_permission_to_call_models(world: World, provider: SimulatedProvider) -> None:

@@ -94,8 +94,8 @@ class Heard(Protocol):
         """Raises InvalidRequest that names the field."""
         ...
 
-    def write_answer(self, answer: Answer) -> bytes:
-        """The JSON form. Raises Unmapped."""
+    def write_answer(self, answer: Answer, request: Request | None = None) -> bytes:
+        """The JSON form; some formats repeat parts of the request in it. Raises Unmapped."""
         ...
 
     def writer(self, request: Request) -> Writer:

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from headworks.errors import NotFound
+from headworks.providers.anthropic import Anthropic
+from headworks.providers.bedrock import Bedrock
 from headworks.providers.builtin import Builtin
 from headworks.providers.catalog import Catalog, Found
 from headworks.providers.compatible import Compatible
 from headworks.providers.contract import Provider
+from headworks.providers.gemini import Gemini
 from headworks.providers.upstream import Upstream
 from headworks.types.workspace import AccountSpec
+
+
+class _Make(Protocol):
+    def __call__(
+        self, upstream: Upstream, environ: Mapping[str, str], *, account: AccountSpec | None = None
+    ) -> Provider: ...
+
+
+_OF_THEIR_OWN: Mapping[str, tuple[_Make, str]] = {
+    "anthropic": (Anthropic, "anthropic"),
+    "bedrock": (Bedrock, "aws"),
+    "gemini": (Gemini, "google"),
+}
+"""Providers with a format of their own, and the id that their prices stand under."""
 
 
 class Accounts:
@@ -37,10 +55,16 @@ class Accounts:
         """The provider, and the catalogue id of its prices. Raises NotFound with near names."""
         if name == self._builtin.name:
             return self._builtin, name
-        row = self._catalog.get(account.kind if account else name)
+        kind = account.kind if account else name
+        key = account or name
+        if (of_its_own := _OF_THEIR_OWN.get(kind)) is not None:
+            make, priced_as = of_its_own
+            if key not in self._made:
+                self._made[key] = make(self._upstream, self._environ, account=account)
+            return self._made[key], priced_as
+        row = self._catalog.get(kind)
         if row is None:
             raise self.unknown(name)
-        key = account or name
         if key not in self._made:
             found = self._found.get(row.id)
             base_url = found.base_url if found and account is None else None
@@ -54,7 +78,7 @@ class Accounts:
 
     def unknown(self, name: str, others: Iterable[str] = ()) -> NotFound:
         """The error for a provider that there is not."""
-        known = ["builtin", *(row.id for row in self._catalog), *others]
+        known = ["builtin", *(row.id for row in self._catalog), *_OF_THEIR_OWN, *others]
         near = difflib.get_close_matches(name, known, n=3)
         return NotFound(
             f"There is no provider `{name}`.",

@@ -13,9 +13,10 @@ from headworks.gateway.plans import Plan
 from headworks.gateway.reading import read
 from headworks.gateway.recording import Record
 from headworks.gateway.snapshots import Snapshots
-from headworks.gateway.streaming import relay
+from headworks.gateway.streaming import relay, told
+from headworks.gateway.telling import as_events
 from headworks.gateway.wire.headers import passed_on
-from headworks.gateway.wire.parts import Event, Finished, Head, Text, Whole
+from headworks.gateway.wire.parts import Event, Finished, Head, Part, Text, Whole
 from headworks.policy.service import admit
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Passage
@@ -27,7 +28,9 @@ RECHECK_S = 5.0
 class Answering:
     """See the module."""
 
-    def __init__(self, grounding: Grounding, snapshots: Snapshots) -> None:
+    def __init__(self, grounding: Grounding, snapshots: Snapshots, base_url: str) -> None:
+        """`base_url` is where citations can be opened."""
+        self._base_url = base_url.rstrip("/")
         self._grounding = grounding
         self._snapshots = snapshots
 
@@ -40,25 +43,29 @@ class Answering:
         passages: Sequence[Passage],
         record: Record,
     ) -> Whole | AsyncGenerator[Event, None]:
-        """A plain route's bytes as they are, at once or as they come; a feature's text with its citations.
+        """A plain route's answer as it is, at once or as it comes; a feature's text with its citations.
 
         Events keep the record open: it is written after the last one, or when the caller leaves.
         """
-        if plan.feature is None and started.stream is None:
+        if plan.feature is None and not call.streams:
             record.settle(started.usage)
-            return Whole(passed_on(started.headers), started.body)
-        if plan.feature is None:
-            strips = not call.wants_usage and started.aim.provider.takes_stream_options
-            events = relay(started, record, strips=strips)
-        elif plan.feature.retrieval is not None:
-            parts = read(started, record)
-            events = self._grounding.cited(principal, passages, parts, record)
+            is_own = started.answer is None
+            return Whole(passed_on(started.headers, with_type=is_own), started.body, started.answer)
+        events: AsyncGenerator[Event, None]
+        is_own = started.native is not None
+        if started.native is not None:
+            events = relay(started, started.native, record)
+        elif plan.feature is None:
+            events = told(started, call.dialect, record)
         else:
-            events = _uncited(read(started, record), record)
+            parts = read(started, call.dialect, record)
+            if plan.feature.retrieval is not None:
+                answer = self._grounding.cited(principal, passages, parts, record)
+            else:
+                answer = _uncited(parts, record)
+            events = as_events(answer, call, self._base_url)
         record.keep_open()
-        return self._recorded(
-            plan, call, Head(passed_on(started.headers, with_type=plan.feature is None)), events, record
-        )
+        return self._recorded(plan, call, Head(passed_on(started.headers, with_type=is_own)), events, record)
 
     async def _recorded(
         self, plan: Plan, call: Call, head: Head, events: AsyncGenerator[Event, None], record: Record
@@ -81,7 +88,7 @@ class Answering:
             admit(principal, permission=plan.permission, model_name=call.model)
 
 
-async def _uncited(parts: AsyncGenerator[Text | Finished, None], record: Record) -> AsyncGenerator[Event, None]:
+async def _uncited(parts: AsyncGenerator[Text | Finished, None], record: Record) -> AsyncGenerator[Part, None]:
     """A feature without documents has nothing to cite."""
     answer: list[str] = []
     async with aclosing(parts):

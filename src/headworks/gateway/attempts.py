@@ -8,13 +8,17 @@ from typing import Any
 import msgspec
 
 from headworks.errors import HeadworksError, ModelMissing, UpstreamError, UpstreamRejected, UpstreamTruncated
+from headworks.formats import neutral
+from headworks.formats.contract import Reader, Spoken, Watch
+from headworks.formats.converse.format import Converse
 from headworks.formats.sse import Framer, data_of, split
+from headworks.gateway.dialects import Dialect
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Record
-from headworks.gateway.wire.answers import judge
-from headworks.gateway.wire.sse import is_error, read_chunk, says_something
-from headworks.providers.contract import Answer, Ask
+from headworks.gateway.translation import Way, rejected, says_something, way_to
+from headworks.providers import contract as provider_contract
+from headworks.providers.contract import Ask
 from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import Headers
 from headworks.types.models import Usage
@@ -25,29 +29,41 @@ _HELD_EVENTS = 64
 _HELD_BYTES = 256 * 1024
 _OVERLOADED = 429
 _REFUSED_US = 401
+_STREAMS = frozenset(("text/event-stream", "application/vnd.amazon.eventstream"))
 
 
-class OpenStream(msgspec.Struct):
-    """A stream past its first semantic event. `held` are the whole events up to there, `framer` has what followed."""
+class NativeStream(msgspec.Struct):
+    """A stream past its first semantic event, in the caller's format. `held` are the caller's bytes up to there."""
 
-    answer: Answer
+    answer: provider_contract.Answer
     framer: Framer
+    watch: Watch
     held: bytes
 
 
+class ToldStream(msgspec.Struct):
+    """A stream past its first semantic event, in another format. `is_over`: `held` is all of it."""
+
+    answer: provider_contract.Answer
+    reader: Reader
+    held: list[neutral.Event]
+    is_over: bool = False
+
+
 class Started(msgspec.Struct):
-    """An attempt that has something to say: a whole body, or a stream."""
+    """An attempt that has something to say: a whole body, a whole answer in neutral words, or a stream of either."""
 
     aim: Aim
     headers: Headers
     body: bytes = b""
     usage: Usage | None = None
-    stream: OpenStream | None = None
+    answer: neutral.Answer | None = None
+    native: NativeStream | None = None
+    told: ToldStream | None = None
 
-    def abort(self) -> None:
-        """Stop what the provider still does for it."""
-        if self.stream is not None:
-            self.stream.answer.abort()
+    def shown_headers(self) -> dict[str, str]:
+        """The provider's headers as text."""
+        return _as_text(self.headers)
 
 
 class Attempts:
@@ -79,15 +95,28 @@ class Attempts:
     async def _attempt(self, aim: Aim, outgoing: Outgoing, record: Record) -> Started:
         provider = aim.provider
         model = aim.target.model
-        provider.check(outgoing.surface, model)
-        body = outgoing.body_for(aim)
-        ask = Ask(outgoing.surface, model, body, outgoing.forwarded, outgoing.prompt, self._deadlines)
+        dialect = outgoing.dialect
+        way = way_to(provider, outgoing.surface, outgoing.format, relays=outgoing.relays)
+        provider.check(way.surface, model)
+        body = outgoing.body_for(aim) if way.is_own else _translated(way, aim, outgoing)
+        ask = Ask(way.surface, model, body, outgoing.forwarded, outgoing.prompt, self._deadlines)
         record.attempt(aim, outgoing)
         if outgoing.streams:
-            started = await _open_stream(aim, ask)
+            started = await _open_stream(aim, ask, way, dialect, outgoing)
             record.answered()
             return started
-        return _judged(aim, *await provider.fetch(ask))
+        status, headers, answer = await provider.fetch(ask)
+        if way.spoken is None:
+            return _judged(aim, dialect, status, headers, answer)
+        return _read(aim, dialect, way.spoken, status, headers, answer)
+
+
+def _translated(way: Way, aim: Aim, outgoing: Outgoing) -> bytes:
+    """The request in the target's format. Raises Unmapped; what was left out is named to the caller."""
+    assert way.spoken is not None  # noqa: S101 -- what is not the caller's format is one that we speak
+    written = way.spoken.write_request(outgoing.neutral_for(aim))
+    outgoing.leave_out(written.left_out)
+    return written.body
 
 
 def _may_switch(error: HeadworksError) -> bool:
@@ -97,84 +126,125 @@ def _may_switch(error: HeadworksError) -> bool:
     return isinstance(error, (UpstreamError, ModelMissing))
 
 
-def _judged(aim: Aim, status: int, headers: Headers, body: bytes) -> Started:
+def _judged(aim: Aim, dialect: Dialect, status: int, headers: Headers, body: bytes) -> Started:
     if status != 200:
-        raise _rejected(aim, status, headers, body)
+        raise _rejected(aim, dialect, None, status, headers, body)
     try:
-        verdict, usage = judge(body)
-    except msgspec.DecodeError as error:
+        verdict = dialect.judge(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _no_answer(aim, headers, str(error)) from None
-    if verdict == "error":
+    if verdict.kind == "error":
         raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
-    if verdict == "nothing":
-        raise _no_answer(aim, headers, "it has neither `choices` nor `data`")
-    return Started(aim, headers, body, usage)
+    if verdict.kind == "nothing":
+        raise _no_answer(aim, headers, "it has nothing that an answer has")
+    return Started(aim, headers, body, verdict.usage)
 
 
-async def _open_stream(aim: Aim, ask: Ask) -> Started:
+def _read(aim: Aim, dialect: Dialect, spoken: Spoken, status: int, headers: Headers, body: bytes) -> Started:
+    if status != 200:
+        raise _rejected(aim, dialect, spoken, status, headers, body)
+    if (failed := spoken.read_error(status, body)) is not None:
+        raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
+    try:
+        answer = spoken.read_answer(body)
+    except UpstreamError as error:
+        raise _no_answer(aim, headers, str(error)) from None
+    return Started(aim, headers, usage=answer.usage, answer=answer)
+
+
+async def _open_stream(aim: Aim, ask: Ask, way: Way, dialect: Dialect, outgoing: Outgoing) -> Started:
     answer = await aim.provider.stream(ask)
     try:
-        return await _opened(aim, answer)
+        if answer.status != 200 or _content_type(answer.headers) not in _STREAMS:
+            await _refuse(aim, dialect, way.spoken, answer)
+        if way.spoken is None:
+            return await _opened(aim, dialect, answer, strips=outgoing.strips(aim))
+        return await _told(aim, dialect, way.spoken, answer)
     except BaseException:
         answer.abort()
         raise
 
 
-async def _opened(aim: Aim, answer: Answer) -> Started:
+async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, *, strips: bool) -> Started:
+    assert dialect.format is not None  # noqa: S101 -- only formats have streams
     headers = answer.headers
-    if answer.status != 200:
-        raise _rejected(aim, answer.status, headers, await answer.read(_MAX_ERROR_BYTES))
-    if not _content_type(headers).startswith("text/event-stream"):
-        await _refuse_unstreamed(aim, answer)
-    framer = Framer()
+    framer, watch = Framer(), dialect.format.watch(strips_usage=strips)
     held: list[bytes] = []
     size = count = 0
     async for piece in answer:
         events = framer.whole(piece)
-        held.append(events)
+        if not events:
+            continue
+        held.append(_seen(aim, headers, watch, events))
         size += len(events)
-        for event in split(events):
-            count += 1
-            if _is_semantic(aim, headers, event):
-                return Started(aim, headers, stream=OpenStream(answer, framer, b"".join(held)))
-        if count > _HELD_EVENTS or size > _HELD_BYTES:
-            return Started(aim, headers, stream=OpenStream(answer, framer, b"".join(held)))
-    raise UpstreamTruncated(
+        count += events.count(b"data:")
+        if watch.has_begun or size > _HELD_BYTES or count > _HELD_EVENTS:
+            return Started(aim, headers, native=NativeStream(answer, framer, watch, b"".join(held)))
+        if watch.has_failed or watch.is_terminal:
+            break
+    else:
+        held.append(_seen(aim, headers, watch, framer.rest))
+        if watch.has_begun:
+            return Started(aim, headers, native=NativeStream(answer, Framer(), watch, b"".join(held)))
+    if watch.has_failed:
+        raise UpstreamRejected(UpstreamError.status, _error_in(b"".join(held)), _as_text(headers))
+    raise _nothing_said(aim)
+
+
+async def _told(aim: Aim, dialect: Dialect, spoken: Spoken, answer: provider_contract.Answer) -> Started:
+    headers = answer.headers
+    reader = spoken.reader()
+    held: list[neutral.Event] = []
+    try:
+        async for piece in answer:
+            for event in reader.feed(piece):
+                if isinstance(event, neutral.Failed):
+                    raise rejected(dialect, event, UpstreamError.status, _as_text(headers))
+                held.append(event)
+            if any(map(says_something, held)) or len(held) > _HELD_EVENTS:
+                return Started(aim, headers, told=ToldStream(answer, reader, held))
+        held.extend(reader.end())
+    except UpstreamTruncated:
+        raise _nothing_said(aim) from None
+    failed = next((event for event in held if isinstance(event, neutral.Failed)), None)
+    if failed is not None:
+        raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
+    return Started(aim, headers, told=ToldStream(answer, reader, held, is_over=True))
+
+
+def _seen(aim: Aim, headers: Headers, watch: Watch, events: bytes) -> bytes:
+    """What the watch gives for the caller. Raises UpstreamError for first events that can't be read."""
+    try:
+        return watch.see(events)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _no_answer(aim, headers, str(error)) from None
+
+
+def _error_in(events: bytes) -> bytes:
+    """The data of the event that reports an error."""
+    said = [data_of(event) for event in split(events) if b'"error"' in event]
+    return said[-1] if said else b""
+
+
+def _nothing_said(aim: Aim) -> UpstreamTruncated:
+    return UpstreamTruncated(
         f"The stream of `{aim.target.name}` ended before it had said anything.", next_step="Try again."
     )
 
 
-def _is_semantic(aim: Aim, headers: Headers, event: bytes) -> bool:
-    """Whether the caller's answer starts here. Raises for an error, and for what is no event of an answer."""
-    data = data_of(event)
-    if not data:
-        return False
-    if data == b"[DONE]":
-        return True
-    try:
-        chunk = read_chunk(data)
-    except msgspec.ValidationError:
-        return True  # JSON of a shape that we don't know: not ours to judge
-    except msgspec.DecodeError as error:
-        raise _no_answer(aim, headers, str(error)) from None
-    if is_error(chunk):
-        raise UpstreamRejected(UpstreamError.status, data, _as_text(headers))
-    return says_something(chunk)
-
-
-async def _refuse_unstreamed(aim: Aim, answer: Answer) -> None:
-    """A 200 that is no stream: an error object in JSON is passed on, anything else is no answer."""
+async def _refuse(aim: Aim, dialect: Dialect, spoken: Spoken | None, answer: provider_contract.Answer) -> None:
+    """Raise for what is no stream: an error is passed on, anything else is no answer."""
     body = await answer.read(_MAX_ERROR_BYTES)
-    try:
-        verdict, _ = judge(body)
-    except msgspec.DecodeError as error:
-        raise _no_answer(aim, answer.headers, str(error)) from None
-    if verdict == "error":
-        raise UpstreamRejected(UpstreamError.status, body, _as_text(answer.headers))
+    if spoken is None:
+        _judged(aim, dialect, answer.status, answer.headers, body)
+    else:
+        _read(aim, dialect, spoken, answer.status, answer.headers, body)
     raise _no_answer(aim, answer.headers, "it is not a stream of events")
 
 
-def _rejected(aim: Aim, status: int, headers: Headers, body: bytes) -> HeadworksError:
+def _rejected(
+    aim: Aim, dialect: Dialect, spoken: Spoken | None, status: int, headers: Headers, body: bytes
+) -> HeadworksError:
     """An error status as the provider gave it; in our words where it is about our credential, or not JSON."""
     if status == _REFUSED_US:
         return UpstreamError(
@@ -182,21 +252,36 @@ def _rejected(aim: Aim, status: int, headers: Headers, body: bytes) -> Headworks
             next_step="Whoever runs this server must correct the provider's key; yours is fine.",
             code="upstream_unauthorized",
         )
-    try:
-        is_ours = judge(body)[0] == "error"
-    except msgspec.DecodeError:
-        is_ours = False
-    if is_ours and status >= 400:
-        return UpstreamRejected(status, body, _as_text(headers))
+    if status >= 400:
+        if spoken is None and _is_error(dialect, body):
+            return UpstreamRejected(status, body, _as_text(headers))
+        if spoken is not None and (failed := _error_of(spoken, status, headers, body)) is not None:
+            return rejected(dialect, failed, status, _as_text(headers))
     kind = _content_type(headers) or "no content type"
+    shape = (
+        "an error in its format" if spoken is not None or dialect.surface == "messages" else "an OpenAI-shaped error"
+    )
     error = UpstreamError(
-        f"The provider of `{aim.target.name}` answered with status {status} and {kind}, not an OpenAI-shaped error.",
+        f"The provider of `{aim.target.name}` answered with status {status} and {kind}, not {shape}.",
         next_step="Check the provider's address and status.",
         headers=_as_text(headers),
     )
     if status >= 400:
         error.status = status
     return error
+
+
+def _is_error(dialect: Dialect, body: bytes) -> bool:
+    try:
+        return dialect.judge(body).kind == "error"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def _error_of(spoken: Spoken, status: int, headers: Headers, body: bytes) -> neutral.Failed | None:
+    if isinstance(spoken, Converse):  # the kind of its errors stands in a header
+        return spoken.read_error(status, body, headers)
+    return spoken.read_error(status, body)
 
 
 def _no_answer(aim: Aim, headers: Headers, why: str) -> UpstreamError:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from headworks.gateway.plans import CAPS, Aim
+from headworks.formats.neutral import FormatName, Request
+from headworks.gateway.dialects import Dialect
+from headworks.gateway.plans import Aim
+from headworks.gateway.translation import aimed
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
@@ -31,13 +35,14 @@ class Asked(msgspec.Struct, kw_only=True):
 
 
 class Call(Asked, kw_only=True):
-    """One request from outside.
+    """One request from outside; for a plain route it is the `outgoing.Outgoing`, too: it goes on as it came.
 
     `wants_usage`: the caller asked for usage in the stream. `caller`: somebody signed in, who has no key here.
     `forwarded` are headers that go on to the provider. `reply` are headers of ours for the answer, whatever becomes of
     it; steps of the pipeline add to it.
     """
 
+    dialect: Dialect
     surface: Surface
     token: str
     body: Body
@@ -46,17 +51,39 @@ class Call(Asked, kw_only=True):
     caller: Principal | None = None
     forwarded: tuple[Header, ...] = ()
     prompt: Prompt | None = None
-    """See outgoing.Outgoing: a plain route's call goes on as it came, with splices."""
+    relays: bool = True
+    _neutral: Request | None = None
 
     @property
     def size(self) -> int:
         """Bytes of the request, to estimate tokens by."""
         return len(self.body.raw)
 
+    @property
+    def format(self) -> FormatName | None:
+        """The caller's; None: bytes that only pass through."""
+        return self.dialect.name
+
+    @property
+    def neutral(self) -> Request:
+        """What is asked, in neutral words. Raises InvalidRequest that names the field."""
+        if self._neutral is None:
+            assert self.dialect.format is not None  # noqa: S101 -- only formats are translated
+            self._neutral = self.dialect.format.read_request(self.body.raw)
+        return self._neutral
+
+    def neutral_for(self, aim: Aim) -> Request:
+        """The same for one target."""
+        return aimed(self.neutral, aim.provider, aim.target.model, aim.cap, aim.fixed)
+
+    def strips(self, aim: Aim) -> bool:
+        """Whether only we have asked for usage in the stream."""
+        return self.dialect.asks_usage and not self.wants_usage and aim.provider.takes_stream_options
+
     def body_for(self, aim: Aim) -> bytes:
         """The caller's bytes; model, fixed parameters and the wish for usage are spliced in."""
         changes = aim.changes
-        if self.streams and not self.wants_usage and aim.provider.takes_stream_options:
+        if self.streams and self.strips(aim):
             changes = aim.streaming_changes
             options = self.body.section("stream_options")
             if options is not None:
@@ -65,6 +92,11 @@ class Call(Asked, kw_only=True):
             changes = {**changes, **self._capped(aim, aim.cap)}
         return self.body.spliced(changes)
 
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Say which hints of the caller's the target's format has no word for."""
+        if names:
+            self.tell(b"x-headworks-ignored", ", ".join(names))
+
     def tell(self, name: bytes, value: str) -> None:
         """A header of ours for the answer, once."""
         if all(name != given for given, _ in self.reply):
@@ -72,9 +104,12 @@ class Call(Asked, kw_only=True):
 
     def _capped(self, aim: Aim, cap: int) -> dict[str, bytes]:
         """The route's cap, unless the caller's own is lower; in the caller's own field, or the target's."""
-        asked = [(name, given) for name in CAPS if (given := self.body.count(name)) is not None]
+        caps = self.dialect.caps
+        asked = [(name, given) for name in caps if (given := self.body.count(name)) is not None]
         if not asked:
-            return {aim.provider.cap_field: b"%d" % cap}
+            if not caps:
+                return {}
+            return {aim.provider.cap_field if aim.provider.cap_field in caps else caps[0]: b"%d" % cap}
         over = {name: b"%d" % cap for name, given in asked if given > cap}
         if over:
             self.tell(b"x-headworks-clamped", ", ".join(over))

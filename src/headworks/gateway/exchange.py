@@ -13,8 +13,10 @@ from uuid import UUID
 
 from headworks.eager import Run
 from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest
+from headworks.formats.contract import Writer
 from headworks.gateway.contract import Arrived
-from headworks.gateway.wire.errors import Unexpected, body_of, event_of, headers_of
+from headworks.gateway.dialects import Dialect
+from headworks.gateway.wire.errors import Unexpected, body_of, headers_of
 from headworks.gateway.wire.headers import FROM_CALLER, Header
 from headworks.types.identity import Principal
 from headworks.types.ids import id_text, new_id
@@ -29,7 +31,7 @@ SIGNED_IN = "headworks.principal"
 """Where the server puts a caller who was authenticated before, by a session."""
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.025
-_OF_INTEREST = FROM_CALLER | {b"authorization", b"content-length", b"content-encoding"}
+_OF_INTEREST = FROM_CALLER | {b"authorization", b"x-api-key", b"content-length", b"content-encoding"}
 
 
 class CallerLeft(Exception):
@@ -77,16 +79,21 @@ class Exchange:
         "_has_started",
         "arrived_at",
         "caller",
+        "dialect",
         "forwarded",
         "headers",
         "reply",
         "started_ns",
         "token",
         "trace",
+        "writer",
     )
 
-    def __init__(self, headers: list[Header], caller: Principal | None = None) -> None:
+    def __init__(self, headers: list[Header], dialect: Dialect, caller: Principal | None = None) -> None:
         self.headers = headers
+        self.dialect = dialect
+        self.writer: Writer | None = None
+        """What writes the stream, where it is not the provider's own."""
         self.caller = caller
         """Somebody who was authenticated before, by a session."""
         self.token = ""
@@ -109,6 +116,8 @@ class Exchange:
             if name == b"authorization":
                 kind, _, rest = value.partition(b" ")
                 self.token = rest.strip().decode("latin-1") if kind.lower() == b"bearer" else ""
+            elif name == b"x-api-key":
+                self.token = self.token or value.strip().decode("latin-1")
             elif name in FROM_CALLER:
                 self.forwarded += (header,)
             elif name == b"content-length":
@@ -163,9 +172,10 @@ class Exchange:
 
     async def _tell(self, error: HeadworksError) -> None:
         if self._has_started:
-            await self.write(event_of(error), is_last=True)
+            event = self.dialect.error_event(error) if self.writer is None else self.writer.fail(error)
+            await self.write(event, is_last=True)
         else:
-            await self.answer(error.status, [*headers_of(error), *self.reply], body_of(error))
+            await self.answer(error.status, [*headers_of(error), *self.reply], body_of(error, self.dialect))
 
 
 class ArrivedExchange(Exchange):
@@ -173,8 +183,8 @@ class ArrivedExchange(Exchange):
 
     __slots__ = ("_has_left", "_request", "_run")
 
-    def __init__(self, request: Arrived) -> None:
-        super().__init__(request.headers)
+    def __init__(self, request: Arrived, dialect: Dialect) -> None:
+        super().__init__(request.headers, dialect)
         self._request = request
         self._has_left = False
 
@@ -213,8 +223,8 @@ class AsgiExchange(Exchange):
 
     __slots__ = ("_has_left", "_receive", "_send_message", "_task", "_waiting", "_watch")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
-        super().__init__(scope["headers"], scope.get(SIGNED_IN))
+    def __init__(self, scope: Scope, receive: Receive, send: Send, dialect: Dialect, watch: Watch) -> None:
+        super().__init__(scope["headers"], dialect, scope.get(SIGNED_IN))
         self._receive = receive
         self._send_message = send
         self._watch = watch

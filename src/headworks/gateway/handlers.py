@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from urllib.parse import unquote
 
 from headworks.eager import in_task
 from headworks.errors import InvalidRequest
+from headworks.formats import neutral
+from headworks.formats.answers import collect
+from headworks.formats.contract import Writer
+from headworks.formats.neutral import Answer, Stopped
 from headworks.gateway.admission import Admission
 from headworks.gateway.calls import Call
 from headworks.gateway.contract import Arrived
+from headworks.gateway.dialects import CHAT_DIALECT, DIALECTS, Dialect
 from headworks.gateway.exchange import ArrivedExchange, AsgiExchange, Exchange, Handler, Receive, Scope, Send, Watch
 from headworks.gateway.pipeline import Pipeline
-from headworks.gateway.wire import models_list, openai_chat, openai_embeddings
+from headworks.gateway.wire import models_list
 from headworks.gateway.wire.bodies import Body
-from headworks.gateway.wire.headers import Header
+from headworks.gateway.wire.headers import Header, Headers
 from headworks.gateway.wire.parts import Event, Head, Relayed, Whole
-from headworks.providers.contract import Surface
 
 _JSON: Header = (b"content-type", b"application/json")
 _EVENTS: Header = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -29,20 +33,16 @@ _LONGEST_NAME = 512
 class Handlers:
     """What the server mounts in front of everything else."""
 
-    def __init__(self, pipeline: Pipeline, admission: Admission, *, base_url: str, max_body_bytes: int) -> None:
+    def __init__(self, pipeline: Pipeline, admission: Admission, *, max_body_bytes: int) -> None:
         self._pipeline = pipeline
         self._admission = admission
-        self._base_url = base_url.rstrip("/")
         self._max_body_bytes = max_body_bytes
         self._watch = Watch()
 
     def routes(self) -> dict[tuple[str, str], Handler]:
         """By method and path."""
-        return {
-            ("POST", "/v1/chat/completions"): self.chat,
-            ("POST", "/v1/embeddings"): self.embeddings,
-            ("GET", _MODELS): self.models,
-        }
+        spoken: dict[tuple[str, str], Handler] = {("POST", each.path): self._handler(each) for each in DIALECTS}
+        return spoken | {("GET", _MODELS): self.models}
 
     def prefixes(self) -> dict[tuple[str, str], Handler]:
         """By method and the beginning of the path."""
@@ -50,34 +50,27 @@ class Handlers:
 
     def at_once(self) -> dict[bytes, Callable[[Arrived], None]]:
         """By path: what serves a POST that has arrived whole without a task of its own."""
-        return {b"/v1/chat/completions": self.chat_at_once, b"/v1/embeddings": self.embeddings_at_once}
+        return {each.path.encode("ascii"): self._server_at_once(each) for each in DIALECTS}
 
-    async def chat(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/chat/completions."""
-        with AsgiExchange(scope, receive, send, self._watch) as exchange:
-            await self._chat(exchange)
+    def _handler(self, dialect: Dialect) -> Handler:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            with AsgiExchange(scope, receive, send, dialect, self._watch) as exchange:
+                await self._serve(exchange)
 
-    def chat_at_once(self, request: Arrived) -> None:
-        """The same."""
-        exchange = ArrivedExchange(request)
-        exchange.serve(self._chat(exchange))
+        return handle
 
-    async def embeddings(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """POST /v1/embeddings."""
-        with AsgiExchange(scope, receive, send, self._watch) as exchange:
-            await self._embeddings(exchange)
+    def _server_at_once(self, dialect: Dialect) -> Callable[[Arrived], None]:
+        def serve(request: Arrived) -> None:
+            exchange = ArrivedExchange(request, dialect)
+            exchange.serve(self._serve(exchange))
 
-    def embeddings_at_once(self, request: Arrived) -> None:
-        """The same."""
-        exchange = ArrivedExchange(request)
-        exchange.serve(self._embeddings(exchange))
+        return serve
 
-    async def _chat(self, exchange: Exchange) -> None:
+    async def _serve(self, exchange: Exchange) -> None:
+        """One request in any dialect."""
         try:
-            call = _call(exchange, "chat", await exchange.body(self._max_body_bytes))
-            openai_chat.check_request(call.body)
+            call = _call(exchange, await exchange.body(self._max_body_bytes))
             if call.streams:
-                call.wants_usage = openai_chat.wants_usage(call.body)
                 await in_task()
                 await self._stream(exchange, call)
             else:
@@ -85,47 +78,37 @@ class Handlers:
         except BaseException as error:  # noqa: BLE001 -- `fail` sorts them, and raises what is not its own
             await exchange.fail(error)
 
-    async def _embeddings(self, exchange: Exchange) -> None:
-        try:
-            call = _call(exchange, "embeddings", await exchange.body(self._max_body_bytes))
-            openai_embeddings.check_request(call.body)
-            await self._whole(exchange, call)
-        except BaseException as error:  # noqa: BLE001 -- as above
-            await exchange.fail(error)
-
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models."""
-        with AsgiExchange(scope, receive, send, self._watch) as exchange:
+        with AsgiExchange(scope, receive, send, CHAT_DIALECT, self._watch) as exchange:
             await self._models(exchange, None)
 
     async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models/{id}; the id may hold slashes."""
         name = unquote(scope["raw_path"].decode("ascii").partition(f"{_MODELS}/")[2])
-        with AsgiExchange(scope, receive, send, self._watch) as exchange:
+        with AsgiExchange(scope, receive, send, CHAT_DIALECT, self._watch) as exchange:
             await self._models(exchange, name)
 
     async def _whole(self, exchange: Exchange, call: Call) -> None:
         """The answer at once, after its record is written."""
         answer = await self._pipeline.answer(call)
         if isinstance(answer, Whole):
-            await exchange.answer(200, [*answer.headers, *call.reply], answer.body)
-            return
-        head = Head()
-        writer = self._writer(call)
-        async with aclosing(answer):
-            async for event in answer:
-                if isinstance(event, Head):
-                    head = event
-                else:
-                    writer.take(event)
-        await exchange.answer(200, [_JSON, *head.headers, *call.reply], writer.whole())
+            if answer.answer is None:
+                await exchange.answer(200, [*answer.headers, *call.reply], answer.body)
+                return
+            headers, said = answer.headers, answer.answer
+        else:
+            headers, said = await _collected(answer)
+        assert call.dialect.format is not None  # noqa: S101 -- what only passes through is never read
+        body = call.dialect.format.write_answer(said, call.neutral)
+        await exchange.answer(200, [_JSON, *headers, *call.reply], body)
 
     async def _stream(self, exchange: Exchange, call: Call) -> None:
         """The answer as it comes; its last bytes after its record is written."""
         answer = await self._pipeline.answer(call)
         assert not isinstance(answer, Whole)  # noqa: S101 -- nobody who asked for a stream is answered at once
-        writer: openai_chat.ChatWriter | None = None
         last = b""
+        has_stopped = False
         async with aclosing(answer):
             async for event in answer:
                 if isinstance(event, Relayed):
@@ -136,14 +119,17 @@ class Handlers:
                 elif isinstance(event, Head):
                     await exchange.start(200, _stream_head(event, call))
                 else:
-                    if writer is None:
-                        writer = self._writer(call)
-                        await exchange.write(writer.opening())
-                    last = await _write(exchange, writer, event)
+                    if exchange.writer is None:
+                        exchange.writer = _writer(call)
+                    data = exchange.writer.write(event)
+                    has_stopped = has_stopped or isinstance(event, Stopped)
+                    if has_stopped:
+                        last += data
+                    elif data:
+                        await exchange.write(data)
+        if exchange.writer is not None:
+            last += exchange.writer.end()
         await exchange.write(last, is_last=True)
-
-    def _writer(self, call: Call) -> openai_chat.ChatWriter:
-        return openai_chat.ChatWriter(call.trace, call.model, self._base_url, with_usage=call.wants_usage)
 
     async def _models(self, exchange: Exchange, name: str | None) -> None:
         try:
@@ -156,14 +142,24 @@ class Handlers:
             await exchange.fail(error)
 
 
-async def _write(exchange: Exchange, writer: openai_chat.ChatWriter, event: Event) -> bytes:
-    """Write a feature's chunks; gives back what must wait for the record: the end."""
-    chunks = b"".join(writer.chunks(event))
-    if writer.has_ended:
-        return chunks + openai_chat.DONE
-    if chunks:
-        await exchange.write(chunks)
-    return b""
+async def _collected(events: AsyncGenerator[Event, None]) -> tuple[Headers, Answer]:
+    """The events of a feature's answer as a whole."""
+    headers: Headers = ()
+    said: list[neutral.Event] = []
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Head):
+                headers = event.headers
+            elif not isinstance(event, Relayed):
+                said.append(event)
+    answer = collect(said)
+    assert answer is not None  # noqa: S101 -- a feature's events end with their end, or raise
+    return headers, answer
+
+
+def _writer(call: Call) -> Writer:
+    assert call.dialect.format is not None  # noqa: S101 -- what only passes through is never written
+    return call.dialect.format.writer(call.neutral)
 
 
 def _stream_head(head: Head, call: Call) -> list[Header]:
@@ -172,16 +168,20 @@ def _stream_head(head: Head, call: Call) -> list[Header]:
     return [_EVENTS, _NO_CACHE, *head.headers, *call.reply]
 
 
-def _call(exchange: Exchange, surface: Surface, raw: bytes) -> Call:
+def _call(exchange: Exchange, raw: bytes) -> Call:
+    dialect = exchange.dialect
     body = Body.read(raw)
     model = body.text("model")
     if not model:
         raise InvalidRequest("`model` is required.", param="model", code="missing_field")
     if len(model) > _LONGEST_NAME or not model.isprintable():
         raise InvalidRequest(f"`model` is no name: up to {_LONGEST_NAME} printable characters.", param="model")
+    dialect.check(body)
     members = body.members
+    streams = dialect.can_stream and "stream" in members and body.flag("stream")
     return Call(
-        surface=surface,
+        dialect=dialect,
+        surface=dialect.surface,
         token=exchange.token,
         model=model,
         body=body,
@@ -189,8 +189,15 @@ def _call(exchange: Exchange, surface: Surface, raw: bytes) -> Call:
         arrived_at=exchange.arrived_at,
         started_ns=exchange.started_ns,
         reply=exchange.reply,
-        streams=surface != "embeddings" and "stream" in members and body.flag("stream"),
+        streams=streams,
+        wants_usage=streams and dialect.asks_usage and _wants_usage(body),
         end_user=body.text("user") if "user" in members else None,
         caller=exchange.caller,
         forwarded=exchange.forwarded,
     )
+
+
+def _wants_usage(body: Body) -> bool:
+    """Whether the caller asked for usage in the stream."""
+    options = body.section("stream_options") if "stream_options" in body.members else None
+    return options is not None and options.flag("include_usage")

@@ -10,6 +10,7 @@ import msgspec
 from headworks.errors import InvalidRequest, NotFound, UpstreamError
 from headworks.gateway.attempts import Attempts, Started
 from headworks.gateway.calls import Asked
+from headworks.gateway.dialects import CHAT_DIALECT
 from headworks.gateway.outgoing import Composed, Outgoing, Texts
 from headworks.gateway.plans import CAPS, Aim, Plan
 from headworks.gateway.reading import read
@@ -51,13 +52,13 @@ class GatewayModels:
             started = await self._attempts.start(plan, outgoing, record)
             texts: list[str] = []
             end: Finished | None = None
-            async for part in read(started, record):
+            async for part in read(started, CHAT_DIALECT, record):
                 if isinstance(part, Text):
                     texts.append(part.text)
                 else:
                     end = part
             assert end is not None  # noqa: S101 -- read ends with it or raises
-            return Completion("".join(texts), end.reason, end.usage)
+            return Completion("".join(texts), end.stopped.word or end.stopped.reason, end.usage)
 
     async def embed(self, call: ModelCall, texts: Sequence[str]) -> Embeddings:
         """See types.models.Models."""

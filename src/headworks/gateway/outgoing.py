@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from headworks.errors import InvalidRequest
+from headworks.formats.chat.format import CHAT
+from headworks.formats.neutral import FormatName, Request
 from headworks.gateway.calls import Call
+from headworks.gateway.dialects import CHAT_DIALECT, EMBEDDINGS_DIALECT, Dialect
 from headworks.gateway.plans import WITH_USAGE, Aim
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
@@ -19,7 +24,22 @@ class Outgoing(Protocol):
 
     @property
     def surface(self) -> Surface:
-        """What is asked for."""
+        """What is asked for, where the target knows the format."""
+        ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the caller speaks, for errors."""
+        ...
+
+    @property
+    def format(self) -> FormatName | None:
+        """The format of `body_for`; None: it can't be translated."""
+        ...
+
+    @property
+    def relays(self) -> bool:
+        """Whether an answer in this format goes to the caller byte for byte, and is not read."""
         ...
 
     @property
@@ -43,7 +63,19 @@ class Outgoing(Protocol):
         ...
 
     def body_for(self, aim: Aim) -> bytes:
-        """The JSON for that target."""
+        """The JSON for that target, where it knows the format."""
+        ...
+
+    def neutral_for(self, aim: Aim) -> Request:
+        """The request in neutral words, for a target that does not. Raises InvalidRequest."""
+        ...
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Hints that the target's format has no word for."""
+        ...
+
+    def strips(self, aim: Aim) -> bool:
+        """Whether usage in the stream is for us alone."""
         ...
 
 
@@ -53,6 +85,9 @@ class Composed:
     def __init__(self, call: Call | None, prompt: Prompt, max_output: int, extra: dict[str, Any] | None = None) -> None:
         """`call` is None for calls from inside. `extra` are fields that the feature accepts from the caller."""
         self.surface: Surface = "chat"
+        self.dialect = CHAT_DIALECT if call is None else call.dialect
+        self.format: FormatName | None = "chat"
+        self.relays = False
         self.streams = call is not None and call.streams
         self.forwarded = call.forwarded if call else ()
         self.prompt: Prompt | None = prompt
@@ -76,12 +111,26 @@ class Composed:
                 changes["stream_options"] = WITH_USAGE
         return body.spliced(changes)
 
+    def neutral_for(self, aim: Aim) -> Request:
+        """See Outgoing."""
+        return CHAT.read_request(self.body_for(aim))
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """See Outgoing: they are the feature's own, and nobody's to be told."""
+
+    def strips(self, aim: Aim) -> bool:  # noqa: ARG002 -- as above
+        """See Outgoing."""
+        return False
+
 
 class Texts:
     """Texts to embed, asked for from inside."""
 
     def __init__(self, texts: list[str]) -> None:
         self.surface: Surface = "embeddings"
+        self.dialect = EMBEDDINGS_DIALECT
+        self.format: FormatName | None = None
+        self.relays = True
         self.streams = False
         self.forwarded: tuple[Header, ...] = ()
         self.prompt: Prompt | None = None
@@ -96,3 +145,14 @@ class Texts:
         """See Outgoing."""
         body = Body.read(msgspec.json.encode({"input": self.texts, "encoding_format": "float"}))
         return body.spliced(aim.changes)
+
+    def neutral_for(self, aim: Aim) -> Request:  # noqa: ARG002 -- as above
+        """See Outgoing."""
+        raise InvalidRequest("Embeddings are asked for in one format only.")
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """See Outgoing."""
+
+    def strips(self, aim: Aim) -> bool:  # noqa: ARG002 -- as above
+        """See Outgoing."""
+        return False

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from headworks.formats.neutral import Request
+from headworks.gateway.translation import fixed_by
 from headworks.providers.contract import Provider
 from headworks.providers.prices import Rates
 from headworks.types.features import Feature, Route, Target
@@ -25,6 +27,8 @@ class Aim(msgspec.Struct, frozen=True):
     rates: Rates | None
     streaming_changes: Mapping[str, bytes]
     """As `changes`, for a stream of a caller who said nothing about `stream_options`."""
+    fixed: Request | None = None
+    """The route's parameters for it, for who asks in another format."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -59,7 +63,8 @@ def aim_at(target: Target, find: Find, price: Callable[[str, str], Rates | None]
     changes = {"model": msgspec.json.encode(target.model), **fixed}
     cap = next((value for name in CAPS if isinstance(value := target.parameters.get(name), int)), None)
     asking = {"stream_options": WITH_USAGE} if provider.takes_stream_options else {}
-    return Aim(target, provider, changes, cap, price(priced_as, target.model), {**changes, **asking})
+    rates = price(priced_as, target.model)
+    return Aim(target, provider, changes, cap, rates, {**changes, **asking}, fixed_by(target.parameters))
 
 
 def plan_of(name: str, route: Route, aims: tuple[Aim, ...], price_version: str, feature: Feature | None = None) -> Plan:

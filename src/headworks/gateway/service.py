@@ -102,11 +102,9 @@ class Gateway:
             grounding,
             Prompting(self._rooms.render, self._rooms.check_inputs),
             self._attempts,
-            Answering(grounding, self.snapshots),
+            Answering(grounding, self.snapshots, self._base_url),
         )
-        self._handlers = Handlers(
-            pipeline, self._admission, base_url=self._base_url, max_body_bytes=self._settings.max_body_mb * 1024 * 1024
-        )
+        self._handlers = Handlers(pipeline, self._admission, max_body_bytes=self._settings.max_body_mb * 1024 * 1024)
 
     async def start(self) -> None:
         """Read the first view and keep it fresh. Raises DatabaseUnavailable."""

@@ -1,4 +1,4 @@
-"""A started answer on its way to the caller, in the caller's own format: bytes in, the same bytes out."""
+"""A started answer on its way: relayed in the caller's own format, or told in neutral words."""
 
 from __future__ import annotations
 
@@ -6,90 +6,99 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 
-import msgspec
-
 from headworks.errors import UpstreamError, UpstreamTruncated
-from headworks.formats.sse import data_of, split
-from headworks.gateway.attempts import Started
+from headworks.formats import answers, neutral
+from headworks.formats.neutral import Counted, Failed, Grown, Stopped
+from headworks.gateway.attempts import NativeStream, Started, ToldStream
+from headworks.gateway.dialects import Dialect
 from headworks.gateway.recording import Record
-from headworks.gateway.wire.parts import Event, Relayed
-from headworks.gateway.wire.sse import is_done, is_error, is_finish, read_chunk, usage_in, without_null_usage
+from headworks.gateway.translation import rejected
+from headworks.gateway.wire.parts import Relayed
 from headworks.providers.contract import Answer
 
 _LINGER_S = 0.25
-"""How long a provider may take to end its answer after `[DONE]` before its connection is given up."""
+"""How long a provider may take to end its answer after its last event before its connection is given up."""
 
 
-class Tally:
-    """What a relayed stream has said so far. `strips`: only we asked for usage, so the caller does not see it."""
-
-    __slots__ = ("_record", "_strips", "has_failed", "is_done", "is_finished")
-
-    def __init__(self, record: Record, *, strips: bool) -> None:
-        self._record = record
-        self._strips = strips
-        self.is_finished = False
-        self.is_done = False
-        self.has_failed = False
-
-    def see(self, events: bytes) -> bytes:
-        """Note what whole events say; gives the bytes for the caller."""
-        self._record.heard += events.count(b"data:")
-        if b'"usage"' in events or b'"error"' in events:
-            events = b"".join(map(self._look, split(events)))
-        self.is_finished = self.is_finished or is_finish(events)
-        self.is_done = self.is_done or is_done(events)
-        return events
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the answer came to an end of its own, be it an error."""
-        return self.is_finished or self.is_done or self.has_failed
-
-    def _look(self, event: bytes) -> bytes:
-        try:
-            chunk = read_chunk(data_of(event))
-        except msgspec.DecodeError:
-            return event
-        if is_error(chunk):
-            self.has_failed = True
-            self._record.row.error_code = UpstreamError.code
-        if (usage := usage_in(chunk.usage)) is not None:
-            self._record.settle(usage)
-            return b"" if self._strips and not chunk.choices else event
-        return without_null_usage(event) if self._strips else event
-
-
-async def relay(started: Started, record: Record, *, strips: bool) -> AsyncGenerator[Event, None]:
+async def relay(started: Started, stream: NativeStream, record: Record) -> AsyncGenerator[Relayed, None]:
     """The answer's bytes. Raises UpstreamTruncated where a stream stops without having ended."""
-    stream = started.stream
-    assert stream is not None  # noqa: S101 -- what is whole is given at once
-    tally = Tally(record, strips=strips)
+    watch = stream.watch
     pieces = aiter(stream.answer)
     try:
-        events = tally.see(stream.held)
-        while not tally.is_done:
+        events = stream.held
+        while not watch.is_terminal:
             if events:
                 yield Relayed(events)
-            piece = await _next(pieces, tally)
+            piece = await _next(pieces, stream)
             if piece is None:
-                events = tally.see(stream.framer.rest)  # an end without an empty line is still an end
-                if not tally.has_ended:
-                    raise _truncated(started)
+                events = watch.see(stream.framer.rest)  # an end without an empty line is still an end
+                if not (watch.is_finished or watch.is_terminal or watch.has_failed):
+                    raise truncated(started)
                 break
-            events = tally.see(stream.framer.whole(piece))
+            events = watch.see(stream.framer.whole(piece))
+            record.heard = watch.heard
         await _linger(stream.answer)
+        if watch.has_failed:
+            record.row.error_code = UpstreamError.code
+        record.settle(watch.usage)
         yield Relayed(events, is_last=True)
     finally:
-        started.abort()
+        record.heard = watch.heard
+        record.settle(watch.usage)
+        stream.answer.abort()
 
 
-async def _next(pieces: AsyncIterator[bytes], tally: Tally) -> bytes | None:
+async def told(started: Started, dialect: Dialect, record: Record) -> AsyncGenerator[neutral.Event, None]:
+    """What the answer says. Raises UpstreamTruncated where it has no end, UpstreamRejected for an error inside it."""
+    stream = started.told
+    if stream is None:
+        assert started.answer is not None  # noqa: S101 -- an answer is a stream or whole
+        for event in answers.replay(started.answer):
+            _note(event, started, dialect, record)
+            yield event
+        return
+    try:
+        async for event in _events(stream):
+            _note(event, started, dialect, record)
+            yield event
+    finally:
+        stream.answer.abort()
+
+
+async def _events(stream: ToldStream) -> AsyncIterator[neutral.Event]:
+    has_stopped = False
+    for event in stream.held:
+        has_stopped = has_stopped or isinstance(event, Stopped)
+        yield event
+    if stream.is_over:
+        return
+    try:
+        async for piece in stream.answer:
+            for event in stream.reader.feed(piece):
+                has_stopped = has_stopped or isinstance(event, Stopped)
+                yield event
+    except UpstreamError:
+        if not has_stopped:
+            raise
+    for event in stream.reader.end():
+        yield event
+
+
+def _note(event: neutral.Event, started: Started, dialect: Dialect, record: Record) -> None:
+    if isinstance(event, Grown):
+        record.heard += 1
+    elif isinstance(event, Counted):
+        record.settle(event.usage)
+    elif isinstance(event, Failed):
+        raise rejected(dialect, event, UpstreamError.status, started.shown_headers())
+
+
+async def _next(pieces: AsyncIterator[bytes], stream: NativeStream) -> bytes | None:
     """The next piece, None at the end: a provider that has reported an error may hang up as it likes."""
     try:
         return await anext(pieces, None)
     except UpstreamError:
-        if tally.has_failed:
+        if stream.watch.has_failed:
             return None
         raise
 
@@ -104,7 +113,8 @@ async def _linger(answer: Answer) -> None:
                 pass
 
 
-def _truncated(started: Started) -> UpstreamTruncated:
+def truncated(started: Started) -> UpstreamTruncated:
+    """The error for a stream that ends without an end."""
     return UpstreamTruncated(
         f"The stream of `{started.aim.target.name}` ended without a finish reason: the answer is not whole.",
         next_step="Try again.",

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from headworks.errors import InvalidRequest, NotFound
+from headworks.formats.neutral import FormatName
 from headworks.providers.contract import Answer, Ask, Surface
 from headworks.providers.openai_format import JSON_HEADERS
 from headworks.providers.responses import Headers
@@ -53,6 +54,7 @@ class Builtin:
     """See contract.Provider."""
 
     name = "builtin"
+    speaks: tuple[FormatName, ...] = ("chat",)
     is_local = True
     takes_stream_options = True
     cap_field = "max_tokens"

@@ -18,7 +18,7 @@ from headworks.errors import StartupRefused
 PROBE_TIMEOUT_S = 0.3
 _PROBE_MAX_BYTES = 1_000_000
 
-Surface = Literal["chat", "embeddings", "models"]
+Surface = Literal["chat", "completions", "embeddings", "models", "responses"]
 Probe = Callable[[str, str | None], Awaitable[object | None]]
 """Fetches the JSON at a URL with a key, if there is one; None where nobody answers in PROBE_TIMEOUT_S."""
 
@@ -190,8 +190,8 @@ Every OpenAI-compatible provider that Headworks knows. Name a model as `provider
 A provider is usable as soon as one of its environment variables holds a key; a local server is found by its port.
 `headworks doctor` says which of them can be used here. Generated from `src/headworks/providers/catalog.toml`.
 
-| id | provider | base URL | key | chat | embeddings | model list | prices |
-|---|---|---|---|---|---|---|---|
+| id | provider | base URL | key | chat | responses | completions | embeddings | model list | prices |
+|---|---|---|---|---|---|---|---|---|---|
 {rows}
 
 *Prices*: whether the table in `src/headworks/providers/prices.json` has prices of its models, found by their exact
@@ -213,9 +213,12 @@ def reference_page(catalog: Catalog) -> str:
     )
 
 
+_SHOWN: tuple[Surface, ...] = ("chat", "responses", "completions", "embeddings", "models")
+
+
 def _table_row(provider: Provider) -> str:
     keys = " or ".join(f"`{name}`" for name in provider.key_env)
-    served = ["yes" if surface in provider.serves else "no" for surface in ("chat", "embeddings", "models")]
+    served = ["yes" if surface in provider.serves else "no" for surface in _SHOWN]
     where = f"`{provider.base_url}`"
     if len(provider.ports) > 1:
         where += " or port " + " or ".join(str(port) for port in provider.ports[1:])

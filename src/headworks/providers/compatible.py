@@ -6,14 +6,21 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from headworks.errors import InvalidRequest, ModelMissing
+from headworks.formats.neutral import FormatName
 from headworks.providers import catalog
 from headworks.providers.contract import Answer, Ask, Surface
+from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
 from headworks.providers.responses import Headers
-from headworks.providers.upstream import Origin, Upstream
 from headworks.types.workspace import AccountSpec
 
-_PATHS: Mapping[Surface, str] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
+_PATHS: Mapping[Surface, str] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "responses": "/responses",
+}
+_FORMATS: tuple[FormatName, ...] = ("chat", "responses", "completions")
 _JSON = (b"content-type", b"application/json")
 _AGENT = (b"user-agent", b"headworks")
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -25,13 +32,14 @@ class Compatible:
     def __init__(
         self,
         row: catalog.Provider,
-        upstream: Upstream,
+        upstream: Client,
         environ: Mapping[str, str],
         *,
         account: AccountSpec | None = None,
         base_url: str | None = None,
     ) -> None:
         self.name = account.name if account else row.id
+        self.speaks: tuple[FormatName, ...] = tuple(each for each in _FORMATS if each in row.serves)
         self.takes_stream_options = row.stream_usage
         self.cap_field: str = row.max_tokens_field
         self._row = row
@@ -39,7 +47,7 @@ class Compatible:
         self._wanted = _credential_names(row, account)
         self._is_keyless = not self._wanted or (row.is_local and not (account and account.api_key_env))
         address = (account.base_url if account else None) or base_url or row.base_url
-        self._origin, base = Origin.of(address)
+        self._origin, base = origin_of(address, account)
         self.is_local = row.is_local and self._origin.host in _LOOPBACK
         self._paths = {surface: (base + path).encode("ascii") for surface, path in _PATHS.items()}
         key = next((environ[name].strip() for name in self._wanted if environ.get(name, "").strip()), None)

@@ -1,7 +1,7 @@
-"""What a provider must be able to do, in OpenAI's format: bytes in, bytes out. One file per implementation.
+"""What a provider must be able to do: bytes in, bytes out, in a format that it `speaks`. One file per implementation.
 
-The request path splices and relays bytes and never asks which provider it talks to, so what runs inside this process
-speaks the same format as what is reached by HTTP.
+The request path splices, relays or translates bytes and never asks which provider it talks to, so what runs inside this
+process speaks the same formats as what is reached by HTTP.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from headworks.formats.neutral import FormatName
 from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import Headers
 from headworks.types.models import Prompt
 
-Surface = Literal["chat", "converse", "count_tokens", "embeddings", "gemini", "messages", "responses"]
+Surface = Literal[
+    "chat", "completions", "converse", "count_tokens", "embeddings", "gemini", "messages", "responses"
+]
+"""What is asked for, and in which format."""
 
 PATIENT = Deadlines()
 
@@ -23,8 +27,8 @@ PATIENT = Deadlines()
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """One request to a provider.
 
-    `body` is JSON in OpenAI's format, `forwarded` are headers of the caller's that go on with it. `prompt` is there
-    where a feature rendered one: built-in models read its passages.
+    `body` is JSON in the format of the surface, `forwarded` are headers of the caller's that go on with it. `prompt` is
+    there where a feature rendered one: built-in models read its passages.
     """
 
     surface: Surface
@@ -62,11 +66,13 @@ class Answer(Protocol):
 class Provider(Protocol):
     """Whoever serves the models of one account.
 
-    `is_local`: text that is sent there stays on this host. `takes_stream_options`: usage in streams may be asked for.
-    `cap_field`: the field to use where Headworks itself caps the output.
+    `speaks` are the formats that it understands, the one to be translated to first. `is_local`: text that is sent there
+    stays on this host. `takes_stream_options`: usage in streams may be asked for. `cap_field`: the field to use where
+    Headworks itself caps the output.
     """
 
     name: str
+    speaks: tuple[FormatName, ...]
     is_local: bool
     takes_stream_options: bool
     cap_field: str

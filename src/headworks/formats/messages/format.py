@@ -45,7 +45,7 @@ class Messages:
         """See contract.Spoken."""
         return answers.read_answer(body)
 
-    def write_answer(self, answer: Answer) -> bytes:
+    def write_answer(self, answer: Answer, request: Request | None = None) -> bytes:  # noqa: ARG002 -- as the contract
         """See contract.Heard."""
         return answers.write_answer(answer)
 

@@ -10,7 +10,7 @@ from headworks.gateway.contract import CitationStream, Retriever
 from headworks.gateway.plans import Plan
 from headworks.gateway.recording import Record
 from headworks.gateway.snapshots import Snapshots
-from headworks.gateway.wire.parts import Cited, Event, Finished, Text
+from headworks.gateway.wire.parts import Finished, Part, Quoted, Text
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Citation, Passage
 
@@ -42,7 +42,7 @@ class Grounding:
         passages: Sequence[Passage],
         parts: AsyncGenerator[Text | Finished, None],
         record: Record,
-    ) -> AsyncGenerator[Event, None]:
+    ) -> AsyncGenerator[Part, None]:
         """The answer's text with its citations, each after the text that it belongs to."""
         citing = self._retriever.citing(principal, passages)
         answer: list[str] = []
@@ -53,7 +53,7 @@ class Grounding:
                 for each in ready:
                     if isinstance(each, Citation):
                         citations.append(each)
-                        yield Cited(each)
+                        yield Quoted(each)
                     else:
                         answer.append(each.text)
                         yield Text(each.text)

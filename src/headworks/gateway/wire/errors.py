@@ -1,10 +1,9 @@
-"""Errors as OpenAI's clients understand them: an HTTP answer before the first event, an event after it."""
+"""Errors as an HTTP answer; after the first event the dialect has an event for them."""
 
 from __future__ import annotations
 
-import msgspec
-
 from headworks.errors import HeadworksError, UpstreamRejected
+from headworks.gateway.dialects import Dialect
 from headworks.gateway.wire.headers import Header, passed_on
 
 _JSON = (b"content-type", b"application/json")
@@ -16,11 +15,11 @@ class Unexpected(HeadworksError):
     code = "internal_error"
 
 
-def body_of(error: HeadworksError) -> bytes:
-    """The JSON body: a provider's own words where it gave some, else ours with all four keys."""
+def body_of(error: HeadworksError, dialect: Dialect) -> bytes:
+    """The JSON body in the caller's format: a provider's own words where it gave some, which are in it already."""
     if isinstance(error, UpstreamRejected) and error.body:
         return error.body
-    return msgspec.json.encode(error.as_openai())
+    return dialect.error_body(error)
 
 
 def headers_of(error: HeadworksError) -> list[Header]:
@@ -30,8 +29,3 @@ def headers_of(error: HeadworksError) -> list[Header]:
     ]
     kept = [each for each in given if each[0] == b"www-authenticate"]
     return [_JSON, *passed_on(given, with_type=False), *kept]
-
-
-def event_of(error: HeadworksError) -> bytes:
-    """The event that ends a stream which can't go on; clients raise on it, and no `[DONE]` follows."""
-    return b"data: " + b"".join(body_of(error).splitlines()) + b"\n\n"

@@ -5,10 +5,14 @@ from __future__ import annotations
 Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
 
-_FROM_PROVIDER = frozenset((b"content-type", b"retry-after", b"retry-after-ms", b"x-request-id", b"x-should-retry"))
+_FROM_PROVIDER = frozenset(
+    (b"content-type", b"retry-after", b"retry-after-ms", b"x-request-id", b"request-id", b"x-should-retry")
+)
 _MOST_DECISIONS = 1000
-_FROM_PROVIDER_STARTING = (b"x-ratelimit-", b"openai-")
-FROM_CALLER = frozenset((b"idempotency-key", b"traceparent", b"tracestate", b"openai-beta"))
+_FROM_PROVIDER_STARTING = (b"x-ratelimit-", b"openai-", b"anthropic-ratelimit-", b"anthropic-organization")
+FROM_CALLER = frozenset(
+    (b"idempotency-key", b"traceparent", b"tracestate", b"openai-beta", b"anthropic-beta", b"anthropic-version")
+)
 
 
 def passed_on(headers: list[Header], *, with_type: bool = True) -> Headers:

@@ -1,19 +1,22 @@
-"""What comes out of the pipeline: an answer's head, then either relayed bytes or the parts of a feature's answer."""
+"""What comes out of the pipeline: bytes that are relayed, neutral events to be written, or a whole answer at once."""
 
 from __future__ import annotations
 
 import msgspec
 
+from headworks.formats import neutral
+from headworks.formats.neutral import Answer, Stopped
 from headworks.gateway.wire.headers import Headers
 from headworks.types.models import Usage
 from headworks.types.retrieval import Citation
 
 
-class Whole(msgspec.Struct, frozen=True, gc=False):
-    """A plain answer that is there at once: the provider's headers that go on, and its bytes."""
+class Whole(msgspec.Struct, frozen=True):
+    """An answer that is there at once: the provider's headers that go on, and its bytes, or what it says."""
 
     headers: Headers
-    body: bytes
+    body: bytes = b""
+    answer: Answer | None = None
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -29,23 +32,29 @@ class Relayed(msgspec.Struct, frozen=True, gc=False):
     is_last: bool = False
 
 
+Event = Head | Relayed | neutral.Event
+
+
+# What a feature's answer is made of, before it is told in neutral words.
+
+
 class Text(msgspec.Struct, frozen=True, gc=False):
-    """A piece of a feature's answer."""
+    """A piece of text."""
 
     text: str
 
 
-class Cited(msgspec.Struct, frozen=True, gc=False):
+class Quoted(msgspec.Struct, frozen=True, gc=False):
     """A quote that was verified; it belongs to text that was given before."""
 
     citation: Citation
 
 
-class Finished(msgspec.Struct, frozen=True, gc=False):
-    """The end of a feature's answer, as the provider gave it: `reason` is never invented."""
+class Finished(msgspec.Struct, frozen=True):
+    """The end, as the provider gave it: the reason is never invented."""
 
-    reason: str
+    stopped: Stopped
     usage: Usage
 
 
-Event = Head | Relayed | Text | Cited | Finished
+Part = Text | Quoted | Finished
