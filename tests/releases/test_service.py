@@ -3,9 +3,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psycopg
 import pytest
+from certificates import authority
 
 from headworks.errors import Conflict, Forbidden, NotFound, WorkspaceInvalid
 from headworks.identity.service import Identity
@@ -42,6 +44,10 @@ def workspace(**changed: str) -> dict[str, bytes]:
     }
     files |= {names[key]: text for key, text in changed.items()}
     return {path: text.encode() for path, text in files.items()}
+
+
+def reaching(line: str) -> dict[str, bytes]:
+    return workspace() | {"providers.yaml": f"providers:\n  openai:\n    {line}\n".encode()}
 
 
 @dataclass
@@ -231,3 +237,37 @@ async def test_files_are_known_by_what_they_hold(
     await world.releases.apply(world.admin, "default", workspace())
     row = as_superuser.execute("SELECT sha256 FROM workspace_file WHERE path = 'routes.yaml'").fetchone()
     assert row == (hashlib.sha256(workspace()["routes.yaml"]).hexdigest(),)
+
+
+async def test_how_an_account_is_reached_is_kept(world: World, tmp_path: Path) -> None:
+    ca_file, _ = authority("Ours", tmp_path, "llm.example")
+    files = reaching(f"proxy: http://proxy.example:3128\n    ca_file: {ca_file}")
+    await world.releases.apply(world.admin, "default", files)
+    async with world.db.system("test") as tx:
+        (account,) = (await world.releases.load(tx)).accounts.values()
+    assert (account.proxy, account.ca_file) == ("http://proxy.example:3128", str(ca_file))
+    assert (account.name, account.kind, account.client_certificate) == ("openai", "openai", None)
+
+
+@pytest.mark.parametrize("key", ["ca_file", "client_certificate"])
+async def test_a_file_that_an_account_names_is_read_before_anything_is_stored(
+    key: str, world: World, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.pem"
+    for _ in range(2):
+        for call in (world.releases.diff, world.releases.apply):
+            with pytest.raises(WorkspaceInvalid, match=rf"providers.yaml:3: The .* {wrong} can't be read"):
+                await call(world.admin, "default", reaching(f"{key}: {wrong}"))
+        wrong.write_text("no certificate")
+    assert await world.releases.pull(world.admin, "default") == {}
+
+
+@pytest.mark.parametrize("key", ["ca_file", "client_certificate"])
+async def test_only_the_operators_tenant_names_files_of_the_server(key: str, world: World) -> None:
+    founded = await world.identity.create_tenant(world.admin, "acme")
+    async with world.db.system("test") as tx:
+        boss = (await world.identity.load(tx)).authenticate(founded.key, 0.0)
+    for call in (world.releases.diff, world.releases.apply):
+        with pytest.raises(WorkspaceInvalid, match=r"providers.yaml:3: .*only the operator's own tenant may"):
+            await call(boss, "default", reaching(f"{key}: /etc/hostname"))
+    await world.releases.apply(boss, "default", reaching("proxy: http://proxy.example:3128"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -196,6 +198,54 @@ def test_a_usual_key_never_travels_to_an_address_that_a_workspace_chose() -> Non
     assert parse_workspace(files(providers=allowed), AROUND).accounts[0].api_key_env == "TEAM_KEY"
     assert "is no http(s) address" in complaint(providers="providers: {ours: {kind: vllm, base_url: 'file:///etc'}}\n")
     assert "does not hand out `HOME`" in complaint(providers="providers: {openai: {api_key_env: HOME}}\n")
+
+
+def test_an_account_says_how_its_provider_is_reached() -> None:
+    text = (
+        "providers:\n  ours:\n    kind: vllm\n    base_url: https://llm.ours.example/v1\n    proxy: http://proxy.ours:3128\n"
+        "    ca_file: /etc/ssl/ours.pem\n    client_certificate: /etc/ssl/gateway.pem\n"
+    )
+    account = parse_workspace(files(providers=text), AROUND).accounts[0]
+    assert (account.proxy, account.ca_file) == ("http://proxy.ours:3128", "/etc/ssl/ours.pem")
+    assert (account.client_certificate, account.api_version) == ("/etc/ssl/gateway.pem", None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("proxy: socks5://proxy:1080", "the address of the proxy is not of http or https"),
+        ("proxy: http://proxy:x", "the address of the proxy can't be read"),
+        ("proxy: http://", "the address of the proxy is not http(s)://host:port"),
+        ("proxy: http://proxy:3128/path", "the address of the proxy is not http(s)://host:port"),
+        ("proxy: http://me:secret@proxy:3128", "holds a name or password. The operator writes a proxy with a password"),
+        ("proxy: 3128", "`providers.openai.proxy` must be text"),
+        ("ca_file: ours.pem", "'ours.pem' is no absolute path"),
+        ("ca_file: /etc/../root/x", "is no absolute path"),
+        ("client_certificate: ~/me.pem", "is no absolute path"),
+        ("api_version: 2024-10-21", "unknown key `providers.openai.api_version`"),
+        ("ca_fil: /x", "unknown key `providers.openai.ca_fil`. Did you mean `ca_file`?"),
+    ],
+)
+def test_how_a_provider_is_reached_is_checked_with_its_line(line: str, said: str) -> None:
+    message = complaint(providers=f"providers:\n  openai:\n    kind: openai\n    {line}\n")
+    assert message.startswith("providers.yaml:4: ")
+    assert said in message
+    assert "secret" not in message
+
+
+def test_a_proxy_is_for_https_alone() -> None:
+    text = "providers:\n  ours:\n    kind: vllm\n    base_url: http://10.0.0.5:8000/v1\n    proxy: http://proxy:3128\n"
+    message = complaint(providers=text)
+    assert message.startswith("providers.yaml:5: a proxy is for https addresses")
+
+
+def test_only_azure_has_versions() -> None:
+    around = replace(AROUND, providers=AROUND.providers | {"azure"})
+    text = "providers:\n  eu:\n    kind: azure\n    base_url: https://eu.openai.azure.com\n    api_version: {}\n"
+    read = parse_workspace(files(providers=text.format("preview")), around).accounts[0]
+    assert read.api_version == "preview"
+    with pytest.raises(WorkspaceInvalid, match=r"providers.yaml:5: '2024&x=1' is no version"):
+        parse_workspace(files(providers=text.format("2024&x=1")), around)
 
 
 def test_a_collection_without_readers_is_nobodys_and_says_so() -> None:

@@ -62,4 +62,6 @@ def sign_in_page(*, is_signed_in: bool) -> str:
 
 def refusal_page(message: str, next_step: str) -> str:
     """Why the link did not sign in, and what to do."""
-    return _PAGE.format(heading="This link does not sign in", content=f"<p>{html.escape(message)}</p>\n<p>{html.escape(next_step)}</p>")
+    return _PAGE.format(
+        heading="This link does not sign in", content=f"<p>{html.escape(message)}</p>\n<p>{html.escape(next_step)}</p>"
+    )

@@ -92,6 +92,11 @@ class Identity:
         async with self._db.tx(principal) as tx:
             return await store.list_tenants(tx)
 
+    async def is_operator(self, principal: Principal) -> bool:
+        """Whether somebody belongs to the operator's own tenant."""
+        async with self._db.tx(principal) as tx:
+            return (await store.tenant_of(tx, principal.tenant)).is_operator
+
     async def create_project(self, maker: Principal, name: str) -> ProjectView:
         """A new, empty project of the maker's tenant."""
         allow(maker, "workspace:apply")

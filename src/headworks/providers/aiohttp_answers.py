@@ -36,7 +36,7 @@ class Exchange:
         self.deadlines = deadlines
         self.total_at = self.loop.time() + deadlines.total_s if total_at is None else total_at
         self._slot: asyncio.Semaphore | None = None
-        self._transport: asyncio.BaseTransport | None = None
+        self._transport: asyncio.Transport | None = None
         self._is_kept = False
         self._timer: asyncio.Timeout | None = None
 
@@ -53,7 +53,7 @@ class Exchange:
         """The same request once more, within the same total deadline."""
         return Exchange(self.place, self.deadlines, self.limits, self.total_at)
 
-    def connected(self, transport: asyncio.BaseTransport | None, *, is_kept: bool) -> None:
+    def connected(self, transport: asyncio.Transport | None, *, is_kept: bool) -> None:
         """There is a connection: from here on the deadline is that of the first byte."""
         self._transport = transport
         self._is_kept = is_kept
@@ -78,7 +78,7 @@ class Exchange:
 
     def abort(self) -> None:
         """Close the connection now, whatever is still to be written."""
-        if isinstance(self._transport, asyncio.Transport) or hasattr(self._transport, "abort"):
+        if self._transport is not None:
             self._transport.abort()
 
     @asynccontextmanager

@@ -201,7 +201,7 @@ class AiohttpUpstream:
                     request.method,
                     request.url,
                     data=io.BytesIO(request.body) if len(request.body) > _IN_ONE_PIECE_BYTES else request.body or None,
-                    headers=_headers(request.block),
+                    headers=self._headers(request),
                     skip_auto_headers=_NOT_BY_ITSELF,
                     allow_redirects=False,
                     proxy=self._proxy,
@@ -247,6 +247,12 @@ class AiohttpUpstream:
             next_step="It wants a name and a password: write them into HTTPS_PROXY." if asks else "Ask its owner.",
         )
 
+    def _headers(self, request: _Request) -> CIMultiDict[str]:
+        headers = _headers(request.block)
+        if self._proxy_headers is None or request.origin.scheme == "https":
+            return headers
+        return CIMultiDict([*headers.items(), *self._proxy_headers.items()])  # without a tunnel there is one head
+
     def _slot(self, origin: Origin) -> asyncio.Semaphore:
         slot = self._slots.get(origin)
         if slot is None:
@@ -272,21 +278,8 @@ class AiohttpUpstream:
             return None
         context = self._contexts.get(origin.ca_file)
         if context is None:
-            context = tls_context(origin.ca_file)
-            if self._client_certificate is not None:
-                _show(context, self._client_certificate)
-            self._contexts[origin.ca_file] = context
+            context = self._contexts[origin.ca_file] = tls_context(origin.ca_file, self._client_certificate)
         return context
-
-
-def _show(context: ssl.SSLContext, certificate: Path) -> None:
-    try:
-        context.load_cert_chain(certificate)
-    except (OSError, ssl.SSLError) as error:
-        raise UpstreamError(
-            f"The client certificate {certificate} can't be read: {error.strerror or error}.",
-            next_step="Name a PEM file with a certificate and its key, without a password.",
-        ) from error
 
 
 def _split_proxy(proxy: str | None) -> tuple[URL | None, dict[str, str] | None]:

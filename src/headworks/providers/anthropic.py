@@ -11,9 +11,9 @@ from headworks.errors import InvalidRequest, ModelMissing, UpstreamError, Upstre
 from headworks.formats.neutral import FormatName
 from headworks.providers.contract import PATIENT, Answer, Ask, Surface
 from headworks.providers.http1 import Deadlines
+from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
 from headworks.providers.responses import Headers
-from headworks.providers.upstream import Origin, Upstream
 from headworks.types.workspace import AccountSpec
 
 BASE_URL = "https://api.anthropic.com"
@@ -61,7 +61,7 @@ class Anthropic:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Client,
         environ: Mapping[str, str],
         *,
         account: AccountSpec | None = None,
@@ -70,7 +70,7 @@ class Anthropic:
         self.name = account.name if account else "anthropic"
         self._upstream = upstream
         self._wanted = _credential_names(account)
-        self._origin, base = Origin.of((account.base_url if account else None) or base_url or BASE_URL)
+        self._origin, base = origin_of((account.base_url if account else None) or base_url or BASE_URL, account)
         self._base = base.removesuffix("/v1")
         self._paths = {surface: (self._base + path).encode("ascii") for surface, path in _PATHS.items()}
         key = next((environ[name].strip() for name in self._wanted if environ.get(name, "").strip()), None)

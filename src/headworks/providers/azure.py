@@ -17,9 +17,10 @@ from urllib.parse import quote
 from headworks.errors import InvalidRequest, ModelMissing
 from headworks.formats.neutral import FormatName
 from headworks.providers.contract import Answer, Ask, Surface
+from headworks.providers.pooling import Origin
+from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
 from headworks.providers.responses import Headers
-from headworks.providers.upstream import Origin, Upstream
 from headworks.types.workspace import AccountSpec
 
 ENDPOINT_ENV = "AZURE_OPENAI_ENDPOINT"
@@ -44,7 +45,7 @@ class Azure:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Client,
         environ: Mapping[str, str],
         *,
         account: AccountSpec | None = None,
@@ -59,7 +60,7 @@ class Azure:
         self._origin: Origin | None = None
         base = ""
         if address:
-            self._origin, base = Origin.of(address)
+            self._origin, base = origin_of(address, account)
         dated = version[:1].isdigit()
         self._is_v1 = base.endswith(_V1) or not dated
         self._base = base.removesuffix(_V1).removesuffix("/openai") + (_V1 if self._is_v1 else "/openai")

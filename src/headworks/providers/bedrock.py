@@ -16,9 +16,10 @@ from headworks.errors import InvalidRequest, ModelMissing, UpstreamError, Upstre
 from headworks.formats.neutral import FormatName
 from headworks.providers.aws_signing import Credentials, Signer
 from headworks.providers.contract import Answer, Ask, Surface
+from headworks.providers.pooling import Origin
+from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
 from headworks.providers.responses import Headers
-from headworks.providers.upstream import Origin, Upstream
 from headworks.types.workspace import AccountSpec
 
 BEARER_ENV = "AWS_BEARER_TOKEN_BEDROCK"
@@ -66,7 +67,7 @@ class Bedrock:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Client,
         environ: Mapping[str, str],
         *,
         account: AccountSpec | None = None,
@@ -78,7 +79,7 @@ class Bedrock:
         chosen = account.base_url if account else None
         address = chosen or base_url or next((said[name] for name in ENDPOINT_ENV if name in said), None)
         region = _region(address, said)
-        self._origin, self._base = Origin.of(address or _endpoint(region or "us-east-1"))
+        self._origin, self._base = origin_of(address or _endpoint(region or "us-east-1"), account)
         self._host = self._origin.host_line.partition(b":")[2].strip()
         named = account.api_key_env if account else None
         self._bearer = said.get(named) if named else None if chosen else said.get(BEARER_ENV)

@@ -15,9 +15,9 @@ from headworks.formats.gemini.answers import read_error
 from headworks.formats.neutral import FormatName
 from headworks.providers.contract import Answer, Ask, Surface
 from headworks.providers.openai_format import JSON_HEADERS, error_body
+from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
 from headworks.providers.responses import Headers
-from headworks.providers.upstream import Origin, Upstream
 from headworks.types.workspace import AccountSpec
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
@@ -47,7 +47,7 @@ class Gemini:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Client,
         environ: Mapping[str, str],
         *,
         account: AccountSpec | None = None,
@@ -57,7 +57,7 @@ class Gemini:
         self._upstream = upstream
         self._wanted = _credential_names(account)
         address = (account.base_url if account else None) or base_url or BASE_URL
-        self._origin, self._base = Origin.of(address)
+        self._origin, self._base = origin_of(address, account)
         key = next((environ[name].strip() for name in self._wanted if environ.get(name, "").strip()), None)
         self._is_ready = key is not None or not self._wanted
         self._headers = [_JSON, _AGENT]

@@ -237,7 +237,7 @@ def unreachable(where: str, error: OSError) -> HeadworksError:
     return UpstreamError(f"{where} can't be reached: {error.strerror or error}.", next_step="Check the network.")
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def tls_context(ca_file: Path | None, client_certificate: Path | None = None) -> ssl.SSLContext:
     """Certificates and names are verified, by `ca_file` alone if given. Costs milliseconds: share it."""
     try:
         context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
@@ -248,4 +248,17 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    if client_certificate is not None:
+        try:
+            context.load_cert_chain(client_certificate, password=_no_password)
+        except (OSError, ssl.SSLError) as error:
+            raise UpstreamError(
+                f"The client certificate {client_certificate} can't be read: {error.strerror or error}.",
+                next_step="Name a PEM file that holds a certificate and its key, without a password.",
+            ) from error
     return context
+
+
+def _no_password() -> str:
+    """Without this, OpenSSL would ask on the terminal."""
+    return ""
