@@ -6,6 +6,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from headworks.errors import InvalidRequest, ModelMissing
+from headworks.formats.neutral import FormatName
 from headworks.providers import catalog
 from headworks.providers.contract import Answer, Ask, Surface
 from headworks.providers.reaching import Client, origin_of
@@ -13,7 +14,13 @@ from headworks.providers.request_heads import HeaderBlock, header_block
 from headworks.providers.responses import Headers
 from headworks.types.workspace import AccountSpec
 
-_PATHS: Mapping[Surface, str] = {"chat": "/chat/completions", "embeddings": "/embeddings"}
+_PATHS: Mapping[Surface, str] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+    "responses": "/responses",
+}
+_FORMATS: tuple[FormatName, ...] = ("chat", "responses", "completions")
 _JSON = (b"content-type", b"application/json")
 _AGENT = (b"user-agent", b"headworks")
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -32,6 +39,7 @@ class Compatible:
         base_url: str | None = None,
     ) -> None:
         self.name = account.name if account else row.id
+        self.speaks: tuple[FormatName, ...] = tuple(each for each in _FORMATS if each in row.serves)
         self.takes_stream_options = row.stream_usage
         self.cap_field: str = row.max_tokens_field
         self._row = row
