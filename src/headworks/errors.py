@@ -167,14 +167,18 @@ class UpstreamError(HeadworksError):
 
 
 class UpstreamRejected(UpstreamError):
-    """A provider answered with an error status: passed on with its own status, headers and body."""
+    """A provider answered with an error status: passed on with its own status, headers and body.
+
+    `failure` is a types.failing.FailureClass, to be given where `body` is not in the provider's own words.
+    """
 
     code = "upstream_rejected"
 
-    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str], failure: str | None = None) -> None:
         super().__init__(f"The provider answered with status {status}.", headers=headers)
         self.status = status
         self.body = body
+        self.failure = failure
 
 
 class UpstreamTruncated(UpstreamError):
