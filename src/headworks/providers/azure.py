@@ -54,18 +54,13 @@ class Azure:
         """`base_url` stands for AZURE_OPENAI_ENDPOINT. The account's own address and version go before both."""
         self.name = account.name if account else "azure"
         self._upstream = upstream
-        own = account.base_url if account else None
-        address = own or base_url or environ.get(ENDPOINT_ENV, "").strip()
+        address = (account.base_url if account else None) or base_url or environ.get(ENDPOINT_ENV, "").strip()
         version = (account.api_version if account else None) or environ.get(VERSION_ENV, "").strip()
         self._origin: Origin | None = None
-        base = ""
+        path = ""
         if address:
-            self._origin, base = origin_of(address, account)
-        dated = version[:1].isdigit()
-        self._is_v1 = base.endswith(_V1) or not dated
-        self._base = base.removesuffix(_V1).removesuffix("/openai") + (_V1 if self._is_v1 else "/openai")
-        # The v1 style has no dates, only `preview` and `latest`: a date there is meant for other accounts.
-        self._query = f"?api-version={quote(version, safe='')}" if version and dated is not self._is_v1 else ""
+            self._origin, path = origin_of(address, account)
+        self._is_v1, self._base, self._query = _style(path, version)
         is_recent = self._is_v1 or version >= _KNOWS_STREAM_USAGE
         self.takes_stream_options = is_recent
         self.cap_field = "max_completion_tokens" if is_recent else "max_tokens"
@@ -115,6 +110,16 @@ class Azure:
 
     def _block_for(self, ask: Ask) -> HeaderBlock:
         return header_block([*self._headers, *ask.forwarded]) if ask.forwarded else self._block
+
+
+def _style(path: str, version: str) -> tuple[bool, str, str]:
+    """Whether the v1 style is spoken, what paths begin with, and their query."""
+    is_dated = version[:1].isdigit()
+    is_v1 = path.endswith(_V1) or not is_dated
+    base = path.removesuffix(_V1).removesuffix("/openai") + (_V1 if is_v1 else "/openai")
+    # The v1 style has no dates, only `preview` and `latest`: a date there is meant for other accounts.
+    says = version and is_dated is not is_v1
+    return is_v1, base, f"?api-version={quote(version, safe='')}" if says else ""
 
 
 def _credential(value: str) -> tuple[bytes, bytes]:

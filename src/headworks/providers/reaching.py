@@ -21,6 +21,9 @@ from headworks.providers.request_heads import HeaderBlock
 from headworks.providers.responses import Headers
 from headworks.types.workspace import AccountSpec
 
+Streamed = Coroutine[Any, Any, Answer]
+Whole = Coroutine[Any, Any, tuple[int, Headers, bytes]]
+
 _PATIENT = Deadlines()
 _PROXY_PORTS = {"http": 80, "https": 443}
 _VARIABLES = {"https": ("https_proxy", "all_proxy"), "http": ("http_proxy", "all_proxy")}
@@ -37,7 +40,7 @@ class Client(Protocol):
         headers: HeaderBlock | Iterable[tuple[bytes, bytes]],
         body: bytes,
         deadlines: Deadlines = _PATIENT,
-    ) -> Coroutine[Any, Any, Answer]:
+    ) -> Streamed:
         """See Upstream.send."""
         ...
 
@@ -49,7 +52,7 @@ class Client(Protocol):
         headers: HeaderBlock | Iterable[tuple[bytes, bytes]],
         body: bytes,
         deadlines: Deadlines = _PATIENT,
-    ) -> Coroutine[Any, Any, tuple[int, Headers, bytes]]:
+    ) -> Whole:
         """See Upstream.fetch."""
         ...
 
@@ -140,7 +143,7 @@ class _ByOrigin:
         headers: HeaderBlock | Iterable[tuple[bytes, bytes]],
         body: bytes,
         deadlines: Deadlines = _PATIENT,
-    ) -> Coroutine[Any, Any, Answer]:
+    ) -> Streamed:
         """See Upstream.send."""
         return self._choose(origin).send(origin, method, path, headers, body, deadlines)
 
@@ -152,7 +155,7 @@ class _ByOrigin:
         headers: HeaderBlock | Iterable[tuple[bytes, bytes]],
         body: bytes,
         deadlines: Deadlines = _PATIENT,
-    ) -> Coroutine[Any, Any, tuple[int, Headers, bytes]]:
+    ) -> Whole:
         """See Upstream.fetch."""
         return self._choose(origin).fetch(origin, method, path, headers, body, deadlines)
 
