@@ -16,9 +16,7 @@ from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import Headers
 from headworks.types.models import Prompt
 
-Surface = Literal[
-    "chat", "completions", "converse", "count_tokens", "embeddings", "gemini", "messages", "responses"
-]
+Surface = Literal["chat", "completions", "converse", "count_tokens", "embeddings", "gemini", "messages", "responses"]
 """What is asked for, and in which format."""
 
 PATIENT = Deadlines()

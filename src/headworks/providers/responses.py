@@ -26,8 +26,9 @@ class Carrier(Protocol):
 class Response(Signal):
     """An answer: `status`, `headers` (names in lower case, as received otherwise), and the body as it comes.
 
-    It is a signal of its own arrival: of its head, or of its end for who wants it `whole`. Take the body once, by `read()` or `async for`. An answer that is left unread holds its connection until a deadline
-    passes: use `async with`, or `close()`.
+    It is a signal of its own arrival: of its head, or of its end for who wants it `whole`. Take the body once, by
+    `read()` or `async for`. An answer that is left unread holds its connection until a deadline passes: use
+    `async with`, or `close()`.
     """
 
     __slots__ = (
