@@ -145,17 +145,18 @@ class _Late:
 
 def surroundings(credential_env: Iterable[str]) -> Surroundings:
     """What a workspace may refer to on this server."""
+    from headworks.gateway.accounts import KEYS_OF_THEIR_OWN
     from headworks.guardrails.contract import KINDS
     from headworks.identity.roles import PERMISSIONS
     from headworks.providers.catalog import Catalog
     from headworks.releases.workspace import Surroundings
 
-    catalog = list(Catalog.load())
+    keys = {row.id: row.key_env for row in Catalog.load()} | KEYS_OF_THEIR_OWN
     return Surroundings(
-        providers=frozenset(row.id for row in catalog),
+        providers=frozenset(keys),
         pii_kinds=KINDS,
         permissions=frozenset(PERMISSIONS),
-        usual_env=frozenset(name for row in catalog for name in row.key_env),
+        usual_env=frozenset(name for names in keys.values() for name in names),
         operator_env=frozenset(credential_env),
     )
 

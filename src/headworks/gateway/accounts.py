@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from headworks.errors import NotFound
+from headworks.providers import anthropic, bedrock, gemini
 from headworks.providers.anthropic import Anthropic
 from headworks.providers.bedrock import Bedrock
 from headworks.providers.builtin import Builtin
@@ -30,6 +31,12 @@ _OF_THEIR_OWN: Mapping[str, tuple[_Make, str]] = {
     "gemini": (Gemini, "google"),
 }
 """Providers with a format of their own, and the id that their prices stand under."""
+KEYS_OF_THEIR_OWN: Mapping[str, tuple[str, ...]] = {
+    "anthropic": anthropic.KEY_ENV,
+    "bedrock": (bedrock.BEARER_ENV,),
+    "gemini": gemini.KEY_ENV,
+}
+"""The same providers, and the usual variables of their keys: an account may be of these kinds, too."""
 
 
 class Accounts:
