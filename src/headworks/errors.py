@@ -167,10 +167,7 @@ class UpstreamError(HeadworksError):
 
 
 class UpstreamRejected(UpstreamError):
-    """A provider answered with an error status: passed on with its own status, headers and body.
-
-    `failure` is a types.failing.FailureClass, to be given where `body` is not in the provider's own words.
-    """
+    """A provider answered with an error status: passed on with its own status, headers and body."""
 
     code = "upstream_rejected"
 
@@ -179,6 +176,7 @@ class UpstreamRejected(UpstreamError):
         self.status = status
         self.body = body
         self.failure = failure
+        """A types.failing.FailureClass, to be given where `body` is not in the provider's own words."""
 
 
 class UpstreamTruncated(UpstreamError):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,7 +23,7 @@ from headworks.types.ids import Digest
 from headworks.types.workspace import RouteSpec, Workspace
 
 AROUND = Surroundings(
-    providers=frozenset({"openai", "vllm"}),
+    providers=frozenset({"openai", "azure", "vllm"}),
     pii_kinds=frozenset(),
     permissions=frozenset(),
     usual_env=frozenset(),
@@ -57,7 +60,7 @@ def test_a_route_that_says_nothing_goes_on_after_failures_of_the_target_and_not_
 def test_what_a_fallback_does_not_name_stays_as_it_is() -> None:
     spec = route(PAIR, "fallback:", "  context_window: [openai/big]", "  rate_limit: off", "  content_policy: next")
     changed = {"context_window": (Target("openai", "big"),), "rate_limit": "off", "content_policy": "next"}
-    assert spec.fallback == {**USUAL_STEPS, **changed}
+    assert spec.fallback == dict(USUAL_STEPS) | changed
 
 
 def test_a_fallback_can_be_off() -> None:
@@ -195,3 +198,24 @@ def test_every_word_about_failing_moves_the_digest(line: str) -> None:
 def test_a_route_stored_before_it_could_say_how_it_fails_does_as_usual() -> None:
     body = {"targets": [{"target": "vllm/a/b", "parameters": {}}], "default_max_output": 7}
     assert read_route("old", body, "sha256:1") == Route("old", (Target("vllm", "a/b"),), Digest("sha256:1"), 7)
+
+
+# ── The page ──
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "fallbacks.md").read_text()
+
+
+def test_the_example_of_the_page_is_read() -> None:
+    example = re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert example is not None
+    spec = parse_workspace({"routes.yaml": example[1].encode()}, AROUND).routes[0]
+    changed = {"context_window": (Target("openai", "gpt-5"),), "content_policy": "next", "rate_limit": "off"}
+    assert spec.fallback == dict(USUAL_STEPS) | changed
+
+
+def test_the_page_names_what_is_usual() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| `(next|off)` \|$", PAGE, re.MULTILINE)
+    assert dict(rows) == USUAL_STEPS
+    for name, value in (("most", "0"), ("base_s", "0.5"), ("most_s", "8")):
+        assert f"| `{name}` | {value} |" in PAGE
+    assert all(f"| `{each.name}` |" in PAGE for each in fields(RouteDeadlines))

@@ -51,7 +51,7 @@ class RetryBudget:
 
     def earn(self) -> None:
         """A request has begun."""
-        self._saved = min(self._most_saved, self._saved + self._share)
+        self._saved += self._share
 
     def take(self) -> bool:
         """Whether one more retry may be made; it counts as made."""
