@@ -132,3 +132,5 @@ class Question(msgspec.Struct, frozen=True):
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
     numbering: Any = None
     """The guardrail's placeholders, so that passages get the same for the same value."""
+    conversation: str = "messages"
+    """What the caller calls the field that the turns stand in."""

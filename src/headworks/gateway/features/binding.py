@@ -1,91 +1,100 @@
-"""The contract of calling a feature: what belongs to the caller, what the feature fixes, and what is ignored aloud."""
+"""The contract of calling a feature: what belongs to the caller, what the feature fixes, and what is ignored aloud.
+
+It is the same in every format that a conversation can be told in; `terms.py` has the formats' words for it.
+"""
 
 from __future__ import annotations
+
+from functools import partial
 
 import msgspec
 
 from headworks.errors import FixedByFeature, InvalidRequest
+from headworks.formats.neutral import FormatName, OutputFormat
 from headworks.gateway.calls import Call, Question
 from headworks.gateway.contract import InputCheck
-from headworks.gateway.plans import CAPS, Plan
+from headworks.gateway.features.terms import TERMS, Terms
+from headworks.gateway.features.turns import Accepted, read_chat, read_turns
+from headworks.gateway.plans import Plan
 from headworks.gateway.wire.bodies import Body, wrong_type
 from headworks.types.features import Feature
 from headworks.types.models import Message
 
-_CALLERS = frozenset(("model", "messages", "inputs", "stream", "stream_options", "user", "metadata", *CAPS))
-_FIXED = {
-    "tools": "tools",
-    "tool_choice": "tools",
-    "parallel_tool_calls": "tools",
-    "functions": "tools",
-    "function_call": "tools",
-    "response_format": "response_format",
-}
-"""Fields, and what a feature must `accept` for them."""
-_SYSTEM = frozenset(("system", "developer"))
-_TURNS = frozenset(("user", "assistant"))
 _MOST_IGNORED = 20
-
-
-class _Part(msgspec.Struct):
-    type: str
-    text: str | None = None
-
-
-class _Turn(msgspec.Struct):
-    role: str
-    content: str | list[_Part] | None = None
-    tool_calls: msgspec.Raw = msgspec.Raw()
-
-
-_turns = msgspec.json.Decoder(list[_Turn]).decode
+_NAMELESS = "answer"
+"""What a schema is called where its format gives it no name."""
 
 
 def bind(plan: Plan, call: Call, check_inputs: InputCheck) -> Question:
     """What the feature is asked. Raises InvalidRequest and FixedByFeature that name the field."""
     feature = plan.feature
     assert feature is not None  # noqa: S101 -- only features are bound
-    if call.surface != "chat":
-        raise InvalidRequest(
-            f"`{feature.name}` is a feature; it is called through chat completions.",
-            next_step="For embeddings name a route or `provider/model`.",
-            param="model",
-        )
-    _refuse_fixed(feature, call.body)
-    turns = _read_turns(feature, call.body)
+    terms, spoken = _terms_of(feature, call)
+    check = partial(_check_accepted, feature)
+    _refuse_fixed(terms, call.body, check)
+    turns = _read(feature, terms, call, check)
     system = tuple(turn for turn in turns if turn.role == "system")
     turns = [turn for turn in turns if turn.role != "system"]
     if not turns or turns[-1].role != "user":
         raise InvalidRequest(
             f"The last message to the feature `{feature.name}` must be the user's.",
-            param="messages",
+            param=terms.conversation,
             code="no_question",
         )
     given = call.body.parsed("inputs")
     if given is not None and not isinstance(given, dict):
         raise wrong_type("inputs", "an object")
     history = tuple(turns[:-1])
-    if not any(spec.source == "history" for spec in feature.inputs):
-        _name_ignored(call, ["messages[:-1]"] if history else [])
-        history = ()
-    else:
-        _name_ignored(call, [])
-    return Question(
+    takes_history = any(spec.source == "history" for spec in feature.inputs)
+    inputs = check_inputs(feature, given or {})
+    question = Question(
         turns[-1].content,
-        history,
-        check_inputs(feature, given or {}),
+        history if takes_history else (),
+        inputs,
         _cap(plan, call),
         system,
-        {name: msgspec.Raw(raw) for name in ("response_format",) if (raw := call.body.value(name)) is not None},
+        _accepted(terms, call, check, spoken),
+        conversation=terms.conversation,
     )
+    _name_ignored(terms, call, [f"{terms.conversation}[:-1]"] if history and not takes_history else [])
+    return question
 
 
-def _refuse_fixed(feature: Feature, body: Body) -> None:
-    for name, needed in _FIXED.items():
+def _terms_of(feature: Feature, call: Call) -> tuple[Terms, FormatName]:
+    name = call.format
+    terms = None if name is None else TERMS.get(name)
+    if name is None or terms is None:
+        raise InvalidRequest(
+            f"`{feature.name}` is a feature; it is called by Chat Completions, Responses, Messages or Completions.",
+            next_step="For embeddings name a route or `provider/model`.",
+            param="model",
+        )
+    return terms, name
+
+
+def _read(feature: Feature, terms: Terms, call: Call, check: Accepted) -> list[Message]:
+    """The turns. What the format itself refuses is refused before anything is asked of a model."""
+    if call.format == "chat":
+        turns = read_chat(feature, call.body, check)
+        call.neutral  # noqa: B018 -- read for its errors: the answer is written by it
+        return turns
+    request = call.neutral
+    for name in terms.unanswerable:
+        if bytes(request.ext.get(name, b"null")) != b"null":
+            raise InvalidRequest(
+                f"`{name}`: the feature `{feature.name}` is asked with the whole conversation.",
+                next_step=f"Send the turns before in `{terms.conversation}`.",
+                param=name,
+            )
+    return read_turns(feature, request, terms, call.body, check)
+
+
+def _refuse_fixed(terms: Terms, body: Body, check: Accepted) -> None:
+    for name, needed in terms.fixed.items():
         if body.has(name):
-            _check_accepted(feature, needed, name)
-    if (count := body.count("n")) is not None and count > 1:
-        _check_accepted(feature, "n", "n")
+            check(needed, name)
+    if "n" in terms.own and (count := body.count("n")) is not None and count > 1:
+        check("n", "n")
 
 
 def _check_accepted(feature: Feature, needed: str, place: str) -> None:
@@ -98,61 +107,53 @@ def _check_accepted(feature: Feature, needed: str, place: str) -> None:
         )
 
 
-def _name_ignored(call: Call, also: list[str]) -> None:
-    known = _CALLERS | _FIXED.keys() | {"n"}
+def _accepted(terms: Terms, call: Call, check: Accepted, name: FormatName) -> dict[str, msgspec.Raw]:
+    """The shape of the answer, if the caller gives one, as Chat Completions say it."""
+    if name == "chat":
+        raw = call.body.value("response_format")
+        return {} if raw is None else {"response_format": msgspec.Raw(raw)}
+    wanted = call.neutral.output_format
+    if wanted is None or wanted.kind == "text":
+        return {}
+    check("response_format", "output_format" if call.body.has("output_format") else terms.output_format)
+    return {"response_format": msgspec.Raw(msgspec.json.encode(_as_chat(wanted)))}
+
+
+def _as_chat(wanted: OutputFormat) -> dict[str, object]:
+    if wanted.kind == "json":
+        return {"type": "json_object"}
+    schema = {
+        "name": wanted.name or _NAMELESS,
+        "schema": wanted.schema,
+        "strict": wanted.strict,
+        "description": wanted.description,
+    }
+    return {
+        "type": "json_schema",
+        "json_schema": {name: value for name, value in schema.items() if value is not None},
+    }
+
+
+def _name_ignored(terms: Terms, call: Call, also: list[str]) -> None:
+    known = terms.known
     ignored = [name for name in call.body.members if name not in known] + also
+    ignored += _ignored_beside(terms, call.body)
     if ignored:
         shown = [name if name.isascii() and name.isprintable() else "(unprintable)" for name in sorted(ignored)]
         call.tell(b"x-headworks-ignored", ", ".join(shown[:_MOST_IGNORED])[:1000])
 
 
-def _read_turns(feature: Feature, body: Body) -> list[Message]:
-    raw = body.value("messages")
-    if raw is None:
-        raise InvalidRequest("`messages` is required.", param="messages", code="missing_field")
-    try:
-        turns = _turns(raw)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(
-            f"`messages` can't be read: {_where(error)}.", param="messages", code="invalid_type"
-        ) from None
-    return [_message(feature, index, turn) for index, turn in enumerate(turns)]
-
-
-def _message(feature: Feature, index: int, turn: _Turn) -> Message:
-    place = f"messages[{index}]"
-    if turn.role in _SYSTEM:
-        _check_accepted(feature, turn.role, place)
-        return Message("system", _text(feature, place, turn.content))
-    if turn.role in {"tool", "function"} or bytes(turn.tool_calls) not in {b"", b"null", b"[]"}:
-        _check_accepted(feature, "tools", place)
-    if turn.role not in _TURNS:
-        raise InvalidRequest(f"`{place}.role` must be user or assistant.", param=f"{place}.role")
-    return Message("user" if turn.role == "user" else "assistant", _text(feature, place, turn.content))
-
-
-def _text(feature: Feature, place: str, content: str | list[_Part] | None) -> str:
-    if isinstance(content, list):
-        if other := next((part.type for part in content if part.type != "text"), None):
-            raise InvalidRequest(
-                f"`{place}.content`: the feature `{feature.name}` takes text, not `{other[:40]}`.",
-                param=f"{place}.content",
-            )
-        return "".join(part.text or "" for part in content)
-    if content is None:
-        raise wrong_type(f"{place}.content", "text")
-    return content
+def _ignored_beside(terms: Terms, body: Body) -> list[str]:
+    """What stands beside the shape of the answer where that is a member of an object."""
+    outer, _, inner = terms.output_format.partition(".")
+    beside = body.section(outer) if inner and outer in body.members else None
+    return [] if beside is None else [f"{outer}.{name}" for name in beside.members if name != inner]
 
 
 def _cap(plan: Plan, call: Call) -> int:
     """The feature's cap, or the caller's lower one; a higher one is cut, aloud."""
     own = min((aim.cap for aim in plan.aims if aim.cap is not None), default=plan.default_max_output)
-    asked = [(name, given) for name in CAPS if (given := call.body.count(name)) is not None]
+    asked = [(name, given) for name in call.dialect.caps if (given := call.body.count(name)) is not None]
     if over := [name for name, given in asked if given > own]:
         call.tell(b"x-headworks-clamped", ", ".join(over))
     return min([own, *(given for _, given in asked)])
-
-
-def _where(error: Exception) -> str:
-    """A message of msgspec with the path as the caller writes it."""
-    return str(error).replace("`$[", "`messages[").replace("[...]", "[]")

@@ -34,12 +34,13 @@ class Guards:
         record.redact = lambda payload: self._guardrails.redact_payload(settings, payload, numbering)
         with record.span("guard_input") as span:
             work = _Work(self._guardrails, settings, numbering, span)
+            where = question.conversation
             return msgspec.structs.replace(
                 question,
-                text=work.text(question.text, "messages"),
-                history=tuple(work.message(each) for each in question.history),
+                text=work.text(question.text, where),
+                history=tuple(work.message(each, where) for each in question.history),
                 inputs={name: work.value(name, each, "inputs.") for name, each in question.inputs.items()},
-                system=tuple(work.message(each) for each in question.system),
+                system=tuple(work.message(each, where) for each in question.system),
                 extra={name: work.raw(name, each) for name, each in question.extra.items()},
                 numbering=numbering,
             )
@@ -74,8 +75,8 @@ class _Work:
             raise refusal(checked.findings[0], where)
         return checked.text
 
-    def message(self, message: Message) -> Message:
-        return replace(message, content=self.text(message.content, "messages"))
+    def message(self, message: Message, where: str) -> Message:
+        return replace(message, content=self.text(message.content, where))
 
     def passage(self, passage: Passage) -> Passage:
         where = f"passage {passage.number}"
