@@ -151,7 +151,7 @@ def surroundings(credential_env: Iterable[str]) -> Surroundings:
     from headworks.providers.catalog import Catalog
     from headworks.releases.workspace import Surroundings
 
-    keys = {row.id: row.key_env for row in Catalog.load()} | KEYS_OF_THEIR_OWN
+    keys = {**{row.id: row.key_env for row in Catalog.load()}, **KEYS_OF_THEIR_OWN}
     return Surroundings(
         providers=frozenset(keys),
         pii_kinds=KINDS,
