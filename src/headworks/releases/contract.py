@@ -10,6 +10,30 @@ from headworks.types.ids import ProjectId
 from headworks.types.workspace import CollectionSpec
 
 
+class SchemaWrong(ValueError):
+    """A JSON schema that is not taken: what is wrong, and where.
+
+    `path` leads to the place in the schema; `line` is set where the text is no JSON at all.
+    """
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = (), line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.line = line
+
+
+class SchemaReader(Protocol):
+    """guardrails.schema.read_output_schema, injected by app.py."""
+
+    def __call__(self, text: str, *, is_strict: bool) -> bytes:
+        """The schema as compact JSON, its members in their own order. Raises SchemaWrong.
+
+        `is_strict` asks also for what providers that decode strictly demand.
+        """
+        ...
+
+
 class CollectionDeclarer(Protocol):
     """Implemented by retrieval, injected by app.py."""
 
