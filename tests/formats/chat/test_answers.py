@@ -314,11 +314,14 @@ def test_any_json_in_a_message_is_an_answer_or_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "counts"),
     [
-        (b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}', "answer", (3, 2)),
-        (b'{"choices":[]}', "answer", None),
+        (b'{"choices":[{}],"usage":{"prompt_tokens":3,"completion_tokens":2}}', "answer", (3, 2)),
+        (b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}', "nothing", (3, 2)),
+        (b'{"choices": [ ],"data":null}', "nothing", None),
+        (b'{"choices":null,"data":[{}]}', "answer", None),
         (b'{"choices":[1],"usage":"many"}', "answer", None),
         (b'{"choices":[1],"usage":null}', "answer", None),
-        (b'{"data":[],"usage":{"prompt_tokens":3,"total_tokens":3}}', "answer", (3, 0)),
+        (b'{"data":[{}],"usage":{"prompt_tokens":3,"total_tokens":3}}', "answer", (3, 0)),
+        (b'{"data":[]}', "nothing", None),
         (b'{"error":{"message":"x"}}', "error", None),
         (b'{"error":"x"}', "error", None),
         (b'{"error":null}', "nothing", None),

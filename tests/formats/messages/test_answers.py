@@ -337,7 +337,8 @@ def test_bytes_are_judged_for_what_matters() -> None:
     assert MESSAGES.judge(b'{"type":"error","error":{"type":"api_error","message":"x"}}').kind == "error"
     count = MESSAGES.judge(b'{"input_tokens":14}')
     assert (count.kind, count.usage) == ("answer", Usage(0, 0))
-    assert MESSAGES.judge(b'{"type":"message","usage":"odd"}').kind == "answer"
+    assert MESSAGES.judge(b'{"type":"message","stop_reason":"end_turn","usage":"odd"}').kind == "answer"
+    assert MESSAGES.judge(b'{"type":"message","stop_reason":null,"usage":{"output_tokens":1}}').kind == "nothing"
     assert MESSAGES.judge(b'{"choices":[]}').kind == "nothing"
     with pytest.raises(msgspec.DecodeError):
         MESSAGES.judge(b"<html>")

@@ -63,7 +63,10 @@ def test_an_answer_is_known_with_its_count() -> None:
         (body(status="queued", output=[], usage=None), "answer"),
         (b'{"object":"list"}', "nothing"),
         (b"{}", "nothing"),
-        (b'{"output":[],"usage":{"input_tokens":"many"}}', "answer"),
+        (body(status="incomplete", output=[]), "answer"),
+        (body(status="completed", output=[]), "nothing"),
+        (b'{"output":null,"status":"queued"}', "nothing"),
+        (b'{"output":[{}],"usage":{"input_tokens":"many"}}', "answer"),
     ],
 )
 def test_what_a_body_is(said: bytes, kind: str) -> None:

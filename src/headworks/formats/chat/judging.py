@@ -27,6 +27,7 @@ class _Uncounted(msgspec.Struct, gc=False):
     error: msgspec.Raw = msgspec.Raw()
 
 
+_LONGEST_NOTHING = 64
 _judged = msgspec.json.Decoder(_Judged).decode
 _uncounted = msgspec.json.Decoder(_Uncounted).decode
 
@@ -34,7 +35,7 @@ _uncounted = msgspec.json.Decoder(_Uncounted).decode
 def judge(body: bytes) -> Verdict:
     """What a whole answer is, all of which must be JSON, and what it counts (None: nothing that we can read).
 
-    `choices` is an answer, and so is `data` (embeddings). Raises msgspec.DecodeError.
+    `choices` is an answer, and so is `data` (embeddings), but not without one in it. Raises msgspec.DecodeError.
     """
     usage: Usage | None = None
     found: _Judged | _Uncounted
@@ -45,9 +46,15 @@ def judge(body: bytes) -> Verdict:
     else:
         if found.usage is not None:
             usage = in_tier(found.usage.as_usage(), found.service_tier)
-    if memoryview(found.choices).nbytes:
+    if _holds(found.choices):
         return Verdict("answer", usage)
-    if memoryview(found.data).nbytes:
+    if _holds(found.data):
         # Nothing is said about output where there is none, and nothing is paid for it.
         return Verdict("answer", replace(usage, output_tokens=0) if usage else None)
-    return Verdict("error" if is_error(found.error) else "nothing")
+    return Verdict("error" if is_error(found.error) else "nothing", usage)
+
+
+def _holds(rows: msgspec.Raw) -> bool:
+    """Whether a list has anything in it; what is long enough is not looked at."""
+    size = memoryview(rows).nbytes
+    return size > _LONGEST_NOTHING or (size > 0 and bytes(rows).strip(b"[] \t\r\n") not in {b"", b"null"})

@@ -24,10 +24,12 @@ class _Judged(msgspec.Struct, gc=False):
     type: str = ""
     usage: UsageObject | None = None
     input_tokens: int | None = None
+    stop_reason: str | None = None
 
 
 class _Uncounted(msgspec.Struct, gc=False):
     type: str = ""
+    stop_reason: str | None = None
 
 
 _judged = msgspec.json.Decoder(_Judged).decode
@@ -35,18 +37,20 @@ _uncounted = msgspec.json.Decoder(_Uncounted).decode
 
 
 def judge(body: bytes) -> Verdict:
-    """See contract.Native. A count of tokens is an answer too: of no output."""
+    """See contract.Native. A message that has no end is none. A count of tokens is an answer too: of no output."""
+    usage: Usage | None = None
+    found: _Judged | _Uncounted
     try:
         found = _judged(body)
     except msgspec.ValidationError:
-        return Verdict({"message": "answer", "error": "error"}.get(_uncounted(body).type, "nothing"))
-    if found.type == "message":
-        return Verdict("answer", found.usage.as_usage() if found.usage else None)
-    if found.type == "error":
-        return Verdict("error")
-    if found.input_tokens is not None and not found.type:
-        return Verdict("answer", Usage(input_tokens=0, output_tokens=0))
-    return Verdict("nothing")
+        found = _uncounted(body)
+    else:
+        usage = found.usage.as_usage() if found.usage else None
+        if found.input_tokens is not None and not found.type:
+            return Verdict("answer", Usage(input_tokens=0, output_tokens=0))
+    if found.type == "message" and found.stop_reason is not None:
+        return Verdict("answer", usage)
+    return Verdict("error" if found.type == "error" else "nothing", usage)
 
 
 def read_answer(body: bytes) -> Answer:

@@ -160,14 +160,15 @@ class MessagesReader:
         for name in ("type", "content", "stop_reason", "stop_sequence"):
             members.rest.pop(name, None)
         started.ext = members.rest
-        return (started, *self._counted(counts))
+        return (started, *self._counted(counts, is_first=True))
 
-    def _counted(self, raw: msgspec.Raw | None) -> Sequence[Event]:
+    def _counted(self, raw: msgspec.Raw | None, *, is_first: bool = False) -> Sequence[Event]:
         if raw is None or is_null(raw):
             return ()
         counts, ext = read_usage(raw)
         self._counts = self._counts.merged(counts)
-        return (Counted(self._counts.as_usage(), ext),)
+        # The first count is made before there is any output.
+        return (Counted(msgspec.structs.replace(self._counts.as_usage(), is_estimated=is_first), ext),)
 
     def _opened(self, index: int, raw: msgspec.Raw) -> Sequence[Event]:
         if index in self._open:

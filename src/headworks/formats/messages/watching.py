@@ -76,10 +76,10 @@ class MessagesWatch:
                     self.is_terminal = True
                 case b"error":
                     self.has_failed = True
-                case _:
-                    self._count(sse.data_of(event))
+                case name:
+                    self._count(sse.data_of(event), is_first=name == b"message_start")
 
-    def _count(self, data: bytes) -> None:
+    def _count(self, data: bytes, *, is_first: bool) -> None:
         try:
             told = _event(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -89,7 +89,8 @@ class MessagesWatch:
         counts = told.message.usage if told.message is not None else told.usage
         if counts is not None:
             self._counts = counts if self._counts is None else self._counts.merged(counts)
-            self.usage = self._counts.as_usage()
+            # The first count is made before there is any output.
+            self.usage = msgspec.structs.replace(self._counts.as_usage(), is_estimated=is_first)
 
 
 def _begins(events: bytes) -> bool:

@@ -60,6 +60,7 @@ class _Response(msgspec.Struct):
 
 _KNOWN = frozenset(("created_at", "error", "id", "incomplete_details", "model", "object", "status"))
 """Members that our words say; those beside them go into the bag under their own names."""
+_LONGEST_NOTHING = 64
 _judged = msgspec.json.Decoder(_Judged).decode
 _named = msgspec.json.Decoder(_Named).decode
 _details = msgspec.json.Decoder(Details | None).decode
@@ -72,7 +73,16 @@ def judge(body: bytes) -> Verdict:
     usage = read_usage(said.usage)
     if not is_null(said.error) or said.status == "failed":
         return Verdict("error", usage)
-    return Verdict("answer" if memoryview(said.output).nbytes else "nothing", usage)
+    return Verdict("answer" if _holds(said.output, said.status) else "nothing", usage)
+
+
+def _holds(output: msgspec.Raw, status: str | None) -> bool:
+    """Whether anything is there; of a response that is not complete, that may be still to come, or cut away."""
+    size = memoryview(output).nbytes
+    if not size or size > _LONGEST_NOTHING:
+        return size > 0
+    said = bytes(output).strip()
+    return said != b"null" and (bool(said.strip(b"[] \t\r\n")) or status not in {None, "completed"})
 
 
 def response_id(body_or_event: bytes) -> str | None:
