@@ -55,7 +55,8 @@ def test_every_row_names_a_real_api_base() -> None:
         url = urlsplit(provider.base_url)
         assert url.scheme == ("http" if provider.is_local else "https")
         assert not provider.base_url.endswith("/")
-        assert "chat" in provider.serves
+        assert provider.serves & {"chat", "rerank"}
+        assert provider.paths.keys() <= provider.serves
         if not provider.is_local:
             assert provider.key_env
             assert url.port is None

@@ -16,6 +16,7 @@ from headworks.formats.messages.format import MESSAGES
 from headworks.formats.neutral import Failed, FormatName
 from headworks.formats.responses.format import RESPONSES
 from headworks.gateway.wire.bodies import Body, wrong_type
+from headworks.gateway.wire.verdicts import judge_results
 from headworks.providers.contract import Surface
 
 
@@ -90,6 +91,21 @@ EMBEDDINGS_DIALECT = Dialect(
     error_body=CHAT.error_body,
     error_event=_data_event,
 )
+
+
+def _rerank(path: str) -> Dialect:
+    """Cohere's request, which Jina, vLLM and others understand, too."""
+    return Dialect(
+        surface="rerank",
+        path=path,
+        fields=(("query", b'"{', "a text or an object"), ("documents", b"[", _ARRAY)),
+        can_stream=False,
+        judge=judge_results,
+        error_body=CHAT.error_body,
+        error_event=_data_event,
+    )
+
+
 DIALECTS: tuple[Dialect, ...] = (
     CHAT_DIALECT,
     Dialect(
@@ -126,4 +142,15 @@ DIALECTS: tuple[Dialect, ...] = (
         error_event=lambda error: b"event: error\ndata: " + MESSAGES.error_body(error) + b"\n\n",
     ),
     EMBEDDINGS_DIALECT,
+    _rerank("/v1/rerank"),
+    _rerank("/v2/rerank"),
+    Dialect(
+        surface="moderations",
+        path="/v1/moderations",
+        fields=(("input", b'"[{', "a text, an object or an array"),),
+        can_stream=False,
+        judge=judge_results,
+        error_body=CHAT.error_body,
+        error_event=_data_event,
+    ),
 )

@@ -17,6 +17,7 @@ from headworks.gateway.calls import Asked
 from headworks.gateway.contract import Recorder
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
+from headworks.providers.contract import UNCOUNTED
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import new_id
@@ -42,6 +43,7 @@ class Record(msgspec.Struct):
     redact: Callable[[object], object] | None = None
     """Set by the guardrail: what a payload passes before it is kept."""
     _usage: Usage | None = None
+    _is_partial: bool = False
     _outgoing: Outgoing | None = None
     _attempt_ns: int = 0
     _root: Span | None = None
@@ -100,9 +102,10 @@ class Record(msgspec.Struct):
         """The attempt has something to say."""
         self.row.first_byte_us = (time.perf_counter_ns() - self._attempt_ns) // 1000
 
-    def settle(self, usage: Usage | None) -> None:
-        """What the provider says that it counted."""
-        if usage is not None and usage.input_tokens is not None:
+    def settle(self, usage: Usage | None, *, is_last: bool = True) -> None:
+        """What the provider says that it counted; not `is_last`: before the end of the answer."""
+        self._is_partial = not is_last
+        if usage is not None and (usage.input_tokens is not None or usage.calls is not None):
             self._usage = usage
 
     @contextmanager
@@ -138,7 +141,13 @@ class Record(msgspec.Struct):
         if usage is None:
             if not self.heard and row.status >= 400 and row.status != CLIENT_CLOSED:
                 return  # a refused attempt costs nothing
+            if row.surface in UNCOUNTED:
+                usage = Usage(calls=1, is_estimated=row.status >= 400)
+        if usage is None:
             usage = Usage(self._size() // _BYTES_PER_TOKEN, self.heard, None, is_estimated=True)
+        elif self._is_partial or usage.is_estimated:  # what came after the count was not counted
+            output = max(self.heard, usage.output_tokens or 0)
+            usage = msgspec.structs.replace(usage, output_tokens=output, is_estimated=True)
         row.input_tokens = usage.input_tokens
         row.output_tokens = usage.output_tokens
         row.cached_input_tokens = usage.cached_input_tokens
@@ -151,6 +160,8 @@ class Record(msgspec.Struct):
         row.is_estimated = usage.is_estimated
         if aim.rates is not None and self.plan is not None:
             row.cost_micro_usd = aim.rates.cost_micro_usd(usage)
+            if usage.calls and usage.input_tokens is not None and row.cost_micro_usd is not None:
+                row.cost_micro_usd += (usage.calls - 1) * aim.rates.request
             row.price_version = self.plan.price_version
 
     def _size(self) -> int:

@@ -68,7 +68,7 @@ class Way(msgspec.Struct, frozen=True):
 
 def way_to(provider: Provider, surface: Surface, name: FormatName | None, *, relays: bool) -> Way:
     """The way for a request in the format `name` (None: bytes that only pass through)."""
-    if name is None or name in provider.speaks:
+    if name is None or name in provider.speaks or not provider.speaks:  # who speaks none refuses the surface itself
         return Way(surface, None if relays else _spoken(provider, name), is_own=True)
     other = provider.speaks[0]
     return Way(other, _spoken(provider, other), is_own=False)

@@ -70,8 +70,7 @@ class Builtin:
 
     def check(self, surface: Surface, model: str) -> None:
         """See contract.py."""
-        served = self._chat if surface == "chat" else self._embeddings
-        if model in served:
+        if (surface == "chat" and model in self._chat) or (surface == "embeddings" and model in self._embeddings):
             return
         if model in self._chat or model in self._embeddings:
             raise InvalidRequest(f"`builtin/{model}` does not serve {surface}.", param="model")

@@ -18,7 +18,23 @@ from headworks.errors import StartupRefused
 PROBE_TIMEOUT_S = 0.3
 _PROBE_MAX_BYTES = 1_000_000
 
-Surface = Literal["chat", "completions", "embeddings", "models", "responses"]
+Surface = Literal[
+    "audio_transcriptions",
+    "audio_translations",
+    "batches",
+    "chat",
+    "completions",
+    "embeddings",
+    "files",
+    "image_edits",
+    "image_generations",
+    "image_variations",
+    "models",
+    "moderations",
+    "rerank",
+    "responses",
+    "speech",
+]
 Probe = Callable[[str, str | None], Awaitable[object | None]]
 """Fetches the JSON at a URL with a key, if there is one; None where nobody answers in PROBE_TIMEOUT_S."""
 
@@ -36,6 +52,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ports: tuple[int, ...] = ()
     owned_by: str = ""
     price_provider: str = ""
+    paths: dict[str, str] = {}
 
     @property
     def is_local(self) -> bool:
@@ -194,6 +211,12 @@ A provider is usable as soon as one of its environment variables holds a key; a 
 |---|---|---|---|---|---|---|---|---|---|
 {rows}
 
+What some of them serve beside that, for which requests and answers go through byte for byte:
+
+| id | rerank | moderations | images | audio | files | batches |
+|---|---|---|---|---|---|---|
+{more}
+
 *Prices*: whether the table in `src/headworks/providers/prices.json` has prices of its models, found by their exact
 name. A call without a price has a cost of `null`, never 0.
 
@@ -208,12 +231,31 @@ def reference_page(catalog: Catalog) -> str:
     """docs/reference/providers.md."""
     return _PAGE.format(
         rows="\n".join(_table_row(provider) for provider in catalog),
+        more="\n".join(_second_row(provider) for provider in catalog if _beside(provider)),
         completion=", ".join(f"`{p.id}`" for p in catalog if p.max_tokens_field == "max_completion_tokens"),
         silent=", ".join(f"`{p.id}`" for p in catalog if not p.stream_usage),
     )
 
 
 _SHOWN: tuple[Surface, ...] = ("chat", "responses", "completions", "embeddings", "models")
+_BESIDE: tuple[dict[Surface, str], ...] = (
+    {"rerank": "yes"},
+    {"moderations": "yes"},
+    {"image_generations": "generations", "image_edits": "edits", "image_variations": "variations"},
+    {"speech": "speech", "audio_transcriptions": "transcriptions", "audio_translations": "translations"},
+    {"files": "yes"},
+    {"batches": "yes"},
+)
+"""The columns of the second table, and what stands in each for what is served."""
+
+
+def _beside(provider: Provider) -> bool:
+    return any(surface in provider.serves for column in _BESIDE for surface in column)
+
+
+def _second_row(provider: Provider) -> str:
+    cells = [", ".join(word for name, word in column.items() if name in provider.serves) for column in _BESIDE]
+    return f"| `{provider.id}` | {' | '.join(cell or 'no' for cell in cells)} |"
 
 
 def _table_row(provider: Provider) -> str:

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
+from hashlib import sha256
 from typing import Any
+from urllib.parse import urljoin
 
 from headworks.errors import InvalidRequest, ModelMissing
 from headworks.formats.neutral import FormatName
 from headworks.providers import catalog
-from headworks.providers.contract import Answer, Ask, Surface
+from headworks.providers.contract import Answer, Ask, Errand, Surface
 from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
 from headworks.providers.responses import Headers
 from headworks.types.workspace import AccountSpec
 
 _PATHS: Mapping[Surface, str] = {
-    "chat": "/chat/completions",
-    "completions": "/completions",
-    "embeddings": "/embeddings",
-    "responses": "/responses",
+    "audio_transcriptions": "audio/transcriptions",
+    "audio_translations": "audio/translations",
+    "batches": "batches",
+    "chat": "chat/completions",
+    "completions": "completions",
+    "embeddings": "embeddings",
+    "files": "files",
+    "image_edits": "images/edits",
+    "image_generations": "images/generations",
+    "image_variations": "images/variations",
+    "moderations": "moderations",
+    "rerank": "rerank",
+    "responses": "responses",
+    "speech": "audio/speech",
 }
 _FORMATS: tuple[FormatName, ...] = ("chat", "responses", "completions")
 _JSON = (b"content-type", b"application/json")
@@ -49,13 +61,14 @@ class Compatible:
         address = (account.base_url if account else None) or base_url or row.base_url
         self._origin, base = origin_of(address, account)
         self.is_local = row.is_local and self._origin.host in _LOOPBACK
-        self._paths = {surface: (base + path).encode("ascii") for surface, path in _PATHS.items()}
+        self._paths = {surface: _under(base, row.paths.get(surface, path)) for surface, path in _PATHS.items()}
         key = next((environ[name].strip() for name in self._wanted if environ.get(name, "").strip()), None)
         self._has_key = key is not None
-        self._headers = [_JSON, _AGENT]
+        self._credential = sha256((key or address).encode()).digest()
+        self._headers = [_AGENT]
         if key is not None:
             self._headers.append((b"authorization", b"Bearer " + key.encode("latin-1", "replace")))
-        self._block: HeaderBlock = header_block(self._headers)
+        self._block: HeaderBlock = header_block([_JSON, *self._headers])
 
     def check(self, surface: Surface, model: str) -> None:
         """See contract.py."""
@@ -80,10 +93,31 @@ class Compatible:
         path = self._paths[ask.surface]
         return await self._upstream.send(self._origin, b"POST", path, self._block_for(ask), ask.body, ask.deadlines)
 
+    @property
+    def credential(self) -> bytes:
+        """See contract.Carrier."""
+        return self._credential
+
+    def carries(self, surface: Surface) -> bool:
+        """See contract.Carrier."""
+        return surface in self._row.serves
+
+    async def carry(self, errand: Errand) -> Answer:
+        """See contract.Carrier."""
+        path = self._paths[errand.surface] + errand.tail.encode("ascii")
+        kind = () if errand.content_type is None else ((b"content-type", errand.content_type),)
+        block = header_block([*self._headers, *kind, *errand.forwarded])
+        return await self._upstream.send(self._origin, errand.method, path, block, errand.body, errand.deadlines)
+
     def _block_for(self, ask: Ask) -> HeaderBlock:
         if not ask.forwarded:
             return self._block
-        return header_block([*self._headers, *ask.forwarded])
+        return header_block([_JSON, *self._headers, *ask.forwarded])
+
+
+def _under(base: str, path: str) -> bytes:
+    """A path below the base's, or, beginning with `../`, beside it."""
+    return b"/" + urljoin(f"{base}/", path).lstrip("/").encode("ascii")
 
 
 def _credential_names(row: catalog.Provider, account: AccountSpec | None) -> tuple[str, ...]:

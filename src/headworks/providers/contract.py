@@ -16,8 +16,43 @@ from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import Headers
 from headworks.types.models import Prompt
 
-Surface = Literal["chat", "completions", "converse", "count_tokens", "embeddings", "gemini", "messages", "responses"]
+Surface = Literal[
+    "audio_transcriptions",
+    "audio_translations",
+    "batches",
+    "chat",
+    "completions",
+    "converse",
+    "count_tokens",
+    "embeddings",
+    "files",
+    "gemini",
+    "image_edits",
+    "image_generations",
+    "image_variations",
+    "messages",
+    "moderations",
+    "rerank",
+    "responses",
+    "speech",
+]
 """What is asked for, and in which format."""
+
+UNCOUNTED: frozenset[Surface] = frozenset(
+    (
+        "audio_transcriptions",
+        "audio_translations",
+        "batches",
+        "files",
+        "image_edits",
+        "image_generations",
+        "image_variations",
+        "moderations",
+        "rerank",
+        "speech",
+    )
+)
+"""What costs no tokens that the size of the request would tell: only what the provider counts is recorded."""
 
 PATIENT = Deadlines()
 
@@ -58,6 +93,39 @@ class Answer(Protocol):
 
     def abort(self) -> None:
         """End it at once: what the provider still does for it is stopped."""
+        ...
+
+
+class Errand(msgspec.Struct, frozen=True, gc=False):
+    """One request that passes through as it came: its method, what stands behind the surface's own path, its body.
+
+    `tail` begins with `/` or `?`, or is empty. `content_type` is the caller's, None for no body.
+    """
+
+    surface: Surface
+    method: bytes
+    tail: str = ""
+    content_type: bytes | None = None
+    body: bytes = b""
+    forwarded: tuple[tuple[bytes, bytes], ...] = ()
+    deadlines: Deadlines = PATIENT
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """A provider that passes requests through which are no JSON, or no POST: files, audio, images, batches."""
+
+    @property
+    def credential(self) -> bytes:
+        """The same for accounts that see each other's files and batches: a digest of the key, or of the address."""
+        ...
+
+    def carries(self, surface: Surface) -> bool:
+        """Whether it serves that."""
+        ...
+
+    async def carry(self, errand: Errand) -> Answer:
+        """The answer as it comes. Raises UpstreamError; an error status is an answer."""
         ...
 
 

@@ -49,7 +49,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
     `input_tokens` has in it what was read from the prompt cache (`cached_input_tokens`), what was written to it for
     five minutes (`cache_write_tokens`) and for an hour (`cache_write_1h_tokens`), and audio; `output_tokens` has
-    reasoning and audio in it. `service_tier` is the one that the provider says it served the call in.
+    reasoning and audio in it. `service_tier` is the one that the provider says it served the call in. `calls`: for how
+    many calls it is charged, where that is not one (units of a search that reranks many documents).
     """
 
     input_tokens: int | None = None
@@ -62,6 +63,7 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     service_tier: str | None = None
+    calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
         """
         tokens = usage.input_tokens
         if tokens is None:
-            return None
+            return self._by_calls(usage)
         if self.conditions is not None:
             rates = self.select(tokens, service_tier or usage.service_tier, at)
             if rates is not self:
@@ -66,6 +66,12 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
         elif output is None and self.output is not None:
             return None
         return self.request - (-pico // _PICO_PER_MICRO)
+
+    def _by_calls(self, usage: Usage) -> int | None:
+        """Of what is charged by the call alone."""
+        if not self.request or self.input or self.output:
+            return None
+        return None if usage.calls is None else self.request * usage.calls
 
     def select(self, input_tokens: int, service_tier: str | None = None, at: float | None = None) -> Rates:
         """The rates of a call with so many input tokens, in that tier, at that time (seconds since 1970; None: now)."""
