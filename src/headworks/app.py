@@ -94,6 +94,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     from headworks.providers.extractive import Extractive
     from headworks.providers.http1 import Deadlines
     from headworks.providers.minilm import MiniLM
+    from headworks.providers.prices import PriceFiles
     from headworks.providers.simulated import Simulated
     from headworks.records.drain import Drain
     from headworks.records.journal import Journal
@@ -115,6 +116,8 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     releases = Releases(
         db, keyring, declarer, identity, surroundings(settings.providers.credential_env), _weights(minilm)
     )
+    prices = PriceFiles(settings.prices, settings.data)
+    prices.load()  # a table that can't be read stops the start
     gateway = Gateway(
         Stores(db, keyring, identity, releases, records),
         Rooms(render, check_inputs, route_of_target, Guardrails(), Numbering),
@@ -123,6 +126,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
             os.environ,
             found,
             Deadlines(**asdict(settings.gateway.deadlines)),
+            prices,
         ),
         settings.server,
         base_url=runtime.base_url,
@@ -145,13 +149,14 @@ class _Late:
 
 def surroundings(credential_env: Iterable[str]) -> Surroundings:
     """What a workspace may refer to on this server."""
-    from headworks.gateway.accounts import KEYS_OF_THEIR_OWN
     from headworks.guardrails.contract import KINDS
     from headworks.identity.roles import PERMISSIONS
     from headworks.providers.catalog import Catalog
+    from headworks.providers.vendors import VENDORS
     from headworks.releases.workspace import Surroundings
 
-    keys = {**{row.id: row.key_env for row in Catalog.load()}, **KEYS_OF_THEIR_OWN}
+    keys = {row.id: row.key_env for row in Catalog.load()}
+    keys.update((vendor.id, vendor.account_env) for vendor in VENDORS.values())
     return Surroundings(
         providers=frozenset(keys),
         pii_kinds=KINDS,

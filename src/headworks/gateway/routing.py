@@ -14,7 +14,7 @@ from headworks.identity.contract import Grant
 from headworks.identity.service import IdentityTable
 from headworks.policy.service import may_call
 from headworks.providers.contract import Provider
-from headworks.providers.prices import PriceTable
+from headworks.providers.prices import PriceTable, Unpriced, check_priced
 from headworks.types.features import Feature, Route, Target
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, TenantId
@@ -33,12 +33,16 @@ class View:
         prices: PriceTable,
         accounts: Accounts,
         route_of: RouteOf,
+        *,
+        unpriced: Unpriced = "allow",
     ) -> None:
+        """`unpriced`: what becomes of calls of models without a price."""
         self.identity = identity
         self.releases = releases
         self.prices = prices
         self._accounts = accounts
         self._route_of = route_of
+        self._unpriced = unpriced
         self._plans: dict[tuple[int, str], Plan] = {}
         """By the tenant's number, whose hash costs less than its id's."""
 
@@ -60,7 +64,10 @@ class View:
         return self.identity.authenticate(token, now)
 
     def resolve(self, principal: Principal, name: str) -> Plan:
-        """What a name stands for in the caller's tenant. Raises NotFound that lists near names the caller may use."""
+        """What a name stands for in the caller's tenant.
+
+        Raises NotFound that lists near names the caller may use, ModelUnpriced.
+        """
         plan = self._plans.get((principal.tenant.int, name))
         if plan is None:
             plan = self._made(principal, name)
@@ -96,8 +103,8 @@ class View:
     def features(self, principal: Principal) -> list[Feature]:
         """The features that the caller may call by name."""
         names = [name for name, permission in self._known(principal) if permission == "feature:call"]
-        plans = [self.resolve(principal, name) for name in names if _allows(principal, "feature:call", name)]
-        return [plan.feature for plan in plans if plan.feature is not None]
+        live = [self._channels(principal, name) for name in names if _allows(principal, "feature:call", name)]
+        return [channels[_LIVE] for channels in live if channels is not None]
 
     def unknown(self, principal: Principal, name: str) -> NotFound:
         """The error for a name that stands for nothing here."""
@@ -153,6 +160,8 @@ class View:
             return self._accounts.find(provider, self.releases.accounts.get((owner, provider)))
 
         aims: tuple[Aim, ...] = tuple(aim_at(target, find, self.prices.find) for target in route.targets)
+        for aim in aims:
+            check_priced(aim.rates, aim.target.name, self._unpriced, is_local=aim.provider.is_local)
         return plan_of(name, route, aims, self.prices.version, feature)
 
     def _channels(self, principal: Principal, feature: str) -> dict[str, Feature] | None:

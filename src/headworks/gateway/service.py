@@ -17,18 +17,23 @@ from headworks.gateway.exchange import Handler
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
 from headworks.gateway.features.prompting import Prompting
-from headworks.gateway.handlers import Handlers
+from headworks.gateway.counting import Counting
+from headworks.gateway.handlers import Extras, Handlers
 from headworks.gateway.models import GatewayModels
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.recording import Ledger
 from headworks.gateway.routing import View
 from headworks.gateway.snapshots import Snapshots
+from headworks.gateway.stored.keeping import Keeper
+from headworks.gateway.stored.serving import StoredHandlers
+from headworks.gateway.stored.service import StoredResponses
 from headworks.guardrails.service import Guardrails
 from headworks.identity.service import Identity, IdentityTable
 from headworks.providers.builtin import Builtin
 from headworks.providers.catalog import Found
 from headworks.providers.http1 import Deadlines
-from headworks.providers.prices import PriceTable
+from headworks.providers.prices import PriceFiles, PriceTable
+from headworks.providers.reaching import Clients
 from headworks.providers.upstream import Upstream
 from headworks.releases.service import Releases
 from headworks.storage.pool import Database
@@ -69,6 +74,8 @@ class Reach:
     environ: Mapping[str, str]
     found: Sequence[Found] = ()
     deadlines: Deadlines | None = None
+    prices: PriceFiles | None = None
+    """None: the shipped table, and models without a price are called."""
 
 
 class Gateway:
@@ -79,12 +86,18 @@ class Gateway:
         self._rooms = rooms
         self._settings = settings
         self._base_url = base_url
-        self._upstream = Upstream()
-        self._accounts = Accounts(self._upstream, reach.builtin, reach.environ, reach.found)
+        self._clients = Clients(Upstream(), reach.environ)
+        self._unpriced = "allow" if reach.prices is None else reach.prices.settings.unpriced
+        self._accounts = Accounts(self._clients, reach.builtin, reach.environ, reach.found)
         self._ledger = Ledger(stores.records, stores.keyring)
         self._attempts = Attempts(reach.deadlines)
         self.snapshots = Snapshots(
-            stores.db, stores.identity, stores.releases, self._view, stale_max_s=settings.stale_max_s
+            stores.db,
+            stores.identity,
+            stores.releases,
+            self._view,
+            PriceTable.load if reach.prices is None else reach.prices.current,
+            stale_max_s=settings.stale_max_s,
         )
         self._admission = Admission(self.snapshots, stores.releases)
         self.models: Models = GatewayModels(self.snapshots, self._ledger, self._attempts)
@@ -113,7 +126,7 @@ class Gateway:
     async def stop(self) -> None:
         """End the renewal and close the connections to providers."""
         await self.snapshots.stop()
-        await self._upstream.close()
+        await self._clients.close()
 
     def missing(self) -> str | None:
         """None while requests may come, else why they should go elsewhere."""
@@ -149,5 +162,5 @@ class Gateway:
             raise RuntimeError("connect() comes before the routes")
         return self._handlers
 
-    def _view(self, identity: IdentityTable, releases: LiveReleases) -> View:
-        return View(identity, releases, PriceTable.load(), self._accounts, self._rooms.route_of)
+    def _view(self, identity: IdentityTable, releases: LiveReleases, prices: PriceTable) -> View:
+        return View(identity, releases, prices, self._accounts, self._rooms.route_of, unpriced=self._unpriced)

@@ -13,6 +13,7 @@ from headworks.errors import DatabaseUnavailable, HeadworksError
 from headworks.gateway.contract import LiveReleases
 from headworks.gateway.routing import View
 from headworks.identity.service import Identity, IdentityTable
+from headworks.providers.prices import PriceTable
 from headworks.releases.service import Releases
 from headworks.storage.pool import Database
 from headworks.storage.queries import load
@@ -27,19 +28,28 @@ _SILENCE_S = 2 * _EVERY_S + _LOOK_TIMEOUT_S
 """A look that hangs for longer counts as a database that is away."""
 _ASKED_AT_MOST_EVERY_S = 0.1
 
-MakeView = Callable[[IdentityTable, LiveReleases], View]
+MakeView = Callable[[IdentityTable, LiveReleases, PriceTable], View]
 
 
 class Snapshots:
     """Holds the current view. Without PostgreSQL the last one serves for `stale_max_s`, then nothing does."""
 
     def __init__(
-        self, db: Database, identity: Identity, releases: Releases, make_view: MakeView, *, stale_max_s: float
+        self,
+        db: Database,
+        identity: Identity,
+        releases: Releases,
+        make_view: MakeView,
+        prices: Callable[[], PriceTable],
+        *,
+        stale_max_s: float,
     ) -> None:
+        """`prices` gives the table in force; it is asked at each look, in a thread."""
         self._db = db
         self._identity = identity
         self._releases = releases
         self._make_view = make_view
+        self._prices = prices
         self._stale_max_s = stale_max_s
         self._view: View | None = None
         self._versions: dict[TenantId, int] = {}
@@ -107,17 +117,23 @@ class Snapshots:
                 _log.exception("the view could not be renewed")
 
     async def look(self) -> None:
-        """Compare versions; what moved is read anew, in one transaction. Raises DatabaseUnavailable, TimeoutError."""
+        """Compare versions; what moved is read anew, in one transaction. Prices are those of the files now.
+
+        Raises DatabaseUnavailable, TimeoutError; the first time StartupRefused for tables that can't be read.
+        """
         async with self._looking, asyncio.timeout(_LOOK_TIMEOUT_S):
             asked_at = time.monotonic()
+            prices = await asyncio.to_thread(self._prices)
             async with self._db.system("snapshot", repeatable=True) as tx:
                 versions = {row.tenant_id: row.version for row in await tx.fetch_all(_SQL.snapshot_versions)}
                 changed = [tenant for tenant, version in versions.items() if self._versions.get(tenant) != version]
                 if changed or self._view is None:
                     previous = None if self._view is None else self._view.identity
                     identity = await self._identity.load(tx, previous, changed)
-                    self._view = self._make_view(identity, await self._releases.load(tx))
+                    self._view = self._make_view(identity, await self._releases.load(tx), prices)
                     self._versions = versions
+            if self._view.prices is not prices:
+                self._view = self._make_view(self._view.identity, self._view.releases, prices)
             self._seen_at = asked_at
             self._good_until = asked_at + max(self._stale_max_s, _SILENCE_S)
             if not self.is_connected:

@@ -20,11 +20,14 @@ from headworks.providers.pricing.layers import IMPORTED, SHIPPED, Layer, importe
 from headworks.providers.pricing.overrides import read_overrides
 from headworks.providers.pricing.rates import FREE, Rates
 from headworks.providers.pricing.tables import PriceRow, rates_of
+from headworks.providers.vendors import VENDORS
 
-__all__ = ["BUILTIN", "FREE", "ModelFacts", "PriceFiles", "PriceTable", "Rates", "check_priced"]
+__all__ = ["BUILTIN", "FREE", "ModelFacts", "PriceFiles", "PriceTable", "Rates", "Unpriced", "check_priced"]
 
 _log = logging.getLogger(__name__)
 
+Unpriced = Literal["allow", "refuse"]
+"""What becomes of calls of models without a price."""
 BUILTIN: Mapping[str, Rates] = {"extractive": FREE, "simulated": FREE, "minilm": FREE}
 
 
@@ -80,7 +83,8 @@ class PriceTable:
 @cache
 def price_ids() -> Mapping[str, str]:
     """What the tables call a provider, by its id in the catalogue, where the two differ."""
-    return {provider.id: provider.price_provider for provider in Catalog.load() if provider.price_provider}
+    rows = (*Catalog.load(), *VENDORS.values())
+    return {provider.id: provider.price_provider for provider in rows if provider.price_provider}
 
 
 def route_names(layers: Sequence[Layer]) -> dict[str, str]:
@@ -89,7 +93,7 @@ def route_names(layers: Sequence[Layer]) -> dict[str, str]:
     return {provider: back.get(provider, provider) for layer in layers for provider, _ in layer.rows}
 
 
-def check_priced(rates: Rates | None, model: str, policy: Literal["allow", "refuse"], *, is_local: bool) -> None:
+def check_priced(rates: Rates | None, model: str, policy: Unpriced, *, is_local: bool) -> None:
     """Refuse a target that may not be called: ModelUnpriced where it has no price and the policy is `refuse`.
 
     What runs on this host (`is_local`) is paid for already and needs no price. `model` is named in the error.
