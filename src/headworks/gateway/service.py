@@ -17,16 +17,12 @@ from headworks.gateway.exchange import Handler
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
 from headworks.gateway.features.prompting import Prompting
-from headworks.gateway.counting import Counting
-from headworks.gateway.handlers import Extras, Handlers
+from headworks.gateway.handlers import Handlers
 from headworks.gateway.models import GatewayModels
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.recording import Ledger
 from headworks.gateway.routing import View
 from headworks.gateway.snapshots import Snapshots
-from headworks.gateway.stored.keeping import Keeper
-from headworks.gateway.stored.serving import StoredHandlers
-from headworks.gateway.stored.service import StoredResponses
 from headworks.guardrails.service import Guardrails
 from headworks.identity.service import Identity, IdentityTable
 from headworks.providers.builtin import Builtin
