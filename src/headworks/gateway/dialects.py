@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from headworks.errors import HeadworksError, InvalidRequest
+from headworks.errors import HeadworksError, InvalidRequest, UpstreamRejected
 from headworks.formats.chat.format import CHAT
 from headworks.formats.chat.judging import judge as judge_openai
 from headworks.formats.completions.format import COMPLETIONS
@@ -47,6 +47,12 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> FormatName | None:
         """The format's; None: bytes only pass through."""
         return None if self.format is None else self.format.name
+
+    def body_of(self, error: HeadworksError) -> bytes:
+        """An error's body: a provider's own words where it gave some, which are in this format already."""
+        if isinstance(error, UpstreamRejected) and error.body:
+            return error.body
+        return self.error_body(error)
 
     def check(self, body: Body) -> None:
         """The fields that we act on ourselves; the others are the provider's to judge. Raises InvalidRequest."""

@@ -14,9 +14,10 @@ from uuid import UUID
 from headworks.eager import Run
 from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest
 from headworks.formats.contract import Writer
+from headworks.formats.messages.format import MESSAGES
 from headworks.gateway.contract import Arrived
 from headworks.gateway.dialects import Dialect
-from headworks.gateway.wire.errors import Unexpected, body_of, headers_of
+from headworks.gateway.wire.errors import Unexpected, headers_of
 from headworks.gateway.wire.headers import FROM_CALLER, Header
 from headworks.types.identity import Principal
 from headworks.types.ids import id_text, new_id
@@ -171,11 +172,13 @@ class Exchange:
         raise NotImplementedError
 
     async def _tell(self, error: HeadworksError) -> None:
+        if self.dialect.format is MESSAGES and "request-id" not in error.headers:
+            error.headers = {**error.headers, "request-id": id_text(self.trace)}
         if self._has_started:
             event = self.dialect.error_event(error) if self.writer is None else self.writer.fail(error)
             await self.write(event, is_last=True)
         else:
-            await self.answer(error.status, [*headers_of(error), *self.reply], body_of(error, self.dialect))
+            await self.answer(error.status, [*headers_of(error), *self.reply], self.dialect.body_of(error))
 
 
 class ArrivedExchange(Exchange):

@@ -1,9 +1,8 @@
-"""Errors as an HTTP answer; after the first event the dialect has an event for them."""
+"""What goes with an error in HTTP; its body and its event are the dialect's."""
 
 from __future__ import annotations
 
-from headworks.errors import HeadworksError, UpstreamRejected
-from headworks.gateway.dialects import Dialect
+from headworks.errors import HeadworksError
 from headworks.gateway.wire.headers import Header, passed_on
 
 _JSON = (b"content-type", b"application/json")
@@ -13,13 +12,6 @@ class Unexpected(HeadworksError):
     """A fault of ours. The log has the details; the caller gets the trace."""
 
     code = "internal_error"
-
-
-def body_of(error: HeadworksError, dialect: Dialect) -> bytes:
-    """The JSON body in the caller's format: a provider's own words where it gave some, which are in it already."""
-    if isinstance(error, UpstreamRejected) and error.body:
-        return error.body
-    return dialect.error_body(error)
 
 
 def headers_of(error: HeadworksError) -> list[Header]:
