@@ -1,114 +1,107 @@
-"""Attempts: targets are tried in order until one has something to say; from then on there is no way back."""
+"""Attempts: targets are asked until one has something to say; from then on there is no way back."""
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections.abc import Coroutine
 from typing import Any
 
-import msgspec
-
-from headworks.errors import HeadworksError, ModelMissing, UpstreamError, UpstreamRejected, UpstreamTruncated
-from headworks.formats import neutral
-from headworks.formats.contract import Reader, Spoken, Watch
-from headworks.formats.converse.format import Converse
-from headworks.formats.sse import Framer, data_of, split
+from headworks.eager import in_task
+from headworks.errors import HeadworksError, UpstreamTimeout
+from headworks.gateway.chains import Chain
+from headworks.gateway.deadlines import deadlines_of
 from headworks.gateway.dialects import Dialect
+from headworks.gateway.failures import classify
+from headworks.gateway.opening import Started, judged, open_stream, read
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Record
-from headworks.gateway.translation import Way, rejected, says_something, way_to
-from headworks.providers import contract as provider_contract
+from headworks.gateway.retrying import Pauses, RetryBudget
+from headworks.gateway.translation import Way, way_to
 from headworks.providers.contract import Ask
 from headworks.providers.http1 import Deadlines
-from headworks.providers.responses import Headers
-from headworks.types.models import Usage
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-_MAX_ERROR_BYTES = 1024 * 1024
-_HELD_EVENTS = 64
-_HELD_BYTES = 256 * 1024
-_OVERLOADED = 429
-_REFUSED_US = 401
-_STREAMS = frozenset(("text/event-stream", "application/vnd.amazon.eventstream"))
-
-
-class NativeStream(msgspec.Struct):
-    """A stream past its first semantic event, in the caller's format. `held` are the caller's bytes up to there."""
-
-    answer: provider_contract.Answer
-    framer: Framer
-    watch: Watch
-    held: bytes
-
-
-class ToldStream(msgspec.Struct):
-    """A stream past its first semantic event, in another format. `is_over`: `held` is all of it."""
-
-    answer: provider_contract.Answer
-    reader: Reader
-    held: list[neutral.Event]
-    is_over: bool = False
-
-
-class Started(msgspec.Struct):
-    """An attempt that has something to say: a whole body, a whole answer in neutral words, or a stream of either."""
-
-    aim: Aim
-    headers: Headers
-    body: bytes = b""
-    usage: Usage | None = None
-    answer: neutral.Answer | None = None
-    native: NativeStream | None = None
-    told: ToldStream | None = None
-
-    def shown_headers(self) -> dict[str, str]:
-        """The provider's headers as text."""
-        return _as_text(self.headers)
+_ATTEMPTS = b"x-headworks-attempts"
 
 
 class Attempts:
-    """See the module."""
+    """One worker's: its requests share a budget of retries."""
 
-    def __init__(self, deadlines: Deadlines | None = None) -> None:
+    def __init__(self, deadlines: Deadlines | None = None, budget: RetryBudget | None = None) -> None:
         self._deadlines = deadlines or Deadlines()
+        self._budget = budget or RetryBudget()
+        self._pauses = Pauses(self._budget)
 
     def start(self, plan: Plan, outgoing: Outgoing, record: Record) -> Coroutine[Any, Any, Started]:
-        """The first target's answer that can be given to the caller. Raises the last target's error."""
-        if plan.feature is None and len(plan.aims) == 1:
-            return self._attempt(plan.aims[0], outgoing, record)
+        """The first answer that can be given to the caller. Raises the error that the caller is to be told."""
+        if plan.is_usual and len(plan.aims) == 1:
+            return self._attempt(plan.aims[0], outgoing, record, self._deadlines)
         return self._in_turn(plan, outgoing, record)
 
     async def _in_turn(self, plan: Plan, outgoing: Outgoing, record: Record) -> Started:
-        last = plan.aims[-1]
-        for aim in plan.aims:
-            try:
-                if plan.feature is None:
-                    return await self._attempt(aim, outgoing, record)
-                with record.span("attempt") as span:
-                    span.attributes["target"] = aim.target.name
-                    return await self._attempt(aim, outgoing, record)
-            except HeadworksError as error:
-                if aim is last or not _may_switch(error):
-                    raise
-        raise AssertionError("a route has at least one target")
+        """Targets as the route's chain says. Only a route's own `total_s` bounds all attempts together."""
+        self._budget.earn()
+        total_s = plan.route.deadlines.total_s
+        ends_at = math.inf if total_s is None else time.monotonic() + total_s
+        chain: Chain | None = None
+        aim = plan.aims[0]
+        try:
+            while True:
+                try:
+                    return await self._told_of(plan, aim, outgoing, record, ends_at)
+                except HeadworksError as error:
+                    chain = chain or Chain(plan.walked, self._pauses, ends_at)
+                    again = chain.after(error, time.monotonic())
+                    if again is None:
+                        raise (chain.error or error) from None
+                if again.wait_s:
+                    await in_task()
+                    await asyncio.sleep(again.wait_s)
+                aim = plan.aims[again.target]
+        finally:
+            if record.row.attempts > 1:
+                outgoing.tell(_ATTEMPTS, str(record.row.attempts))
 
-    async def _attempt(self, aim: Aim, outgoing: Outgoing, record: Record) -> Started:
+    async def _told_of(self, plan: Plan, aim: Aim, outgoing: Outgoing, record: Record, ends_at: float) -> Started:
+        """One attempt; a feature's has a span, which says how it failed."""
+        limits = _limits(plan, self._deadlines, ends_at)
+        first_token_s = plan.route.deadlines.first_token_s
+        attempt = self._attempt(aim, outgoing, record, limits)
+        if first_token_s is not None and outgoing.streams:
+            attempt = _begun_within(first_token_s, aim, attempt)
+        if plan.feature is None:
+            return await attempt
+        with record.span("attempt") as span:
+            span.attributes["target"] = aim.target.name
+            try:
+                return await attempt
+            except HeadworksError as error:
+                span.attributes["failure"] = classify(error) or "none"
+                raise
+
+    async def _attempt(self, aim: Aim, outgoing: Outgoing, record: Record, limits: Deadlines) -> Started:
         provider = aim.provider
         model = aim.target.model
         dialect = outgoing.dialect
         way = way_to(provider, outgoing.surface, outgoing.format, relays=outgoing.relays)
         provider.check(way.surface, model)
         body = outgoing.body_for(aim) if way.is_own else _translated(way, aim, outgoing)
-        ask = Ask(way.surface, model, body, outgoing.forwarded, outgoing.prompt, self._deadlines)
+        ask = Ask(way.surface, model, body, outgoing.forwarded, outgoing.prompt, limits)
         record.attempt(aim, outgoing)
         if outgoing.streams:
-            started = await _open_stream(aim, ask, way, dialect, outgoing)
+            started = await open_stream(aim, ask, way, dialect, outgoing)
             record.answered()
             return started
         status, headers, answer = await provider.fetch(ask)
         if way.spoken is None:
-            return _judged(aim, dialect, status, headers, answer)
-        return _read(aim, dialect, way.spoken, status, headers, answer)
+            started = judged(aim, dialect, status, headers, answer)
+        else:
+            started = read(aim, dialect, way.spoken, status, headers, answer)
+        if started.usage is None:
+            record.heard = _uncounted(started, dialect)
+        return started
 
 
 def _translated(way: Way, aim: Aim, outgoing: Outgoing) -> bytes:
@@ -119,190 +112,28 @@ def _translated(way: Way, aim: Aim, outgoing: Outgoing) -> bytes:
     return written.body
 
 
-def _may_switch(error: HeadworksError) -> bool:
-    """Whether another target may do better: not where the provider refused what the caller wrote."""
-    if isinstance(error, UpstreamRejected):
-        return error.status >= 500 or error.status == _OVERLOADED
-    return isinstance(error, (UpstreamError, ModelMissing))
+def _limits(plan: Plan, server: Deadlines, ends_at: float) -> Deadlines:
+    """How long the next attempt may take: no longer than what is left for all of them."""
+    limits = deadlines_of(plan.route.deadlines, server)
+    if ends_at == math.inf:
+        return limits
+    left_s = max(0.0, ends_at - time.monotonic())
+    return Deadlines(limits.connect_s, limits.first_byte_s, limits.idle_s, left_s)
 
 
-def _judged(aim: Aim, dialect: Dialect, status: int, headers: Headers, body: bytes) -> Started:
-    if status != 200:
-        raise _rejected(aim, dialect, None, status, headers, body)
+async def _begun_within(seconds: float, aim: Aim, attempt: Coroutine[Any, Any, Started]) -> Started:
+    """A stream that has begun to say something by then. Raises UpstreamTimeout."""
+    await in_task()
     try:
-        verdict = dialect.judge(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _no_answer(aim, headers, str(error)) from None
-    if verdict.kind == "error":
-        raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
-    if verdict.kind == "nothing":
-        raise _no_answer(aim, headers, "it has nothing that an answer has")
-    return Started(aim, headers, body, verdict.usage)
+        async with asyncio.timeout(seconds):
+            return await attempt
+    except TimeoutError:
+        raise UpstreamTimeout(
+            f"`{aim.target.name}` did not keep the first token deadline of {seconds:g} s.",
+            next_step="Try again; see the provider's status.",
+        ) from None
 
 
-def _read(aim: Aim, dialect: Dialect, spoken: Spoken, status: int, headers: Headers, body: bytes) -> Started:
-    if status != 200:
-        raise _rejected(aim, dialect, spoken, status, headers, body)
-    if (failed := spoken.read_error(status, body)) is not None:
-        raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
-    try:
-        answer = spoken.read_answer(body)
-    except UpstreamError as error:
-        raise _no_answer(aim, headers, str(error)) from None
-    return Started(aim, headers, usage=answer.usage, answer=answer)
-
-
-async def _open_stream(aim: Aim, ask: Ask, way: Way, dialect: Dialect, outgoing: Outgoing) -> Started:
-    answer = await aim.provider.stream(ask)
-    try:
-        if answer.status != 200 or _content_type(answer.headers) not in _STREAMS:
-            await _refuse(aim, dialect, way.spoken, answer)
-        if way.spoken is None:
-            return await _opened(aim, dialect, answer, strips=outgoing.strips(aim))
-        return await _told(aim, dialect, way.spoken, answer)
-    except BaseException:
-        answer.abort()
-        raise
-
-
-async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, *, strips: bool) -> Started:
-    assert dialect.format is not None  # noqa: S101 -- only formats have streams
-    headers = answer.headers
-    framer, watch = Framer(), dialect.format.watch(strips_usage=strips)
-    held: list[bytes] = []
-    size = count = 0
-    async for piece in answer:
-        events = framer.whole(piece)
-        if not events:
-            continue
-        held.append(_seen(aim, headers, watch, events))
-        size += len(events)
-        count += events.count(b"data:")
-        if watch.has_begun or size > _HELD_BYTES or count > _HELD_EVENTS:
-            return Started(aim, headers, native=NativeStream(answer, framer, watch, b"".join(held)))
-        if watch.has_failed or watch.is_terminal:
-            break
-    else:
-        held.append(_seen(aim, headers, watch, framer.rest))
-        if watch.has_begun:
-            return Started(aim, headers, native=NativeStream(answer, Framer(), watch, b"".join(held)))
-    if watch.has_failed:
-        raise UpstreamRejected(UpstreamError.status, _error_in(b"".join(held)), _as_text(headers))
-    raise _nothing_said(aim)
-
-
-async def _told(aim: Aim, dialect: Dialect, spoken: Spoken, answer: provider_contract.Answer) -> Started:
-    headers = answer.headers
-    reader = spoken.reader()
-    held: list[neutral.Event] = []
-    try:
-        async for piece in answer:
-            for event in reader.feed(piece):
-                if isinstance(event, neutral.Failed):
-                    raise rejected(dialect, event, UpstreamError.status, _as_text(headers))
-                held.append(event)
-            if any(map(says_something, held)) or len(held) > _HELD_EVENTS:
-                return Started(aim, headers, told=ToldStream(answer, reader, held))
-        held.extend(reader.end())
-    except UpstreamTruncated:
-        raise _nothing_said(aim) from None
-    failed = next((event for event in held if isinstance(event, neutral.Failed)), None)
-    if failed is not None:
-        raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
-    return Started(aim, headers, told=ToldStream(answer, reader, held, is_over=True))
-
-
-def _seen(aim: Aim, headers: Headers, watch: Watch, events: bytes) -> bytes:
-    """What the watch gives for the caller. Raises UpstreamError for first events that can't be read."""
-    try:
-        return watch.see(events)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _no_answer(aim, headers, str(error)) from None
-
-
-def _error_in(events: bytes) -> bytes:
-    """The data of the event that reports an error."""
-    said = [data_of(event) for event in split(events) if b'"error"' in event]
-    return said[-1] if said else b""
-
-
-def _nothing_said(aim: Aim) -> UpstreamTruncated:
-    return UpstreamTruncated(
-        f"The stream of `{aim.target.name}` ended before it had said anything.", next_step="Try again."
-    )
-
-
-async def _refuse(aim: Aim, dialect: Dialect, spoken: Spoken | None, answer: provider_contract.Answer) -> None:
-    """Raise for what is no stream: an error is passed on, anything else is no answer."""
-    body = await answer.read(_MAX_ERROR_BYTES)
-    if spoken is None:
-        _judged(aim, dialect, answer.status, answer.headers, body)
-    else:
-        _read(aim, dialect, spoken, answer.status, answer.headers, body)
-    raise _no_answer(aim, answer.headers, "it is not a stream of events")
-
-
-def _rejected(
-    aim: Aim, dialect: Dialect, spoken: Spoken | None, status: int, headers: Headers, body: bytes
-) -> HeadworksError:
-    """An error status as the provider gave it; in our words where it is about our credential, or not JSON."""
-    if status == _REFUSED_US:
-        return UpstreamError(
-            f"The provider of `{aim.target.name}` refused the server's credential (401).",
-            next_step="Whoever runs this server must correct the provider's key; yours is fine.",
-            code="upstream_unauthorized",
-        )
-    if status >= 400:
-        if spoken is None and _is_error(dialect, body):
-            return UpstreamRejected(status, body, _as_text(headers))
-        if spoken is not None and (failed := _error_of(spoken, status, headers, body)) is not None:
-            return rejected(dialect, failed, status, _as_text(headers))
-    kind = _content_type(headers) or "no content type"
-    shape = (
-        "an error in its format" if spoken is not None or dialect.surface == "messages" else "an OpenAI-shaped error"
-    )
-    error = UpstreamError(
-        f"The provider of `{aim.target.name}` answered with status {status} and {kind}, not {shape}.",
-        next_step="Check the provider's address and status.",
-        headers=_as_text(headers),
-    )
-    if status >= 400:
-        error.status = status
-    return error
-
-
-def _is_error(dialect: Dialect, body: bytes) -> bool:
-    try:
-        return dialect.judge(body).kind == "error"
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-
-
-def _error_of(spoken: Spoken, status: int, headers: Headers, body: bytes) -> neutral.Failed | None:
-    if isinstance(spoken, Converse):  # the kind of its errors stands in a header
-        return spoken.read_error(status, body, headers)
-    return spoken.read_error(status, body)
-
-
-def _no_answer(aim: Aim, headers: Headers, why: str) -> UpstreamError:
-    kind = _content_type(headers) or "no content type"
-    return UpstreamError(
-        f"The provider of `{aim.target.name}` answered with {kind} that is no answer: {why.rstrip('.')}.",
-        next_step="Check the provider's address: it may be a web page or a proxy.",
-        code="upstream_not_an_answer",
-    )
-
-
-def _content_type(headers: Headers) -> str:
-    return next(
-        (
-            value.decode("latin-1").partition(";")[0].strip().lower()
-            for name, value in headers
-            if name == b"content-type"
-        ),
-        "",
-    )
-
-
-def _as_text(headers: Headers) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+def _uncounted(started: Started, dialect: Dialect) -> int:
+    """Tokens of output, as well as they can be told: what only passes through has none."""
+    return 0 if dialect.format is None else started.about_tokens()
