@@ -30,6 +30,7 @@ from headworks.providers.catalog import Catalog
 from headworks.providers.extractive import Extractive, Quote
 from headworks.providers.http1 import Deadlines
 from headworks.providers.simulated import Simulated
+from headworks.providers.vendors import VENDORS
 from headworks.releases.bundles import route_of_target
 from headworks.releases.prompts import check_inputs, render
 from headworks.releases.service import Releases
@@ -416,7 +417,7 @@ async def _nothing() -> None: ...
 
 def surroundings() -> Surroundings:
     return Surroundings(
-        providers=frozenset(row.id for row in Catalog.load()),
+        providers=frozenset(row.id for row in Catalog.load()) | {vendor.id for vendor in VENDORS.values()},
         pii_kinds=KINDS,
         permissions=frozenset(),
         usual_env=frozenset(),

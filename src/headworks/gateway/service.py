@@ -26,7 +26,7 @@ from headworks.gateway.snapshots import Snapshots
 from headworks.guardrails.service import Guardrails
 from headworks.identity.service import Identity, IdentityTable
 from headworks.providers.builtin import Builtin
-from headworks.providers.catalog import Found
+from headworks.providers.catalog import Catalog, Found
 from headworks.providers.http1 import Deadlines
 from headworks.providers.prices import PriceFiles, PriceTable
 from headworks.providers.reaching import Clients
@@ -72,6 +72,8 @@ class Reach:
     deadlines: Deadlines | None = None
     prices: PriceFiles | None = None
     """None: the shipped table, and models without a price are called."""
+    catalog: Catalog | None = None
+    """None: the shipped one."""
 
 
 class Gateway:
@@ -84,7 +86,7 @@ class Gateway:
         self._base_url = base_url
         self._clients = Clients(Upstream(), reach.environ)
         self._unpriced = "allow" if reach.prices is None else reach.prices.settings.unpriced
-        self._accounts = Accounts(self._clients, reach.builtin, reach.environ, reach.found)
+        self._accounts = Accounts(self._clients, reach.builtin, reach.environ, reach.found, reach.catalog)
         self._ledger = Ledger(stores.records, stores.keyring)
         self._attempts = Attempts(reach.deadlines)
         self.snapshots = Snapshots(
