@@ -150,6 +150,7 @@ class _Late:
 def surroundings(credential_env: Iterable[str]) -> Surroundings:
     """What a workspace may refer to on this server."""
     from headworks.guardrails.contract import KINDS
+    from headworks.guardrails.schema import read_output_schema
     from headworks.identity.roles import PERMISSIONS
     from headworks.providers.catalog import Catalog
     from headworks.providers.vendors import VENDORS
@@ -163,6 +164,7 @@ def surroundings(credential_env: Iterable[str]) -> Surroundings:
         permissions=frozenset(PERMISSIONS),
         usual_env=frozenset(name for names in keys.values() for name in names),
         operator_env=frozenset(credential_env),
+        read_schema=read_output_schema,
     )
 
 

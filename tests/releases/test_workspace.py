@@ -109,7 +109,7 @@ def test_a_file_that_is_not_utf8_is_named_with_its_line() -> None:
         parse_workspace(tree, AROUND)
 
 
-@pytest.mark.parametrize("key", ["budget: 5", "tools: [a]", "slos: {}", "schema: x.json"])
+@pytest.mark.parametrize("key", ["budget: 5", "tools: [a]", "slos: {}", "canary: {}"])
 def test_what_nothing_honours_yet_is_refused_and_never_ignored(key: str) -> None:
     message = complaint(NotSupportedYet, feature=FEATURE + key + "\n")
     assert message.startswith("features/claims/feature.yaml:6:")

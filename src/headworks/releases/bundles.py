@@ -1,8 +1,8 @@
 """Bundles: the immutable, content-addressed files of a release.
 
 The manifest lists path, media type and sha256 of each file, sorted by path; the digest is the sha256 of its canonical
-JSON (RFC 8785). What shapes behaviour is in it (DESIGN §5): prompt, knowledge, guardrail and retrieval settings, the
-resolved route. What judges a release (`evals/`, `golden/`, `taxonomy.yaml`) is not.
+JSON (RFC 8785). What shapes behaviour is in it (DESIGN §5): prompt, knowledge, output schema, guardrail and retrieval
+settings, the resolved route. What judges a release (`evals/`, `golden/`, `taxonomy.yaml`) is not.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import rfc8785
 
 from headworks.releases.prompts import parse_prompt
 from headworks.releases.route_bodies import read_route, written_route
-from headworks.types.features import Feature, InputSpec, PiiSettings, RetrievalSettings, Route, Target
+from headworks.types.features import Feature, InputSpec, OutputSettings, PiiSettings, RetrievalSettings, Route, Target
 from headworks.types.ids import Digest, ProjectId, TenantId
 from headworks.types.workspace import CollectionSpec, FeatureSpec, RouteSpec
 
 SETTINGS = "feature.json"
 ROUTE = "route.json"
+SCHEMA = "output.schema.json"
 JSON = "application/json"
+JSON_SCHEMA = "application/schema+json"
 PROMPTY = "text/x-prompty"
 MARKDOWN = "text/markdown"
 
@@ -96,6 +98,8 @@ def build_bundle(
     if feature.pii is not None:
         kinds = None if feature.pii.kinds is None else sorted(feature.pii.kinds)
         settings["guardrails"] = {"pii": {"action": feature.pii.action, "kinds": kinds}}
+    if feature.output is not None:
+        settings["output"] = {"name": feature.output.name, "strict": feature.output.is_strict}
     if feature.retrieval is not None:
         settings["retrieval"] = {
             "collection": feature.retrieval.collection,
@@ -113,6 +117,8 @@ def build_bundle(
         BundleFile(SETTINGS, JSON, rfc8785.dumps(settings)),
         BundleFile(ROUTE, JSON, rfc8785.dumps({"name": route.name, **written_route(route)})),
         BundleFile(feature.prompt.path, PROMPTY, prompt_text.encode()),
+        # Not canonical JSON: a model writes the members in the order in which the schema names them.
+        *([BundleFile(SCHEMA, JSON_SCHEMA, feature.output.schema)] if feature.output else []),
         *(BundleFile(f"knowledge/{name}", MARKDOWN, text.encode()) for name, text in feature.knowledge),
     ]
     return Bundle(tuple(sorted(files, key=lambda each: each.path)))
@@ -139,6 +145,7 @@ def read_bundle(
     name = route.pop("name")
     retrieval = settings["retrieval"]
     pii = settings["guardrails"].get("pii")
+    output = settings.get("output")
     return Feature(
         name=settings["feature"],
         tenant=tenant,
@@ -154,6 +161,7 @@ def read_bundle(
         pii=None
         if pii is None
         else PiiSettings(pii["action"], None if pii["kinds"] is None else frozenset(pii["kinds"])),
+        output=None if output is None else OutputSettings(output["name"], files[SCHEMA], output["strict"]),
         accepts=frozenset(settings["accepts"]),
         knowledge=tuple(
             (path.removeprefix("knowledge/"), content.decode())

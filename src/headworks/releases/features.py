@@ -6,6 +6,8 @@ import posixpath
 from collections.abc import Mapping
 from typing import cast
 
+from headworks.releases.contract import SchemaReader
+from headworks.releases.output_files import read_output
 from headworks.releases.prompts import parse_prompt
 from headworks.releases.reading import Section, decode, nearest, read_yaml
 from headworks.types.features import PiiAction, PiiSettings, RetrievalSettings, RiskTier
@@ -20,9 +22,6 @@ NOT_YET = (
     "tools",
     "slos",
     "slo",
-    "schema",
-    "output",
-    "output_schema",
     "canary",
     "moderation",
     "injection",
@@ -30,7 +29,13 @@ NOT_YET = (
 )
 
 
-def parse_feature(name: str, folder: str, files: Mapping[str, bytes], pii_kinds: frozenset[str]) -> FeatureSpec:
+def parse_feature(
+    name: str,
+    folder: str,
+    files: Mapping[str, bytes],
+    pii_kinds: frozenset[str],
+    read_schema: SchemaReader | None = None,
+) -> FeatureSpec:
     """One feature from its folder's files, or WorkspaceInvalid with file and line."""
     path = f"{folder}/feature.yaml"
     section = read_yaml(path, decode(path, files[path]))
@@ -43,6 +48,9 @@ def parse_feature(name: str, folder: str, files: Mapping[str, bytes], pii_kinds:
     retrieval = _retrieval(section.section("retrieval"))
     pii = _guardrails(section.section("guardrails"), pii_kinds)
     accepts = _accepts(section)
+    output, output_file = read_output(section.section("output"), name, folder, files, read_schema)
+    if output is not None and "response_format" in accepts:
+        section.complain("accepts", "a feature with an `output` can't accept `response_format`: there can be only one.")
     section.finish()
     relative = posixpath.relpath(prompt_path, folder)
     prompt = parse_prompt(prompt_path, decode(prompt_path, files[prompt_path]))
@@ -63,6 +71,8 @@ def parse_feature(name: str, folder: str, files: Mapping[str, bytes], pii_kinds:
         knowledge=knowledge,
         has_gate=f"{folder}/evals/gate.yaml" in files,
         where=section.where(),
+        output=output,
+        output_file=output_file,
     )
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from headworks.errors import NotSupportedYet, WorkspaceInvalid
 
 _MAX_BYTES = 1_000_000
+_MOST_VALUES, _DEEPEST = 20_000, 100
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -68,6 +70,16 @@ class Section:
         """`file:line` of a key, or of the section."""
         marks = self._values.lc
         line = marks.data[key][0] if key is not None and marks.data and key in marks.data else marks.line or 0
+        return f"{self.path}:{line + 1 + self._offset}"
+
+    def where_inside(self, key: str | None, path: Sequence[str | int]) -> str:
+        """`file:line` of a place in the value of a key (None: in the section), as far as the path leads."""
+        node: Any = self._values
+        line = node.lc.line or 0
+        for step in path if key is None else (key, *path):
+            if not isinstance(node, CommentedMap | CommentedSeq) or step not in (node.lc.data or {}):
+                break
+            line, node = node.lc.data[step][0], node[step]
         return f"{self.path}:{line + 1 + self._offset}"
 
     def complain(self, key: str | None, what: str, next_step: str = "") -> NoReturn:
@@ -179,6 +191,25 @@ class Section:
         """A value as plain dicts, lists and scalars."""
         return _plain(self._take(key))
 
+    def json(self, key: str) -> Any:  # noqa: ANN401 -- any JSON value
+        """As `raw`, and nothing but what JSON can say: no dates, no names that are numbers, no aliases without end."""
+        value = self.raw(key) if self._is_json(self._values.get(key), [_MOST_VALUES], _DEEPEST) else None
+        if value is None and self._values.get(key) is not None:
+            self.complain(
+                key, f"{self._name(key)} holds what is no JSON, or too much of it.", "Put dates and such in quotes."
+            )
+        return value
+
+    def _is_json(self, value: object, left: list[int], depth: int) -> bool:
+        left[0] -= 1
+        if left[0] < 0 or depth == 0:
+            return False
+        if isinstance(value, CommentedMap):
+            return all(isinstance(key, str) and self._is_json(each, left, depth - 1) for key, each in value.items())
+        if isinstance(value, CommentedSeq):
+            return all(self._is_json(each, left, depth - 1) for each in value)
+        return value is None or isinstance(value, bool | int | float | str)
+
     def refuse(self, *keys: str) -> None:
         """Refuse keys that are documented but that nothing honours yet."""
         for key in keys:
@@ -222,6 +253,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 -- a YAML value
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, CommentedSeq):
         return [_plain(each) for each in value]
+    if isinstance(value, ScalarBoolean):  # one with an anchor; it is no bool
+        return bool(value)
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return kind(value)

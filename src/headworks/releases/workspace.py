@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from headworks.errors import NotSupportedYet, WorkspaceInvalid
 from headworks.releases.account_files import read_account
+from headworks.releases.contract import SchemaReader
 from headworks.releases.features import parse_feature
 from headworks.releases.reading import Section, decode, nearest, read_yaml
 from headworks.releases.route_files import notice_of, read_route_entry
@@ -31,6 +32,8 @@ class Surroundings:
     """The catalogue's own environment variables: for the catalogue's own addresses only."""
     operator_env: frozenset[str]
     """Those that the operator allows for any address (`[providers] credential_env`)."""
+    read_schema: SchemaReader | None = None
+    """guardrails.schema.read_output_schema; None where no schema can be checked."""
 
 
 _Reader = Callable[["_Reading", str, bytes], None]
@@ -48,6 +51,7 @@ class _Reading:
         self.features: list[FeatureSpec] = []
         self.roles: dict[str, tuple[str, ...]] = {}
         self.notices: list[str] = []
+        self.json_files: list[str] = []
 
 
 def parse_workspace(files: Mapping[str, bytes], around: Surroundings) -> Workspace:
@@ -60,6 +64,12 @@ def parse_workspace(files: Mapping[str, bytes], around: Surroundings) -> Workspa
     ):
         if f"features/{folder}/feature.yaml" not in files:
             raise WorkspaceInvalid(f"features/{folder}:1: the folder has no `feature.yaml`.")
+    schemas = {each.output_file for each in reading.features}
+    reading.notices += [
+        f"{path}: left alone, its feature's `output` does not name it."
+        for path in reading.json_files
+        if path not in schemas
+    ]
     workspace = Workspace(
         collections=tuple(reading.collections),
         accounts=tuple(reading.accounts),
@@ -149,13 +159,21 @@ def _read_feature(reading: _Reading, path: str, content: bytes) -> None:
     name = folder.removeprefix("features/")
     if not NAME.fullmatch(name):
         raise WorkspaceInvalid(f"{path}:1: {name!r} is no name for a feature.", next_step=_NAMING)
-    reading.features.append(parse_feature(name, folder, reading.files, reading.around.pii_kinds))
+    reading.features.append(
+        parse_feature(name, folder, reading.files, reading.around.pii_kinds, reading.around.read_schema)
+    )
 
 
 def _belongs_to_feature(reading: _Reading, path: str, content: bytes) -> None:
     """Prompts and knowledge: read with their feature."""
     decode(path, content)
     del reading
+
+
+def _may_be_schema(reading: _Reading, path: str, content: bytes) -> None:
+    """Read with its feature, if that names it."""
+    del content
+    reading.json_files.append(path)
 
 
 def _left_alone(reading: _Reading, path: str, content: bytes) -> None:
@@ -193,6 +211,7 @@ _READERS: tuple[tuple[str, _Reader], ...] = (
     (r"features/[^/]+/knowledge/.+\.md", _belongs_to_feature),
     (r"features/[^/]+/(evals|golden)/.+", _left_alone),
     (r"features/[^/]+/taxonomy\.yaml", _left_alone),
+    (r"features/[^/]+/.+\.json", _may_be_schema),
     (r"(policies|tools)/.+", _not_yet),
 )
 
@@ -221,6 +240,7 @@ def _check_references(workspace: Workspace, around: Surroundings) -> None:
                     f"{route.where}: there is no `{target.name}`.", next_step=nearest(target.model, BUILTIN_MODELS)
                 )
     for feature in workspace.features:
+        _check_output(workspace, feature)
         if feature.route not in routes:
             raise WorkspaceInvalid(
                 f"{feature.where}: the feature `{feature.name}` names the route `{feature.route}`.",
@@ -236,3 +256,16 @@ def _check_references(workspace: Workspace, around: Surroundings) -> None:
                 f"{feature.where}: `{feature.name}` is the name of a route too; a caller could not tell them apart.",
                 next_step="Rename one of them.",
             )
+
+
+def _check_output(workspace: Workspace, feature: FeatureSpec) -> None:
+    """Quotes follow no schema."""
+    route = next((each for each in workspace.routes if each.name == feature.route), None)
+    if feature.output is None or route is None:
+        return
+    if all(target.name == "builtin/extractive" for target in every_target(route.targets, route.fallback)):
+        raise WorkspaceInvalid(
+            f"{feature.where}: the feature `{feature.name}` has an output schema, but its route `{route.name}` leads "
+            "only to `builtin/extractive`, which can't follow one.",
+            next_step="Add a target with a model that writes, or remove `output`.",
+        )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from headworks.types.failing import USUAL_STEPS, FailureWord, Retries, RouteDeadlines, Step
 from headworks.types.ids import Digest, ProjectId, TenantId
 
@@ -80,6 +82,25 @@ class PiiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputSettings:
+    """What a feature's answers are: JSON by a schema, which is compact JSON here with its members in their own order.
+
+    `name` is for providers. `is_strict` asks them to hold the model to the schema while it writes.
+    """
+
+    name: str
+    schema: bytes
+    is_strict: bool = False
+
+    @property
+    def response_format(self) -> msgspec.Raw:
+        """The field `response_format` of a chat request that asks for it, as JSON."""
+        name, strict = msgspec.json.encode(self.name), b"true" if self.is_strict else b"false"
+        inner = b'{"name":%s,"strict":%s,"schema":%s}' % (name, strict, self.schema)
+        return msgspec.Raw(b'{"type":"json_schema","json_schema":%s}' % inner)
+
+
+@dataclass(frozen=True, slots=True)
 class InputSpec:
     """One input of a prompt. `source` is `question`, `history`, `passages` or None (the caller's `inputs`)."""
 
@@ -106,7 +127,7 @@ class Feature:
     template: str
     retrieval: RetrievalSettings | None = None
     pii: PiiSettings | None = None
-    output_schema: dict[str, Any] | None = None
+    output: OutputSettings | None = None
     accepts: frozenset[str] = frozenset()
     knowledge: tuple[tuple[str, str], ...] = ()
     """(file name, text) of the experts' snippets."""

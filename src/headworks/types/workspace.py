@@ -9,6 +9,7 @@ from headworks.types.failing import Retries, RouteDeadlines
 from headworks.types.features import (
     Fallback,
     InputSpec,
+    OutputSettings,
     PiiSettings,
     RetrievalSettings,
     RiskTier,
@@ -91,6 +92,9 @@ class FeatureSpec:
     knowledge: tuple[tuple[str, str], ...]
     has_gate: bool
     where: str
+    output: OutputSettings | None = None
+    output_file: str | None = None
+    """Where the schema lies in the workspace, if it has a file of its own."""
 
 
 @dataclass(frozen=True, slots=True)
