@@ -6,9 +6,9 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from headworks.gateway.attempts import Started
 from headworks.gateway.calls import Call
 from headworks.gateway.features.grounding import Grounding
+from headworks.gateway.opening import Started
 from headworks.gateway.plans import Plan
 from headworks.gateway.reading import read
 from headworks.gateway.recording import Record

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import msgspec
 
 from headworks.errors import InvalidRequest, NotFound, UpstreamError
-from headworks.gateway.attempts import Attempts, Started
+from headworks.gateway.attempts import Attempts
 from headworks.gateway.calls import Asked
 from headworks.gateway.dialects import CHAT_DIALECT
+from headworks.gateway.opening import Started
 from headworks.gateway.outgoing import Composed, Outgoing, Texts
 from headworks.gateway.plans import CAPS, Aim, Plan
 from headworks.gateway.reading import read

@@ -74,6 +74,10 @@ class Outgoing(Protocol):
         """Hints that the target's format has no word for."""
         ...
 
+    def tell(self, name: bytes, value: str) -> None:
+        """A header of ours for the caller."""
+        ...
+
     def strips(self, aim: Aim) -> bool:
         """Whether usage in the stream is for us alone."""
         ...
@@ -91,6 +95,7 @@ class Composed:
         self.streams = call is not None and call.streams
         self.forwarded = call.forwarded if call else ()
         self.prompt: Prompt | None = prompt
+        self._call = call
         self._messages = [{"role": each.role, "content": each.content} for each in prompt.messages]
         self._max_output = max_output
         self._extra = extra or {}
@@ -117,6 +122,11 @@ class Composed:
 
     def leave_out(self, names: Sequence[str]) -> None:
         """See Outgoing: they are the feature's own, and nobody's to be told."""
+
+    def tell(self, name: bytes, value: str) -> None:
+        """See Outgoing."""
+        if self._call is not None:
+            self._call.tell(name, value)
 
     def strips(self, aim: Aim) -> bool:  # noqa: ARG002 -- as above
         """See Outgoing."""
@@ -152,6 +162,9 @@ class Texts:
 
     def leave_out(self, names: Sequence[str]) -> None:
         """See Outgoing."""
+
+    def tell(self, name: bytes, value: str) -> None:
+        """See Outgoing: nobody outside has asked."""
 
     def strips(self, aim: Aim) -> bool:  # noqa: ARG002 -- as above
         """See Outgoing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -10,7 +11,8 @@ from headworks.formats.neutral import Request
 from headworks.gateway.translation import fixed_by
 from headworks.providers.contract import Provider
 from headworks.providers.prices import Rates
-from headworks.types.features import Feature, Route, Target
+from headworks.types.failing import RouteDeadlines
+from headworks.types.features import Fallback, Feature, Route, Target
 from headworks.types.ids import Digest
 
 CAPS = ("max_tokens", "max_completion_tokens")
@@ -41,8 +43,20 @@ class Plan(msgspec.Struct, frozen=True):
     header: tuple[bytes, bytes]
     default_max_output: int
     price_version: str
+    route: Route
     feature: Feature | None = None
     is_pinned: bool = False
+    is_usual: bool = False
+    """Whether it is a plain route that retries nothing, with the server's deadlines."""
+
+    @property
+    def walked(self) -> Route:
+        """The route as its targets are asked: `aims` are its `every_target`, or those few that may be."""
+        route = self.route
+        if len(self.aims) == len(route.every_target):
+            return route
+        steps: Fallback = {word: step if isinstance(step, str) else "next" for word, step in route.fallback.items()}
+        return replace(route, targets=tuple(aim.target for aim in self.aims), fallback=steps)
 
     @property
     def leaves_host(self) -> bool:
@@ -78,6 +92,8 @@ def plan_of(name: str, route: Route, aims: tuple[Aim, ...], price_version: str, 
         header=(b"x-headworks-release", release.encode("ascii")),
         default_max_output=route.default_max_output,
         price_version=price_version,
+        route=route,
         feature=feature,
+        is_usual=feature is None and not route.retries.most and route.deadlines == RouteDeadlines(),
         is_pinned="@" in name and feature is not None,
     )

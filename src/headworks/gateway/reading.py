@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 from headworks.formats.answers import merged
 from headworks.formats.neutral import Counted, Grown, Opened, Stopped, TextBlock
-from headworks.gateway.attempts import Started
 from headworks.gateway.dialects import Dialect
+from headworks.gateway.opening import Started
 from headworks.gateway.recording import Record
 from headworks.gateway.streaming import told, truncated
 from headworks.gateway.wire.parts import Finished, Text

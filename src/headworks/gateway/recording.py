@@ -145,7 +145,7 @@ class Record(msgspec.Struct):
                 usage = Usage(calls=1, is_estimated=row.status >= 400)
         if usage is None:
             usage = Usage(self._size() // _BYTES_PER_TOKEN, self.heard, None, is_estimated=True)
-        elif self._is_partial or usage.is_estimated:  # what came after the count was not counted
+        elif usage.input_tokens is not None and self._is_behind(usage):
             output = max(self.heard, usage.output_tokens or 0)
             usage = msgspec.structs.replace(usage, output_tokens=output, is_estimated=True)
         row.input_tokens = usage.input_tokens
@@ -163,6 +163,10 @@ class Record(msgspec.Struct):
             if usage.calls and usage.input_tokens is not None and row.cost_micro_usd is not None:
                 row.cost_micro_usd += (usage.calls - 1) * aim.rates.request
             row.price_version = self.plan.price_version
+
+    def _is_behind(self, usage: Usage) -> bool:
+        """Whether there may be output that the count does not have in it."""
+        return self._is_partial or usage.is_estimated or usage.output_tokens is None
 
     def _size(self) -> int:
         return 0 if self._outgoing is None else self._outgoing.size

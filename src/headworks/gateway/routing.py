@@ -159,7 +159,7 @@ class View:
         def find(provider: str) -> tuple[Provider, str]:
             return self._accounts.find(provider, self.releases.accounts.get((owner, provider)))
 
-        aims: tuple[Aim, ...] = tuple(aim_at(target, find, self.prices.find) for target in route.targets)
+        aims: tuple[Aim, ...] = tuple(aim_at(target, find, self.prices.find) for target in route.every_target)
         for aim in aims:
             check_priced(aim.rates, aim.target.name, self._unpriced, is_local=aim.provider.is_local)
         return plan_of(name, route, aims, self.prices.version, feature)
@@ -194,7 +194,7 @@ class View:
             target.name
             for (owner, _), route in self.releases.routes.items()
             if owner == tenant
-            for target in route.targets
+            for target in route.every_target
         ]
         return sorted({*named, *self._accounts.models()})
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 
 from headworks.errors import UpstreamError, UpstreamTruncated
 from headworks.formats import answers, neutral
+from headworks.formats.contract import Reader, Watch
 from headworks.formats.neutral import Counted, Failed, Grown, Stopped
-from headworks.gateway.attempts import NativeStream, Started, ToldStream
 from headworks.gateway.dialects import Dialect
+from headworks.gateway.opening import NativeStream, Started, ToldStream, fed
 from headworks.gateway.recording import Record
 from headworks.gateway.translation import rejected
 from headworks.gateway.wire.parts import Relayed
 from headworks.providers.contract import Answer
+from headworks.types.models import Usage
 
 _LINGER_S = 0.25
 """How long a provider may take to end its answer after its last event before its connection is given up."""
@@ -40,11 +42,10 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
         await _linger(stream.answer)
         if watch.has_failed:
             record.row.error_code = UpstreamError.code
-        record.settle(watch.usage)
+        _settle(watch, record)
         yield Relayed(events, is_last=True)
     finally:
-        record.heard = watch.heard
-        record.settle(watch.usage)
+        _settle(watch, record)
         stream.answer.abort()
 
 
@@ -53,52 +54,77 @@ async def told(started: Started, dialect: Dialect, record: Record) -> AsyncGener
     stream = started.told
     if stream is None:
         assert started.answer is not None  # noqa: S101 -- an answer is a stream or whole
+        record.settle(started.usage)
         for event in answers.replay(started.answer):
-            _note(event, started, dialect, record)
             yield event
         return
+    counts = _Counts(record)
     try:
-        async for event in _events(stream):
-            _note(event, started, dialect, record)
+        async for event in _events(started, stream):
+            if isinstance(event, Failed):
+                raise rejected(dialect, event, UpstreamError.status, started.shown_headers())
+            counts.note(event)
             yield event
     finally:
         stream.answer.abort()
 
 
-async def _events(stream: ToldStream) -> AsyncIterator[neutral.Event]:
-    has_stopped = False
+async def _events(started: Started, stream: ToldStream) -> AsyncIterator[neutral.Event]:
+    """The reader's events. Once the answer has ended, it is nobody's concern any more how its connection does."""
     for event in stream.held:
-        has_stopped = has_stopped or isinstance(event, Stopped)
         yield event
     if stream.is_over:
         return
     try:
         async for piece in stream.answer:
-            for event in stream.reader.feed(piece):
-                has_stopped = has_stopped or isinstance(event, Stopped)
+            for event in fed(started.aim, started.headers, stream.reader, piece):
                 yield event
+    except UpstreamError as error:
+        for event in _end_in_spite(stream.reader, error):
+            yield event
+    else:
+        for event in stream.reader.end():
+            yield event
+
+
+def _end_in_spite(reader: Reader, error: UpstreamError) -> Sequence[neutral.Event]:
+    """The last events of an answer that was whole when its stream failed; raises the error if it was not."""
+    try:
+        return reader.end()
     except UpstreamError:
-        if not has_stopped:
-            raise
-    for event in stream.reader.end():
-        yield event
+        raise error from None
 
 
-def _note(event: neutral.Event, started: Started, dialect: Dialect, record: Record) -> None:
-    if isinstance(event, Grown):
-        record.heard += 1
-    elif isinstance(event, Counted):
-        record.settle(event.usage)
-    elif isinstance(event, Failed):
-        raise rejected(dialect, event, UpstreamError.status, started.shown_headers())
+class _Counts:
+    """What is counted on the way. A count holds for all of the answer once its end is told."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._usage: Usage | None = None
+
+    def note(self, event: neutral.Event) -> None:
+        """An event that goes on."""
+        record = self._record
+        if isinstance(event, Grown):
+            record.heard += 1
+        elif isinstance(event, Counted):
+            self._usage = event.usage if self._usage is None else answers.merged(self._usage, event.usage)
+            record.settle(self._usage, is_last=False)
+        elif isinstance(event, Stopped):
+            record.settle(self._usage)
+
+
+def _settle(watch: Watch, record: Record) -> None:
+    record.heard = watch.heard
+    record.settle(watch.usage, is_last=watch.is_finished or watch.is_terminal)
 
 
 async def _next(pieces: AsyncIterator[bytes], stream: NativeStream) -> bytes | None:
-    """The next piece, None at the end: a provider that has reported an error may hang up as it likes."""
+    """The next piece, None at the end: who has said that the answer ends, or has failed, may hang up as it likes."""
     try:
         return await anext(pieces, None)
     except UpstreamError:
-        if stream.watch.has_failed:
+        if stream.watch.has_failed or stream.watch.is_finished:
             return None
         raise
 

@@ -27,6 +27,7 @@ from headworks.formats.neutral import (
 )
 from headworks.formats.responses.format import RESPONSES
 from headworks.gateway.dialects import Dialect
+from headworks.gateway.failures import failure_of
 from headworks.providers.contract import Provider, Surface
 
 _SPOKEN: Mapping[FormatName, Spoken] = {
@@ -113,7 +114,8 @@ def rejected(dialect: Dialect, failed: Failed, status: int, headers: Mapping[str
     if failed.retry_after_s is not None and "retry-after" not in given:
         given["retry-after"] = f"{failed.retry_after_s:g}"
     own = failed.origin is not None and failed.origin == dialect.name
-    return UpstreamRejected(known, dialect.error_body(failed if own else _without_raw(failed, known)), given)
+    body = dialect.error_body(failed if own else _without_raw(failed, known))
+    return UpstreamRejected(known, body, given, failure_of(failed, status))
 
 
 def _without_raw(failed: Failed, status: int) -> Failed:

@@ -1,0 +1,300 @@
+"""The beginning of an answer: judged until it has something to say, or is found to be an error or no answer at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from headworks.errors import HeadworksError, UpstreamError, UpstreamRejected, UpstreamTruncated
+from headworks.formats import neutral
+from headworks.formats.contract import Reader, Spoken, Watch
+from headworks.formats.converse.format import Converse
+from headworks.formats.neutral import TextBlock, ThinkingBlock, ToolCallBlock
+from headworks.formats.sse import Framer, data_of, split
+from headworks.gateway.dialects import Dialect
+from headworks.gateway.outgoing import Outgoing
+from headworks.gateway.plans import Aim
+from headworks.gateway.translation import Way, rejected, says_something
+from headworks.providers import contract as provider_contract
+from headworks.providers.contract import Ask
+from headworks.providers.responses import Headers
+from headworks.types.ids import new_id
+from headworks.types.models import Usage
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What bytes raise that are no JSON, or are nested so deep that nobody can have meant it."""
+_MAX_ERROR_BYTES = 1024 * 1024
+_HELD_EVENTS = 64
+_HELD_BYTES = 256 * 1024
+_BYTES_PER_TOKEN = 4
+_REFUSED_US = 401
+_STREAMS = frozenset(("text/event-stream", "application/vnd.amazon.eventstream"))
+
+
+class NativeStream(msgspec.Struct):
+    """A stream past its first semantic event, in the caller's format. `held` are the caller's bytes up to there."""
+
+    answer: provider_contract.Answer
+    framer: Framer
+    watch: Watch
+    held: bytes
+
+
+class ToldStream(msgspec.Struct):
+    """A stream past its first semantic event, in another format. `is_over`: `held` is all of it."""
+
+    answer: provider_contract.Answer
+    reader: Reader
+    held: list[neutral.Event]
+    is_over: bool = False
+
+
+class Started(msgspec.Struct):
+    """An attempt that has something to say: a whole body, a whole answer in neutral words, or a stream of either.
+
+    `usage` None: a whole answer that nobody has counted.
+    """
+
+    aim: Aim
+    headers: Headers
+    body: bytes = b""
+    usage: Usage | None = None
+    answer: neutral.Answer | None = None
+    native: NativeStream | None = None
+    told: ToldStream | None = None
+
+    def shown_headers(self) -> dict[str, str]:
+        """The provider's headers as text."""
+        return _as_text(self.headers)
+
+    def about_tokens(self) -> int:
+        """Tokens of output in a whole answer that nobody has counted, rather too many than too few."""
+        size = len(self.body) if self.answer is None else sum(map(_size, self.answer.blocks))
+        return -(-size // _BYTES_PER_TOKEN)
+
+
+def judged(aim: Aim, dialect: Dialect, status: int, headers: Headers, body: bytes) -> Started:
+    """A whole answer in the caller's format. Raises UpstreamRejected for an error, UpstreamError for no answer."""
+    if status != 200:
+        raise _rejected(aim, dialect, None, status, headers, body)
+    try:
+        if not body.isascii():
+            body.decode()
+        verdict = dialect.judge(body)
+    except UNREADABLE as error:
+        raise no_answer(aim, headers, str(error)) from None
+    if verdict.kind == "error":
+        raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
+    if verdict.kind == "nothing":
+        raise no_answer(aim, headers, "it has nothing that an answer has")
+    return Started(aim, headers, body, verdict.usage)
+
+
+def read(aim: Aim, dialect: Dialect, spoken: Spoken, status: int, headers: Headers, body: bytes) -> Started:
+    """A whole answer in another format. As `judged`."""
+    if status != 200:
+        raise _rejected(aim, dialect, spoken, status, headers, body)
+    try:
+        if (failed := spoken.read_error(status, body)) is not None:
+            raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
+        answer = spoken.read_answer(body)
+    except UpstreamRejected:
+        raise
+    except (UpstreamError, *UNREADABLE) as error:
+        raise no_answer(aim, headers, str(error)) from None
+    _name(answer.started, aim, dialect)
+    usage = answer.usage if answer.usage.input_tokens is not None else None
+    return Started(aim, headers, usage=usage, answer=answer)
+
+
+def _name(begun: neutral.Started, aim: Aim, dialect: Dialect) -> None:
+    """Callers want an id and a model, also where a provider gives none."""
+    begun.model = begun.model or aim.target.model
+    begun.id = begun.id or f"{dialect.id_prefix}{new_id().hex}"
+
+
+async def open_stream(aim: Aim, ask: Ask, way: Way, dialect: Dialect, outgoing: Outgoing) -> Started:
+    """A stream up to its first semantic event. As `judged`; UpstreamTruncated: it ends before there is one."""
+    answer = await aim.provider.stream(ask)
+    try:
+        if answer.status != 200 or _content_type(answer.headers) not in _STREAMS:
+            await _refuse(aim, dialect, way.spoken, answer)
+        if way.spoken is None:
+            return await _opened(aim, dialect, answer, strips=outgoing.strips(aim))
+        return await _told(aim, dialect, way.spoken, answer)
+    except BaseException:
+        answer.abort()
+        raise
+
+
+async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, *, strips: bool) -> Started:
+    assert dialect.format is not None  # noqa: S101 -- only formats have streams
+    headers = answer.headers
+    framer, watch = Framer(), dialect.format.watch(strips_usage=strips)
+    held: list[bytes] = []
+    size = count = 0
+    async for piece in answer:
+        events = framer.whole(piece)
+        if not events:
+            continue
+        held.append(_seen(aim, headers, watch, events))
+        size += len(events)
+        count += events.count(b"data:")
+        if watch.has_begun or size > _HELD_BYTES or count > _HELD_EVENTS:
+            return Started(aim, headers, native=NativeStream(answer, framer, watch, b"".join(held)))
+        if watch.has_failed or watch.is_terminal:
+            break
+    else:
+        held.append(_seen(aim, headers, watch, framer.rest))
+        if watch.has_begun:
+            return Started(aim, headers, native=NativeStream(answer, Framer(), watch, b"".join(held)))
+    if watch.has_failed:
+        raise UpstreamRejected(UpstreamError.status, _error_in(b"".join(held)), _as_text(headers))
+    raise _nothing_said(aim)
+
+
+async def _told(aim: Aim, dialect: Dialect, spoken: Spoken, answer: provider_contract.Answer) -> Started:
+    headers = answer.headers
+    reader = spoken.reader()
+    held: list[neutral.Event] = []
+    try:
+        async for piece in answer:
+            for event in fed(aim, headers, reader, piece):
+                if isinstance(event, neutral.Failed):
+                    raise rejected(dialect, event, UpstreamError.status, _as_text(headers))
+                if isinstance(event, neutral.Started):
+                    _name(event, aim, dialect)
+                held.append(event)
+            if any(map(says_something, held)) or len(held) > _HELD_EVENTS:
+                return Started(aim, headers, told=ToldStream(answer, reader, held))
+        held.extend(reader.end())
+    except UpstreamTruncated:
+        raise _nothing_said(aim) from None
+    failed = next((event for event in held if isinstance(event, neutral.Failed)), None)
+    if failed is not None:
+        raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
+    return Started(aim, headers, told=ToldStream(answer, reader, held, is_over=True))
+
+
+def fed(aim: Aim, headers: Headers, reader: Reader, piece: bytes) -> Sequence[neutral.Event]:
+    """What the reader makes of a piece. Raises UpstreamError for what is no event, UpstreamTruncated for an odd end."""
+    try:
+        return reader.feed(piece)
+    except UpstreamTruncated:
+        raise
+    except (UpstreamError, *UNREADABLE) as error:
+        raise no_answer(aim, headers, str(error)) from None
+
+
+def _seen(aim: Aim, headers: Headers, watch: Watch, events: bytes) -> bytes:
+    """What the watch gives for the caller. Raises UpstreamError for first events that can't be read."""
+    try:
+        return watch.see(events)
+    except UNREADABLE as error:
+        raise no_answer(aim, headers, str(error)) from None
+
+
+def _error_in(events: bytes) -> bytes:
+    """The data of the event that reports an error."""
+    said = [data_of(event) for event in split(events) if b"error" in event]
+    return said[-1] if said else b""
+
+
+def _nothing_said(aim: Aim) -> UpstreamTruncated:
+    return UpstreamTruncated(
+        f"The stream of `{aim.target.name}` ended before it had said anything.", next_step="Try again."
+    )
+
+
+async def _refuse(aim: Aim, dialect: Dialect, spoken: Spoken | None, answer: provider_contract.Answer) -> None:
+    """Raise for what is no stream: an error is passed on, anything else is no answer."""
+    body = await answer.read(_MAX_ERROR_BYTES)
+    if spoken is None:
+        judged(aim, dialect, answer.status, answer.headers, body)
+    else:
+        read(aim, dialect, spoken, answer.status, answer.headers, body)
+    raise no_answer(aim, answer.headers, "it is not a stream of events")
+
+
+def _rejected(
+    aim: Aim, dialect: Dialect, spoken: Spoken | None, status: int, headers: Headers, body: bytes
+) -> HeadworksError:
+    """An error status as the provider gave it; in our words where it is about our credential, or not JSON."""
+    if status == _REFUSED_US:
+        return UpstreamError(
+            f"The provider of `{aim.target.name}` refused the server's credential (401).",
+            next_step="Whoever runs this server must correct the provider's key; yours is fine.",
+            code="upstream_unauthorized",
+        )
+    if status >= 400:
+        if spoken is None and _is_error(dialect, body):
+            return UpstreamRejected(status, body, _as_text(headers))
+        if spoken is not None and (failed := _error_of(spoken, status, headers, body)) is not None:
+            return rejected(dialect, failed, status, _as_text(headers))
+    kind = _content_type(headers) or "no content type"
+    shape = (
+        "an error in its format" if spoken is not None or dialect.surface == "messages" else "an OpenAI-shaped error"
+    )
+    error = UpstreamError(
+        f"The provider of `{aim.target.name}` answered with status {status} and {kind}, not {shape}.",
+        next_step="Check the provider's address and status.",
+        headers=_as_text(headers),
+    )
+    if status >= 400:
+        error.status = status
+    return error
+
+
+def _is_error(dialect: Dialect, body: bytes) -> bool:
+    try:
+        return dialect.judge(body).kind == "error"
+    except UNREADABLE:
+        return False
+
+
+def _error_of(spoken: Spoken, status: int, headers: Headers, body: bytes) -> neutral.Failed | None:
+    try:
+        if isinstance(spoken, Converse):  # the kind of its errors stands in a header
+            return spoken.read_error(status, body, headers)
+        return spoken.read_error(status, body)
+    except UNREADABLE:
+        return None
+
+
+def no_answer(aim: Aim, headers: Headers, why: str) -> UpstreamError:
+    """The error for what comes from a provider and can't be read."""
+    kind = _content_type(headers) or "no content type"
+    return UpstreamError(
+        f"The provider of `{aim.target.name}` answered with {kind} that is no answer: {why.rstrip('.')}.",
+        next_step="Check the provider's address: it may be a web page or a proxy.",
+        code="upstream_not_an_answer",
+    )
+
+
+def _size(block: neutral.Block) -> int:
+    """Bytes of output, about."""
+    match block:
+        case TextBlock():
+            return len(block.text)
+        case ThinkingBlock():
+            return len(block.text) + sum(map(len, block.summary))
+        case ToolCallBlock():
+            return len(block.arguments) + len(block.name)
+        case _:
+            return 0
+
+
+def _content_type(headers: Headers) -> str:
+    return next(
+        (
+            value.decode("latin-1").partition(";")[0].strip().lower()
+            for name, value in headers
+            if name == b"content-type"
+        ),
+        "",
+    )
+
+
+def _as_text(headers: Headers) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
