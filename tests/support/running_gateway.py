@@ -39,6 +39,7 @@ from headworks.server.asgi import Server, control_plane
 from headworks.server.http_protocol import OneWriteProtocol
 from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring
+from headworks.testing.bedrock import BEARER_TOKEN
 from headworks.testing.provider import SimulatedProvider
 from headworks.types.features import RetrievalSettings
 from headworks.types.identity import Principal
@@ -49,6 +50,17 @@ from headworks.types.workspace import CollectionSpec
 
 DEADLINES = Deadlines(connect_s=2.0, first_byte_s=1.0, idle_s=1.0, total_s=10.0)
 MAX_BODY_MB = 2
+KEY_ENV = "SIMULATED_KEY"
+"""What an account of a simulated server names as its credential."""
+_RESPONSES_ALONE = """
+[respondent]
+name = "A provider that speaks Responses alone"
+base_url = "http://127.0.0.1:9/v1"
+serves = ["responses"]
+max_tokens_field = "max_completion_tokens"
+stream_usage = false
+"""
+CATALOG = Catalog((*Catalog.load(), *Catalog.parse(_RESPONSES_ALONE, "here")))
 DOCUMENT = DocumentId(UUID(int=7))
 
 PROMPT = """---
@@ -383,8 +395,9 @@ class Running:
                 Builtin(
                     {"extractive": Extractive(first_sentence), "simulated": Simulated()}, {"minilm": TinyEmbedder()}
                 ),
-                environ={},
+                environ={KEY_ENV: BEARER_TOKEN},
                 deadlines=DEADLINES,
+                catalog=CATALOG,
             ),
             ServerSettings(max_body_mb=MAX_BODY_MB, stale_max_s=2),
             base_url=url,
@@ -417,11 +430,11 @@ async def _nothing() -> None: ...
 
 def surroundings() -> Surroundings:
     return Surroundings(
-        providers=frozenset(row.id for row in Catalog.load()) | {vendor.id for vendor in VENDORS.values()},
+        providers=frozenset((*(row.id for row in CATALOG), *VENDORS)),
         pii_kinds=KINDS,
         permissions=frozenset(),
         usual_env=frozenset(),
-        operator_env=frozenset(),
+        operator_env=frozenset((KEY_ENV,)),
     )
 
 
