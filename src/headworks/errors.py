@@ -164,6 +164,8 @@ class UpstreamError(HeadworksError):
 
     status = 502
     code = "upstream_error"
+    is_resent = False
+    """Whether the request went out twice: a kept connection had swallowed the first."""
 
 
 class UpstreamRejected(UpstreamError):

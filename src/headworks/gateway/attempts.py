@@ -9,12 +9,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from headworks.eager import in_task
-from headworks.errors import HeadworksError, UpstreamTimeout
+from headworks.errors import HeadworksError, UpstreamError, UpstreamTimeout
 from headworks.gateway.chains import Chain
 from headworks.gateway.deadlines import deadlines_of
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.failures import classify
-from headworks.gateway.opening import Started, judged, open_stream, read
+from headworks.gateway.opening import Started, judged, open_stream, read, was_resent
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Record
@@ -22,6 +22,7 @@ from headworks.gateway.retrying import Pauses, RetryBudget
 from headworks.gateway.translation import Way, way_to
 from headworks.providers.contract import Ask
 from headworks.providers.http1 import Deadlines
+from headworks.providers.responses import RESENT
 
 _ATTEMPTS = b"x-headworks-attempts"
 
@@ -90,11 +91,18 @@ class Attempts:
         body = outgoing.body_for(aim) if way.is_own else _translated(way, aim, outgoing)
         ask = Ask(way.surface, model, body, outgoing.forwarded, outgoing.prompt, limits)
         record.attempt(aim, outgoing)
-        if outgoing.streams:
-            started = await open_stream(aim, ask, way, dialect, outgoing)
-            record.answered()
-            return started
-        status, headers, answer = await provider.fetch(ask)
+        try:
+            if outgoing.streams:
+                started = await open_stream(aim, ask, way, dialect, outgoing)
+                record.answered()
+                record.row.attempts += was_resent(started.headers)
+                return started
+            status, headers, answer = await provider.fetch(ask)
+        except UpstreamError as error:
+            record.row.attempts += error.is_resent
+            raise
+        if headers and headers[-1] is RESENT:
+            record.row.attempts += 1
         if way.spoken is None:
             started = judged(aim, dialect, status, headers, answer)
         else:

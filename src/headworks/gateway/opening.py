@@ -18,7 +18,7 @@ from headworks.gateway.plans import Aim
 from headworks.gateway.translation import Way, rejected, says_something
 from headworks.providers import contract as provider_contract
 from headworks.providers.contract import Ask
-from headworks.providers.responses import Headers
+from headworks.providers.responses import RESENT, Headers
 from headworks.types.ids import new_id
 from headworks.types.models import Usage
 
@@ -123,9 +123,16 @@ async def open_stream(aim: Aim, ask: Ask, way: Way, dialect: Dialect, outgoing: 
         if way.spoken is None:
             return await _opened(aim, dialect, answer, strips=outgoing.strips(aim))
         return await _told(aim, dialect, way.spoken, answer)
-    except BaseException:
+    except BaseException as error:
         answer.abort()
+        if isinstance(error, UpstreamError):
+            error.is_resent = was_resent(answer.headers)
         raise
+
+
+def was_resent(headers: Headers) -> bool:
+    """Whether the request went out twice; see providers.upstream."""
+    return bool(headers) and headers[-1] is RESENT
 
 
 async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, *, strips: bool) -> Started:

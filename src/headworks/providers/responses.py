@@ -9,6 +9,8 @@ from headworks.eager import Signal
 from headworks.errors import HeadworksError, UpstreamError
 
 Headers = list[tuple[bytes, bytes]]
+RESENT = (b":resent", b"1")
+"""The last of an answer's headers where its request went out twice. No provider can send one of that name."""
 
 
 class Carrier(Protocol):
@@ -53,7 +55,7 @@ class Response(Signal):
         self.buffered = 0
         """Bytes that have arrived and were not taken."""
         self.unanswered = False
-        """Whether a kept-alive connection ended before the first byte of the answer: asking again is safe."""
+        """Whether a kept-alive connection ended before the first byte of the answer."""
         self._carrier = carrier
         self.pieces: list[bytes] = []
         """What has arrived and was not taken."""
@@ -142,6 +144,12 @@ class Response(Signal):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
+
+    def was_resent(self) -> None:
+        """It is the answer, or the failure, of a second try."""
+        self.headers.append(RESENT)
+        if isinstance(self._error, UpstreamError):
+            self._error.is_resent = True
 
     # What the connection tells.
 

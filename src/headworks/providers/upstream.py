@@ -6,6 +6,12 @@
     async with await upstream.send(origin, b"POST", b"/v1/chat/completions", block, payload, Deadlines()) as answer:
         async for piece in answer: ...
 
+A request goes out a second time, on a new connection, only where a kept one ended before the first byte of an answer.
+Nearly always its other side had closed it while the request was on its way. RFC 9110 §9.2.2 leaves this to clients that
+know a request's meaning: a model that is asked twice answers twice and changes nothing, so what is at stake is the
+price of one answer, against an error each time that a provider closes an idle connection. Such an answer ends its
+headers with `RESENT`, such an error `is_resent`, so that both requests are counted.
+
 What is refused rather than guessed: an answer with two framings, compressed although asked not to be, longer than the
 limits, or cut before its end. Proxies, HTTP/2 and trailers are not spoken.
 """
@@ -136,5 +142,8 @@ async def _exchange(
         connection.begin(response, request, deadlines, total_at)
         await response.arrival()
         if not response.unanswered:
+            if is_retry:
+                response.was_resent()
             return response
+        is_retry = True
         connection = await pool.fresh(deadlines)
