@@ -1,0 +1,116 @@
+"""OpenAI's, Anthropic's and Vercel's JavaScript clients through us: each script runs once, its lines are read here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answering_providers import DEGREES, WAIT_S
+from client_stage import Stage
+
+TARGETS = ("gpt", "claude", "gemini", "bedrock")
+BOTH = [{"city": "Basel"}, {"city": "Bern"}]
+Saw = Mapping[tuple[str, str], Any]
+
+
+@pytest.fixture(scope="module")
+def openai(stage: Stage, node_clients: Path) -> Saw:
+    return stage.run(["node", node_clients / "openai_client.mjs"])
+
+
+@pytest.fixture(scope="module")
+def anthropic(stage: Stage, node_clients: Path) -> Saw:
+    return stage.run(["node", node_clients / "anthropic_client.mjs"])
+
+
+@pytest.fixture(scope="module")
+def vercel(stage: Stage, node_clients: Path) -> Saw:
+    return stage.run(["node", node_clients / "vercel_client.mjs"])
+
+
+@pytest.mark.parametrize("model", TARGETS)
+def test_openai_chats(openai: Saw, model: str) -> None:
+    assert openai["chat", model] == {"text": "You said: Hi.", "end": "stop", "total": 15}
+    assert openai["stream", model] == {"text": "You said: Hi there.", "end": ["stop"], "counted": True}
+    assert openai["tools", model] == {"text": DEGREES, "ran": ["Basel", "Bern"]}
+    assert openai["schema", model] == {"city": "Basel", "degrees": 12.5}
+
+
+@pytest.mark.parametrize("model", TARGETS)
+def test_openai_responds(openai: Saw, model: str) -> None:
+    assert openai["respond", model] == {"text": "You said: Hi.", "end": "completed"}
+    seen = openai["respond_stream", model]
+    assert seen == {"first": "response.created", "last": "response.completed", "calls": BOTH}
+
+
+@pytest.mark.parametrize("model", TARGETS)
+def test_openai_is_refused_and_leaves(stage: Stage, openai: Saw, model: str) -> None:
+    assert (openai["overloaded", model]["raised"], openai["overloaded", model]["status"]) == ("RateLimitError", 429)
+    assert stage.is_abandoned(model, f"slowly, node openai to {model}")
+
+
+def test_openai_is_told_about_names_and_keys(openai: Saw) -> None:
+    assert (openai["unknown", "claud"]["raised"], openai["unknown", "claud"]["code"]) == (
+        "NotFoundError",
+        "model_not_found",
+    )
+    assert "Near names: claude" in openai["unknown", "claud"]["message"]
+    assert openai["stranger", "gpt"]["raised"] == "AuthenticationError"
+
+
+@pytest.mark.parametrize("model", TARGETS)
+def test_anthropic_talks(anthropic: Saw, model: str) -> None:
+    assert anthropic["chat", model] == {"text": "You said: Hi.", "end": "end_turn", "output": 5}
+    seen = anthropic["stream", model]
+    assert seen == {"text": "You said: Hi there.", "end": "end_turn", "first": "message_start", "last": "message_stop"}
+    assert anthropic["tools", model] == {"calls": BOTH, "end": "tool_use", "text": DEGREES}
+    assert anthropic["schema", model] == {"city": "Basel", "degrees": 12.5}
+
+
+@pytest.mark.parametrize("model", TARGETS)
+def test_anthropic_is_refused_and_leaves(stage: Stage, anthropic: Saw, model: str) -> None:
+    assert (anthropic["overloaded", model]["raised"], anthropic["overloaded", model]["status"]) == (
+        "RateLimitError",
+        429,
+    )
+    assert stage.is_abandoned(model, f"slowly, node anthropic to {model}")
+
+
+def test_anthropic_is_told_about_names_and_keys(anthropic: Saw) -> None:
+    assert anthropic["unknown", "claud"]["raised"] == "NotFoundError"
+    assert "Near names: claude" in anthropic["unknown", "claud"]["message"]
+    assert anthropic["stranger", "claude"]["raised"] == "AuthenticationError"
+
+
+@pytest.mark.parametrize("way", ["responses", "chat", "compatible"])
+@pytest.mark.parametrize("model", TARGETS)
+def test_vercel_talks(vercel: Saw, way: str, model: str) -> None:
+    assert vercel[f"{way} text", model] == {"text": "You said: Hi.", "end": "stop", "total": 15}
+    assert vercel[f"{way} stream", model] == {"text": "You said: Hi there.", "end": "stop", "failed": []}
+    assert vercel[f"{way} tools", model] == {"text": DEGREES, "ran": ["Basel", "Bern"]}
+    assert vercel[f"{way} schema", model] == {"city": "Basel", "degrees": 12.5}
+
+
+@pytest.mark.parametrize("model", TARGETS)
+def test_vercel_is_refused_and_leaves(stage: Stage, vercel: Saw, model: str) -> None:
+    assert vercel["overloaded", model]["status"] == 429
+    assert stage.is_abandoned(model, f"slowly, vercel to {model}")
+
+
+def test_vercel_is_told_about_names(vercel: Saw) -> None:
+    assert vercel["unknown", "claud"]["status"] == 404
+    assert "Near names: claude" in vercel["unknown", "claud"]["message"]
+
+
+@pytest.mark.parametrize("model", ["gpt", "claude"])
+@pytest.mark.parametrize("who", ["node-openai", "node-anthropic", "vercel"])
+def test_each_tries_again_when_it_was_told_to(
+    request: pytest.FixtureRequest, stage: Stage, who: str, model: str
+) -> None:
+    saw = request.getfixturevalue(who.removeprefix("node-"))
+    words = f"busy {who}-{model} now"
+    assert saw["retry", model] == {"text": f"You said: {words}"}
+    first, second = stage.seen(model, words)
+    assert second.arrived_at - first.arrived_at >= WAIT_S
