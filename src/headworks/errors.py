@@ -17,6 +17,7 @@
     ├── UpstreamError           502  a provider failed
     │   ├── UpstreamRejected    as the provider said: its status, headers and body are passed on
     │   ├── UpstreamTruncated   502  an answer ended before its end
+    │   ├── OutputInvalid       502  a model did not keep to the feature's output schema, also when asked again
     │   └── UpstreamTimeout     504  a deadline passed
     ├── Unavailable             503  something we need is away; says what still works
     │   ├── DatabaseUnavailable 503
@@ -185,6 +186,12 @@ class UpstreamTruncated(UpstreamError):
     """An answer ended before its end; what was received is not to be taken for the whole."""
 
     code = "stream_truncated"
+
+
+class OutputInvalid(UpstreamError):
+    """A model did not keep to the feature's output schema, also when asked again. The message names the places."""
+
+    code = "output_invalid"
 
 
 class UpstreamTimeout(UpstreamError):
