@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.guardrails.alternatives import guard_alternatives
-from headworks.guardrails.schema import MAX_SCHEMA_BYTES, CheckedJson, check_json, read_output_schema
+from headworks.guardrails.contract import CheckedJson
+from headworks.guardrails.schema import MAX_SCHEMA_BYTES, check_json, read_output_schema
 from headworks.releases.contract import SchemaWrong
 
 CLAIM: dict[str, Any] = {

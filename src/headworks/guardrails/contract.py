@@ -1,9 +1,10 @@
-"""What the PII guardrail finds and answers: the words that other domains use."""
+"""What guardrails find and answer: the words that other domains use."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 EMAIL = "email"
 PHONE = "phone"
@@ -56,3 +57,32 @@ class CheckedValue:
     def counts(self) -> dict[str, int]:
         """How many findings there are of each kind; safe to record anywhere."""
         return dict(Counter(finding.kind for finding in self.findings))
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong at a place like `$.items[0].price`; the words go after the place: `must be a number, not text`.
+
+    Names that only the value holds, and not the schema, are written `*`.
+    """
+
+    path: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedJson:
+    """An answer after its check: `text` without wrappers, and the `value` that it stands for."""
+
+    text: str
+    value: Any
+    was_repaired: bool
+    errors: tuple[Fault, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the text may go on."""
+        return not self.errors

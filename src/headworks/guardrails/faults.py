@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from headworks.guardrails.contract import Fault
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError
@@ -14,20 +15,6 @@ if TYPE_CHECKING:
 MOST = 10
 _MOST_SHOWN = 160
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something wrong at a place like `$.items[0].price`; the words go after the place: `must be a number, not text`.
-
-    Names that only the value holds, and not the schema, are written `*`.
-    """
-
-    path: str
-    words: str
-
-    def __str__(self) -> str:
-        return f"{self.path} {self.words}"
 
 
 def path_of(steps: Iterable[str | int], known: frozenset[str]) -> str:

@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from headworks.guardrails.alternatives import guard_alternatives
-from headworks.guardrails.faults import Fault, faults_of
+from headworks.guardrails.contract import CheckedJson, Fault
+from headworks.guardrails.faults import faults_of
 from headworks.guardrails.json_text import NotJson, read_json, read_repaired
 from headworks.guardrails.subschemas import DEEPEST, Work, check_references, target_of, walk
 from headworks.releases.contract import SchemaWrong
@@ -29,21 +30,6 @@ _MOST_CHECKS_TOLD = 5_000
 """So many checks that went wrong can still be listed in 0.1 s."""
 _MOST_PAIRS = 50_000
 _PATTERN_BYTES = 500_000
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedJson:
-    """An answer after its check: `text` without wrappers, and the `value` that it stands for."""
-
-    text: str
-    value: Any
-    was_repaired: bool
-    errors: tuple[Fault, ...]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the text may go on."""
-        return not self.errors
 
 
 def check_json(schema: bytes, text: str) -> CheckedJson:

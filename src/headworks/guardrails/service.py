@@ -16,8 +16,12 @@ import msgspec
 from headworks.errors import Blocked, HeadworksError
 from headworks.guardrails import pii
 from headworks.guardrails.contract import KINDS, Checked, CheckedValue, Finding
+from headworks.guardrails.json_text import strings_apart, tool_arguments_are_whole
 from headworks.guardrails.pii import Numbering
+from headworks.guardrails.schema import check_json
 from headworks.types.features import PiiSettings
+
+__all__ = ["CheckedMessages", "Guardrails", "check_json", "refusal", "strings_apart", "tool_arguments_are_whole"]
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from headworks.gateway.contract import CitationStream, Piece
-from headworks.guardrails.json_text import strings_apart
+from headworks.guardrails.service import strings_apart
 from headworks.types.retrieval import Citation
 
 

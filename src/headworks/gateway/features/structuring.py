@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from headworks.errors import OutputInvalid
-from headworks.guardrails.faults import Fault
-from headworks.guardrails.json_text import MAX_CHARACTERS
-from headworks.guardrails.schema import CheckedJson, check_json
+from headworks.guardrails.contract import CheckedJson, Fault
+from headworks.guardrails.service import check_json
 from headworks.types.features import OutputSettings
 from headworks.types.models import Message
 
@@ -24,6 +23,9 @@ The schema:
 
 Write the whole answer again, corrected. Write only the JSON: no fence around it and nothing before or after it."""
 """The turn of the user's that follows an answer which does not fit."""
+
+_LONGEST_REPEATED = 200_000
+"""Characters of an answer that a model gets back."""
 
 AskAgain = Callable[[tuple[Message, ...]], Awaitable[str]]
 """The text of a model's whole answer to these messages; raises what a call of a model raises."""
@@ -71,11 +73,11 @@ class Structuring:
 def _second_turns(output: OutputSettings, answer: str, faults: Sequence[Fault]) -> tuple[Message, ...]:
     """What was answered, and what is wrong with it. An empty answer is not repeated (providers refuse empty turns).
 
-    Nor is one that is longer than any that could be checked.
+    Nor is one that is too long to be worth reading twice.
     """
     told = ASK_AGAIN.format(faults="\n".join(f"- {each}" for each in faults), schema=output.schema.decode())
     question = Message("user", told)
-    if not answer.strip() or len(answer) > MAX_CHARACTERS:
+    if not answer.strip() or len(answer) > _LONGEST_REPEATED:
         return (question,)
     return (Message("assistant", answer), question)
 
