@@ -302,47 +302,48 @@ def test_the_guardrail_names_the_caller_s_field(world: World, surface: str) -> N
 
 def test_a_cited_answer_in_messages_is_what_anthropic_s_client_reads(world: World, provider: SimulatedProvider) -> None:
     world.shelf.passages_of = [passage(1, "Dental is covered.")]
-    client = anthropic.Anthropic(base_url=world.url, api_key=world.admin_key, max_retries=0)
     ask: Any = {"model": "claims", "max_tokens": 100, "messages": [{"role": "user", "content": "Dental?"}]}
-    provider.will(Reply.json(completion("Yes [1].")))
-    answer = client.messages.create(**ask)
-    assert (answer.type, answer.stop_reason, answer.model) == ("message", "end_turn", "claims")
-    quotes = [each for block in answer.content if block.type == "text" for each in block.citations or ()]
-    assert [(each.type, each.cited_text) for each in quotes] == [("char_location", "Dental is covered.")]
-    assert answer.usage.input_tokens == 10
-    provider.will(Reply.events(streamed("Yes ", "[1]", ".", usage={"prompt_tokens": 4, "completion_tokens": 2})))
-    with client.messages.stream(**ask) as stream:
-        last = stream.get_final_message()
-    assert "".join(block.text for block in last.content if block.type == "text") == "Yes [1]."
-    assert any(block.type == "text" and block.citations for block in last.content)
+    with anthropic.Anthropic(base_url=world.url, api_key=world.admin_key, max_retries=0) as client:
+        provider.will(Reply.json(completion("Yes [1].")))
+        answer = client.messages.create(**ask)
+        assert (answer.type, answer.stop_reason, answer.model) == ("message", "end_turn", "claims")
+        quotes = [each for block in answer.content if block.type == "text" for each in block.citations or ()]
+        assert [(each.type, each.cited_text) for each in quotes] == [("char_location", "Dental is covered.")]
+        assert answer.usage.input_tokens == 10
+        provider.will(Reply.events(streamed("Yes ", "[1]", ".", usage={"prompt_tokens": 4, "completion_tokens": 2})))
+        with client.messages.stream(**ask) as stream:
+            last = stream.get_final_message()
+        assert "".join(block.text for block in last.content if block.type == "text") == "Yes [1]."
+        assert any(block.type == "text" and block.citations for block in last.content)
 
 
 def test_a_cited_answer_in_responses_is_what_openai_s_client_reads(world: World, provider: SimulatedProvider) -> None:
     world.shelf.passages_of = [passage(1, "Dental is covered.")]
-    client = world.client()
-    provider.will(Reply.json(completion("Yes [1].")))
-    answer = client.responses.create(model="claims", input="Dental?")
-    assert (answer.status, answer.output_text) == ("completed", "Yes [1].")
-    message = answer.output[0]
-    assert message.type == "message"
-    part = message.content[0]
-    assert part.type == "output_text"
-    assert [each.type for each in part.annotations] == ["url_citation"]
-    provider.will(Reply.events(streamed("Yes ", "[1]", ".", usage={"prompt_tokens": 4, "completion_tokens": 2})))
-    with client.responses.stream(model="claims", input="Dental?") as stream:
-        kinds = [event.type for event in stream]
-        last = stream.get_final_response()
-    assert last.output_text == "Yes [1]."
-    assert kinds[0] == "response.created"
-    assert kinds[-1] == "response.completed"
-    assert "response.output_text.annotation.added" in kinds
+    with world.client() as client:
+        provider.will(Reply.json(completion("Yes [1].")))
+        answer = client.responses.create(model="claims", input="Dental?")
+        assert (answer.status, answer.output_text) == ("completed", "Yes [1].")
+        message = answer.output[0]
+        assert message.type == "message"
+        part = message.content[0]
+        assert part.type == "output_text"
+        assert [each.type for each in part.annotations] == ["url_citation"]
+        provider.will(Reply.events(streamed("Yes ", "[1]", ".", usage={"prompt_tokens": 4, "completion_tokens": 2})))
+        with client.responses.stream(model="claims", input="Dental?") as stream:
+            kinds = [event.type for event in stream]
+            last = stream.get_final_response()
+        assert last.output_text == "Yes [1]."
+        assert kinds[0] == "response.created"
+        assert kinds[-1] == "response.completed"
+        assert "response.output_text.annotation.added" in kinds
 
 
 @pytest.mark.parametrize("streams", [False, True])
 def test_completions_are_answered_with_text(world: World, provider: SimulatedProvider, *, streams: bool) -> None:
     usage = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
     provider.will(Reply.events(streamed("Y", "es.", usage=usage)) if streams else Reply.json(completion("Yes.")))
-    answer: Any = world.client().completions.create(model="bare", prompt="Dental?", stream=streams)
-    pieces = list(answer) if streams else [answer]
+    with world.client() as client:
+        answer: Any = client.completions.create(model="bare", prompt="Dental?", stream=streams)
+        pieces = list(answer) if streams else [answer]
     assert "".join(each.choices[0].text for each in pieces if each.choices) == "Yes."
     assert [each.choices[0].finish_reason for each in pieces if each.choices][-1] == "stop"
