@@ -10,11 +10,13 @@ import pytest
 from certificates import authority
 
 from headworks.errors import Conflict, Forbidden, NotFound, WorkspaceInvalid
+from headworks.guardrails.schema import read_output_schema
 from headworks.identity.service import Identity
 from headworks.releases.service import Releases
 from headworks.releases.workspace import Surroundings
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
+from headworks.types.features import OutputSettings
 from headworks.types.identity import Principal
 from headworks.types.ids import ProjectId
 from headworks.types.workspace import CollectionSpec
@@ -25,6 +27,7 @@ AROUND = Surroundings(
     permissions=frozenset({"feature:call"}),
     usual_env=frozenset({"OPENAI_API_KEY"}),
     operator_env=frozenset(),
+    read_schema=read_output_schema,
 )
 PROMPT = "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:\nBe brief.\nuser:\n{{ question }}\n"
 FEATURE = "owner: claims\nroute: default\nprompt: prompts/answer.prompty\nretrieval: {collection: docs}\n"
@@ -271,3 +274,26 @@ async def test_only_the_operators_tenant_names_files_of_the_server(key: str, wor
         with pytest.raises(WorkspaceInvalid, match=r"providers.yaml:3: .*only the operator's own tenant may"):
             await call(boss, "default", reaching(f"{key}: /etc/hostname"))
     await world.releases.apply(boss, "default", reaching("proxy: http://proxy.example:3128"))
+
+
+async def test_an_output_schema_is_released_shown_by_diff_and_pulled_back(world: World) -> None:
+    await world.releases.apply(world.admin, "default", workspace(routes="routes: {default: {targets: [openai/gpt]}}\n"))
+    before = await world.digest()
+    files = workspace(
+        routes="routes: {default: {targets: [openai/gpt]}}\n",
+        feature=FEATURE + "output: {schema: answer.json, name: claim}\n",
+    ) | {"features/claims/answer.json": b'{ "type": "object" }\n'}
+    report = await world.releases.diff(world.admin, "default", files)
+    assert [(each.path, each.kind) for each in report.files] == [
+        ("features/claims/answer.json", "added"),
+        ("features/claims/feature.yaml", "changed"),
+    ]
+    ((name, live, after),) = report.features
+    assert (name, live) == ("claims", before)
+    await world.releases.apply(world.admin, "default", files)
+    async with world.db.system("test") as tx:
+        feature = (await world.releases.load(tx)).feature(world.admin.tenant, "claims", "prod")
+    assert feature is not None
+    assert feature.digest == after != before
+    assert feature.output == OutputSettings("claim", b'{"type":"object"}')
+    assert await world.releases.pull(world.admin, "default") == files
