@@ -195,7 +195,7 @@ def test_what_the_feature_fixes_is_named_by_the_caller_s_own_field(
 @pytest.mark.parametrize(
     ("surface", "more", "said"),
     [
-        ("responses", {"previous_response_id": "resp_1"}, "previous_response_id"),
+        ("responses", {"prompt": {"id": "pmpt_1"}}, "prompt"),
         ("responses", {"input": 1}, "input"),
         ("responses", {"input": [{"role": "assistant", "content": "x"}]}, "must be the user's"),
         (

@@ -104,6 +104,7 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
     """Accounts, routes and features that the tests call; `first` and `second` are base URLs of providers."""
     accounts = {"outside": ("openai", first), "other": ("openai", second), "inside": ("vllm", first)}
     accounts |= {"silent": ("mistral", first), "down": ("openai", "http://127.0.0.1:9/v1")}
+    accounts |= {"claude": ("anthropic", first), "google": ("gemini", first)}
     accounts |= {"cohere": ("cohere", first), "jina": ("jina", first)}
     routes = {
         "ranked": "[cohere/rerank-v3.5, jina/jina-reranker]",

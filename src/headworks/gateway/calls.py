@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
 
 from headworks.formats.neutral import FormatName, Request
+from headworks.formats.responses.format import RESPONSES
 from headworks.gateway.dialects import Dialect
-from headworks.gateway.plans import Aim
+from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.translation import aimed
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
 from headworks.types.identity import Principal
 from headworks.types.models import Message, Prompt, Purpose
+from headworks.types.retrieval import Passage
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -34,12 +36,36 @@ class Asked(msgspec.Struct, kw_only=True):
     """None: the request is the trace's own."""
 
 
+class Keeping(Protocol):
+    """What a call has to do with stored responses. Implemented by gateway.stored.keeping."""
+
+    async def follow(self, principal: Principal, plan: Plan, call: Call) -> Plan:
+        """Bring in the response that the call follows: the plan of those who can. Raises NotFound, InvalidRequest."""
+        ...
+
+    def reads(self, passages: Sequence[Passage]) -> None:
+        """What the answer may quote."""
+        ...
+
+    def answered_by(self, plan: Plan, aim: Aim) -> None:
+        """A target has something to say."""
+        ...
+
+    def see(self, events: bytes) -> None:
+        """Whole events of a stream that goes to the caller as it came."""
+        ...
+
+    async def finish(self, body: bytes | None) -> None:
+        """All but the last byte of the answer is said; `body` is the response, where it has ended as it should."""
+        ...
+
+
 class Call(Asked, kw_only=True):
     """One request from outside; for a plain route it is the `outgoing.Outgoing`, too: it goes on as it came.
 
     `wants_usage`: the caller asked for usage in the stream. `caller`: somebody signed in, who has no key here.
     `forwarded` are headers that go on to the provider. `reply` are headers of ours for the answer, whatever becomes of
-    it; steps of the pipeline add to it.
+    it; steps of the pipeline add to it. `keeping` is there for calls of `/v1/responses`.
     """
 
     dialect: Dialect
@@ -52,7 +78,9 @@ class Call(Asked, kw_only=True):
     forwarded: tuple[Header, ...] = ()
     prompt: Prompt | None = None
     relays: bool = True
+    keeping: Keeping | None = None
     _neutral: Request | None = None
+    _follows: msgspec.Raw | None = None
 
     @property
     def size(self) -> int:
@@ -72,6 +100,21 @@ class Call(Asked, kw_only=True):
             self._neutral = self.dialect.format.read_request(self.body.raw)
         return self._neutral
 
+    @property
+    def echoed(self) -> Request:
+        """What an answer repeats of the request."""
+        request = self.neutral
+        if self._follows is None:
+            return request
+        return msgspec.structs.replace(request, ext={**request.ext, "previous_response_id": self._follows})
+
+    def rewrite(self, request: Request | None = None) -> None:
+        """From now on the caller's bytes go nowhere, but what they say, or `request` in its place, read and written."""
+        if request is not None:
+            self._follows = self.neutral.ext.get("previous_response_id")
+            self._neutral = request
+        self.relays = False
+
     def neutral_for(self, aim: Aim) -> Request:
         """The same for one target."""
         return aimed(self.neutral, aim.provider, aim.target.model, aim.cap, aim.fixed)
@@ -82,6 +125,10 @@ class Call(Asked, kw_only=True):
 
     def body_for(self, aim: Aim) -> bytes:
         """The caller's bytes; model, fixed parameters and the wish for usage are spliced in."""
+        if not self.relays:
+            written = RESPONSES.write_request(self.neutral_for(aim))
+            self.leave_out(written.left_out)
+            return written.body
         changes = aim.changes
         if self.streams and self.strips(aim):
             changes = aim.streaming_changes

@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from urllib.parse import unquote
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
 
 from headworks.eager import in_task
 from headworks.errors import InvalidRequest
 from headworks.formats import neutral
 from headworks.formats.answers import collect
 from headworks.formats.contract import Writer
+from headworks.formats.messages.format import MESSAGES
 from headworks.formats.neutral import Answer, Stopped
+from headworks.formats.responses.writing import ResponsesWriter
 from headworks.gateway.admission import Admission
 from headworks.gateway.calls import Call
 from headworks.gateway.contract import Arrived
+from headworks.gateway.counting import COUNT_DIALECT, Counting
 from headworks.gateway.dialects import CHAT_DIALECT, DIALECTS, Dialect
 from headworks.gateway.exchange import ArrivedExchange, AsgiExchange, Exchange, Handler, Receive, Scope, Send, Watch
 from headworks.gateway.pipeline import Pipeline
-from headworks.gateway.wire import models_list
+from headworks.gateway.stored.keeping import Keeper
+from headworks.gateway.stored.serving import StoredHandlers
+from headworks.gateway.wire import anthropic_models, models_list
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header, Headers
 from headworks.gateway.wire.parts import Event, Head, Relayed, Whole
+from headworks.types.ids import id_text
 
 _JSON: Header = (b"content-type", b"application/json")
 _EVENTS: Header = (b"content-type", b"text/event-stream; charset=utf-8")
 _NO_CACHE: Header = (b"cache-control", b"no-store")
 _MODELS = "/v1/models"
+_MESSAGES_DIALECT: Dialect = next(each for each in DIALECTS if each.surface == "messages")
 _LONGEST_NAME = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What is beside the one pipeline."""
+
+    keeper: Keeper
+    stored: StoredHandlers
+    counting: Counting
 
 
 class Handlers:
     """What the server mounts in front of everything else."""
 
-    def __init__(self, pipeline: Pipeline, admission: Admission, *, max_body_bytes: int) -> None:
+    def __init__(self, pipeline: Pipeline, admission: Admission, extras: Extras, *, max_body_bytes: int) -> None:
         self._pipeline = pipeline
+        self._extras = extras
         self._admission = admission
         self._max_body_bytes = max_body_bytes
         self._watch = Watch()
@@ -42,11 +60,11 @@ class Handlers:
     def routes(self) -> dict[tuple[str, str], Handler]:
         """By method and path."""
         spoken: dict[tuple[str, str], Handler] = {("POST", each.path): self._handler(each) for each in DIALECTS}
-        return spoken | {("GET", _MODELS): self.models}
+        return spoken | {("POST", COUNT_DIALECT.path): self.count, ("GET", _MODELS): self.models}
 
     def prefixes(self) -> dict[tuple[str, str], Handler]:
         """By method and the beginning of the path."""
-        return {("GET", f"{_MODELS}/"): self.model}
+        return {("GET", f"{_MODELS}/"): self.model} | self._extras.stored.prefixes()
 
     def at_once(self) -> dict[bytes, Callable[[Arrived], None]]:
         """By path: what serves a POST that has arrived whole without a task of its own."""
@@ -70,6 +88,8 @@ class Handlers:
         """One request in any dialect."""
         try:
             call = _call(exchange, await exchange.body(self._max_body_bytes))
+            if call.surface == "responses":
+                call.keeping = self._extras.keeper.of(call.body)
             if call.streams:
                 await in_task()
                 await self._stream(exchange, call)
@@ -78,30 +98,46 @@ class Handlers:
         except BaseException as error:  # noqa: BLE001 -- `fail` sorts them, and raises what is not its own
             await exchange.fail(error)
 
+    async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /v1/messages/count_tokens."""
+        with AsgiExchange(scope, receive, send, COUNT_DIALECT, self._watch) as exchange:
+            try:
+                call = _call(exchange, await exchange.body(self._max_body_bytes))
+                tokens = await self._extras.counting.count(call)
+                await exchange.answer(200, _named([_JSON, *call.reply], call), MESSAGES.write_count(tokens))
+            except BaseException as error:  # noqa: BLE001 -- as above
+                await exchange.fail(error)
+
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models."""
-        with AsgiExchange(scope, receive, send, CHAT_DIALECT, self._watch) as exchange:
-            await self._models(exchange, None)
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
+        with AsgiExchange(scope, receive, send, _dialect_of_list(scope), self._watch) as exchange:
+            await self._models(exchange, None, query)
 
     async def model(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GET /v1/models/{id}; the id may hold slashes."""
         name = unquote(scope["raw_path"].decode("ascii").partition(f"{_MODELS}/")[2])
-        with AsgiExchange(scope, receive, send, CHAT_DIALECT, self._watch) as exchange:
-            await self._models(exchange, name)
+        with AsgiExchange(scope, receive, send, _dialect_of_list(scope), self._watch) as exchange:
+            await self._models(exchange, name, {})
 
     async def _whole(self, exchange: Exchange, call: Call) -> None:
         """The answer at once, after its record is written."""
         answer = await self._pipeline.answer(call)
         if isinstance(answer, Whole):
             if answer.answer is None:
-                await exchange.answer(200, [*answer.headers, *call.reply], answer.body)
+                if call.keeping is not None:
+                    await call.keeping.finish(answer.body)
+                head = [*answer.headers, *call.reply]
+                await exchange.answer(200, _named(head, call) if call.surface == "messages" else head, answer.body)
                 return
             headers, said = answer.headers, answer.answer
         else:
             headers, said = await _collected(answer)
         assert call.dialect.format is not None  # noqa: S101 -- what only passes through is never read
-        body = call.dialect.format.write_answer(said, call.neutral)
-        await exchange.answer(200, [_JSON, *headers, *call.reply], body)
+        body = call.dialect.format.write_answer(said, call.echoed)
+        if call.keeping is not None:
+            await call.keeping.finish(body)
+        await exchange.answer(200, _named([_JSON, *headers, *call.reply], call), body)
 
     async def _stream(self, exchange: Exchange, call: Call) -> None:
         """The answer as it comes; its last bytes after its record is written."""
@@ -112,6 +148,8 @@ class Handlers:
         async with aclosing(answer):
             async for event in answer:
                 if isinstance(event, Relayed):
+                    if call.keeping is not None:
+                        call.keeping.see(event.data)
                     if event.is_last:
                         last = event.data
                     else:
@@ -129,14 +167,21 @@ class Handlers:
                         await exchange.write(data)
         if exchange.writer is not None:
             last += exchange.writer.end()
+        if call.keeping is not None:
+            await call.keeping.finish(_final(exchange.writer))
         await exchange.write(last, is_last=True)
 
-    async def _models(self, exchange: Exchange, name: str | None) -> None:
+    async def _models(self, exchange: Exchange, name: str | None, query: Mapping[str, str]) -> None:
         try:
             exchange.scan(self._max_body_bytes)
             view, principal = await self._admission.enter(exchange.token)
             names = view.names(principal)
-            body = models_list.listing(names) if name is None else models_list.single(view.known(principal, name))
+            if exchange.dialect is not _MESSAGES_DIALECT:
+                body = models_list.listing(names) if name is None else models_list.single(view.known(principal, name))
+            elif name is not None:
+                body = anthropic_models.single(view.known(principal, name))
+            else:
+                body = anthropic_models.listing(names, query)
             await exchange.answer(200, [_JSON, _NO_CACHE, *exchange.reply], body)
         except BaseException as error:  # noqa: BLE001 -- as above
             await exchange.fail(error)
@@ -159,13 +204,30 @@ async def _collected(events: AsyncGenerator[Event, None]) -> tuple[Headers, Answ
 
 def _writer(call: Call) -> Writer:
     assert call.dialect.format is not None  # noqa: S101 -- what only passes through is never written
-    return call.dialect.format.writer(call.neutral)
+    return call.dialect.format.writer(call.echoed)
+
+
+def _final(writer: Writer | None) -> bytes | None:
+    """The whole response that a stream has told, where it is one."""
+    return writer.final if isinstance(writer, ResponsesWriter) else None
+
+
+def _dialect_of_list(scope: Scope) -> Dialect:
+    """Whose clients ask for models: Anthropic's always say by which version of their API."""
+    return _MESSAGES_DIALECT if any(name == b"anthropic-version" for name, _ in scope["headers"]) else CHAT_DIALECT
+
+
+def _named(head: list[Header], call: Call) -> list[Header]:
+    """The head of an answer, with the id by which Anthropic's clients name a request: the provider's, or ours."""
+    if call.dialect.format is MESSAGES and all(name != b"request-id" for name, _ in head):
+        head.append((b"request-id", id_text(call.trace).encode("ascii")))
+    return head
 
 
 def _stream_head(head: Head, call: Call) -> list[Header]:
     if any(name == b"content-type" for name, _ in head.headers):
-        return [*head.headers, _NO_CACHE, *call.reply]
-    return [_EVENTS, _NO_CACHE, *head.headers, *call.reply]
+        return _named([*head.headers, _NO_CACHE, *call.reply], call)
+    return _named([_EVENTS, _NO_CACHE, *head.headers, *call.reply], call)
 
 
 def _call(exchange: Exchange, raw: bytes) -> Call:

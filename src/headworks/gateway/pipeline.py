@@ -43,6 +43,9 @@ class Pipeline:
             admit(principal, permission=plan.permission, model_name=call.model)
             record.follow(plan)
             call.reply.append(plan.header)
+            keeping = call.keeping
+            if keeping is not None:
+                plan = await keeping.follow(principal, plan, call)
             if plan.feature is None:
                 outgoing: Outgoing = call  # the caller's own bytes
                 passages: Sequence[Passage] = ()
@@ -51,9 +54,13 @@ class Pipeline:
                 question = self.prompting.bind(plan, call)
                 question = self.guards.check_input(plan, question, record)  # before any text leaves
                 passages = await self.grounding.passages(principal, plan, question, record)
+                if keeping is not None:
+                    keeping.reads(passages)
                 shown = self.guards.check_passages(plan, question, passages, record)
                 outgoing = self.prompting.render(plan, call, question, shown, record)
             started = await self.attempts.start(plan, outgoing, record)
+            if keeping is not None:
+                keeping.answered_by(plan, started.aim)
             return self.answering.answer(
                 principal, plan, call, started, passages, record
             )  # events keep the record open

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
 PREFIX = "resp_"
+
+
+class Making(msgspec.Struct, frozen=True):
+    """How a response of ours came to be: the model as the caller wrote it, the permission that took, what was read.
+
+    Who may not read all of these documents any more may not read the response either: it may quote them.
+    """
+
+    model: str = ""
+    permission: str = ""
+    documents: tuple[UUID, ...] = ()
+
+
+NOBODY = Making()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +38,5 @@ class StoredResponse:
     """The input items of its own request."""
     body: bytes = b""
     """The response as it was given."""
+    making: Making = NOBODY
+    """Of what we keep."""

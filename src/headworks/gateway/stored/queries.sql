@@ -35,6 +35,9 @@ WITH RECURSIVE chain AS (
 )
 SELECT response_id, previous_id, target, content FROM chain ORDER BY length;
 
+-- name: count_readable
+SELECT count(*) FROM document WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s);
+
 -- name: delete
 DELETE FROM stored_response
  WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s AND response_id = %(response)s AND expires_at > now();

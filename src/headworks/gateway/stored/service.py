@@ -14,7 +14,7 @@ import msgspec
 
 from headworks.errors import Conflict, InvalidRequest, NotFound, UpstreamError
 from headworks.gateway.stored import store
-from headworks.gateway.stored.contract import PREFIX, StoredResponse
+from headworks.gateway.stored.contract import NOBODY, PREFIX, Making, StoredResponse
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
@@ -69,13 +69,14 @@ class StoredResponses:
         body: bytes,
         *,
         previous: str | None = None,
+        making: Making = NOBODY,
     ) -> None:
         """Keep a response with the input items of its own request; `previous` is the one of ours that it follows.
 
         Raises Conflict: the id is taken, or what it follows is gone.
         """
         await self.keyring.ensure(self.db, who.tenant)
-        content = store.seal(self.keyring, who, response_id, items, body)
+        content = store.seal(self.keyring, who, response_id, store.Content(list(items), msgspec.Raw(body), making))
         async with self.db.tx(who) as tx:
             kept = await tx.run(
                 store.SQL.keep,
@@ -114,12 +115,12 @@ class StoredResponses:
             rows = await tx.fetch_all(
                 store.SQL.chain, tenant=who.tenant, principal=who.id, response=response_id, longest=LONGEST_CHAIN
             )
-        _check_chain(response_id, rows)
-        items: list[msgspec.Raw] = []
-        for row in reversed(rows):
-            content = store.unseal(self.keyring, who, row.response_id, row.content)
-            items += [*content.input, *_output(content.response).output]
-        return items
+            _check_chain(response_id, rows)
+            said = [store.unseal(self.keyring, who, row.response_id, row.content) for row in reversed(rows)]
+            documents = [document for each in said for document in each.making.documents]
+            if not await store.may_read(tx, who, documents):
+                raise _unknown(response_id)
+        return [item for each in said for item in (*each.input, *_output(each.response).output)]
 
     async def delete(self, who: Principal, response_id: str) -> None:
         """Forget a response, and what it says. Raises NotFound. A target's own copy is the target's to delete."""

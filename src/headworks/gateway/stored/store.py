@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from headworks.gateway.stored.contract import StoredResponse
+from headworks.gateway.stored.contract import NOBODY, Making, StoredResponse
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
@@ -18,19 +19,19 @@ _COLUMN = "stored_response.content"
 
 
 class Content(msgspec.Struct):
-    """What is sealed of a response that we keep: its own request's input items, and the response."""
+    """What is sealed of a response that we keep: its own request's input items, the response, and its making."""
 
     input: list[msgspec.Raw]
     response: msgspec.Raw
+    making: Making = NOBODY
 
 
 _content = msgspec.json.Decoder(Content).decode
 
 
-def seal(keyring: Keyring, who: Principal, response_id: str, items: Sequence[msgspec.Raw], body: bytes) -> bytes:
+def seal(keyring: Keyring, who: Principal, response_id: str, content: Content) -> bytes:
     """The column of a row, readable only as this very response of this principal."""
-    content = msgspec.json.encode(Content(list(items), msgspec.Raw(body)))
-    return keyring.seal(who.tenant, _COLUMN, _row_id(who, response_id), content)
+    return keyring.seal(who.tenant, _COLUMN, _row_id(who, response_id), msgspec.json.encode(content))
 
 
 def unseal(keyring: Keyring, who: Principal, response_id: str, sealed: bytes) -> Content:
@@ -43,7 +44,7 @@ def _row_id(who: Principal, response_id: str) -> str:
 
 
 async def find(tx: Tx, keyring: Keyring, who: Principal, response_id: str) -> StoredResponse | None:
-    """A response of this principal's."""
+    """A response of this principal's; None also where it may quote what the caller may not read now."""
     row: Any = await tx.fetch_one(SQL.find, tenant=who.tenant, principal=who.id, response=response_id)
     if row is None:
         return None
@@ -51,6 +52,8 @@ async def find(tx: Tx, keyring: Keyring, who: Principal, response_id: str) -> St
     if row.content is None:
         return found
     content = unseal(keyring, who, row.response_id, row.content)
+    if not await may_read(tx, who, content.making.documents):
+        return None
     return StoredResponse(
         found.id,
         None,
@@ -59,4 +62,14 @@ async def find(tx: Tx, keyring: Keyring, who: Principal, response_id: str) -> St
         found.expires_at,
         tuple(content.input),
         bytes(content.response),
+        content.making,
     )
+
+
+async def may_read(tx: Tx, who: Principal, documents: Iterable[UUID]) -> bool:
+    """Whether the caller may, in this very moment, read all of these documents."""
+    wanted = list(set(documents))
+    if not wanted:
+        return True
+    readable: int = await tx.fetch_value(SQL.count_readable, tenant=who.tenant, documents=wanted)
+    return readable == len(wanted)
