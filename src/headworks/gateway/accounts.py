@@ -48,6 +48,10 @@ class Accounts:
         local = [f"{each.provider.id}/{model}" for each in self._found.values() for model in each.models]
         return [f"builtin/{model}" for model in self._builtin.models] + local
 
+    def named(self) -> list[str]:
+        """What can be called by name without an account of one's own, once its key is there."""
+        return [*(row.id for row in self._catalog), *VENDORS]
+
     def _make(self, name: str, account: AccountSpec | None) -> Provider:
         kind = account.kind if account else name
         found = self._found.get(kind)

@@ -88,8 +88,14 @@ class Record(msgspec.Struct):
             row.channel = plan.feature.channel
             self._root = self._span("request", None)
 
-    def attempt(self, aim: Aim, outgoing: Outgoing) -> None:
-        """A request goes to a provider."""
+    def errand(self, account: str) -> None:
+        """A request goes to a provider that is about no model."""
+        self._attempt_ns = time.perf_counter_ns()
+        self.row.attempts += 1
+        self.row.provider = account
+
+    def attempt(self, aim: Aim, outgoing: Outgoing | None) -> None:
+        """A request goes to a provider; None: its size says nothing of tokens."""
         self.aim = aim
         self._attempt_ns = time.perf_counter_ns()
         self._outgoing = outgoing

@@ -100,6 +100,15 @@ class View:
             raise self.unknown(principal, name)
         return name
 
+    def provider(self, tenant: TenantId, name: str) -> Provider:
+        """The tenant's account of that name, or the catalogue's provider. Raises NotFound."""
+        return self._accounts.find(name, self.releases.accounts.get((tenant, name)))[0]
+
+    def provider_names(self, tenant: TenantId) -> list[str]:
+        """What `provider` knows: the tenant's accounts, then the catalogue's providers, usable or not."""
+        own = [name for owner, name in self.releases.accounts if owner == tenant]
+        return list(dict.fromkeys([*own, *self._accounts.named()]))
+
     def features(self, principal: Principal) -> list[Feature]:
         """The features that the caller may call by name."""
         names = [name for name, permission in self._known(principal) if permission == "feature:call"]

@@ -84,6 +84,11 @@ class IdentityTable:
         self.grants: Mapping[TenantId, tuple[Grant, ...]] = MappingProxyType(_received(self._tenants.values()))
         """By the tenant that received them."""
 
+    @property
+    def tenants(self) -> frozenset[TenantId]:
+        """All there are."""
+        return frozenset(self._tenants)
+
     def authenticate(self, token: str, now: float) -> Principal:
         """Who holds this API key at `now` (seconds since 1970), without the database.
 

@@ -1,0 +1,1 @@
+"""Requests that pass through byte for byte: images, audio, files and batches."""
