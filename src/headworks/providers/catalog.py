@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headworks.errors import StartupRefused
+from headworks.providers.vendors import VENDORS, Vendor
 
 PROBE_TIMEOUT_S = 0.3
 _PROBE_MAX_BYTES = 1_000_000
@@ -72,7 +73,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Found(msgspec.Struct, frozen=True):
     """A provider that can be used: `source` is the name of its key's variable or `port N`, never a key."""
 
-    provider: Provider
+    provider: Provider | Vendor
     source: str
     base_url: str
     models: tuple[str, ...] = ()
@@ -122,7 +123,9 @@ def _provider(where: str, identifier: str, table: object) -> Provider:
 
 
 async def discover(environ: Mapping[str, str], probe: Probe | None = None) -> list[Found]:
-    """Providers whose key is in the environment, then local servers that answer on a usual port.
+    """Providers whose key is in the environment, those with code of their own among them, then local servers.
+
+    Local servers are those that answer on a usual port.
 
     A server is recognised by what it writes into its model list, so that a stranger on port 8000 is not taken for vLLM.
     """
@@ -132,7 +135,8 @@ async def discover(environ: Mapping[str, str], probe: Probe | None = None) -> li
         for provider in catalog
         if not provider.is_local and (name := provider.key_variable(environ))
     ]
-    return keyed + await _local_servers(catalog, environ, probe or fetch_json)
+    own = [Found(each, name, each.base_url) for each in VENDORS.values() if (name := each.key_variable(environ))]
+    return keyed + own + await _local_servers(catalog, environ, probe or fetch_json)
 
 
 async def _local_servers(catalog: Catalog, environ: Mapping[str, str], probe: Probe) -> list[Found]:
@@ -223,6 +227,18 @@ name. A call without a price has a cost of `null`, never 0.
 Two facts decide what is sent: the field for a cap on output is `max_completion_tokens` for {completion}
 and `max_tokens` for the others; usage in streams is asked for with `stream_options`, but not from {silent}.
 
+## Providers with code of their own
+
+Callers of every format reach them; what a format of theirs can't say is refused with the field's name, or named in
+`x-headworks-ignored` where it is only a hint.
+
+| id | provider | base URL | key | speaks |
+|---|---|---|---|---|
+{vendors}
+
+[Gemini](gemini.md), [Bedrock](bedrock.md) and [Messages](messages.md) have pages of their own;
+[accounts](accounts.md) say how Azure is reached.
+
 The models of this process itself are `builtin/extractive`, `builtin/simulated` and `builtin/minilm`. They cost 0.
 """
 
@@ -234,6 +250,7 @@ def reference_page(catalog: Catalog) -> str:
         more="\n".join(_second_row(provider) for provider in catalog if _beside(provider)),
         completion=", ".join(f"`{p.id}`" for p in catalog if p.max_tokens_field == "max_completion_tokens"),
         silent=", ".join(f"`{p.id}`" for p in catalog if not p.stream_usage),
+        vendors="\n".join(map(_vendor_row, VENDORS.values())),
     )
 
 
@@ -256,6 +273,14 @@ def _beside(provider: Provider) -> bool:
 def _second_row(provider: Provider) -> str:
     cells = [", ".join(word for name, word in column.items() if name in provider.serves) for column in _BESIDE]
     return f"| `{provider.id}` | {' | '.join(cell or 'no' for cell in cells)} |"
+
+
+def _vendor_row(vendor: Vendor) -> str:
+    keys = " or ".join(" with ".join(f"`{name}`" for name in names) for names in vendor.key_env)
+    if vendor.beside:
+        keys += "; and " + " or ".join(f"`{name}`" for name in vendor.beside)
+    where = f"`{vendor.base_url}`" if vendor.base_url else "told by a variable"
+    return f"| `{vendor.id}` | {vendor.name} | {where} | {keys} | {vendor.speaks} |"
 
 
 def _table_row(provider: Provider) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
 import pytest
 from ruamel.yaml import YAML
 
@@ -15,6 +16,10 @@ from headworks.cli.demo import choice
 from headworks.cli.demo.choice import BUILT_IN, choose, with_target
 from headworks.cli.starting import workspace_files
 from headworks.providers.catalog import Catalog, Found
+from headworks.providers.vendors import VENDORS
+from headworks.testing.anthropic import SimulatedAnthropic
+from headworks.testing.anthropic_replies import MODEL as CLAUDE
+from headworks.testing.gemini import SimulatedGemini
 
 
 @pytest.fixture
@@ -105,8 +110,20 @@ def test_a_local_server_gives_a_model_for_chat(monkeypatch: pytest.MonkeyPatch) 
 
 def test_every_provider_that_is_preferred_is_in_the_catalogue() -> None:
     for identifier, models in choice._preferred().items():
-        assert "chat" in row(identifier).serves
+        assert identifier in VENDORS or "chat" in row(identifier).serves
         assert models
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "gemini"])
+def test_a_vendor_s_models_are_listed_as_the_vendor_wants_to_be_asked(
+    monkeypatch: pytest.MonkeyPatch, vendor: str
+) -> None:
+    servers = {"anthropic": SimulatedAnthropic, "gemini": SimulatedGemini}
+    monkeypatch.setattr(choice, "_preferred", lambda: {"anthropic": [CLAUDE], "gemini": ["gemini-simulated"]})
+    with servers[vendor]() as server:
+        there = msgspec.structs.replace(VENDORS[vendor], models_url=f"{server.url}/models")
+        found = choose_from(monkeypatch, Found(there, "OPENAI_API_KEY", ""))
+    assert found.target == f"{vendor}/{CLAUDE if vendor == 'anthropic' else 'gemini-simulated'}"
 
 
 def test_only_routes_to_the_built_in_model_are_led_elsewhere() -> None:

@@ -71,6 +71,29 @@ def test_an_account_needs_the_credential_that_it_names(tmp_path: Path) -> None:
     assert findings(tmp_path, routes, {"MY_KEY": "x"}, providers=providers)["mine/gpt-5-mini"].startswith("ok")
 
 
+@pytest.mark.parametrize(
+    ("model", "missing", "environ"),
+    [
+        ("anthropic/claude-haiku-4-5", "ANTHROPIC_API_KEY", {"ANTHROPIC_API_KEY": "x"}),
+        (
+            "bedrock/anthropic.claude-sonnet-5",
+            "AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY",
+            {"AWS_BEARER_TOKEN_BEDROCK": "x", "AWS_REGION": "eu-central-1"},
+        ),
+    ],
+)
+def test_a_vendor_needs_its_own_variables(tmp_path: Path, model: str, missing: str, environ: dict[str, str]) -> None:
+    routes = ROUTES.replace("openai/gpt-5-mini", model)
+    assert findings(tmp_path, routes, {}) == {model: f"to do: no credential: {missing} is not set"}
+    assert findings(tmp_path, routes, environ) == {model: "ok: has a credential and a price"}
+    provider, _, name = model.partition("/")
+    providers = f"providers:\n  mine: {{kind: {provider}, base_url: 'https://llm.example', api_key_env: MY_KEY}}\n"
+    own = ROUTES.replace("openai/gpt-5-mini", f"mine/{name}")
+    assert findings(tmp_path, own, environ, providers=providers) == {
+        f"mine/{name}": "to do: no credential: MY_KEY is not set"
+    }
+
+
 def test_a_workspace_with_a_mistake_is_something_to_do_and_named(tmp_path: Path) -> None:
     (tmp_path / "routes.yaml").write_text("routs: {}\n")
     found = list(workspace.look(tmp_path, ProviderSettings(), {}))

@@ -14,10 +14,13 @@ from importlib.resources import files
 
 from ruamel.yaml import YAML
 
+from headworks.providers.anthropic import VERSION
 from headworks.providers.catalog import Found, discover
+from headworks.providers.vendors import Vendor
 
 BUILT_IN = "builtin/extractive"
 _TIMEOUT_S = 5.0
+_VERSION = VERSION.decode("ascii")
 _LARGEST_BYTES = 4_000_000
 _NO_CHAT = ("embed", "whisper", "rerank", "tts", "ocr")
 
@@ -56,7 +59,7 @@ def _of(found: Found, environ: Mapping[str, str]) -> tuple[str | None, str]:
         )
     preferred = _preferred().get(found.provider.id, [])
     try:
-        listed = set(_listed(found.base_url, environ[found.source].strip())) if preferred else set()
+        listed = set(_listed(found, environ[found.source].strip())) if preferred else set()
     except urllib.error.HTTPError as error:
         return None, f"{found.source} is set, but {name} refuses it (status {error.code})."
     except (OSError, ValueError):
@@ -71,16 +74,21 @@ def _preferred() -> dict[str, list[str]]:
     return tomllib.loads((files("headworks.cli.demo") / "models.toml").read_text(encoding="utf-8"))
 
 
-def _listed(base_url: str, key: str) -> Iterator[str]:
+def _listed(found: Found, key: str) -> Iterator[str]:
     """The ids that a provider lists."""
+    if isinstance(found.provider, Vendor):
+        url, proof = found.provider.models_url, {found.provider.key_header: key, "anthropic-version": _VERSION}
+    else:
+        url, proof = f"{found.base_url}/models", {"authorization": f"Bearer {key}"}
     request = urllib.request.Request(  # noqa: S310 -- an address of the catalogue, which is https
-        f"{base_url}/models", headers={"authorization": f"Bearer {key}", "user-agent": "headworks-demo"}
+        url, headers={**proof, "user-agent": "headworks-demo"}
     )
     with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 -- as above
-        rows = json.loads(response.read(_LARGEST_BYTES)).get("data", [])
-    for row in rows:
-        if isinstance(row, dict) and isinstance(row.get("id"), str):
-            yield row["id"].removeprefix("models/")
+        answer = json.loads(response.read(_LARGEST_BYTES))
+    for row in answer.get("data", answer.get("models", [])):
+        name = row.get("id", row.get("name")) if isinstance(row, dict) else None
+        if isinstance(name, str):
+            yield name.removeprefix("models/")
 
 
 def with_target(workspace: Mapping[str, bytes], target: str) -> dict[str, bytes]:

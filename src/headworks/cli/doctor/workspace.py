@@ -14,6 +14,7 @@ from headworks.errors import HeadworksError
 from headworks.providers.catalog import Catalog, Found, discover
 from headworks.providers.catalog import Provider as CatalogRow
 from headworks.providers.prices import PriceTable
+from headworks.providers.vendors import VENDORS, Vendor
 from headworks.releases.workspace import parse_workspace
 from headworks.types.features import Target
 from headworks.types.workspace import AccountSpec, Workspace
@@ -59,14 +60,15 @@ def models(
     for name, target in sorted(named.items()):
         if target.provider == "builtin":
             continue
-        row = Catalog.load().get(accounts[target.provider].kind if target.provider in accounts else target.provider)
+        kind = accounts[target.provider].kind if target.provider in accounts else target.provider
+        row = VENDORS.get(kind) or Catalog.load().get(kind)
         if row is None:
             continue
         missing = _missing(row, accounts.get(target.provider), found, environ)
         yield _model(name, target, row, missing, prices or PriceTable.load())
 
 
-def _model(name: str, target: Target, row: CatalogRow, missing: str | None, prices: PriceTable) -> Finding:
+def _model(name: str, target: Target, row: CatalogRow | Vendor, missing: str | None, prices: PriceTable) -> Finding:
     if missing is not None:
         return Finding(
             name, "to do", missing, "Set it where the server runs, and start the server again; or name another model."
@@ -80,9 +82,11 @@ def _model(name: str, target: Target, row: CatalogRow, missing: str | None, pric
 
 
 def _missing(
-    row: CatalogRow, account: AccountSpec | None, found: Sequence[Found], environ: Mapping[str, str]
+    row: CatalogRow | Vendor, account: AccountSpec | None, found: Sequence[Found], environ: Mapping[str, str]
 ) -> str | None:
     """What a call would lack; None: nothing that can be seen from here."""
+    if isinstance(row, Vendor):
+        return _missing_of_vendor(row, account, environ)
     names = _credentials(row, account)
     if names:
         is_set = any(environ.get(name, "").strip() for name in names)
@@ -90,6 +94,16 @@ def _missing(
     if not row.is_local or account is not None or any(each.provider.id == row.id for each in found):
         return None
     return f"{row.name} does not answer on port {' or '.join(map(str, row.ports))} of this machine"
+
+
+def _missing_of_vendor(vendor: Vendor, account: AccountSpec | None, environ: Mapping[str, str]) -> str | None:
+    if account is not None and account.api_key_env:
+        is_set = environ.get(account.api_key_env, "").strip()
+        return None if is_set else f"no credential: {account.api_key_env} is not set"
+    if account is not None and account.base_url:
+        return None
+    missing = vendor.missing(environ)
+    return None if missing is None else f"no credential: {missing} is not set"
 
 
 def _credentials(row: CatalogRow, account: AccountSpec | None) -> tuple[str, ...]:
