@@ -13,17 +13,21 @@ from headworks.gateway.admission import Admission
 from headworks.gateway.answering import Answering
 from headworks.gateway.attempts import Attempts
 from headworks.gateway.contract import Arrived, InputCheck, LiveReleases, Recorder, Renderer, Retriever, RouteOf
+from headworks.gateway.counting import Counting
 from headworks.gateway.exchange import Handler
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
 from headworks.gateway.features.prompting import Prompting
-from headworks.gateway.handlers import Handlers
+from headworks.gateway.handlers import Extras, Handlers
 from headworks.gateway.models import GatewayModels
 from headworks.gateway.passthrough.service import Passthrough
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.recording import Ledger
 from headworks.gateway.routing import View
 from headworks.gateway.snapshots import Snapshots
+from headworks.gateway.stored.keeping import Keeper
+from headworks.gateway.stored.service import StoredResponses
+from headworks.gateway.stored.serving import StoredHandlers
 from headworks.guardrails.service import Guardrails
 from headworks.identity.service import Identity, IdentityTable
 from headworks.providers.builtin import Builtin
@@ -89,6 +93,7 @@ class Gateway:
         self._unpriced = "allow" if reach.prices is None else reach.prices.settings.unpriced
         self._accounts = Accounts(self._clients, reach.builtin, reach.environ, reach.found, reach.catalog)
         self._ledger = Ledger(stores.records, stores.keyring)
+        self._deadlines = reach.deadlines
         self._attempts = Attempts(reach.deadlines)
         self.snapshots = Snapshots(
             stores.db,
@@ -123,7 +128,8 @@ class Gateway:
             self._attempts,
             Answering(grounding, self.snapshots, self._base_url),
         )
-        self._handlers = Handlers(pipeline, self._admission, max_body_bytes=self._settings.max_body_mb * 1024 * 1024)
+        most = self._settings.max_body_mb * 1024 * 1024
+        self._handlers = Handlers(pipeline, self._admission, self._extras(most), max_body_bytes=most)
 
     async def start(self) -> None:
         """Read the first view and keep it fresh. Raises DatabaseUnavailable."""
@@ -167,6 +173,15 @@ class Gateway:
         if self._handlers is None:
             raise RuntimeError("connect() comes before the routes")
         return self._handlers
+
+    def _extras(self, max_body_bytes: int) -> Extras:
+        snapshots, admission, deadlines = self.snapshots, self._admission, self._deadlines
+        stored = StoredResponses(self._stores.db, self._stores.keyring)
+        return Extras(
+            Keeper(stored, lambda: snapshots.is_connected),
+            StoredHandlers(stored, admission, max_body_bytes=max_body_bytes, deadlines=deadlines),
+            Counting(snapshots, admission, self._ledger, deadlines),
+        )
 
     def _view(self, identity: IdentityTable, releases: LiveReleases, prices: PriceTable) -> View:
         return View(identity, releases, prices, self._accounts, self._rooms.route_of, unpriced=self._unpriced)
