@@ -269,6 +269,7 @@ async def serve(runtime: Runtime) -> None:
 
 def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN401 -- an ASGI application
     """The request path and the control plane as one application."""
+    from headworks.gateway.openapi import description, joined
     from headworks.identity.door import Door
     from headworks.identity.routes import install
     from headworks.identity.routes import router as identity_routes
@@ -280,6 +281,7 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
     from headworks.server.asking import asking
 
     gateway = services.gateway
+    hot, prefixes = gateway.hot_routes(), gateway.hot_prefixes()
     control = control_plane(
         {
             "health": health.router(gateway.missing),
@@ -288,17 +290,17 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
             "retrieval": retrieval_routes,
             "traces": trace_routes,
             "console": console.router,
-        }
+        },
+        lambda document: joined(document, description(hot, prefixes)),
     )
     install(control, services.identity, gateway.authenticate)
     control.state.releases = services.releases
     control.state.retrieval = services.retrieval
     control.state.traces = services.traces
     control.state.callable_features = gateway.features
-    hot = gateway.hot_routes()
     door = Door(services.identity, gateway.authenticate)
     ask = {("POST", "/api/ask"): asking(door, hot["POST", "/v1/chat/completions"])}
-    return Server(hot | ask, gateway.hot_prefixes(), control, lifespan, gateway.at_once())
+    return Server(hot | ask, prefixes, control, lifespan, gateway.at_once())
 
 
 async def work(runtime: Runtime) -> None:

@@ -77,8 +77,10 @@ class Server:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def control_plane(routers: Mapping[str, APIRouter]) -> FastAPI:
-    """FastAPI with every domain's routes and our error shape."""
+def control_plane(
+    routers: Mapping[str, APIRouter], document: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> FastAPI:
+    """FastAPI with every domain's routes and our error shape. `document` adds the hot ones to its document."""
     app = FastAPI(
         title="Headworks",
         version=__version__,
@@ -91,7 +93,22 @@ def control_plane(routers: Mapping[str, APIRouter]) -> FastAPI:
     for router in routers.values():
         app.include_router(router)
     install_refusals(app)
+    if document is not None:
+        _document(app, document)
     return app
+
+
+def _document(app: FastAPI, document: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Let the whole document be made when it is first asked for."""
+    own, whole = app.openapi, None
+
+    def openapi() -> dict[str, Any]:
+        nonlocal whole
+        if whole is None:
+            whole = document(own())
+        return whole
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation says to extend it
 
 
 def _reason(error: Exception) -> str:
