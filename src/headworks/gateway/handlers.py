@@ -90,6 +90,8 @@ class Handlers:
             call = _call(exchange, await exchange.body(self._max_body_bytes))
             if call.surface == "responses":
                 call.keeping = self._extras.keeper.of(call.body)
+            elif call.surface == "messages" and MESSAGES.carries_foreign_thoughts(call.body.raw):
+                call.rewrite()
             if call.streams:
                 await in_task()
                 await self._stream(exchange, call)
@@ -177,7 +179,10 @@ class Handlers:
             view, principal = await self._admission.enter(exchange.token)
             names = view.names(principal)
             if exchange.dialect is not _MESSAGES_DIALECT:
-                body = models_list.listing(names) if name is None else models_list.single(view.known(principal, name))
+                if name is None:
+                    body = models_list.listing(view.describe(principal, each) for each in names)
+                else:
+                    body = models_list.single(view.describe(principal, view.known(principal, name)))
             elif name is not None:
                 body = anthropic_models.single(view.known(principal, name))
             else:

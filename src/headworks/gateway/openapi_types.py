@@ -261,12 +261,22 @@ class ModerationRequest(msgspec.Struct, kw_only=True):
 
 
 class ListedModel(msgspec.Struct, kw_only=True):
-    """What may be named as `model`, in OpenAI's words."""
+    """What may be named as `model`, in OpenAI's words, and what is known of it. What is unknown is left out."""
 
     id: str
     object: Literal["model"]
     created: int
     owned_by: str
+    feature: Json | None = None
+    targets: list[str] | None = None
+    kind: str | None = None
+    context_length: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: dict[str, bool] | None = None
+    deprecated: bool | None = None
+    retires_on: str | None = None
+    pricing: Json | None = None
+    """Dollars for `per_tokens` tokens, as decimal numbers in text."""
 
 
 class ModelList(msgspec.Struct, kw_only=True):

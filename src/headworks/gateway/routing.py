@@ -9,12 +9,13 @@ from headworks.errors import Forbidden, NotFound, Unauthenticated
 from headworks.gateway.accounts import Accounts
 from headworks.gateway.calls import Call
 from headworks.gateway.contract import LiveReleases, RouteOf
-from headworks.gateway.plans import Aim, Plan, aim_at, plan_of
+from headworks.gateway.plans import CAPS, Aim, Plan, aim_at, plan_of
+from headworks.gateway.wire.models_list import Listed
 from headworks.identity.contract import Grant
 from headworks.identity.service import IdentityTable
 from headworks.policy.service import may_call
 from headworks.providers.contract import Provider
-from headworks.providers.prices import PriceTable, Unpriced, check_priced
+from headworks.providers.prices import ModelFacts, PriceTable, Rates, Unpriced, check_priced
 from headworks.types.features import Feature, Route, Target
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, TenantId
@@ -95,10 +96,41 @@ class View:
         return [name for name, permission in self._known(principal) if _allows(principal, permission, name)]
 
     def known(self, principal: Principal, name: str) -> str:
-        """The name, if the caller may call it. Raises NotFound."""
-        if name not in self.names(principal):
-            raise self.unknown(principal, name)
-        return name
+        """The name, if the caller may call it and it is listed, or a model that the price tables know.
+
+        Raises NotFound.
+        """
+        if name in self.names(principal):
+            return name
+        provider, slash, model = name.partition("/")
+        is_allowed = bool(slash) and _allows(principal, "model:call", name)
+        if is_allowed and any(self._known_of(principal.tenant, Target(provider, model))):
+            return name
+        raise self.unknown(principal, name)
+
+    def describe(self, principal: Principal, name: str) -> Listed:
+        """What is known of a name that the caller may call: of a feature, of a model, or of a route's only target."""
+        tenant = principal.tenant
+        provider, slash, model = name.partition("/")
+        if slash:
+            return Listed(name, None, (), *self._known_of(tenant, Target(provider, model)))
+        channels = self._channels(principal, name)
+        if channels is not None and _LIVE in channels:
+            return Listed(name, channels[_LIVE])
+        route = self.releases.routes.get((tenant, name))
+        targets = route.every_target if route is not None else ()
+        names = tuple(each.name for each in targets)
+        if len(targets) != 1:
+            return Listed(name, None, names)
+        cap = next((each for word in CAPS if isinstance(each := targets[0].parameters.get(word), int)), None)
+        return Listed(name, None, names, *self._known_of(tenant, targets[0]), cap)
+
+    def _known_of(self, tenant: TenantId, target: Target) -> tuple[Rates | None, ModelFacts | None]:
+        try:
+            _, priced_as = self._accounts.find(target.provider, self.releases.accounts.get((tenant, target.provider)))
+        except NotFound:
+            return None, None
+        return self.prices.find(priced_as, target.model), self.prices.find_facts(priced_as, target.model)
 
     def provider(self, tenant: TenantId, name: str) -> Provider:
         """The tenant's account of that name, or the catalogue's provider. Raises NotFound."""
