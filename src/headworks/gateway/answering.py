@@ -61,6 +61,8 @@ class Answering:
             parts = read(started, call.dialect, record)
             if plan.feature.retrieval is not None:
                 answer = self._grounding.cited(principal, passages, parts, record)
+                if call.format == "completions":
+                    call.leave_out(("citations",))
             else:
                 answer = _uncited(parts, record)
             events = as_events(answer, call, self._base_url)

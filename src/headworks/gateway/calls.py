@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from headworks.formats.contract import Spoken
+from headworks.formats.messages.format import MESSAGES
 from headworks.formats.neutral import FormatName, Request
 from headworks.formats.responses.format import RESPONSES
 from headworks.gateway.dialects import Dialect
@@ -19,6 +21,8 @@ from headworks.providers.contract import Surface
 from headworks.types.identity import Principal
 from headworks.types.models import Message, Prompt, Purpose
 from headworks.types.retrieval import Passage
+
+_IGNORED = b"x-headworks-ignored"
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -126,7 +130,8 @@ class Call(Asked, kw_only=True):
     def body_for(self, aim: Aim) -> bytes:
         """The caller's bytes; model, fixed parameters and the wish for usage are spliced in."""
         if not self.relays:
-            written = RESPONSES.write_request(self.neutral_for(aim))
+            spoken: Spoken = MESSAGES if self.dialect.format is MESSAGES else RESPONSES
+            written = spoken.write_request(self.neutral_for(aim))
             self.leave_out(written.left_out)
             return written.body
         changes = aim.changes
@@ -140,9 +145,16 @@ class Call(Asked, kw_only=True):
         return self.body.spliced(changes)
 
     def leave_out(self, names: Sequence[str]) -> None:
-        """Say which hints of the caller's the target's format has no word for."""
-        if names:
-            self.tell(b"x-headworks-ignored", ", ".join(names))
+        """Say what was left out: hints of the caller's that the target's format has no word for, and the like."""
+        if not names:
+            return
+        said = [name.encode("ascii", "replace") for name in names]
+        for at, (header, value) in enumerate(self.reply):
+            if header == _IGNORED:
+                before = value.split(b", ")
+                self.reply[at] = (header, b", ".join((*before, *(each for each in said if each not in before))))
+                return
+        self.reply.append((_IGNORED, b", ".join(said)))
 
     def tell(self, name: bytes, value: str) -> None:
         """A header of ours for the answer, once."""

@@ -18,16 +18,21 @@ _KIND = "url_citation"
 
 
 async def as_events(parts: AsyncGenerator[Part, None], call: Call, base_url: str) -> AsyncGenerator[Event, None]:
-    """One text block with its citations. `base_url` is this server's, where documents can be opened."""
+    """One text block with its citations, for which Completions alone has no word.
+
+    `base_url` is this server's, where documents can be opened.
+    """
     yield Started(f"{call.dialect.id_prefix}{call.trace.hex}", call.model, int(time.time()))
     yield Opened(0, TextBlock(""))
     documents: dict[str, int] = {}
+    cites = call.format != "completions"
     async with aclosing(parts):
         async for part in parts:
             if isinstance(part, Text):
                 yield Grown(0, part.text)
             elif isinstance(part, Quoted):
-                yield Cited(0, _citation(part.citation, documents, base_url))
+                if cites:
+                    yield Cited(0, _citation(part.citation, documents, base_url))
             else:
                 yield Closed(0)
                 yield Counted(part.usage)

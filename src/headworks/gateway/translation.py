@@ -115,7 +115,9 @@ def rejected(dialect: Dialect, failed: Failed, status: int, headers: Mapping[str
         given["retry-after"] = f"{failed.retry_after_s:g}"
     own = failed.origin is not None and failed.origin == dialect.name
     body = dialect.error_body(failed if own else _without_raw(failed, known))
-    return UpstreamRejected(known, body, given, failure_of(failed, status))
+    error = UpstreamRejected(known, body, given, failure_of(failed, status))
+    error.message = failed.message or error.message  # where a stream has begun, there is no place for the body
+    return error
 
 
 def _without_raw(failed: Failed, status: int) -> Failed:

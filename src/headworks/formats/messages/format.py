@@ -6,7 +6,7 @@ import msgspec
 
 from headworks.errors import HeadworksError
 from headworks.formats.contract import Verdict, Written
-from headworks.formats.messages import answers, bodies, errors, requests
+from headworks.formats.messages import answers, bodies, errors, requests, thoughts
 from headworks.formats.messages.reading import MessagesReader
 from headworks.formats.messages.streams import MessagesWriter
 from headworks.formats.messages.watching import MessagesWatch
@@ -40,6 +40,10 @@ class Messages:
     def write_count_request(self, request: Request) -> Written:
         """The body for `/v1/messages/count_tokens`. Raises Unmapped."""
         return bodies.write_request(request, counts=True)
+
+    def carries_foreign_thoughts(self, body: bytes) -> bool:
+        """Whether a request gives back what another format's model thought: such bytes don't go to Anthropic."""
+        return thoughts.carries_foreign_thoughts(body)
 
     def read_answer(self, body: bytes) -> Answer:
         """See contract.Spoken."""

@@ -15,6 +15,7 @@ from headworks.formats.neutral import FormatName, ThinkingBlock
 
 _PREFIX = "headworks."
 _OUTSIDE = re.compile(r"[^a-zA-Z0-9_-]")
+_FOREIGN = re.compile(rb'"signature"\s*:\s*"headworks\.')
 
 
 class _Packed(msgspec.Struct, array_like=True, gc=False):
@@ -27,6 +28,11 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
 
 _pack = msgspec.json.Encoder().encode
 _unpack = msgspec.json.Decoder(_Packed).decode
+
+
+def carries_foreign_thoughts(body: bytes) -> bool:
+    """Whether a request gives back thoughts of another provider's model, which Anthropic refuses."""
+    return b'"headworks.' in body and _FOREIGN.search(body) is not None
 
 
 def packed(block: ThinkingBlock, signature: str | None) -> str:
