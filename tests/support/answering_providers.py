@@ -77,23 +77,28 @@ class AnsweringOpenAI(SimulatedProvider):
         self._wit = Wit()
 
     async def _scripted(self, seen: Seen) -> Reply:
-        if seen.path.endswith("/responses"):
-            return self._respond(seen.json)
-        usual = await super()._scripted(seen)
-        if usual.status != 200 or not seen.path.endswith("/chat/completions"):
-            return usual
-        request = seen.json
+        try:
+            if seen.path.endswith("/responses"):
+                return self._respond(seen.json)
+            usual = await super()._scripted(seen)
+            if usual.status != 200 or not seen.path.endswith("/chat/completions"):
+                return usual
+            return self._chatted(seen.json)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            return Reply.error(400, f"{type(error).__name__}: {error}", "invalid_request")
+
+    def _chatted(self, request: Json) -> Reply:
         turns = request["messages"]
-        question = next(_text(each["content"]) for each in reversed(turns) if each["role"] == "user")
+        question = next((_text(each["content"]) for each in reversed(turns) if each["role"] == "user"), "")
         said = self._wit.say(question, has_tools="tools" in request, has_result=turns[-1]["role"] == "tool")
         if said.status != 200:
             return Reply.error(said.status, "Too many at once.", retry_after=str(said.retry_after_s))
         return _chat_stream(request, said) if request.get("stream") else Reply.json(_chat_whole(said))
 
     def _respond(self, request: Json) -> Reply:
-        given = request["input"]
+        given = request.get("input") or ""
         items = [{"role": "user", "content": given}] if isinstance(given, str) else given
-        question = next(_text(each["content"]) for each in reversed(items) if each.get("role") == "user")
+        question = next((_text(each["content"]) for each in reversed(items) if each.get("role") == "user"), "")
         has_result = items[-1].get("type") == "function_call_output"
         said = self._wit.say(question, has_tools="tools" in request, has_result=has_result)
         if said.status != 200:
@@ -112,8 +117,9 @@ class AnsweringAnthropic(SimulatedAnthropic):
 
     def _said(self, request: Json) -> Reply:
         asked = [each for each in request["messages"] if each["role"] == "user"]
-        question = next(said for each in reversed(asked) if (said := _text(each["content"])))
-        has_result = any(isinstance(each, dict) and each["type"] == "tool_result" for each in asked[-1]["content"])
+        question = next((said for each in reversed(asked) if (said := _text(each["content"]))), "")
+        last = asked[-1]["content"] if asked else ()
+        has_result = any(isinstance(each, dict) and each["type"] == "tool_result" for each in last)
         said = self._wit.say(question, has_tools="tools" in request, has_result=has_result)
         if said.status != 200:
             return anthropic_replies.failure(said.status, "Too many at once.", retry_after=str(said.retry_after_s))
@@ -137,8 +143,8 @@ class AnsweringGemini(SimulatedGemini):
 
     def _said(self, request: Json, *, is_stream: bool, is_sse: bool) -> Reply:  # noqa: ARG002 -- as above it
         parts = [part for turn in request["contents"] if turn.get("role") == "user" for part in turn["parts"]]
-        question = next(part["text"] for part in reversed(parts) if part.get("text"))
-        has_result = "functionResponse" in parts[-1]
+        question = next((part["text"] for part in reversed(parts) if part.get("text")), "")
+        has_result = bool(parts) and "functionResponse" in parts[-1]
         said = self._wit.say(question, has_tools="tools" in request, has_result=has_result)
         if said.status != 200:
             return gemini_replies.failure(said.status, "Too many at once.", retry_delay_s=said.retry_after_s)
@@ -161,7 +167,7 @@ class AnsweringBedrock(SimulatedBedrock):
         if usual.status != 200 or operation == "count-tokens":
             return usual
         asked = [block for each in request["messages"] if each["role"] == "user" for block in each["content"]]
-        question = next(block["text"] for block in reversed(asked) if block.get("text"))
+        question = next((block["text"] for block in reversed(asked) if block.get("text")), "")
         said = self._wit.say(question, has_tools="toolConfig" in request, has_result="toolResult" in asked[-1])
         if said.status != 200:
             return bedrock_replies.failure(said.status, None, "Too many at once.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fault_kinds import KINDS, Expected, Kind
 from fault_surfaces import SERVED, Surface
-from kind_table import TIMEOUT, TRUNCATED, broken
+from kind_table import NO_ANSWER, TIMEOUT, TRUNCATED, answer, broken, failed, passed
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
     "alone": ("*",),
@@ -24,8 +24,18 @@ ENDED_BY_TERMINAL: Mapping[str, Expected] = {
     "cut-after-finish": broken(TRUNCATED),
     "reset-after-finish": broken(TRUNCATED, is_exact=False),
     "stall-after-finish": broken(TIMEOUT),
+    "terminal-only": answer(),
 }
-"""In Responses, nothing but `response.completed` and its kin says that an answer is whole."""
+"""In Responses, nothing but `response.completed` and its kin says that an answer is whole, and it holds all of it."""
+NAMED: Mapping[str, Expected] = {"garbage-first": failed(504, TIMEOUT)}
+"""Where events have names, one without is no event: what follows is waited for."""
+TRANSLATED: Mapping[str, Expected] = {
+    "garbage-after-tokens": broken(NO_ANSWER),
+    "terminal-without-finish": broken(TRUNCATED),
+}
+"""Who reads an answer to tell it in another format needs each event, and the reason why it ends."""
+TOLD_STATUS: Mapping[str, int] = {"role-then-error": 429}
+"""Of errors whose words we read, because an event of Responses, or one to be translated, is no body of an answer."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +68,19 @@ class Case:
 
     def expected_of(self, kind: Kind) -> Expected:
         """What one target's part in the answer has to be."""
-        if self.surface.streams and self.surface.upstream == "responses" and kind.name in ENDED_BY_TERMINAL:
+        surface = self.surface
+        found = kind.stream if surface.streams else kind.whole
+        assert found is not None, (kind.name, surface.name)
+        if not surface.streams:
+            return found
+        is_read = surface.upstream == "responses" or (surface.upstream == "messages" and not surface.is_native)
+        if kind.group == "start-up" and found.how == "passed" and is_read:
+            return passed(TOLD_STATUS.get(kind.name, 500))
+        if not surface.is_native:
+            return TRANSLATED.get(kind.name, found)
+        if surface.upstream == "responses" and kind.name in ENDED_BY_TERMINAL:
             return ENDED_BY_TERMINAL[kind.name]
-        found = kind.stream if self.surface.streams else kind.whole
-        assert found is not None, (kind.name, self.surface.name)
-        return found
+        return found if surface.upstream == "chat" else NAMED.get(kind.name, found)
 
     def walk(self) -> tuple[int, Expected]:
         """How many targets have to be asked, and what has to come of the last of them."""
@@ -88,6 +106,17 @@ def all_cases() -> Iterator[Case]:
             if suits(kind, surface):
                 for chain in WALL_CHAINS:
                     yield Case(kind.name, chain, surface)
+
+
+def all_leaving() -> Iterator[tuple[Case, str]]:
+    """Every way to be kept waiting, in front of the first target and of a fallback; and how the caller leaves."""
+    for kind in KINDS.values():
+        if kind.group != "stall" or kind.name == "stall-after-finish":
+            continue
+        for surface in SERVED:
+            if suits(kind, surface) and not surface.asks_usage:
+                yield Case(kind.name, "alone", surface, " leaving"), "fin"
+                yield Case(kind.name, "later", surface, " leaving"), "reset"
 
 
 def route_name(surface: Surface, kind: str, chain: str) -> str:

@@ -42,7 +42,7 @@ class Surface:
     def ask(self, case: str, route: str) -> bytes:
         """The request's body; the case is named in its text."""
         text = f"{case}: say something"
-        more: dict[str, Any] = {"x_unknown": 12345678901234567890}
+        more: dict[str, Any] = {"x_unknown": 12345678901234567890} if self.is_native else {}
         if self.inbound == "embeddings":
             value: dict[str, Any] = {"input": [text, *"bcdefgh"], "encoding_format": "float"}
         elif self.inbound == "responses":
@@ -73,10 +73,10 @@ SURFACES: tuple[Surface, ...] = (
     *_rows("chat", _CHAT, "openai", "gpt-4o-mini", is_native=True, is_served=True),
     Surface("chat-stream-usage", "chat", _CHAT, "openai", "gpt-4o-mini", streams=True, asks_usage=True),
     Surface("embeddings", "embeddings", _EMBED, "openai", "text-embedding-3-small"),
-    *_rows("messages", _MESSAGES, "anthropic", "claude-sonnet-4-5", is_native=True, is_served=False),
-    *_rows("responses", _RESPONSES, "openai", "gpt-4o-mini", is_native=True, is_served=False),
-    *_rows("chat", _CHAT, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=False),
-    *_rows("messages", _MESSAGES, "openai", "gpt-4o-mini", is_native=False, is_served=False),
-    *_rows("responses", _RESPONSES, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=False),
+    *_rows("messages", _MESSAGES, "anthropic", "claude-sonnet-4-5", is_native=True, is_served=True),
+    *_rows("responses", _RESPONSES, "openai", "gpt-4o-mini", is_native=True, is_served=True),
+    *_rows("chat", _CHAT, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=True),
+    *_rows("messages", _MESSAGES, "openai", "gpt-4o-mini", is_native=False, is_served=True),
+    *_rows("responses", _RESPONSES, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=True),
 )
 SERVED = tuple(each for each in SURFACES if each.is_served)

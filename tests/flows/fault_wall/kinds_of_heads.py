@@ -72,8 +72,10 @@ def _status(status: int, *more: tuple[str, str], code: str | None = None) -> Pla
 
 
 kind("good", "status", both=answer())(good)
-for _each in (400, 403, 404, 409, 413, 422):
+for _each in (400, 413, 422):
     kind(f"status-{_each}", "status", both=refused(_each))(_status(_each))
+for _each in (403, 404, 409):
+    kind(f"status-{_each}", "status", both=passed(_each))(_status(_each))
 kind("status-401", "status", both=failed(502, "upstream_unauthorized"))(_status(401))
 kind("status-408", "status", both=passed(408))(_status(408))
 kind("status-429", "status", both=passed(429))(

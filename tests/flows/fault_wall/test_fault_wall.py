@@ -6,15 +6,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from expectations import judge_leaving
-from fault_cases import Case, all_cases, suits
-from fault_kinds import KINDS
+from fault_cases import Case, all_cases, all_leaving
 from fault_surfaces import SERVED
 from known_defects import KNOWN, known
 from wall import Wall
 
 _TURN = count(1)
-_LEAVING = ("silence", *(name for name, kind in KINDS.items() if kind.group == "stall" and name != "silence"))
 
 
 def marked(case: Case) -> Any:
@@ -24,27 +21,17 @@ def marked(case: Case) -> Any:
     return pytest.param(case, id=case.name, marks=marks)
 
 
-def leaving_cases() -> list[Any]:
-    """Every way to be kept waiting, in front of the first target and of a fallback."""
-    return [
-        pytest.param(Case(kind, chain, surface), how, id=f"{kind}-{surface.name}-{chain}-{how}")
-        for kind in _LEAVING
-        for surface in SERVED
-        if suits(KINDS[kind], surface) and kind != "stall-after-finish" and not surface.asks_usage
-        for chain, how in (("alone", "fin"), ("later", "reset"))
-    ]
-
-
 @pytest.mark.parametrize("case", [marked(case) for case in all_cases()])
 def test_whatever_the_provider_does_the_caller_is_told_the_truth(wall: Wall, case: Case) -> None:
     complaints = wall.judged(case)
     assert not complaints, "\n" + "\n".join(map(str, complaints))
 
 
-@pytest.mark.parametrize(("case", "how"), leaving_cases())
+@pytest.mark.parametrize(
+    ("case", "how"), [pytest.param(*each, id=f"{each[0].name}-{each[1]}") for each in all_leaving()]
+)
 def test_the_provider_is_stopped_when_the_caller_leaves(wall: Wall, case: Case, how: str) -> None:
-    case = Case(case.kind, case.chain, case.surface, f" leaving {next(_TURN)}")
-    complaints = judge_leaving(wall.play_leaving(case, how))
+    complaints = wall.judged_leaving(case, how)
     assert not complaints, "\n" + "\n".join(map(str, complaints))
 
 
@@ -56,12 +43,11 @@ def test_the_provider_is_stopped_within_a_tenth_of_a_second(wall: Wall, kind: st
     row = next(each for each in SERVED if each.name == surface)
     after = []
     for _ in range(5):
-        evidence = wall.play_leaving(Case(kind, "alone", row, f" quick {next(_TURN)}"), "fin")
+        (evidence,) = wall.play_leaving([(Case(kind, "alone", row, f" quick {next(_TURN)}"), "fin")])
         after.append(evidence.seen[-1].left_at - evidence.received.left_at)
     assert 0 <= min(after) <= 0.1, after
 
 
-@pytest.mark.xfail(strict=True, reason="The second request goes out on our own account, and no record has it.")
 def test_a_request_that_a_kept_connection_swallows_is_not_sent_again_unrecorded(wall: Wall) -> None:
     """The provider reads it and hangs up: it may have been worked on, and paid for."""
     row = SERVED[0]

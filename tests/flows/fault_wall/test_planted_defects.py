@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from defective_gateway import DefectiveGateway
-from expectations import Complaint, judge, judge_leaving
+from expectations import Complaint, judge
 from fault_cases import Case
 from fault_surfaces import SURFACES
 from upstream_log import UpstreamLog
@@ -38,7 +38,7 @@ def complaints_about_leaving(provider: Sources, defect: str, case: Case) -> list
     with DefectiveGateway(ports, defect).running() as gateway:
         wall = Wall(gateway.url, "none", log, lambda: list(reversed(gateway.rows)))
         turned = Case(case.kind, case.chain, case.surface, f" leaving {defect}")
-        return judge_leaving(wall.play_leaving(turned, "fin"))
+        return wall.judged_leaving(turned, "fin") if wall.play_leaving([(turned, "fin")]) else []
 
 
 def test_a_gateway_without_a_defect_hears_no_complaint(provider: Sources) -> None:

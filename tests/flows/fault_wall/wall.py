@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from expectations import Complaint, Evidence, judge
-from fault_cases import Case, all_cases, workspace
+from expectations import Complaint, Evidence, judge, judge_leaving
+from fault_cases import Case, all_cases, all_leaving, workspace
 from fault_kinds import KINDS
 from raw_client import Received, request_of, send
 from running_server import Server, eventually
@@ -30,6 +30,9 @@ DEADLINES = {
     "HEADWORKS_RECORDS_BATCH_MS": "50",
 }
 AT_ONCE = 24
+LEAVE_AT_ONCE = 8
+MOST_IN_ONE_PLAY = 800
+"""Fewer than the rows that one look at the records shows."""
 LIMIT_S = 40.0
 
 
@@ -60,12 +63,15 @@ class Wall:
     tail: Callable[[], list[dict[str, Any]]]
     """The newest usage rows, as `/api/traces` has them."""
     played: dict[Case, Evidence] = field(default_factory=dict)
+    left: dict[tuple[Case, str], Evidence] = field(default_factory=dict)
 
     def judged(self, case: Case) -> list[Complaint]:
         """What is wrong with one case."""
         if case not in self.played:
             group = KINDS[case.kind].group
-            self.play([each for each in all_cases() if KINDS[each.kind].group == group])
+            cases = [each for each in all_cases() if KINDS[each.kind].group == group]
+            for at in range(0, len(cases), MOST_IN_ONE_PLAY):
+                self.play(cases[at : at + MOST_IN_ONE_PLAY])
         return judge(self.played[case])
 
     def play(self, cases: list[Case]) -> list[Evidence]:
@@ -88,26 +94,46 @@ class Wall:
         request = request_of(case.surface.path, self.key, body, place.netloc)
         return await send(place.hostname, place.port, request, limit_s=LIMIT_S, leave=leave)
 
-    def play_leaving(self, case: Case, how: str) -> Evidence:
-        """One caller who hangs up (fin, reset) once the fault has been reached, and what became of it."""
-        before = set(self._traces_of(case.route))
+    def judged_leaving(self, case: Case, how: str) -> list[Complaint]:
+        """The same for a caller who hangs up."""
+        if (case, how) not in self.left:
+            self.play_leaving(list(all_leaving()))
+        return judge_leaving(self.left[case, how])
 
-        async def leave() -> str:
-            while not self._is_reached(case):
-                await asyncio.sleep(0.005)
-            return how
+    def play_leaving(self, cases: list[tuple[Case, str]]) -> list[Evidence]:
+        """Callers who hang up (fin, reset) once the fault has been reached, and what became of them."""
+        before = {row["trace_id"] for row in self.tail()}
+        answers = asyncio.run(self._leave_all(cases))
+        self.log.wait_for(lambda: self._new(before, len(cases)), 5.0)
+        new = self._new(before)
+        found = []
+        for (case, how), received in zip(cases, answers, strict=True):
+            rows = new.get((case.route, case.surface.inbound, case.surface.streams), [])
+            self.left[case, how] = Evidence(case, received, self._settled(case), rows[0] if rows else None, len(rows))
+            found.append(self.left[case, how])
+        return found
 
-        received = asyncio.run(self.send(case, leave))
-        seen = self._settled(case)
-        new: list[str] = []
+    def _new(self, before: set[str], wanted: int = 0) -> dict[tuple[str, str, bool], list[dict[str, Any]]]:
+        """Rows that came since, by what was asked; nothing as long as they are fewer than wanted."""
+        found: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
+        rows = [row for row in self.tail() if row["trace_id"] not in before]
+        for row in rows if len(rows) >= wanted else ():
+            found.setdefault((row["asked_model"], row["surface"], row["streamed"]), []).append(row)
+        return found
 
-        def look() -> bool:
-            new[:] = [each for each in self._traces_of(case.route) if each not in before]
-            return bool(new)
+    async def _leave_all(self, cases: list[tuple[Case, str]]) -> list[Received]:
+        turns = asyncio.Semaphore(LEAVE_AT_ONCE)
 
-        self.log.wait_for(look, 5.0)
-        row = next((each for each in self.tail() if each["trace_id"] in new), None)
-        return Evidence(case, received, seen, row, len(new))
+        async def one(case: Case, how: str) -> Received:
+            async def leave() -> str:
+                while not self._is_reached(case):
+                    await asyncio.sleep(0.01)
+                return how
+
+            async with turns:
+                return await self.send(case, leave)
+
+        return await asyncio.gather(*(one(case, how) for case, how in cases))
 
     def _is_reached(self, case: Case) -> bool:
         """Whether the provider has begun to make this caller wait."""
@@ -117,9 +143,6 @@ class Wall:
         needs = {"stall-after-tokens": 4, "endless": 4}.get(case.kind, 0)
         has_spoken = case.kind == "silence" or bool(seen[-1].payload) or case.kind == "stall-after-head"
         return has_spoken and len(seen[-1].tokens) >= needs
-
-    def _traces_of(self, route: str) -> list[str]:
-        return [row["trace_id"] for row in self.tail() if row["asked_model"] == route]
 
     async def _send_all(self, cases: list[Case]) -> list[Received]:
         turns = asyncio.Semaphore(AT_ONCE)

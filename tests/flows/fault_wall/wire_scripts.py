@@ -220,6 +220,7 @@ class Messages:
 
     def error_body(self, status: int, code: str | None = None) -> bytes:
         kind, usual = ERRORS[status]
+        kind = "not_found_error" if status == 404 else kind
         error = {"type": kind, "message": f"No: {code or usual}."}
         return _json({"type": "error", "error": error, "request_id": "req_1"})
 

@@ -1,4 +1,4 @@
-"""One server with an account at each simulated vendor, for all clients."""
+"""One server with an account at each simulated vendor, for all who ask for it."""
 
 from __future__ import annotations
 
