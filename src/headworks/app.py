@@ -6,7 +6,7 @@
     gateway   a worker
     jobs      durable work, until there is none
     replay    journals that no living worker owns
-    upkeep    partitions ahead of time
+    upkeep    partitions ahead of time, what has expired is removed
 """
 
 from __future__ import annotations
@@ -342,7 +342,9 @@ async def replay_journals(runtime: Runtime) -> None:
 
 
 async def upkeep(runtime: Runtime) -> None:
-    """Partitions ahead of time."""
+    """Partitions ahead of time; responses whose time is up are removed."""
+    from headworks.gateway.stored.service import StoredResponses
+    from headworks.identity.service import Identity
     from headworks.storage.partitions import ensure_partitions
     from headworks.storage.pool import owner_connection
 
@@ -351,6 +353,11 @@ async def upkeep(runtime: Runtime) -> None:
             ensure_partitions(connection)
 
     await asyncio.to_thread(make)
+    keyring = Keyring(runtime.master_key)
+    async with Database(runtime.urls) as db:
+        identity = Identity(db, keyring, derive(runtime.master_key, "pepper of tokens"))
+        for curator in await identity.curators():
+            await StoredResponses(db, keyring).remove_expired(curator)
 
 
 async def _found(runtime: Runtime) -> Sequence[Found]:

@@ -334,6 +334,10 @@ class Identity:
             self._curators[tenant] = curator
         return self._curators[tenant]
 
+    async def curators(self) -> list[Principal]:
+        """Those of all tenants, for what is due in each."""
+        return [await self.curator(each.id) for each in await self._all_tenants("upkeep of all tenants")]
+
     async def operator(self) -> Principal:
         """An owner of the operator's tenant, for what the operator does at this server's own command line."""
         async with self._db.system("the operator's command line", repeatable=True) as tx:
