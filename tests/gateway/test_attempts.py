@@ -56,7 +56,8 @@ def test_the_next_target_answers_for_a_failing_one(
     assert answer.choices[0].message.content == "From the other."
     assert (provider.last.json["model"], other.last.json["model"]) == ("m1", "m2")
     row = world.records.row()
-    assert (row.attempts, row.provider, row.model, row.status) == (2, "other", "m2", 200)
+    assert (row.provider, row.model, row.status) == ("other", "m2", 200)
+    assert row.attempts == len(provider.seen) + len(other.seen)
 
 
 @pytest.mark.parametrize("fault", STREAM_FAULTS.values(), ids=STREAM_FAULTS)
@@ -68,7 +69,7 @@ def test_the_next_target_streams_as_long_as_nothing_was_said(
     other.will(reply)
     answer = world.post({"model": "pair", "messages": ASK, "stream": True, "stream_options": {"include_usage": True}})
     assert answer.content == b"".join(reply.pieces)
-    assert world.records.row().attempts == 2
+    assert world.records.row().attempts == len(provider.seen) + len(other.seen)
 
 
 def test_a_target_that_is_down_is_passed_over(world: World, other: SimulatedProvider) -> None:

@@ -107,7 +107,7 @@ class Attempts:
             started = judged(aim, dialect, status, headers, answer)
         else:
             started = read(aim, dialect, way.spoken, status, headers, answer)
-        if started.usage is None:
+        if started.usage is None or started.usage.output_tokens is None:
             record.heard = _uncounted(started, dialect)
         return started
 

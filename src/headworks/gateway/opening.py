@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -11,6 +12,7 @@ from headworks.formats import neutral
 from headworks.formats.contract import Reader, Spoken, Watch
 from headworks.formats.converse.format import Converse
 from headworks.formats.neutral import TextBlock, ThinkingBlock, ToolCallBlock
+from headworks.formats.responses.format import RESPONSES
 from headworks.formats.sse import Framer, data_of, split
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.outgoing import Outgoing
@@ -48,6 +50,8 @@ class ToldStream(msgspec.Struct):
     reader: Reader
     held: list[neutral.Event]
     is_over: bool = False
+    error: UpstreamError | None = None
+    """What follows the held ones, if that is no event."""
 
 
 class Started(msgspec.Struct):
@@ -157,37 +161,54 @@ async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, 
         if watch.has_begun:
             return Started(aim, headers, native=NativeStream(answer, Framer(), watch, b"".join(held)))
     if watch.has_failed:
-        raise UpstreamRejected(UpstreamError.status, _error_in(b"".join(held)), _as_text(headers))
+        raise _failed_first(dialect, headers, b"".join(held))
     raise _nothing_said(aim)
 
 
 async def _told(aim: Aim, dialect: Dialect, spoken: Spoken, answer: provider_contract.Answer) -> Started:
-    headers = answer.headers
-    reader = spoken.reader()
-    held: list[neutral.Event] = []
+    headers, reader = answer.headers, spoken.reader()
+    told = ToldStream(answer, reader, [])
     try:
         async for piece in answer:
-            for event in fed(aim, headers, reader, piece):
-                if isinstance(event, neutral.Failed):
-                    raise rejected(dialect, event, UpstreamError.status, _as_text(headers))
-                if isinstance(event, neutral.Started):
-                    _name(event, aim, dialect)
-                held.append(event)
-            if any(map(says_something, held)) or len(held) > _HELD_EVENTS:
-                return Started(aim, headers, told=ToldStream(answer, reader, held))
-        held.extend(reader.end())
+            if _hold(told, aim, dialect, fed(aim, headers, reader, piece)):
+                return Started(aim, headers, told=told)
+        _hold(told, aim, dialect, reader.end())
     except UpstreamTruncated:
         raise _nothing_said(aim) from None
-    failed = next((event for event in held if isinstance(event, neutral.Failed)), None)
-    if failed is not None:
-        raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
-    return Started(aim, headers, told=ToldStream(answer, reader, held, is_over=True))
+    told.is_over = True
+    return Started(aim, headers, told=told)
 
 
-def fed(aim: Aim, headers: Headers, reader: Reader, piece: bytes) -> Sequence[neutral.Event]:
-    """What the reader makes of a piece. Raises UpstreamError for what is no event, UpstreamTruncated for an odd end."""
+def _hold(told: ToldStream, aim: Aim, dialect: Dialect, events: Iterable[neutral.Event]) -> bool:
+    """Keep events; whether that is enough. Raises what fails before something is said; later it is kept, too."""
+    has_begun = False
     try:
-        return reader.feed(piece)
+        for event in events:
+            if isinstance(event, neutral.Failed) and not has_begun:
+                raise rejected(dialect, event, UpstreamError.status, _as_text(told.answer.headers))
+            if isinstance(event, neutral.Started):
+                _name(event, aim, dialect)
+            told.held.append(event)
+            has_begun = has_begun or says_something(event)
+    except UpstreamError as error:
+        if not has_begun:
+            raise
+        told.error = error
+    return has_begun or len(told.held) > _HELD_EVENTS
+
+
+def fed(aim: Aim, headers: Headers, reader: Reader, piece: bytes) -> Iterator[neutral.Event]:
+    """What the reader makes of a piece. Raises UpstreamError for what is no event, UpstreamTruncated for an odd end.
+
+    Event by event, so that what comes before one that can't be read is not lost with it.
+    """
+    at = 0
+    try:
+        while at < len(piece):
+            end = piece.find(b"\n\n", at) + 2
+            end = len(piece) if end == 1 else end
+            yield from reader.feed(piece if end - at == len(piece) else piece[at:end])
+            at = end
     except UpstreamTruncated:
         raise
     except (UpstreamError, *UNREADABLE) as error:
@@ -200,6 +221,16 @@ def _seen(aim: Aim, headers: Headers, watch: Watch, events: bytes) -> bytes:
         return watch.see(events)
     except UNREADABLE as error:
         raise no_answer(aim, headers, str(error)) from None
+
+
+def _failed_first(dialect: Dialect, headers: Headers, events: bytes) -> UpstreamRejected:
+    """The error that a stream has instead of an answer, as the body of one."""
+    if dialect.name == "responses":  # its events have errors in another shape than its bodies
+        with suppress(UpstreamError, *UNREADABLE):
+            for event in RESPONSES.reader().feed(events):
+                if isinstance(event, neutral.Failed):
+                    return rejected(dialect, event, UpstreamError.status, _as_text(headers))
+    return UpstreamRejected(UpstreamError.status, _error_in(events), _as_text(headers))
 
 
 def _error_in(events: bytes) -> bytes:

@@ -172,7 +172,9 @@ class Record(msgspec.Struct):
 
     def _is_behind(self, usage: Usage) -> bool:
         """Whether there may be output that the count does not have in it."""
-        return self._is_partial or usage.is_estimated or usage.output_tokens is None
+        if usage.is_estimated or usage.output_tokens is None:
+            return True
+        return self._is_partial and usage.output_tokens < self.heard
 
     def _size(self) -> int:
         return 0 if self._outgoing is None else self._outgoing.size

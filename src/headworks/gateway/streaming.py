@@ -70,9 +70,21 @@ async def told(started: Started, dialect: Dialect, record: Record) -> AsyncGener
 
 
 async def _events(started: Started, stream: ToldStream) -> AsyncIterator[neutral.Event]:
-    """The reader's events. Once the answer has ended, it is nobody's concern any more how its connection does."""
+    """The reader's events, to the one that ends the answer: what follows it is nobody's concern any more."""
     for event in stream.held:
         yield event
+        if isinstance(event, Stopped):
+            return
+    if stream.error is not None:
+        raise stream.error
+    async for event in _read_on(started, stream):
+        yield event
+        if isinstance(event, Stopped):
+            await _linger(stream.answer)
+            return
+
+
+async def _read_on(started: Started, stream: ToldStream) -> AsyncIterator[neutral.Event]:
     if stream.is_over:
         return
     try:

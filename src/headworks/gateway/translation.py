@@ -109,7 +109,7 @@ def says_something(event: Event) -> bool:
 
 def rejected(dialect: Dialect, failed: Failed, status: int, headers: Mapping[str, str]) -> UpstreamRejected:
     """A provider's error in the caller's format."""
-    known = failed.status or status
+    known = failed.status if failed.status is not None and failed.status >= 400 else status
     given = dict(headers)
     if failed.retry_after_s is not None and "retry-after" not in given:
         given["retry-after"] = f"{failed.retry_after_s:g}"

@@ -70,7 +70,7 @@ async def _usage_odd(x: Exchange) -> None:
 
 @kind("big-body", "body", whole=answer(), embeds=False)
 async def _big_body(x: Exchange) -> None:
-    x.tokens[3] = f"t{x.number}.3{'é' * 1024 * 1024} "
+    x.tokens[3] = f"t{x.number}.3{'é' * 256 * 1024} "
     await good(x)
 
 

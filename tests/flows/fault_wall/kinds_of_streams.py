@@ -371,7 +371,7 @@ async def _usage_with_finish(x: Exchange) -> None:
 
 @kind("huge-event", "spelling", stream=answer())
 async def _huge_event(x: Exchange) -> None:
-    x.tokens[3] = f"t{x.number}.3{'é' * 1024 * 1024} "
+    x.tokens[3] = f"t{x.number}.3{'é' * 256 * 1024} "
     await speak(x)
     conclude(x)
 

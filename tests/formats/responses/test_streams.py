@@ -303,7 +303,14 @@ def test_an_incomplete_answer_says_why() -> None:
             "Slow.",
             429,
         ),
-        ({"type": "error", "error": {"type": "invalid", "code": "bad", "message": "No."}}, "invalid", "No.", 400),
+        ({"type": "error", "error": {"type": "invalid", "code": "bad", "message": "No."}}, "invalid", "No.", 500),
+        ({"type": "error", "code": "image_too_large", "message": "No.", "param": None}, "image_too_large", "No.", 400),
+        (
+            {"type": "error", "error": {"type": "invalid_request_error", "code": "bad", "message": "No."}},
+            "invalid_request_error",
+            "No.",
+            400,
+        ),
     ],
 )
 def test_an_error_inside_the_stream_is_told_and_ends_it(

@@ -72,10 +72,11 @@ class ErrorObject(msgspec.Struct, gc=False):
     param: str | None = None
 
     def as_failed(self, status: int | None, raw: msgspec.Raw | None) -> Failed:
-        """In neutral words; a status that nobody said is known from the code, or is the caller's fault."""
+        """In neutral words; a status that nobody said is known from the code: one that we don't know is no caller's."""
         code = None if self.code is None else str(self.code)
         if status is None and code is not None:
-            status = _STATUSES.get(code, 400)
+            is_callers = code in _CODES or self.type == "invalid_request_error"
+            status = _STATUSES.get(code, 400 if is_callers else 500)
         return Failed(
             self.type or code or "server_error", self.message, code, status or 500, raw=raw, origin="responses"
         )

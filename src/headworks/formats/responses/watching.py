@@ -15,9 +15,10 @@ from headworks.formats.responses.usage import read_usage
 from headworks.formats.sse import data_of, split
 from headworks.types.models import Usage
 
-_NAME = re.compile(rb'^(?:event:[ ]?|data:[ ]?\{[ ]?"type":[ ]?")([a-z_.]+)', re.MULTILINE)
+_NAME = re.compile(rb'(?:^|\r)(?:event:[ ]?|data:[ ]?\{[ ]?"type":[ ]?")([a-z_.]+)', re.MULTILINE)
 _LAST = re.compile(
-    rb'^(?:event:[ ]?|data:[ ]?\{[ ]?"type":[ ]?")(response\.(?:completed|incomplete|failed)|error)\b', re.MULTILINE
+    rb'(?:^|\r)(?:event:[ ]?|data:[ ]?\{[ ]?"type":[ ]?")(response\.(?:completed|incomplete|failed)|error)\b',
+    re.MULTILINE,
 )
 _NAMED = (b"event:", b'data: {"type":', b'data:{"type":')
 _USUAL = b"event: response.output_text.delta\n"
@@ -76,7 +77,9 @@ class ResponsesWatch:
         self._is_named = True
 
     def see(self, events: bytes) -> bytes:
-        """Whole events in, the same out."""
+        """Whole events in, the same out, but for what follows a failure: an end there would be taken for good."""
+        if self.has_failed:
+            return b""
         if self.has_begun and events.startswith(_USUAL) and events.find(b"\n\n") == len(events) - 2:
             self.heard += 1  # one piece of text: nearly all events are
             return events
@@ -85,7 +88,7 @@ class ResponsesWatch:
         elif _LAST.search(events) is not None:
             self._read_each(events)
         self.heard += events.count(_DELTA)
-        return events
+        return _to_failure(events) if self.has_failed else events
 
     def _look_closely(self, events: bytes) -> None:
         for event in split(events):
@@ -123,6 +126,17 @@ class ResponsesWatch:
         if response is not None:
             self.response_id = response.id or self.response_id
             self.usage = read_usage(response.usage) or self.usage
+
+
+def _to_failure(events: bytes) -> bytes:
+    """The events up to the one that reports the failure."""
+    kept: list[bytes] = []
+    for event in split(events):
+        kept.append(event)
+        found = _NAME.search(event)
+        if (found[1] if found is not None else _name_in(event)) in _FAILURES:
+            break
+    return b"".join(kept)
 
 
 def _name_in(event: bytes) -> bytes:
