@@ -18,6 +18,7 @@ from pathlib import Path
 
 from processes import command, pss_kib, tree
 from product import headworks, up
+from rig import Failed
 
 _ROOT = Path(__file__).parents[2]
 _BAR_MIB = 250_000_000 / 1024 / 1024
@@ -57,7 +58,10 @@ def main() -> None:
     options.add_argument("--json", action="store_true", help="print JSON instead of a table")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="hw-bench-") as folder:
-        found = measure(Path(folder), chosen.documents, chosen.question, chosen.quiet)
+        try:
+            found = measure(Path(folder), chosen.documents, chosen.question, chosen.quiet)
+        except Failed as error:
+            sys.exit(f"error: {error}")
     total = sum(mib for mib, _ in found)
     if chosen.json:
         rows = [{"pss_mib": round(mib, 1), "command": text} for mib, text in found]

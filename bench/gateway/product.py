@@ -1,18 +1,19 @@
-"""The product as the system under test: one worker, one priced model at an OpenAI-compatible provider."""
+"""The product as the system under test: one worker, a priced model at a provider of each format."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from rig import SYSTEM_CORE, System, prompt, started
+from answers import chat, messages
+from rig import SYSTEM_CORE, Failed, System, started
 
 _CREDENTIAL = "BENCH_PROVIDER_KEY"
 _SETTINGS = f"""\
@@ -22,11 +23,13 @@ probe_local = false
 """
 _PROVIDERS = """\
 providers:
-  bench: {{kind: openai, base_url: "http://127.0.0.1:{port}/v1", api_key_env: {credential}}}
+  bench: {{kind: openai, base_url: "http://127.0.0.1:{chat}/v1", api_key_env: {credential}}}
+  claude: {{kind: anthropic, base_url: "http://127.0.0.1:{messages}", api_key_env: {credential}}}
 """
 _ROUTES = """\
 routes:
-  hop: {targets: [bench/gpt-4o-mini]}
+  chat: {targets: [bench/gpt-4o-mini]}
+  messages: {targets: [claude/claude-sonnet-4-5]}
 """
 _READY_S = 120
 
@@ -51,23 +54,43 @@ def up(home: Path, workspace: Path, settings: Path, env: dict[str, str]) -> Iter
         yield process.pid, _ready(log, process)
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A running server with the routes `chat` and `messages`, which go to the provider of that format."""
+
+    pid: int
+    url: str
+    key: str
+
+    def system(self, *, name: str = "headworks", to: str = "chat", kb: int = 1, streams: bool = False) -> System:
+        """Called with Chat Completions."""
+        url, headers = f"{self.url}/v1/chat/completions", {"authorization": f"Bearer {self.key}"}
+        return System(name, self.pid, url, chat(to, kb, streams=streams), headers)
+
+    def by_messages(self, *, name: str, to: str, streams: bool = False) -> System:
+        """Called with Anthropic's Messages."""
+        headers = {"x-api-key": self.key, "anthropic-version": "2023-06-01"}
+        url, body = f"{self.url}/v1/messages", messages(to, streams=streams)
+        return System(name, self.pid, url, body, headers, b'"output_tokens"')
+
+
 @contextmanager
-def product(folder: Path, to: int) -> Iterator[System]:
-    """A server on an embedded database of its own that sends the route `hop` to the provider on port `to`."""
+def product(folder: Path, *, chat_port: int, messages_port: int | None = None) -> Iterator[Product]:
+    """A server on an embedded database of its own."""
     home = folder / "product"
     workspace = home / "workspace"
     workspace.mkdir(parents=True)
     settings = home / "headworks.toml"
     settings.write_text(_SETTINGS)
-    (workspace / "providers.yaml").write_text(_PROVIDERS.format(port=to, credential=_CREDENTIAL))
+    providers = _PROVIDERS.format(chat=chat_port, messages=messages_port or chat_port, credential=_CREDENTIAL)
+    (workspace / "providers.yaml").write_text(providers)
     (workspace / "routes.yaml").write_text(_ROUTES)
     with up(home, workspace, settings, {_CREDENTIAL: "sk-bench"}) as (pid, ready):
-        url = f"{ready['url']}/v1/chat/completions"
-        yield System("headworks", pid, url, prompt("hop"), {"authorization": f"Bearer {ready['admin_key']}"})
+        yield Product(pid, ready["url"], ready["admin_key"])
 
 
 def _ready(log: Path, process: subprocess.Popen[bytes]) -> dict[str, str]:
-    """The line of JSON that it prints once it answers."""
+    """The line of JSON that it prints once it answers. Raises Failed."""
     until = time.monotonic() + _READY_S
     while time.monotonic() < until:
         for line in log.read_text(errors="replace").splitlines():
@@ -76,4 +99,4 @@ def _ready(log: Path, process: subprocess.Popen[bytes]) -> dict[str, str]:
         if process.poll() is not None:
             break
         time.sleep(0.1)
-    sys.exit(f"error: the server did not start:\n{log.read_text(errors='replace')}")
+    raise Failed(f"the server did not start:\n{log.read_text(errors='replace')}")

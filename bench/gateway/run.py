@@ -1,129 +1,108 @@
-"""CPU per proxied request of the gateway, as a multiple of nginx doing the same hop in the same run.
+"""The gateway beside nginx doing the same hop in the same run: CPU, latency, memory.
 
-    python bench/gateway/run.py            # the product: key check, route, usage, cost and record on
-    python bench/gateway/run.py --bare     # the hop alone in our parts, with uvicorn's protocol and with ours
+    python bench/gateway/run.py                      # CPU of the plain hop: key check, route, usage, cost and record on
+    python bench/gateway/run.py --all                # every table below
+    python bench/gateway/run.py --prompt-kb 300      # with a large prompt
+    python bench/gateway/run.py --stream             # CPU per chunk: 10 ms apart, and at once
+    python bench/gateway/run.py --translate          # between Chat Completions and Messages
+    python bench/gateway/run.py --latency            # added p50 and p99 at 50 requests a second
+    python bench/gateway/run.py --streams 5000       # memory of each open stream, and failures
+    python bench/gateway/run.py --soak 1000000       # slope of the memory; Ctrl-C shows what was seen so far
+    python bench/gateway/run.py --bare               # the hop alone in our parts
+    python bench/gateway/run.py --peers --venvs DIR  # other gateways beside it, installed into DIR (plain hop, large
+                                                     # prompt, streams and latency)
 
-All on loopback: the system under test on core 0; the provider (nginx with a fixed answer) and the clients (wrk, 32
-connections) on core 1. CPU is user and system time of all processes of the system. Windows of the systems alternate,
-the figure is the median; trust the ratios, not the microseconds.
+All on loopback: the system under test on core 0; the provider and the clients (wrk, 32 connections) on core 1. CPU is
+user and system time of all processes of the system. Windows of the systems alternate, the figure is the median; trust
+the ratios, not the microseconds. Several options give several tables.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from rig import (
-    MODEL,
-    SYSTEM_CORE,
-    System,
-    Window,
-    free_port,
-    measure,
-    probe,
-    prompt,
-    provider,
-    require,
-    started,
-    wait_for,
-    yardstick,
-)
+import modes
+from modes import Effort
+from rig import Failed, allow_open_files, require
+from windows import Row, table
 
-_HERE = Path(__file__).parent
-_OURS = "headworks.server.http_protocol:OneWriteProtocol"
+_ALL = {"prompt_kb": 300, "stream": True, "translate": True, "latency": True, "streams": 5000, "bare": True}
+_PER_S = 50
+_GAP_MS = 10
+_SPARE_FILES = 500
+_Mode = tuple[str, Callable[[], list[Row]]]
 
 
-@contextmanager
-def bare(name: str, protocol: str, folder: Path, to: int, *options: str) -> Iterator[System]:
-    port = free_port()
-    command = [
-        sys.executable,
-        str(_HERE / "bare_app.py"),
-        f"--port={port}",
-        f"--provider={to}",
-        f"--protocol={protocol}",
-    ]
-    log = folder / f"{name.replace(' ', '-')}.log"
-    with started([*command, *options], SYSTEM_CORE, log=log) as process:
-        wait_for(f"http://127.0.0.1:{port}/v1/models", process)
-        yield System(name, process.pid, f"http://127.0.0.1:{port}/v1/chat/completions", prompt(MODEL))
+def _options() -> argparse.Namespace:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--plain", action="store_true", help="the plain hop; what is done if nothing else is asked")
+    options.add_argument("--prompt-kb", type=int, metavar="KB")
+    options.add_argument("--stream", action="store_true")
+    options.add_argument("--translate", action="store_true")
+    options.add_argument("--latency", action="store_true")
+    options.add_argument("--streams", type=int, metavar="COUNT")
+    options.add_argument("--soak", type=int, metavar="REQUESTS")
+    options.add_argument("--bare", action="store_true")
+    options.add_argument("--all", action="store_true", help="everything but the soak and the peers")
+    options.add_argument("--peers", action="store_true", help="needs --venvs")
+    options.add_argument("--venvs", type=Path, metavar="DIR", help="where other gateways are installed, and stay")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=int, default=3, help="of one window (--latency: four times that)")
+    options.add_argument("--connections", type=int, default=32)
+    options.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    chosen = options.parse_args()
+    if chosen.peers and not chosen.venvs:
+        options.error("--peers needs --venvs DIR")
+    if chosen.all:
+        vars(chosen).update({name: vars(chosen)[name] or value for name, value in _ALL.items()})
+    if chosen.all or not any(vars(chosen)[name] for name in (*_ALL, "soak")):
+        chosen.plain = True
+    return chosen
 
 
-def compare(
-    systems: list[System], rounds: int, seconds: float, connections: int, folder: Path
-) -> dict[str, list[Window]]:
-    """Windows of the systems in turn, after a warm-up of each."""
-    for system in systems:
-        probe(system)
-        measure(system, 3, connections, folder)
-    windows: dict[str, list[Window]] = {system.name: [] for system in systems}
-    for turn in range(rounds):
-        for system in systems:
-            windows[system.name].append(measure(system, seconds, connections, folder))
-        print(f"round {turn + 1} of {rounds}", file=sys.stderr)
-    return windows
-
-
-def summary(windows: dict[str, list[Window]]) -> list[dict[str, float | str]]:
-    """Per system: medians, and the median of the ratios to nginx's window of the same round."""
-    base = windows["nginx"]
-    rows: list[dict[str, float | str]] = []
-    for name, seen in windows.items():
-        rows.append(
-            {
-                "system": name,
-                "cpu_us": round(statistics.median(w.total_us for w in seen), 1),
-                "cpu_us_min": round(min(w.total_us for w in seen), 1),
-                "cpu_us_max": round(max(w.total_us for w in seen), 1),
-                "x_nginx": round(
-                    statistics.median(w.total_us / n.total_us for w, n in zip(seen, base, strict=True)), 2
-                ),
-                "x_nginx_without_database": round(
-                    statistics.median(w.own_us / n.total_us for w, n in zip(seen, base, strict=True)), 2
-                ),
-                "requests_per_s": round(statistics.median(w.requests / w.seconds for w in seen)),
-                "pss_mib": round(statistics.median(w.pss_mib for w in seen), 1),
-            }
-        )
-    return rows
-
-
-def table(rows: list[dict[str, float | str]]) -> str:
-    head = list(rows[0])
-    cells = [[str(row[name]) for name in head] for row in rows]
-    widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
-    return "\n".join("  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True)) for row in [head, *cells])
+def _chosen(chosen: argparse.Namespace) -> Iterator[_Mode]:
+    effort = Effort(chosen.rounds, chosen.seconds, chosen.connections, chosen.venvs if chosen.peers else None)
+    slow = Effort(chosen.rounds, chosen.seconds * 4, 1, effort.venvs)
+    if chosen.plain:
+        yield "plain hop, 1 KB prompt", partial(modes.hop, effort)
+    if chosen.prompt_kb:
+        yield f"plain hop, {chosen.prompt_kb} KB prompt", partial(modes.hop, effort, chosen.prompt_kb)
+    if chosen.stream:
+        yield f"streams, chunks {_GAP_MS} ms apart", partial(modes.chunks, effort, _GAP_MS)
+        yield "streams, chunks at once", partial(modes.chunks, effort, 0)
+    if chosen.translate:
+        yield "translation", partial(modes.translation, effort)
+    if chosen.latency:
+        yield f"latency at {_PER_S} requests a second", partial(modes.low_rate, slow, _PER_S)
+    if chosen.streams:
+        yield f"{chosen.streams} open streams", partial(modes.many_streams, chosen.streams)
+    if chosen.bare:
+        yield "the bare hop", partial(modes.bare, effort)
+    if chosen.soak:
+        yield f"{chosen.soak} requests", partial(modes.long_run, effort, chosen.soak)
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--bare", action="store_true", help="the hop alone, without the product")
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--seconds", type=float, default=2.5)
-    options.add_argument("--connections", type=int, default=32)
-    options.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    chosen = options.parse_args()
-    require("nginx", "wrk", "taskset")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hw-bench-")))
-        to = stack.enter_context(provider(folder))
-        systems = [stack.enter_context(yardstick(folder, to))]
-        if chosen.bare:
-            systems.append(stack.enter_context(bare("uvicorn's protocol", "httptools", folder, to)))
-            systems.append(stack.enter_context(bare("our protocol", _OURS, folder, to)))
-            systems.append(stack.enter_context(bare("its short way", _OURS, folder, to, "--short-way")))
-        else:
-            from product import product
-
-            systems.append(stack.enter_context(product(folder, to)))
-        rows = summary(compare(systems, chosen.rounds, int(chosen.seconds + 0.5), chosen.connections, folder))
-    print(json.dumps(rows, indent=1) if chosen.json else table(rows))
+    chosen = _options()
+    found: dict[str, list[Row]] = {}
+    try:
+        require("nginx", "wrk", "taskset")
+        allow_open_files(2 * (chosen.streams or 0) + _SPARE_FILES)
+        for title, look in _chosen(chosen):
+            print(f"# {title}", file=sys.stderr)
+            found[title] = look()
+            if not chosen.json:
+                print(f"\n{title}\n{table(found[title])}", flush=True)
+    except Failed as error:
+        sys.exit(f"error: {error}")
+    finally:
+        if chosen.json:
+            print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":
