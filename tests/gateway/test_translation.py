@@ -1,0 +1,314 @@
+"""Callers of four formats talk with providers of five: nothing is lost in silence, and each reads its own format."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+import pytest
+from running_gateway import KEY_ENV, World, workspace
+from spoken_formats import (
+    ENCRYPTED,
+    PICTURE,
+    REPLIES,
+    SCHEMA,
+    SIGNATURE,
+    STOPS,
+    Ask,
+    Got,
+    Said,
+    data_of,
+    failure_of,
+    understood,
+    written,
+)
+
+from headworks.gateway.dialects import DIALECTS
+from headworks.testing.anthropic import SimulatedAnthropic
+from headworks.testing.bedrock import SimulatedBedrock
+from headworks.testing.gemini import SimulatedGemini
+from headworks.testing.provider import Seen, SimulatedProvider
+from headworks.testing.replies import Reply
+
+PATHS: dict[str, str] = {each.surface: each.path for each in DIALECTS if each.name is not None}
+CALLERS = ("chat", "responses", "messages", "completions")
+TALKING = CALLERS[:3]
+KINDS = {
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "bedrock": "bedrock",
+    "chat": "mistral",
+    "responses": "respondent",
+}
+PAIRS = list(itertools.product(CALLERS, KINDS))
+TALKS = list(itertools.product(TALKING, KINDS))
+WEATHER = (("weather", {"city": "Basel"}, "12 degrees"), ("weather", {"city": "Bern"}, "9 degrees"))
+
+
+@dataclass
+class Hall:
+    """The gateway, with a provider of each format behind `to-<format>/m`."""
+
+    world: World
+    servers: dict[str, SimulatedProvider]
+    client: httpx.Client
+
+    def post(self, surface: str, target: str, ask: Ask, reply: Reply) -> httpx.Response:
+        """The gateway's answer, when the provider gives this one."""
+        server = self.servers[target]
+        server.forget()
+        server.will(reply)
+        self.world.records.rows.clear()
+        return self.client.post(PATHS[surface], json=written(surface, f"to-{target}/m", ask))
+
+    def talk(self, surface: str, target: str, ask: Ask, said: Said) -> Got:
+        """The answer as the caller understands it."""
+        reply = REPLIES[target](replace(said, streams=ask.streams))
+        answer = self.post(surface, target, ask, reply)
+        assert answer.status_code == 200, answer.text
+        return understood(surface, answer.content, streams=ask.streams)
+
+    def seen(self, target: str) -> Seen:
+        """What the provider was asked. What it has to refuse, it has refused."""
+        return self.servers[target].last
+
+
+@pytest.fixture(scope="module")
+def hall_of_module(world_of_session: World) -> Iterator[Hall]:
+    world = world_of_session
+    first, second = world.providers
+    usual = workspace(first.url, second.url)
+    with (
+        SimulatedAnthropic() as anthropic,
+        SimulatedGemini() as gemini,
+        SimulatedBedrock() as bedrock,
+        SimulatedProvider() as chat,
+        SimulatedProvider() as responses,
+        httpx.Client(base_url=world.url, headers={"authorization": f"Bearer {world.admin_key}"}, timeout=20) as client,
+    ):
+        servers = {"anthropic": anthropic, "gemini": gemini, "bedrock": bedrock, "chat": chat, "responses": responses}
+        urls = {name: server.url for name, server in servers.items()} | {"bedrock": bedrock.origin}
+        accounts = "".join(
+            f"  to-{name}: {{kind: {KINDS[name]}, base_url: '{urls[name]}', api_key_env: {KEY_ENV}}}\n"
+            for name in KINDS
+        )
+        world.apply({**usual, "providers.yaml": usual["providers.yaml"] + accounts.encode()})
+        world.settle()
+        yield Hall(world, servers, client)
+    world.apply(usual)
+    world.settle()
+
+
+@pytest.fixture
+def hall(hall_of_module: Hall, world: World) -> Hall:
+    del world  # as if it had just been started
+    return hall_of_module
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts and numbers of a JSON value, names of members too."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield name
+            yield from texts_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts_in(each)
+    else:
+        yield str(value)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(("surface", "target"), PAIRS)
+def test_text_goes_and_comes(hall: Hall, surface: str, target: str, *, streams: bool) -> None:
+    ask = Ask("Wie heißt «das»?", "" if surface == "completions" else "Be brief.", streams=streams)
+    got = hall.talk(surface, target, ask, Said("Grüezi, 🙂 welt."))
+    assert (got.text, got.thought, got.calls, got.stop) == ("Grüezi, 🙂 welt.", "", (), STOPS[surface]["stop"])
+    if not (streams and surface in {"chat", "completions"}):  # who did not ask for usage there gets none
+        assert got.counted == (10, 5)
+    asked = list(texts_in(hall.seen(target).json))
+    assert ask.text in asked
+    assert not ask.system or ask.system in asked
+    row = hall.world.records.row()
+    assert (row.status, row.input_tokens, row.output_tokens, row.is_estimated) == (200, 10, 5, False)
+    assert (row.surface, row.provider, row.streamed) == (surface, f"to-{target}", streams)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(("surface", "target"), TALKS)
+def test_parallel_calls_and_their_results_go_and_come(hall: Hall, surface: str, target: str, *, streams: bool) -> None:
+    ask = Ask("How is it?", has_tools=True, results=WEATHER, streams=streams)
+    calls = (("weather", {"city": "Chur"}), ("weather", {"city": "Genève"}))
+    got = hall.talk(surface, target, ask, Said(calls=calls, stop="tool_calls"))
+    assert (got.calls, got.stop) == (calls, STOPS[surface]["tool_calls"])
+    shown = json.dumps(hall.seen(target).json, ensure_ascii=False)
+    for name, args, result in WEATHER:
+        assert name in shown
+        assert args["city"] in shown
+        assert result in shown
+    assert "Now." in shown
+    assert "additionalProperties" in shown or target == "gemini"
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(("surface", "target"), TALKS)
+def test_a_thought_goes_back_with_its_signature_to_who_thought_it(
+    hall: Hall, surface: str, target: str, *, streams: bool
+) -> None:
+    first = Ask("Think!", streams=streams)
+    got = hall.talk(surface, target, first, Said("So.", thought="Hm, well."))
+    assert (got.text, got.thought) == ("So.", "Hm, well.")
+    opening = written(surface, "m", first)["input" if surface == "responses" else "messages"]
+    second = Ask("And?", before=(*opening, *got.turn), streams=streams)
+    answer = hall.post(surface, target, second, REPLIES[target](Said("Well.", streams=streams)))
+    assert understood(surface, answer.content, streams=streams).text == "Well."
+    asked = list(texts_in(hall.seen(target).json))
+    assert "So." in asked
+    if surface == "messages" and target == "chat":  # unsigned there, so nobody needs it back
+        assert answer.headers["x-headworks-ignored"] == "messages[1].thinking"
+    else:
+        assert {"chat": "Hm, well.", "responses": ENCRYPTED}.get(target, SIGNATURE) in asked
+
+
+@pytest.mark.parametrize(("surface", "target"), TALKS)
+def test_a_schema_arrives_or_is_refused_by_name(hall: Hall, surface: str, target: str) -> None:
+    reply = REPLIES[target](Said('{"city_of_schema":"Basel"}'))
+    answer = hall.post(surface, target, Ask(schema=SCHEMA), reply)
+    assert answer.status_code == 200, answer.text
+    assert "city_of_schema" in hall.seen(target).body.decode()
+
+
+@pytest.mark.parametrize(("surface", "target"), TALKS)
+def test_a_picture_arrives(hall: Hall, surface: str, target: str) -> None:
+    assert hall.talk(surface, target, Ask(picture=PICTURE), Said("A cat.")).text == "A cat."
+    assert PICTURE in hall.seen(target).body.decode()
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(("surface", "target"), PAIRS)
+def test_a_stop_means_the_same(hall: Hall, surface: str, target: str, *, streams: bool) -> None:
+    for stop in ("length", "content_filter"):
+        got = hall.talk(surface, target, Ask(streams=streams), Said("Half of", stop=stop))
+        assert (got.text, got.stop) == ("Half of", STOPS[surface][stop])
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(("surface", "target"), PAIRS)
+def test_an_error_is_told_in_the_caller_s_format(hall: Hall, surface: str, target: str, *, streams: bool) -> None:
+    answer = hall.post(surface, target, Ask(streams=streams), failure_of(target, 429, "Slow down, please."))
+    assert answer.status_code == 429
+    error = answer.json()
+    assert "Slow down, please." in error["error"]["message"]
+    assert answer.headers["retry-after"] == "7"
+    assert answer.headers["content-type"] == "application/json"
+    if surface == "messages":
+        assert (error["type"], error["error"]["type"]) == ("error", "rate_limit_error")
+    assert hall.world.records.row().status == 429
+
+
+@pytest.mark.parametrize(("surface", "target"), PAIRS)
+def test_a_stream_that_is_cut_ends_with_an_error_and_no_end(hall: Hall, surface: str, target: str) -> None:
+    answer = hall.post(surface, target, Ask(streams=True), REPLIES[target](Said("Half of it", streams=True, cut=True)))
+    assert answer.status_code == 200
+    said = answer.content
+    assert b"Hal" in said
+    assert not any(
+        end in said for end in (b"[DONE]", b"message_stop", b"response.completed", b'"finish_reason":"stop"')
+    )
+    last = data_of(said)[-1]
+    assert "stream_truncated" in json.dumps(last) or "ended" in json.dumps(last) or "closed" in json.dumps(last), last
+    row = hall.world.records.row()
+    assert row.status == 502
+    assert row.output_tokens
+    assert row.is_estimated or target in {"anthropic", "gemini"}
+
+
+# ── Nothing is dropped in silence ───────────────────────────────────────────────────────────────────────────────────
+
+COMMON: dict[str, Any] = {"temperature": 0.2718, "top_p": 0.3141}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "chat": {
+        **COMMON,
+        "stop": ["HALT"],
+        "seed": 424242,
+        "presence_penalty": 0.1618,
+        "frequency_penalty": 0.5772,
+        "logit_bias": {"77777": 1},
+        "logprobs": True,
+        "user": "user-sentinel",
+        "service_tier": "flex",
+        "parallel_tool_calls": False,
+        "reasoning_effort": "low",
+        "verbosity": "low",
+        "prompt_cache_key": "cache-sentinel",
+        "metadata": {"k": "meta-sentinel"},
+        "of_the_future": "future-sentinel",
+    },
+    "responses": {
+        **COMMON,
+        "user": "user-sentinel",
+        "service_tier": "flex",
+        "reasoning": {"effort": "low"},
+        "truncation": "auto",
+        "metadata": {"k": "meta-sentinel"},
+        "prompt_cache_key": "cache-sentinel",
+        "max_tool_calls": 3,
+        "of_the_future": "future-sentinel",
+    },
+    "messages": {
+        **COMMON,
+        "top_k": 1717,
+        "stop_sequences": ["HALT"],
+        "metadata": {"user_id": "user-sentinel"},
+        "service_tier": "standard_only",
+        "thinking": {"type": "enabled", "budget_tokens": 1033},
+        "container": "container-sentinel",
+        "of_the_future": "future-sentinel",
+    },
+    "completions": {
+        **COMMON,
+        "stop": ["HALT"],
+        "seed": 424242,
+        "suffix": "suffix-sentinel",
+        "echo": True,
+        "logprobs": 2,
+        "user": "user-sentinel",
+        "logit_bias": {"77777": 1},
+        "of_the_future": "future-sentinel",
+    },
+}
+SAID_OTHERWISE = {
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "verbosity",
+    "service_tier",
+    "reasoning",
+    "thinking",
+    "logprobs",
+}
+"""What other formats have their own values for: the word of the value need not arrive."""
+
+
+@pytest.mark.parametrize(("surface", "target"), PAIRS)
+def test_each_setting_arrives_or_is_named(hall: Hall, surface: str, target: str) -> None:
+    plain = hall.post(surface, target, Ask(), REPLIES[target](Said("Yes.")))
+    assert (plain.status_code, plain.headers.get("x-headworks-ignored")) == (200, None), plain.text
+    usual = hall.seen(target).json
+    for name, value in SETTINGS[surface].items():
+        ask = Ask(more={name: value}, has_tools=name == "parallel_tool_calls")
+        answer = hall.post(surface, target, ask, REPLIES[target](Said("Yes.")))
+        ignored = answer.headers.get("x-headworks-ignored", "").split(", ")
+        if answer.status_code == 400:
+            assert name in json.dumps(answer.json()), (name, answer.text)
+            continue
+        assert answer.status_code == 200, (name, answer.text)
+        if name in {each.partition(".")[0] for each in ignored}:
+            continue
+        asked = hall.seen(target).json
+        assert asked != usual, f"`{name}` was dropped in silence"
+        wanted = list(texts_in(value))[-1]
+        assert name in SAID_OTHERWISE or wanted in list(texts_in(asked)), (name, asked)
