@@ -156,6 +156,102 @@ def test_a_fault_of_the_provider_is_named(
     assert world.records.row().error_code == code
 
 
+def test_a_target_is_tried_again_before_another_is_asked(
+    world: World, provider: SimulatedProvider, other: SimulatedProvider
+) -> None:
+    provider.will(Reply.error(503), Reply.error(429, retry_after_ms="20"), Reply.json(completion("At last.")))
+    answer = world.post({"model": "trying", "messages": ASK})
+    assert answer.json()["choices"][0]["message"]["content"] == "At last."
+    assert answer.headers["x-headworks-attempts"] == "3"
+    assert (len(provider.seen), len(other.seen), world.records.row().attempts) == (3, 0, 3)
+
+
+def test_nobody_waits_longer_than_the_route_allows(
+    world: World, provider: SimulatedProvider, other: SimulatedProvider
+) -> None:
+    provider.will(Reply.error(429, retry_after="7"))
+    other.will(Reply.error(429, retry_after="9"))
+    answer = world.post({"model": "trying", "messages": ASK, "stream": True})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "9")
+    assert (len(provider.seen), len(other.seen), answer.headers["x-headworks-attempts"]) == (1, 1, "2")
+
+
+def test_an_answer_at_the_first_attempt_says_nothing_of_attempts(world: World, provider: SimulatedProvider) -> None:
+    provider.will(Reply.json(completion("ok")))
+    assert "x-headworks-attempts" not in world.post({"model": "trying", "messages": ASK}).headers
+
+
+def test_each_kind_of_failure_leads_where_the_route_says(
+    world: World, provider: SimulatedProvider, other: SimulatedProvider
+) -> None:
+    provider.will(Reply.error(503))
+    assert world.post({"model": "widening", "messages": ASK}).status_code == 503
+    assert not other.seen
+    long = {"message": "Too long.", "type": "invalid_request_error", "param": None, "code": "context_length_exceeded"}
+    provider.will(Reply.json({"error": long}, 400))
+    other.will(Reply.json(completion("It fits.")))
+    answer = world.post({"model": "widening", "messages": ASK})
+    assert answer.json()["choices"][0]["message"]["content"] == "It fits."
+    assert other.last.json["model"] == "m9"
+    assert world.records.row(2).model == "m9"
+
+
+def test_an_error_in_another_format_is_told_apart_by_the_provider_s_own_words(
+    world: World, provider: SimulatedProvider, other: SimulatedProvider
+) -> None:
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Busy."}}
+    provider.will(Reply.json(error, 529), Reply.json(error, 529))
+    answer = world.post({"model": "claude/m1", "messages": ASK, "max_tokens": 9})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (529, "Busy.")
+    assert not other.seen
+
+
+@pytest.mark.parametrize("fault", [Reply.silence(), Reply.events([chunk("", role="assistant")], end="hang")])
+def test_a_stream_that_says_nothing_in_time_is_given_up(
+    world: World, provider: SimulatedProvider, other: SimulatedProvider, fault: Reply
+) -> None:
+    provider.will(fault)
+    other.will(Reply.events(streamed("From the other.")))
+    answer = world.post({"model": "hurried", "messages": ASK, "stream": True})
+    assert "From the other." in answer.text.replace('"}', "")
+    assert answer.headers["x-headworks-attempts"] == "2"
+
+
+def test_a_route_s_total_is_for_all_attempts_together(
+    world: World, provider: SimulatedProvider, other: SimulatedProvider
+) -> None:
+    provider.will(Reply.silence())
+    answer = world.post({"model": "bounded", "messages": ASK})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
+    assert not other.seen
+
+
+def test_the_spans_of_a_feature_say_how_each_attempt_failed(
+    world: World, provider: SimulatedProvider, other: SimulatedProvider
+) -> None:
+    provider.will(Reply.error(503), Reply.html(), Reply.error(404, code="model_not_found"))
+    other.will(Reply.json(completion("Here.")))
+    answer = world.post({"model": "patient", "messages": ASK})
+    assert (answer.status_code, answer.headers["x-headworks-attempts"]) == (200, "4")
+    attempts = [span for span in world.records.spans if span.name == "attempt"]
+    assert [(span.attributes["target"], span.attributes.get("failure")) for span in attempts] == [
+        ("outside/m1", "server_error"),
+        ("outside/m1", "invalid_answer"),
+        ("outside/m1", "no_model"),
+        ("other/m2", None),
+    ]
+    assert all(span.duration_us > 0 for span in attempts)
+
+
+def test_a_caller_who_leaves_while_we_wait_stops_the_retries(world: World, provider: SimulatedProvider) -> None:
+    provider.will(Reply.error(503, retry_after="2"))
+    with pytest.raises(openai.APITimeoutError):
+        world.client().with_options(timeout=0.5).chat.completions.create(model="trying", messages=ASK)
+    row = world.records.row()
+    assert (row.status, row.error_code, row.attempts) == (499, "client_closed", 1)
+    assert len(provider.seen) == 1
+
+
 def test_a_provider_that_is_down_is_named(world: World) -> None:
     answer = world.post({"model": "down", "messages": ASK})
     assert answer.status_code == 502

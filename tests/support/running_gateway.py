@@ -118,6 +118,10 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "extractive": "[builtin/extractive]",
         "unpriced": "[outside/gpt-of-nowhere]",
         "priced": "[outside/gpt-4o-mini]",
+        "trying": "[outside/m1, other/m2], retries: {most: 2, base_s: 0.01, most_s: 2}",
+        "widening": "[outside/m1, other/m2], fallback: {context_window: [other/m9], server_error: off}",
+        "hurried": "[outside/m1, other/m2], deadlines: {first_token_s: 0.3}",
+        "bounded": "[outside/m1, other/m2], deadlines: {total_s: 0.6}",
     }
     cited = "retrieval: {collection: docs}\n"
     features = {
@@ -133,6 +137,7 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "risky": (feature(more="risk: high\n"), BARE_PROMPT),
         "switching": (feature("pair"), BARE_PROMPT),
         "tight": (feature("capped"), BARE_PROMPT),
+        "patient": (feature("trying"), BARE_PROMPT),
     }
     files = {
         "providers.yaml": "providers:\n"

@@ -107,6 +107,7 @@ class Exchange:
         return {
             "trace_id": self.trace,
             "asked_model": self.asked["model"],
+            "surface": "chat",
             "status": self.status,
             "error_code": self.error,
             "streamed": self.asked.get("stream") is True,
