@@ -344,11 +344,18 @@ def test_a_response_is_gone_with_the_right_to_read_what_it_quotes(
     made = client.responses.create(model="claims", input="Teeth?")
     assert made.output[0].content[0].annotations
     assert client.responses.retrieve(made.id) == made
+    provider.will(Reply.json(native()), Reply.json(completion("So they are.")))
+    elsewhere = client.responses.create(model="outside", input="Sure?", previous_response_id=made.id)
+    world.shelf.passages_of = []
+    here = client.responses.create(model="claims", input="Sure?", previous_response_id=made.id)
+    asked = len(provider.seen)
     document()
-    with pytest.raises(openai.NotFoundError):
-        client.responses.retrieve(made.id)
-    with pytest.raises(openai.NotFoundError):
-        client.responses.create(model="bare", input="And?", previous_response_id=made.id)
+    for response in (made, elsewhere, here):
+        with pytest.raises(openai.NotFoundError):
+            client.responses.retrieve(response.id)
+        with pytest.raises(openai.NotFoundError):
+            client.responses.create(model="outside", input="And?", previous_response_id=response.id)
+    assert len(provider.seen) == asked
 
 
 # ── Refusals ──

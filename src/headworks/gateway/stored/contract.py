@@ -39,4 +39,4 @@ class StoredResponse:
     body: bytes = b""
     """The response as it was given."""
     making: Making = NOBODY
-    """Of what we keep."""
+    """Of what a provider keeps, only the documents."""

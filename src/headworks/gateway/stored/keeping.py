@@ -96,6 +96,7 @@ class Keeping:
             return plan
         await in_task()
         found = await self._found(principal, previous)
+        self._making = msgspec.structs.replace(self._making, documents=found.making.documents)
         if found.target is not None:
             return _only(plan, found)
         admit(principal, permission=found.making.permission, model_name=found.making.model)
@@ -106,8 +107,8 @@ class Keeping:
 
     def reads(self, passages: Sequence[Passage]) -> None:
         """See calls.Keeping."""
-        documents = tuple({each.document for each in passages})
-        self._making = msgspec.structs.replace(self._making, documents=documents)
+        documents = {*self._making.documents, *(each.document for each in passages)}
+        self._making = msgspec.structs.replace(self._making, documents=tuple(documents))
 
     def answered_by(self, plan: Plan, aim: Aim) -> None:
         """See calls.Keeping."""
@@ -147,7 +148,8 @@ class Keeping:
 
     async def _remember(self, response_id: str) -> None:
         assert self._who is not None and self._owner is not None  # noqa: S101, PT018 -- known since it was answered
-        await self._keeper.stored.remember_owner(self._who, response_id, self._owner)
+        documents = self._making.documents
+        await self._keeper.stored.remember_owner(self._who, response_id, self._owner, documents)
 
     async def _keep(self, response_id: str, body: bytes) -> None:
         assert self._who is not None  # noqa: S101 -- as above

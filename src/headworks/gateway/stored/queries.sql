@@ -1,13 +1,15 @@
 -- name: remember
-INSERT INTO stored_response AS s (tenant_id, principal_id, response_id, target, expires_at)
-VALUES (%(tenant)s, %(principal)s, %(response)s, %(target)s, now() + %(keep_s)s * interval '1 second')
+INSERT INTO stored_response AS s (tenant_id, principal_id, response_id, target, documents, expires_at)
+VALUES (%(tenant)s, %(principal)s, %(response)s, %(target)s, %(documents)s, now() + %(keep_s)s * interval '1 second')
 ON CONFLICT (tenant_id, principal_id, response_id)
-    DO UPDATE SET target = excluded.target, expires_at = excluded.expires_at WHERE s.target IS NOT NULL;
+    DO UPDATE SET target = excluded.target, documents = excluded.documents, expires_at = excluded.expires_at
+            WHERE s.target IS NOT NULL;
 
 -- name: keep
 -- Nothing where the id is taken, or where what it is to follow is not there.
-INSERT INTO stored_response (tenant_id, principal_id, response_id, previous_id, content, expires_at)
-SELECT %(tenant)s, %(principal)s, %(response)s, %(previous)s, %(content)s, now() + %(keep_s)s * interval '1 second'
+INSERT INTO stored_response (tenant_id, principal_id, response_id, previous_id, content, documents, expires_at)
+SELECT %(tenant)s, %(principal)s, %(response)s, %(previous)s, %(content)s, %(documents)s,
+       now() + %(keep_s)s * interval '1 second'
  WHERE %(previous)s::text IS NULL
     OR EXISTS (SELECT FROM stored_response p
                 WHERE p.tenant_id = %(tenant)s AND p.principal_id = %(principal)s AND p.response_id = %(previous)s
@@ -15,28 +17,28 @@ SELECT %(tenant)s, %(principal)s, %(response)s, %(previous)s, %(content)s, now()
 ON CONFLICT DO NOTHING;
 
 -- name: find
-SELECT response_id, target, previous_id, content, created_at, expires_at
+SELECT response_id, target, previous_id, content, documents, created_at, expires_at
   FROM stored_response
  WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s AND response_id = %(response)s AND expires_at > now();
 
 -- name: chain
 -- A response and those that it follows, newest first. Numbers only fall, so there is always an end.
 WITH RECURSIVE chain AS (
-    SELECT s.response_id, s.previous_id, s.target, s.content, s.number, 1 AS length
+    SELECT s.response_id, s.previous_id, s.target, s.content, s.documents, s.number, 1 AS length
       FROM stored_response s
      WHERE s.tenant_id = %(tenant)s AND s.principal_id = %(principal)s AND s.response_id = %(response)s
        AND s.expires_at > now()
     UNION ALL
-    SELECT p.response_id, p.previous_id, p.target, p.content, p.number, c.length + 1
+    SELECT p.response_id, p.previous_id, p.target, p.content, p.documents, p.number, c.length + 1
       FROM chain c
       JOIN stored_response p ON p.tenant_id = %(tenant)s AND p.principal_id = %(principal)s
                             AND p.response_id = c.previous_id AND p.number < c.number AND p.expires_at > now()
      WHERE c.length <= %(longest)s
 )
-SELECT response_id, previous_id, target, content FROM chain ORDER BY length;
+SELECT response_id, previous_id, target, content, documents FROM chain ORDER BY length;
 
 -- name: count_readable
-SELECT count(*) FROM document WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s);
+SELECT count(*) FROM document WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[]);
 
 -- name: delete
 DELETE FROM stored_response

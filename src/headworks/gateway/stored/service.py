@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -47,8 +48,13 @@ class StoredResponses:
     keyring: Keyring
     kept_s: float = KEPT_S
 
-    async def remember_owner(self, who: Principal, response_id: str, target: str) -> None:
-        """Remember that this target keeps this response. Raises UpstreamError for an id that can't be one."""
+    async def remember_owner(
+        self, who: Principal, response_id: str, target: str, documents: Sequence[UUID] = ()
+    ) -> None:
+        """Remember that this target keeps this response, and what it may quote.
+
+        Raises UpstreamError for an id that can't be one.
+        """
         if not _is_id(response_id):
             raise UpstreamError("The provider gave its response an id that can't be remembered.")
         async with self.db.tx(who) as tx:
@@ -58,6 +64,7 @@ class StoredResponses:
                 principal=who.id,
                 response=response_id,
                 target=target,
+                documents=list(documents),
                 keep_s=self.kept_s,
             )
 
@@ -85,6 +92,7 @@ class StoredResponses:
                 response=response_id,
                 previous=previous,
                 content=content,
+                documents=list(making.documents),
                 keep_s=self.kept_s,
             )
         if not kept:
@@ -116,10 +124,9 @@ class StoredResponses:
                 store.SQL.chain, tenant=who.tenant, principal=who.id, response=response_id, longest=LONGEST_CHAIN
             )
             _check_chain(response_id, rows)
-            said = [store.unseal(self.keyring, who, row.response_id, row.content) for row in reversed(rows)]
-            documents = [document for each in said for document in each.making.documents]
-            if not await store.may_read(tx, who, documents):
+            if not await store.may_read(tx, who, (document for row in rows for document in row.documents)):
                 raise _unknown(response_id)
+        said = [store.unseal(self.keyring, who, row.response_id, row.content) for row in reversed(rows)]
         return [item for each in said for item in (*each.input, *_output(each.response).output)]
 
     async def delete(self, who: Principal, response_id: str) -> None:

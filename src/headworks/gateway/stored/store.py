@@ -48,21 +48,16 @@ async def find(tx: Tx, keyring: Keyring, who: Principal, response_id: str) -> St
     row: Any = await tx.fetch_one(SQL.find, tenant=who.tenant, principal=who.id, response=response_id)
     if row is None:
         return None
-    found = StoredResponse(row.response_id, row.target, row.previous_id, row.created_at, row.expires_at)
-    if row.content is None:
-        return found
-    content = unseal(keyring, who, row.response_id, row.content)
-    if not await may_read(tx, who, content.making.documents):
+    if not await may_read(tx, who, row.documents):
         return None
+    items: tuple[msgspec.Raw, ...] = ()
+    body = b""
+    making = Making(documents=tuple(row.documents))
+    if row.content is not None:
+        content = unseal(keyring, who, row.response_id, row.content)
+        items, body, making = tuple(content.input), bytes(content.response), content.making
     return StoredResponse(
-        found.id,
-        None,
-        found.previous,
-        found.created_at,
-        found.expires_at,
-        tuple(content.input),
-        bytes(content.response),
-        content.making,
+        row.response_id, row.target, row.previous_id, row.created_at, row.expires_at, items, body, making
     )
 
 

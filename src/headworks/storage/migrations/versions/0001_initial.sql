@@ -492,7 +492,8 @@ CREATE TABLE stored_response (          -- of /v1/responses: where it lies, or, 
     number       bigint GENERATED ALWAYS AS IDENTITY,    -- a response follows only those with a lower one
     target       text,                   -- who keeps it; null: we do
     previous_id  text,                   -- of ours: which it follows
-    content      bytea,                  -- sealed: {input, response}
+    content      bytea,                  -- sealed: {input, response, making}
+    documents    uuid[] NOT NULL DEFAULT '{}',   -- what it may quote: found only by who may read all of them
     created_at   timestamptz NOT NULL DEFAULT now(),
     expires_at   timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, principal_id, response_id),
