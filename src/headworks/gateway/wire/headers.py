@@ -6,7 +6,16 @@ Header = tuple[bytes, bytes]
 Headers = tuple[Header, ...]
 
 _FROM_PROVIDER = frozenset(
-    (b"content-type", b"retry-after", b"retry-after-ms", b"x-request-id", b"request-id", b"x-should-retry")
+    (
+        b"apim-request-id",
+        b"content-type",
+        b"request-id",
+        b"retry-after",
+        b"retry-after-ms",
+        b"x-ms-region",
+        b"x-request-id",
+        b"x-should-retry",
+    )
 )
 _MOST_DECISIONS = 1000
 _FROM_PROVIDER_STARTING = (b"x-ratelimit-", b"openai-", b"anthropic-ratelimit-", b"anthropic-organization")
