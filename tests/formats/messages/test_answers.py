@@ -171,6 +171,7 @@ def test_counts_are_inclusive_in_our_words() -> None:
         cache_write_tokens=20,
         cache_write_1h_tokens=10,
         reasoning_tokens=20,
+        service_tier="standard",
     )
     assert sorted(answer.usage_ext) == ["inference_geo", "server_tool_use", "service_tier", "speed"]
 

@@ -170,7 +170,7 @@ def test_a_stream_tells_an_answer() -> None:
     assert isinstance(found, OpaqueBlock)
     assert call == ToolCallBlock("toolu_1", "weather", b'{"at": 1.50}')
     assert empty == ToolCallBlock("toolu_2", "now", b"{}")
-    assert answer.usage == Usage(510, 70, 500)
+    assert answer.usage == Usage(510, 70, 500, service_tier="standard")
     assert sorted(answer.usage_ext) == ["server_tool_use", "service_tier"]
     assert answer.stopped.reason == "tool_calls"
 

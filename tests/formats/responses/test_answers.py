@@ -50,7 +50,7 @@ def raw(value: Any) -> msgspec.Raw:
 def test_an_answer_is_known_with_its_count() -> None:
     verdict = RESPONSES.judge(body())
     assert verdict.kind == "answer"
-    assert verdict.usage == Usage(36, 87, 10, cache_write_tokens=4, reasoning_tokens=30)
+    assert verdict.usage == Usage(36, 87, 10, cache_write_tokens=4, reasoning_tokens=30, service_tier="default")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_why_an_answer_ended_is_read_and_never_invented(members: dict[str, Any],
     ],
 )
 def test_every_shape_of_a_count_is_read_and_kept(usage: Any, read: Usage) -> None:
-    answer = RESPONSES.read_answer(body(usage=usage))
+    answer = RESPONSES.read_answer(body(usage=usage, service_tier=None))
     assert answer.usage == read
     assert json.loads(RESPONSES.write_answer(answer))["usage"] == usage
 

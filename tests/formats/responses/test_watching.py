@@ -43,7 +43,7 @@ def test_a_whole_stream_is_seen_for_what_it_is(layout: str) -> None:
     assert watch.is_finished
     assert watch.is_terminal
     assert not watch.has_failed
-    assert watch.usage == Usage(36, 87, 10, cache_write_tokens=4, reasoning_tokens=30)
+    assert watch.usage == Usage(36, 87, 10, cache_write_tokens=4, reasoning_tokens=30, service_tier="default")
     assert watch.response_id == ANSWER["id"]
     assert watch.heard == 6
 

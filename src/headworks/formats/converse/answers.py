@@ -84,10 +84,17 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 
 
-def usage_of(raw: msgspec.Raw) -> tuple[Usage, Ext]:
+class ServedIn(msgspec.Struct, gc=False):
+    """The service tier that a call was served in."""
+
+    type: str | None = None
+
+
+def usage_of(raw: msgspec.Raw, tier: ServedIn | None = None) -> tuple[Usage, Ext]:
     """All inclusive, as everywhere here, and what else was counted. Raises msgspec.DecodeError."""
     rest = {name: value for name, value in rest_of(raw, _COUNTED).items() if bytes(value) != b"{}"}
-    return _inclusive(_usage(raw)), {"usage": msgspec.Raw(_encode(rest))} if rest else {}
+    usage = msgspec.structs.replace(_inclusive(_usage(raw)), service_tier=tier.type if tier else None)
+    return usage, {"usage": msgspec.Raw(_encode(rest))} if rest else {}
 
 
 def _inclusive(counted: _TokenUsage) -> Usage:

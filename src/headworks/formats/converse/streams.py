@@ -16,6 +16,7 @@ from headworks.formats.converse import blocks, held
 from headworks.formats.converse.answers import (
     NULL,
     UNREADABLE,
+    ServedIn,
     read_exception,
     rest_of,
     stopped_by,
@@ -55,6 +56,7 @@ class _Answer(msgspec.Struct, rename="camel"):
     stop_reason: str
     usage: msgspec.Raw
     additional_model_response_fields: msgspec.Raw = NULL
+    service_tier: ServedIn | None = None
 
 
 class _Input(msgspec.Struct, gc=False):
@@ -103,8 +105,9 @@ class _MessageStop(msgspec.Struct, rename="camel", gc=False):
     additional_model_response_fields: msgspec.Raw = NULL
 
 
-class _Metadata(msgspec.Struct, gc=False):
+class _Metadata(msgspec.Struct, rename="camel", gc=False):
     usage: msgspec.Raw
+    service_tier: ServedIn | None = None
 
 
 _answer = msgspec.json.Decoder(_Answer).decode
@@ -123,7 +126,7 @@ def read_answer(body: bytes) -> Answer:
     try:
         found = _answer(body)
         content = [blocks.read_block(each) for each in found.output.message.content]
-        usage, ext = usage_of(found.usage)
+        usage, ext = usage_of(found.usage, found.service_tier)
         ext |= rest_of(body, _ANSWERED)
     except UNREADABLE as error:
         raise unreadable("answer", error) from None
@@ -190,7 +193,8 @@ class Reader:
             case "messageStop":
                 yield from self._stop(payload)
             case "metadata":
-                usage, ext = usage_of(_metadata(payload).usage)
+                told = _metadata(payload)
+                usage, ext = usage_of(told.usage, told.service_tier)
                 yield Counted(usage, ext | rest_of(payload, ("usage",)))
                 if self._stopped is not None and not self._has_ended:
                     self._has_ended = True

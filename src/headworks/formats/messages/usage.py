@@ -31,6 +31,7 @@ class UsageObject(msgspec.Struct, gc=False):
     cache_read_input_tokens: int | None = None
     cache_creation: _Lifetimes | None = None
     output_tokens_details: _Details | None = None
+    service_tier: object = None
 
     def merged(self, later: UsageObject) -> UsageObject:
         """What is known after a later count."""
@@ -54,6 +55,7 @@ class UsageObject(msgspec.Struct, gc=False):
             cache_write_tokens=five,
             cache_write_1h_tokens=hour,
             reasoning_tokens=details.thinking_tokens if details else None,
+            service_tier=self.service_tier if isinstance(self.service_tier, str) else None,
         )
 
 

@@ -35,6 +35,7 @@ class _Judged(msgspec.Struct, gc=False):
     output: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
     usage: msgspec.Raw = msgspec.Raw()
+    service_tier: msgspec.Raw = msgspec.Raw()
     status: str | None = None
 
 
@@ -56,6 +57,7 @@ class _Response(msgspec.Struct):
     error: msgspec.Raw = NULL
     incomplete_details: msgspec.Raw = NULL
     usage: msgspec.Raw = NULL
+    service_tier: msgspec.Raw = NULL
 
 
 _KNOWN = frozenset(("created_at", "error", "id", "incomplete_details", "model", "object", "status"))
@@ -70,7 +72,7 @@ _response = msgspec.json.Decoder(_Response).decode
 def judge(body: bytes) -> Verdict:
     """What a whole answer is. One that runs in the background is an answer without a count. Raises DecodeError."""
     said = _judged(body)
-    usage = read_usage(said.usage)
+    usage = read_usage(said.usage, said.service_tier)
     if not is_null(said.error) or said.status == "failed":
         return Verdict("error", usage)
     return Verdict("answer" if _holds(said.output, said.status) else "nothing", usage)
@@ -114,7 +116,8 @@ def read_answer(body: bytes) -> Answer:
     ext = {f"~{name}" if name in _KNOWN else name: raw for name, raw in members.items()}
     created = None if said.created_at is None else int(said.created_at)
     started = Started(said.id or "", said.model or "", created, ext, "responses")
-    return Answer(started, blocks, _stopped(said, blocks), read_usage(said.usage) or Usage(), counted)
+    usage = read_usage(said.usage, said.service_tier) or Usage()
+    return Answer(started, blocks, _stopped(said, blocks), usage, counted)
 
 
 def _stopped(said: _Response, blocks: list[Block]) -> Stopped:

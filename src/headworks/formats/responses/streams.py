@@ -60,6 +60,7 @@ class _Response(msgspec.Struct, gc=False):
     incomplete_details: Details | None = None
     error: msgspec.Raw = msgspec.Raw()
     usage: msgspec.Raw = msgspec.Raw()
+    service_tier: msgspec.Raw = msgspec.Raw()
     output: list[msgspec.Raw] | None = None
 
 
@@ -313,7 +314,7 @@ class ResponsesReader:
         self._has_ended = True
 
     def _count(self, said: _Response) -> None:
-        usage = read_usage(said.usage)
+        usage = read_usage(said.usage, said.service_tier)
         if usage is not None:
             self._events.append(Counted(usage, usage_shape(said.usage)))
 

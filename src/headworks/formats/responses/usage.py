@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from headworks.formats.neutral import Ext
-from headworks.formats.responses.members import UNREADABLE, is_null
+from headworks.formats.responses.members import NULL, UNREADABLE, is_null, starts, text_of
 from headworks.types.models import Usage
 
 _SHAPE = "~usage"
@@ -37,8 +37,11 @@ class _Usage(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Usage).decode
 
 
-def read_usage(raw: msgspec.Raw | bytes) -> Usage | None:
-    """The count, None where there is none, or none that can be read: it is then estimated."""
+def read_usage(raw: msgspec.Raw | bytes, tier: msgspec.Raw = NULL) -> Usage | None:
+    """The count, None where there is none, or none that can be read: it is then estimated.
+
+    `tier` is the `service_tier` that stands beside it.
+    """
     if is_null(msgspec.Raw(raw)):
         return None
     try:
@@ -58,6 +61,7 @@ def read_usage(raw: msgspec.Raw | bytes) -> Usage | None:
         cache_write_tokens=short,
         cache_write_1h_tokens=long,
         reasoning_tokens=outputs.reasoning_tokens,
+        service_tier=text_of(tier) if starts(tier, b'"') else None,
     )
 
 
@@ -69,7 +73,7 @@ def usage_shape(raw: msgspec.Raw) -> Ext:
 def write_usage(usage: Usage, ext: Ext) -> object:
     """`usage` of a response: as it was read, or all members that the format requires; null where nothing is known."""
     kept = ext.get(_SHAPE)
-    if kept is not None and read_usage(kept) == usage:
+    if kept is not None and read_usage(kept) == msgspec.structs.replace(usage, service_tier=None):
         return kept
     if usage.input_tokens is None or usage.output_tokens is None:
         return None

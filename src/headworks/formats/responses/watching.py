@@ -43,6 +43,7 @@ _FAILURES = frozenset((b"response.failed", b"error"))
 class _Response(msgspec.Struct, gc=False):
     id: str | None = None
     usage: msgspec.Raw = msgspec.Raw()
+    service_tier: msgspec.Raw = msgspec.Raw()
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -125,7 +126,7 @@ class ResponsesWatch:
             return
         if response is not None:
             self.response_id = response.id or self.response_id
-            self.usage = read_usage(response.usage) or self.usage
+            self.usage = read_usage(response.usage, response.service_tier) or self.usage
 
 
 def _to_failure(events: bytes) -> bytes:
