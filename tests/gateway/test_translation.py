@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx
 import pytest
-from running_gateway import KEY_ENV, World, workspace
+from provider_hall import KINDS, Hall, opened_hall
+from running_gateway import World
 from spoken_formats import (
     ENCRYPTED,
     PICTURE,
@@ -19,7 +18,6 @@ from spoken_formats import (
     SIGNATURE,
     STOPS,
     Ask,
-    Got,
     Said,
     data_of,
     failure_of,
@@ -27,80 +25,17 @@ from spoken_formats import (
     written,
 )
 
-from headworks.gateway.dialects import DIALECTS
-from headworks.testing.anthropic import SimulatedAnthropic
-from headworks.testing.bedrock import SimulatedBedrock
-from headworks.testing.gemini import SimulatedGemini
-from headworks.testing.provider import Seen, SimulatedProvider
-from headworks.testing.replies import Reply
-
-PATHS: dict[str, str] = {each.surface: each.path for each in DIALECTS if each.name is not None}
 CALLERS = ("chat", "responses", "messages", "completions")
 TALKING = CALLERS[:3]
-KINDS = {
-    "anthropic": "anthropic",
-    "gemini": "gemini",
-    "bedrock": "bedrock",
-    "chat": "mistral",
-    "responses": "respondent",
-}
 PAIRS = list(itertools.product(CALLERS, KINDS))
 TALKS = list(itertools.product(TALKING, KINDS))
 WEATHER = (("weather", {"city": "Basel"}, "12 degrees"), ("weather", {"city": "Bern"}, "9 degrees"))
 
 
-@dataclass
-class Hall:
-    """The gateway, with a provider of each format behind `to-<format>/m`."""
-
-    world: World
-    servers: dict[str, SimulatedProvider]
-    client: httpx.Client
-
-    def post(self, surface: str, target: str, ask: Ask, reply: Reply) -> httpx.Response:
-        """The gateway's answer, when the provider gives this one."""
-        server = self.servers[target]
-        server.forget()
-        server.will(reply)
-        self.world.records.rows.clear()
-        return self.client.post(PATHS[surface], json=written(surface, f"to-{target}/m", ask))
-
-    def talk(self, surface: str, target: str, ask: Ask, said: Said) -> Got:
-        """The answer as the caller understands it."""
-        reply = REPLIES[target](replace(said, streams=ask.streams))
-        answer = self.post(surface, target, ask, reply)
-        assert answer.status_code == 200, answer.text
-        return understood(surface, answer.content, streams=ask.streams)
-
-    def seen(self, target: str) -> Seen:
-        """What the provider was asked. What it has to refuse, it has refused."""
-        return self.servers[target].last
-
-
 @pytest.fixture(scope="module")
 def hall_of_module(world_of_session: World) -> Iterator[Hall]:
-    world = world_of_session
-    first, second = world.providers
-    usual = workspace(first.url, second.url)
-    with (
-        SimulatedAnthropic() as anthropic,
-        SimulatedGemini() as gemini,
-        SimulatedBedrock() as bedrock,
-        SimulatedProvider() as chat,
-        SimulatedProvider() as responses,
-        httpx.Client(base_url=world.url, headers={"authorization": f"Bearer {world.admin_key}"}, timeout=20) as client,
-    ):
-        servers = {"anthropic": anthropic, "gemini": gemini, "bedrock": bedrock, "chat": chat, "responses": responses}
-        urls = {name: server.url for name, server in servers.items()} | {"bedrock": bedrock.origin}
-        accounts = "".join(
-            f"  to-{name}: {{kind: {KINDS[name]}, base_url: '{urls[name]}', api_key_env: {KEY_ENV}}}\n"
-            for name in KINDS
-        )
-        world.apply({**usual, "providers.yaml": usual["providers.yaml"] + accounts.encode()})
-        world.settle()
-        yield Hall(world, servers, client)
-    world.apply(usual)
-    world.settle()
+    with opened_hall(world_of_session) as hall:
+        yield hall
 
 
 @pytest.fixture

@@ -122,9 +122,18 @@ def by_responses(said: Said) -> Reply:
     answer = _response(said)
     if not said.streams:
         return Reply.json(answer)
-    stream = stream_of(events_of(answer))
-    events = [each + b"\n\n" for each in stream.split(b"\n\n") if each]
+    events = responses_stream(answer)
     return Reply.events(events[:-1] if said.cut else events, end="cut" if said.cut else "clean")
+
+
+def response_of(text: str) -> Json:
+    """A whole response with that text."""
+    return _response(Said(text))
+
+
+def responses_stream(answer: Json) -> list[bytes]:
+    """The events in which this response is told."""
+    return [each + b"\n\n" for each in stream_of(events_of(answer)).split(b"\n\n") if each]
 
 
 def _response(said: Said) -> Json:
