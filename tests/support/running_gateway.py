@@ -22,6 +22,7 @@ from headworks.config import ServerSettings
 from headworks.gateway.service import Gateway, Reach, Rooms, Stores
 from headworks.guardrails.contract import KINDS
 from headworks.guardrails.pii import Numbering
+from headworks.guardrails.schema import read_output_schema
 from headworks.guardrails.service import Guardrails
 from headworks.identity.contract import KeyRequest
 from headworks.identity.service import Identity
@@ -87,6 +88,20 @@ inputs:
 user:
 {{ plan }} {{ year }} {{ question }}
 """
+STRUCTURED = """output:
+  schema:
+    type: object
+    required: [amount, paid]
+    additionalProperties: false
+    properties: {amount: {type: number}, paid: {type: boolean}}
+  name: claim
+"""
+STRUCTURED_CITED = """output:
+  schema:
+    type: object
+    required: [text, ids]
+    properties: {text: {type: string, pattern: "%s"}, ids: {type: array, items: {type: integer}}}
+"""
 LOOP_PROMPT = """---
 inputs:
   question: {kind: string, from: question}
@@ -117,6 +132,7 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "capped": "[{target: outside/m1, parameters: {max_tokens: 50, temperature: 0.5}}]",
         "extractive": "[builtin/extractive]",
         "unpriced": "[outside/gpt-of-nowhere]",
+        "claude": "[claude/claude-1]",
         "priced": "[outside/gpt-4o-mini]",
         "trying": "[outside/m1, other/m2], retries: {most: 2, base_s: 0.01, most_s: 2}",
         "widening": "[outside/m1, other/m2], fallback: {context_window: [other/m9], server_error: off}",
@@ -138,6 +154,12 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "switching": (feature("pair"), BARE_PROMPT),
         "tight": (feature("capped"), BARE_PROMPT),
         "patient": (feature("trying"), BARE_PROMPT),
+        "structured": (feature(more=STRUCTURED), BARE_PROMPT),
+        "structured-pair": (feature("pair", STRUCTURED), BARE_PROMPT),
+        "structured-priced": (feature("priced", STRUCTURED), BARE_PROMPT),
+        "structured-claude": (feature("claude", STRUCTURED), BARE_PROMPT),
+        "structured-marked": (feature(more=cited + STRUCTURED_CITED % r"^\\[[0-9]"), PROMPT),
+        "structured-cited": (feature(more=cited + STRUCTURED_CITED % "francs"), PROMPT),
     }
     files = {
         "providers.yaml": "providers:\n"
@@ -441,6 +463,7 @@ def surroundings() -> Surroundings:
         permissions=frozenset(),
         usual_env=frozenset(),
         operator_env=frozenset((KEY_ENV,)),
+        read_schema=read_output_schema,
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 from headworks.gateway.calls import Call
 from headworks.gateway.features.grounding import Grounding
+from headworks.gateway.features.outputs import held
 from headworks.gateway.opening import Started
 from headworks.gateway.plans import Plan
 from headworks.gateway.reading import read
@@ -60,21 +61,28 @@ class Answering:
         else:
             parts = read(started, call.dialect, record)
             if plan.feature.retrieval is not None:
-                answer = self._grounding.cited(principal, passages, parts, record)
+                answer = self._grounding.cited(principal, plan.feature, passages, parts, record)
                 if call.format == "completions":
                     call.leave_out(("citations",))
             else:
                 answer = _uncited(parts, record)
             events = as_events(answer, call, self._base_url)
         record.keep_open()
-        return self._recorded(plan, call, Head(passed_on(started.headers, with_type=is_own)), events, record)
+        head = Head(passed_on(started.headers, with_type=is_own))
+        if plan.feature is not None and plan.feature.output is not None:
+            return self._recorded(plan, call, None, held(head, events), record)
+        return self._recorded(plan, call, head, events, record)
 
     async def _recorded(
-        self, plan: Plan, call: Call, head: Head, events: AsyncGenerator[Event, None], record: Record
+        self, plan: Plan, call: Call, head: Head | None, events: AsyncGenerator[Event, None], record: Record
     ) -> AsyncGenerator[Event, None]:
-        """The events until the end of the record; who loses the right to them in the middle gets no more."""
+        """The events until the end of the record; who loses the right to them in the middle gets no more.
+
+        `head` None: it is among the events.
+        """
         with record:
-            yield head
+            if head is not None:
+                yield head
             checked_at = time.monotonic()
             async with aclosing(events):
                 async for event in events:

@@ -24,7 +24,7 @@ from headworks.providers.contract import Ask
 from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import RESENT
 
-_ATTEMPTS = b"x-headworks-attempts"
+ATTEMPTS = b"x-headworks-attempts"
 
 
 class Attempts:
@@ -63,7 +63,7 @@ class Attempts:
                 aim = plan.aims[again.target]
         finally:
             if record.row.attempts > 1:
-                outgoing.tell(_ATTEMPTS, str(record.row.attempts))
+                outgoing.tell(ATTEMPTS, str(record.row.attempts))
 
     async def _told_of(self, plan: Plan, aim: Aim, outgoing: Outgoing, record: Record, ends_at: float) -> Started:
         """One attempt; a feature's has a span, which says how it failed."""

@@ -14,6 +14,7 @@ from headworks.errors import (
     HeadworksError,
     InvalidRequest,
     ModelMissing,
+    OutputInvalid,
     UpstreamError,
     UpstreamRejected,
     UpstreamTimeout,
@@ -46,6 +47,7 @@ _OF_STATUS: Mapping[int, FailureClass] = {
 _OF_OURS: Mapping[str, FailureClass] = {
     "upstream_unauthorized": "auth",
     "upstream_not_an_answer": "invalid_answer",
+    "malformed_tool_call": "invalid_answer",
 }
 _OF_KIND: tuple[tuple[type[HeadworksError], FailureClass], ...] = (
     (UpstreamTimeout, "timeout"),
@@ -63,6 +65,8 @@ def classify(error: HeadworksError) -> FailureClass | None:
 
     `UpstreamRejected.failure` goes before the body where it was set: a body that we translated has lost the words.
     """
+    if isinstance(error, OutputInvalid):
+        return None  # the model was asked twice; another target would be a third time
     if isinstance(error, UpstreamRejected):
         if error.failure is not None:
             return cast("FailureClass", error.failure)

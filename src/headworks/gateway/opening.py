@@ -17,6 +17,7 @@ from headworks.formats.sse import Framer, data_of, split
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim
+from headworks.gateway.tool_calls import check_calls
 from headworks.gateway.translation import Way, rejected, says_something
 from headworks.providers import contract as provider_contract
 from headworks.providers.contract import Ask
@@ -107,6 +108,7 @@ def read(aim: Aim, dialect: Dialect, spoken: Spoken, status: int, headers: Heade
         raise
     except (UpstreamError, *UNREADABLE) as error:
         raise no_answer(aim, headers, str(error)) from None
+    check_calls(answer)
     _name(answer.started, aim, dialect)
     usage = answer.usage if answer.usage.input_tokens is not None else None
     return Started(aim, headers, usage=usage, answer=answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ from headworks.gateway.plans import WITH_USAGE, Aim
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
-from headworks.types.models import Prompt
+from headworks.types.models import Message, Prompt
 
 
 class Outgoing(Protocol):
@@ -95,10 +96,15 @@ class Composed:
         self.streams = call is not None and call.streams
         self.forwarded = call.forwarded if call else ()
         self.prompt: Prompt | None = prompt
+        self.rendered = prompt
         self._call = call
         self._messages = [{"role": each.role, "content": each.content} for each in prompt.messages]
         self._max_output = max_output
         self._extra = extra or {}
+
+    def asking(self, messages: tuple[Message, ...]) -> Composed:
+        """The same with other messages."""
+        return Composed(self._call, replace(self.rendered, messages=messages), self._max_output, self._extra)
 
     @property
     def size(self) -> int:

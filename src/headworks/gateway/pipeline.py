@@ -12,6 +12,7 @@ from headworks.gateway.attempts import Attempts
 from headworks.gateway.calls import Call
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
+from headworks.gateway.features.outputs import Outputs
 from headworks.gateway.features.prompting import Prompting
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.recording import Ledger
@@ -32,6 +33,7 @@ class Pipeline:
     grounding: Grounding
     prompting: Prompting
     attempts: Attempts
+    outputs: Outputs
     answering: Answering
 
     async def answer(self, call: Call) -> Whole | AsyncGenerator[Event, None]:
@@ -59,6 +61,8 @@ class Pipeline:
                 shown = self.guards.check_passages(plan, question, passages, record)
                 outgoing = self.prompting.render(plan, call, question, shown, record)
             started = await self.attempts.start(plan, outgoing, record)
+            if plan.feature is not None:
+                started = await self.outputs.fitting(plan, call, outgoing, started, record)
             if keeping is not None:
                 keeping.answered_by(plan, started.aim)
             return self.answering.answer(

@@ -48,6 +48,9 @@ class Record(msgspec.Struct):
     _attempt_ns: int = 0
     _root: Span | None = None
     _stays_open: bool = False
+    _spent: Usage | None = None
+    _spent_micro_usd: int | None = None
+    _waited_us: int = 0
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +68,7 @@ class Record(msgspec.Struct):
         else:
             row.status, row.error_code = _outcome(error)
         if row.upstream_us is None and self._attempt_ns:
-            row.upstream_us = (now_ns - self._attempt_ns) // 1000
+            row.upstream_us = self._waited_us + (now_ns - self._attempt_ns) // 1000
             if row.first_byte_us is None and error is None:
                 row.first_byte_us = row.upstream_us  # an answer that came whole
         self._settle()
@@ -113,6 +116,15 @@ class Record(msgspec.Struct):
         self._is_partial = not is_last
         if usage is not None and (usage.input_tokens is not None or usage.calls is not None):
             self._usage = usage
+
+    def start_over(self) -> None:
+        """The answer is used up and another will be asked for: what it has cost stays, and the next comes on top."""
+        self._waited_us += (time.perf_counter_ns() - self._attempt_ns) // 1000
+        self._settle()
+        row = self.row
+        self._spent = Usage(**{name: getattr(row, name) for name in Usage.__struct_fields__ if name != "calls"})
+        self._spent_micro_usd = row.cost_micro_usd
+        self.aim, self._usage, self.heard, self._is_partial = None, None, 0, False
 
     @contextmanager
     def span(self, name: str) -> Iterator[Span]:
@@ -164,11 +176,25 @@ class Record(msgspec.Struct):
         row.audio_output_tokens = usage.audio_output_tokens
         row.service_tier = usage.service_tier
         row.is_estimated = usage.is_estimated
+        row.cost_micro_usd = None
         if aim.rates is not None and self.plan is not None:
             row.cost_micro_usd = aim.rates.cost_micro_usd(usage)
             if usage.calls and usage.input_tokens is not None and row.cost_micro_usd is not None:
                 row.cost_micro_usd += (usage.calls - 1) * aim.rates.request
             row.price_version = self.plan.price_version
+        if self._spent is not None:
+            self._add_spent(self._spent)
+
+    def _add_spent(self, spent: Usage) -> None:
+        """On top of what the row has of the last answer."""
+        row = self.row
+        for name in _ADDED:
+            before, now = getattr(spent, name), getattr(row, name)
+            if before is not None:
+                setattr(row, name, before + (now or 0))
+        row.is_estimated = row.is_estimated or spent.is_estimated
+        if self._spent_micro_usd is not None:
+            row.cost_micro_usd = self._spent_micro_usd + (row.cost_micro_usd or 0)
 
     def _is_behind(self, usage: Usage) -> bool:
         """Whether there may be output that the count does not have in it."""
@@ -204,6 +230,9 @@ class Record(msgspec.Struct):
             started_at=row.arrived_at if parent is None else time.time(),
             release=row.release,
         )
+
+
+_ADDED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
 
 
 def _outcome(error: BaseException) -> tuple[int, str]:

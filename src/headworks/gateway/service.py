@@ -17,6 +17,7 @@ from headworks.gateway.counting import Counting
 from headworks.gateway.exchange import Handler
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
+from headworks.gateway.features.outputs import Outputs
 from headworks.gateway.features.prompting import Prompting
 from headworks.gateway.handlers import Extras, Handlers
 from headworks.gateway.models import GatewayModels
@@ -126,6 +127,7 @@ class Gateway:
             grounding,
             Prompting(self._rooms.render, self._rooms.check_inputs),
             self._attempts,
+            Outputs(self._attempts),
             Answering(grounding, self.snapshots, self._base_url),
         )
         most = self._settings.max_body_mb * 1024 * 1024

@@ -13,6 +13,7 @@ from headworks.formats.neutral import Counted, Failed, Grown, Stopped
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.opening import NativeStream, Started, ToldStream, fed
 from headworks.gateway.recording import Record
+from headworks.gateway.tool_calls import CallWatch
 from headworks.gateway.translation import rejected
 from headworks.gateway.wire.parts import Relayed
 from headworks.providers.contract import Answer
@@ -58,11 +59,12 @@ async def told(started: Started, dialect: Dialect, record: Record) -> AsyncGener
         for event in answers.replay(started.answer):
             yield event
         return
-    counts = _Counts(record)
+    counts, calls = _Counts(record), CallWatch()
     try:
         async for event in _events(started, stream):
             if isinstance(event, Failed):
                 raise rejected(dialect, event, UpstreamError.status, started.shown_headers())
+            calls.note(event)
             counts.note(event)
             yield event
     finally:

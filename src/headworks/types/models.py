@@ -65,6 +65,21 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     service_tier: str | None = None
     calls: int | None = None
 
+    def plus(self, other: Usage) -> Usage:
+        """What this call and another one counted together; the tier is the other's."""
+        counts = [name for name in self.__struct_fields__ if name not in {"is_estimated", "service_tier"}]
+        added = {name: _sum(getattr(self, name), getattr(other, name)) for name in counts}
+        return Usage(
+            **added,
+            is_estimated=self.is_estimated or other.is_estimated,
+            service_tier=other.service_tier or self.service_tier,
+        )
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    """Of what is known."""
+    return None if one is None and other is None else (one or 0) + (other or 0)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 
 from headworks.gateway.calls import Question
 from headworks.gateway.contract import CitationStream, Retriever
+from headworks.gateway.features.citing_json import CitingJson
+from headworks.gateway.features.outputs import check_cited
 from headworks.gateway.plans import Plan
 from headworks.gateway.recording import Record
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.wire.parts import Finished, Part, Quoted, Text
+from headworks.types.features import Feature
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Citation, Passage
 
@@ -36,15 +40,30 @@ class Grounding:
         record.row.retrieval_us = span.duration_us
         return found
 
-    async def cited(
+    def cited(
         self,
         principal: Principal,
+        feature: Feature,
         passages: Sequence[Passage],
         parts: AsyncGenerator[Text | Finished, None],
         record: Record,
     ) -> AsyncGenerator[Part, None]:
-        """The answer's text with its citations, each after the text that it belongs to."""
-        citing = self._retriever.citing(principal, passages)
+        """The answer's text with its citations, each after the text that it belongs to.
+
+        In an answer by a schema markers count in its strings only, and it must fit still: raises OutputInvalid.
+        """
+        if feature.output is None:
+            return self._cited(self._retriever.citing(principal, passages), passages, parts, record)
+        citing = CitingJson(partial(self._retriever.citing, principal, passages))
+        return _fitting(feature, self._cited(citing, passages, parts, record))
+
+    async def _cited(
+        self,
+        citing: CitationStream,
+        passages: Sequence[Passage],
+        parts: AsyncGenerator[Text | Finished, None],
+        record: Record,
+    ) -> AsyncGenerator[Part, None]:
         answer: list[str] = []
         citations: list[Citation] = []
         async with aclosing(parts):
@@ -60,6 +79,18 @@ class Grounding:
                 if isinstance(part, Finished):
                     _note(record, citing, answer, citations, passages)
                     yield part
+
+
+async def _fitting(feature: Feature, parts: AsyncGenerator[Part, None]) -> AsyncGenerator[Part, None]:
+    """The text in one piece, then its citations and its end."""
+    async with aclosing(parts):
+        said = [part async for part in parts]
+    text = "".join(part.text for part in said if isinstance(part, Text))
+    check_cited(feature, text)
+    yield Text(text)
+    for part in said:
+        if not isinstance(part, Text):
+            yield part
 
 
 def _note(

@@ -39,7 +39,10 @@ class Prompting:
             asked = {"question": question.text, "inputs": question.inputs, "history": len(question.history)}
             record.keep(span, asked)
         record.row.render_us = span.duration_us
-        return Composed(call, prompt, question.max_output, question.extra)
+        extra = question.extra
+        if plan.feature.output is not None:
+            extra = {**extra, "response_format": plan.feature.output.response_format}
+        return Composed(call, prompt, question.max_output, extra)
 
 
 def _after_system(prompt: Prompt, extra: Sequence[Message]) -> tuple[Message, ...]:

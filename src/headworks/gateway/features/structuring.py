@@ -53,7 +53,7 @@ class Structuring:
     ) -> Structured:
         """The answer as it may go on. `messages` are what was asked. Raises OutputInvalid, and what `ask_again` raises.
 
-        A model that was cut off is asked again like any other: nothing that is not closed is ever good.
+        Nothing that is not closed is ever good; who knows that a model was cut off does not come here (see outputs).
         """
         first = check_json(output.schema, answer)
         if first.is_good:
