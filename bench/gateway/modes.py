@@ -60,7 +60,9 @@ def _stage() -> Iterator[tuple[ExitStack, Path]]:
 def hop(effort: Effort, kb: int = 1) -> list[Row]:
     """CPU of the plain hop with a prompt of so many KB."""
     with _stage() as (stack, folder):
-        to = stack.enter_context(provider(folder, CHAT))
+        # SGLang's router sends what nginx refuses.
+        is_alone = effort.venvs is None
+        to = stack.enter_context(provider(folder, CHAT) if is_alone else _lenient(folder))
         base = replace(stack.enter_context(yardstick(folder, to)), body=chat(MODEL, kb))
         ours = stack.enter_context(product(folder, chat_port=to)).system(kb=kb)
         others, missing = _peers(effort, stack, folder, to, lambda model: chat(model, kb))
@@ -178,7 +180,7 @@ def _compare(
         except Failed as error:
             if system not in others:
                 raise
-            failed.append(_not_measured(system.name, error))
+            failed.append(windows.not_measured(system.name, error))
     gone = {row["system"] for row in failed}
     kept = [system for system in [*systems, *others] if system.name not in gone]
     return windows.alternate(kept, effort.rounds, look), failed
@@ -194,14 +196,16 @@ def _peers(
         try:
             system = stack.enter_context(running(peer, effort.venvs, folder, to, body))
         except Failed as error:
-            missing.append(_not_measured(peer.name, error))
+            missing.append(windows.not_measured(peer.name, error))
         else:
             found.append(replace(system, name=f"{peer.name} {version(peer, effort.venvs)}"))
     return found, missing
 
 
-def _not_measured(name: str, error: Failed) -> Row:
-    return {"system": name, "not_measured": " ".join(str(error).split())[:300]}
+@contextmanager
+def _lenient(folder: Path) -> Iterator[int]:
+    with streaming(folder, 0) as source:
+        yield source.port
 
 
 def _streaming(system: System, model: str) -> System:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,6 @@ litellm_settings: {{telemetry: false}}
 _LITELLM_ENV = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
 _TENSORZERO = """\
 [gateway]
-bind_address = "127.0.0.1:{port}"
 observability.enabled = false
 [models.chat]
 routing = ["bench"]
@@ -57,6 +57,7 @@ class Start:
 
     command: list[str]
     url: str
+    """Only the path where it chooses the port itself: it then prints where it is."""
     model: str = "chat"
     key: str | None = _KEY
     env: dict[str, str] | None = None
@@ -79,13 +80,12 @@ def _litellm(programs: Path, folder: Path, port: int, to: int) -> Start:
     return Start([str(programs / "litellm"), *options], url, env=_LITELLM_ENV)
 
 
-def _tensorzero(programs: Path, folder: Path, port: int, to: int) -> Start:
+def _tensorzero(programs: Path, folder: Path, _port: int, to: int) -> Start:
     settings, server = folder / "tensorzero.toml", folder / "tensorzero_server.py"
-    settings.write_text(_TENSORZERO.format(model=MODEL, to=to, port=port))
+    settings.write_text(_TENSORZERO.format(model=MODEL, to=to))
     server.write_text(_TENSORZERO_SERVER)
-    url = f"http://127.0.0.1:{port}/openai/v1/chat/completions"
     command = [str(programs / "python"), str(server), str(settings)]
-    return Start(command, url, "tensorzero::model_name::chat", None, {"BENCH_PROVIDER_KEY": "sk-bench"})
+    return Start(command, "/chat/completions", "tensorzero::model_name::chat", None, {"BENCH_PROVIDER_KEY": "sk-bench"})
 
 
 def _sglang(programs: Path, _folder: Path, port: int, to: int) -> Start:
@@ -113,11 +113,23 @@ def running(peer: Peer, venvs: Path, folder: Path, to: int, body: Callable[[str]
     log = folder / f"{peer.name.split()[0].lower()}.log"
     with started(start.command, SYSTEM_CORE, log=log, env=env) as process:
         try:
-            wait_for(start.url, process, seconds=_START_S)
+            url = start.url if start.url.startswith("http") else _said(log, process) + start.url
+            wait_for(url, process, seconds=_START_S)
         except Failed as error:
             raise Failed(f"{error}: {log.read_text(errors='replace')[-1000:]}") from error
         headers = {"authorization": f"Bearer {start.key}"} if start.key else {}
-        yield System(peer.name, process.pid, start.url, body(start.model), headers)
+        yield System(peer.name, process.pid, url, body(start.model), headers)
+
+
+def _said(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """The address that it prints once it listens. Raises Failed."""
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until and process.poll() is None:
+        for line in log.read_text(errors="replace").splitlines():
+            if line.startswith("http://"):
+                return line.rstrip("/")
+        time.sleep(0.1)
+    raise Failed("it does not say where it listens")
 
 
 def version(peer: Peer, venvs: Path) -> str:

@@ -12,6 +12,7 @@ from rig import System, Window
 Seen = TypeVar("Seen")
 Cell = float | str | None
 Row = dict[str, Cell]
+_MISSING = "not_measured"
 
 
 def alternate(systems: Sequence[System], rounds: int, look: Callable[[System], Seen]) -> dict[str, list[Seen]]:
@@ -55,11 +56,18 @@ def more_than(rows: list[Row], windows: dict[str, list[Window]], plain: str) -> 
 
 
 def table(rows: list[Row]) -> str:
-    """For reading. A cell that a row has not is empty."""
-    head = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [[_cell(row.get(name)) for name in head] for row in rows]
+    """For reading: a cell that a row has not is empty, and what was not measured is named below."""
+    seen = [row for row in rows if _MISSING not in row]
+    head = list(dict.fromkeys(name for row in seen for name in row))
+    cells = [[_cell(row.get(name)) for name in head] for row in seen]
     widths = [max(len(row[i]) for row in [head, *cells]) for i in range(len(head))]
-    return "\n".join("  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True)) for row in [head, *cells])
+    lines = ["  ".join(text.rjust(w) for text, w in zip(row, widths, strict=True)) for row in [head, *cells]]
+    return "\n".join([*lines, *(f"{row['system']}: not measured: {row[_MISSING]}" for row in rows if row not in seen)])
+
+
+def not_measured(name: str, why: object) -> Row:
+    """A row without figures, which says why."""
+    return {"system": name, _MISSING: " ".join(str(why).split())[-300:]}
 
 
 def _cell(value: Cell) -> str:
