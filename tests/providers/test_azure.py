@@ -10,7 +10,7 @@ from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 
 from headworks.errors import InvalidRequest, ModelMissing
 from headworks.providers.azure import Azure
-from headworks.providers.contract import Ask, Surface
+from headworks.providers.contract import Ask, Carrier, Errand, Surface
 from headworks.providers.upstream import Upstream
 from headworks.testing.provider import Seen, SimulatedProvider
 from headworks.testing.replies import Reply, chunk, completion, streamed
@@ -191,6 +191,29 @@ async def test_headers_that_are_forwarded_go_beside_the_credential(
     azure = of_environ(upstream, provider)
     await azure.fetch(Ask("chat", "m", b"{}", forwarded=((b"x-ms-client-request-id", b"7"),)))
     assert (provider.last.headers["x-ms-client-request-id"], provider.last.headers["api-key"]) == ("7", "0123abcd")
+
+
+@pytest.mark.parametrize(
+    ("version", "path"),
+    [
+        ("2025-04-01-preview", "/openai/responses/resp_1?api-version=2025-04-01-preview&limit=1"),
+        ("", "/openai/v1/responses/resp_1?limit=1"),
+    ],
+)
+async def test_a_stored_response_is_asked_for_where_it_lies(
+    upstream: Upstream, provider: SimulatedProvider, version: str, path: str
+) -> None:
+    azure = of_environ(upstream, provider, OPENAI_API_VERSION=version)
+    assert isinstance(azure, Carrier)
+    assert azure.carries("responses")
+    assert not azure.carries("files")
+    provider.will(Reply.json({"id": "resp_1"}))
+    answer = await azure.carry(Errand("responses", b"DELETE", "/resp_1?limit=1"))
+    assert await answer.read(1000) == b'{"id": "resp_1"}'
+    assert (provider.last.method, provider.last.path) == ("DELETE", path)
+    assert provider.last.headers["api-key"] == "0123abcd"
+    assert "content-type" not in provider.last.headers
+    assert b"0123abcd" not in azure.credential
 
 
 def test_what_is_missing_is_named_before_anything_is_sent(upstream: Upstream) -> None:

@@ -11,12 +11,13 @@ verdicts of the content filter, `x-ms-region` and `apim-request-id` too.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
 from headworks.errors import InvalidRequest, ModelMissing
 from headworks.formats.neutral import FormatName
-from headworks.providers.contract import Answer, Ask, Surface
+from headworks.providers.contract import Answer, Ask, Errand, Surface
 from headworks.providers.pooling import Origin
 from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
@@ -94,6 +95,29 @@ class Azure:
         """See contract.py."""
         origin, path = self._place(ask)
         return await self._upstream.send(origin, b"POST", path, self._block_for(ask), ask.body, ask.deadlines)
+
+    @property
+    def credential(self) -> bytes:
+        """See contract.Carrier."""
+        return sha256(self._block + str(self._origin).encode()).digest()
+
+    def carries(self, surface: Surface) -> bool:
+        """See contract.Carrier: what is asked of a stored response, which names no deployment."""
+        return surface == "responses"
+
+    async def carry(self, errand: Errand) -> Answer:
+        """See contract.Carrier."""
+        if self._origin is None:
+            raise self._has_no_address("responses")
+        tail, _, query = errand.tail.partition("?")
+        queries = "&".join(each for each in (self._query.removeprefix("?"), query) if each)
+        path = f"{self._base}{_PATHS[errand.surface]}{tail}" + (f"?{queries}" if queries else "")
+        own = [each for each in self._headers if each is not _JSON]
+        kind = () if errand.content_type is None else ((b"content-type", errand.content_type),)
+        block = header_block([*own, *kind, *errand.forwarded])
+        return await self._upstream.send(
+            self._origin, errand.method, path.encode("ascii"), block, errand.body, errand.deadlines
+        )
 
     def _place(self, ask: Ask) -> tuple[Origin, bytes]:
         if self._origin is None:
