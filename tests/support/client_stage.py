@@ -26,7 +26,7 @@ ENVIRON = {
 }
 ROUTES = """routes:
   gpt: {targets: [at-openai/gpt-4o-mini]}
-  compatible: {targets: [at-vllm/m1]}
+  compatible: {targets: [at-together/m1]}
   claude: {targets: [at-anthropic/claude-simulated]}
   gemini: {targets: [at-google/gemini-simulated]}
   bedrock: {targets: [at-amazon/anthropic.claude-simulated]}
@@ -78,7 +78,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         stack.callback(server.stop)
         accounts = (
             f"  at-openai: {{kind: openai, base_url: '{openai.url}'}}\n"
-            f"  at-vllm: {{kind: vllm, base_url: '{openai.url}'}}\n"
+            f"  at-together: {{kind: together, base_url: '{openai.url}'}}\n"
             f"  at-anthropic: {{kind: anthropic, base_url: '{claude.origin}', api_key_env: SIMULATED_KEY}}\n"
             f"  at-google: {{kind: gemini, base_url: '{gemini.url}', api_key_env: SIMULATED_KEY}}\n"
             f"  at-amazon: {{kind: bedrock, base_url: '{bedrock.origin}'}}\n"

@@ -249,7 +249,7 @@ _TOOLS = st.one_of(
 )
 _BODIES = st.builds(
     lambda base, optional, extra: {**extra, **optional, **base},
-    st.fixed_dictionaries({"model": _TEXTS, "max_tokens": st.integers(), "messages": st.lists(_MESSAGES, max_size=3)}),
+    st.fixed_dictionaries({"model": _TEXTS, "max_tokens": st.integers(1), "messages": st.lists(_MESSAGES, max_size=3)}),
     st.fixed_dictionaries(
         {},
         optional={
@@ -369,6 +369,7 @@ def test_a_request_to_count_needs_no_output() -> None:
         ({"model": None}, "model"),
         ({"model": 5}, "model"),
         ({"max_tokens": "many"}, "max_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": None}, "max_tokens"),
         ({"messages": None}, "messages"),
         ({"messages": {}}, "messages"),

@@ -258,7 +258,7 @@ requests = st.fixed_dictionaries(
     optional={
         "instructions": texts | st.none(),
         "temperature": st.floats(0, 2) | st.none(),
-        "max_output_tokens": st.integers(),
+        "max_output_tokens": st.integers(1),
         "metadata": values,
         "text": st.fixed_dictionaries(
             {}, optional={"verbosity": texts | st.none(), "format": st.just({"type": "json_object"}), "q": values}
@@ -337,6 +337,7 @@ def test_deep_nesting_is_refused_and_crashes_nothing() -> None:
         (a_request(tools=[{"type": "function"}]), "tools[0].name"),
         (a_request(tools=[{"name": "f"}]), "tools[0].type"),
         (a_request(tools=[{"type": "function", "name": "f", "parameters": []}]), "tools[0].parameters"),
+        (a_request(max_output_tokens=0), "max_output_tokens"),
         (a_request(tool_choice="sometimes"), "tool_choice"),
         (a_request(text={"format": {"type": "json_schema", "name": "a"}}), "text.format.schema"),
         (a_request(text={"format": "json"}), "text.format"),

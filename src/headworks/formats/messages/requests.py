@@ -95,6 +95,8 @@ def _read(members: Members, *, counts: bool) -> Request:
     request = Request("messages", members.need("model", text), wants_usage=True)
     request.turns = [*_system(members), *_messages(members)]
     request.max_output = members.take("max_tokens", integer) if counts else members.need("max_tokens", integer)
+    if request.max_output is not None and request.max_output < 1:
+        raise InvalidRequest("`max_tokens` must be a whole number from 1.", param="max_tokens", code="invalid_value")
     _read_settings(members, request)
     _read_tools(members, request)
     request.reasoning = _reasoning(members, request)

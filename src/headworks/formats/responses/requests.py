@@ -110,6 +110,8 @@ def _read(said: _Request, ext: Ext) -> Request:
         stream=said.stream is True,
         ext=ext,
     )
+    if request.max_output is not None and request.max_output < 1:
+        raise Misread("must be a whole number from 1", ".max_output_tokens", "invalid_value")
     if said.stream is False:
         ext["~stream"] = MARK
     if ext.get("background", NULL) == msgspec.Raw(b"false"):
