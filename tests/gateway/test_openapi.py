@@ -76,10 +76,18 @@ def test_what_a_handler_asks_for_is_in_the_type_of_its_body(whole: dict[str, Any
     assert streams is dialect.can_stream
 
 
+ERRORS = {
+    "/v1/messages": "AnthropicError",
+    "/v1beta/models/": "GoogleError",
+    "/v1/models/{model}:": "GoogleError",
+    "/model/": "AmazonError",
+}
+
+
 def test_errors_have_the_shape_of_the_format(whole: dict[str, Any]) -> None:
     for path, methods in whole["paths"].items():
         for operation in methods.values():
-            wanted = "AnthropicError" if path.startswith("/v1/messages") else "OpenAIError"
+            wanted = next((error for start, error in ERRORS.items() if path.startswith(start)), "OpenAIError")
             for status in ("4XX", "5XX"):
                 schema = operation["responses"][status]["content"]["application/json"]["schema"]
                 assert schema == {"$ref": f"#/components/schemas/{wanted}"}

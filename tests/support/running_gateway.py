@@ -163,7 +163,8 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
     }
     files = {
         "providers.yaml": "providers:\n"
-        + "".join(f"  {name}: {{kind: {kind}, base_url: '{url}'}}\n" for name, (kind, url) in accounts.items()),
+        + "".join(f"  {name}: {{kind: {kind}, base_url: '{url}'}}\n" for name, (kind, url) in accounts.items())
+        + f"  amazon: {{kind: bedrock, base_url: '{first}', api_key_env: {KEY_ENV}}}\n",
         "routes.yaml": "routes:\n" + "".join(f"  {name}: {{targets: {each}}}\n" for name, each in routes.items()),
         "collections/docs.yaml": "readers: [everyone]\n",
     }

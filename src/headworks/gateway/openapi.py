@@ -150,6 +150,30 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(route=("POST", "/v1/batches"), says="Begin a batch", takes=types.BatchRequest, gives=(_ANY,)),
     Operation(route=("GET", "/v1/batches/{batch_id}"), says="About a batch", gives=(_ANY,)),
     Operation(route=("POST", "/v1/batches/{batch_id}/cancel"), says="End a batch", gives=(_ANY,)),
+    *(
+        Operation(
+            route=("POST", f"/{version}/models/{{model}}:{method}"),
+            says="As Google's own clients ask; only targets that speak Gemini",
+            takes=_ANY,
+            gives=(_ANY,),
+            streams=method == "streamGenerateContent",
+            query=("alt",),
+            fails=types.GoogleError,
+        )
+        for version in ("v1beta", "v1")
+        for method in ("generateContent", "streamGenerateContent", "countTokens", "embedContent")
+    ),
+    *(
+        Operation(
+            route=("POST", f"/model/{{model}}/{method}"),
+            says="As Amazon's own clients ask; only targets that speak Converse",
+            takes=_ANY,
+            gives=() if method == "converse-stream" else (_ANY,),
+            data=method == "converse-stream",
+            fails=types.AmazonError,
+        )
+        for method in ("converse", "converse-stream")
+    ),
 )
 """All that we can serve; what is not mounted is not shown."""
 
@@ -195,7 +219,7 @@ def _described(operation: Operation) -> Json:
     said: Json = {
         "operationId": re.sub(r"\W+", "_", f"{method.lower()}{path}").strip("_"),
         "summary": operation.says,
-        "tags": [path.split("/")[2]],
+        "tags": [path.split("/")[2].strip("{}")],
         "security": [{name: []} for name in _SECURITY],
         "responses": _responses(operation),
     }

@@ -357,3 +357,23 @@ class AnthropicError(msgspec.Struct, kw_only=True):
     type: Literal["error"]
     error: AnthropicFault
     request_id: str | None = None
+
+
+class GoogleFault(msgspec.Struct, kw_only=True):
+    """What went wrong, in Google's words."""
+
+    code: int
+    message: str
+    status: str
+
+
+class GoogleError(msgspec.Struct, kw_only=True):
+    """An error as Google's clients read it."""
+
+    error: GoogleFault
+
+
+class AmazonError(msgspec.Struct, kw_only=True):
+    """An error as Amazon's clients read it; its kind stands in `x-amzn-errortype`, too."""
+
+    message: str

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from uuid import UUID
 
 import msgspec
@@ -15,7 +15,6 @@ import msgspec
 from headworks.errors import HeadworksError
 from headworks.gateway.calls import Asked
 from headworks.gateway.contract import Recorder
-from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.providers.contract import UNCOUNTED
 from headworks.storage.sealing import Keyring
@@ -26,6 +25,15 @@ from headworks.types.records import Span, UsageRow
 
 CLIENT_CLOSED = 499
 _BYTES_PER_TOKEN = 4
+
+
+class Sized(Protocol):
+    """What is sent, as far as a record wants to know; an Outgoing is one."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of text, to estimate tokens by."""
+        ...
 
 
 class Record(msgspec.Struct):
@@ -44,7 +52,7 @@ class Record(msgspec.Struct):
     """Set by the guardrail: what a payload passes before it is kept."""
     _usage: Usage | None = None
     _is_partial: bool = False
-    _outgoing: Outgoing | None = None
+    _outgoing: Sized | None = None
     _attempt_ns: int = 0
     _root: Span | None = None
     _stays_open: bool = False
@@ -97,7 +105,7 @@ class Record(msgspec.Struct):
         self.row.attempts += 1
         self.row.provider = account
 
-    def attempt(self, aim: Aim, outgoing: Outgoing | None) -> None:
+    def attempt(self, aim: Aim, outgoing: Sized | None) -> None:
         """A request goes to a provider; None: its size says nothing of tokens."""
         self.aim = aim
         self._attempt_ns = time.perf_counter_ns()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from urllib.parse import quote
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from headworks.errors import InvalidRequest, ModelMissing, UpstreamError, UpstreamRejected
 from headworks.formats.neutral import FormatName
 from headworks.providers.aws_signing import Credentials, Signer
-from headworks.providers.contract import Answer, Ask, Surface
+from headworks.providers.contract import Answer, Ask, Errand, Surface
 from headworks.providers.pooling import Origin
 from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
@@ -134,6 +135,21 @@ class Bedrock:
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise UpstreamError("The provider's answer holds no count of tokens.") from None
 
+    @property
+    def credential(self) -> bytes:
+        """See contract.Carrier."""
+        return sha256((self._bearer or str(self._origin)).encode()).digest()
+
+    def carries(self, surface: Surface) -> bool:
+        """See contract.Carrier: what is in Amazon's own format."""
+        return surface == "converse"
+
+    async def carry(self, errand: Errand) -> Answer:
+        """See contract.Carrier."""
+        path = f"{self._base}{errand.tail}".encode("ascii")
+        block = self._signed(path, errand.body, errand)
+        return await self._upstream.send(self._origin, errand.method, path, block, errand.body, errand.deadlines)
+
     async def _post(self, ask: Ask, operation: str, body: bytes) -> tuple[int, Headers, bytes]:
         path = self._path(ask.model, operation)
         block = self._signed(path, body, ask)
@@ -142,7 +158,7 @@ class Bedrock:
     def _path(self, model: str, operation: str) -> bytes:
         return f"{self._base}/model/{quote(model, safe='-_.~')}/{operation}".encode("ascii")
 
-    def _signed(self, path: bytes, body: bytes, ask: Ask) -> HeaderBlock:
+    def _signed(self, path: bytes, body: bytes, ask: Ask | Errand) -> HeaderBlock:
         """All headers. Those of the caller's that go on are not signed, and are none that Amazon reads rights from."""
         forwarded = [each for each in ask.forwarded if not _is_ours(each[0].lower())]
         if self._bearer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Coroutine, Mapping
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from headworks.errors import InvalidRequest, ModelMissing, UpstreamError, Upstre
 from headworks.formats.gemini import embeddings
 from headworks.formats.gemini.answers import read_error
 from headworks.formats.neutral import FormatName
-from headworks.providers.contract import Answer, Ask, Surface
+from headworks.providers.contract import Answer, Ask, Errand, Surface
 from headworks.providers.openai_format import JSON_HEADERS, error_body
 from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, header_block
@@ -114,6 +115,21 @@ class Gemini:
             answers.append(answer)
         return 200, _rewritten(headers), embeddings.write_answer(asked, ask.model, answers)
 
+    @property
+    def credential(self) -> bytes:
+        """See contract.Carrier."""
+        return sha256(self._block).digest()
+
+    def carries(self, surface: Surface) -> bool:
+        """See contract.Carrier: what is in Google's own format."""
+        return surface == "gemini"
+
+    async def carry(self, errand: Errand) -> Answer:
+        """See contract.Carrier."""
+        path = f"{self._base}{errand.tail}".encode("ascii")
+        block = self._block_for(errand)
+        return await self._upstream.send(self._origin, errand.method, path, block, errand.body, errand.deadlines)
+
     def _post(self, ask: Ask, method: str, body: bytes) -> Coroutine[Any, Any, tuple[int, Headers, bytes]]:
         path = self._path(ask.model, method)
         return self._upstream.fetch(self._origin, b"POST", path, self._block_for(ask), body, ask.deadlines)
@@ -122,7 +138,7 @@ class Gemini:
         collection, _, name = _resource(model).partition("/")
         return f"{self._base}/{collection}/{quote(name, safe='')}:{method}".encode("ascii")
 
-    def _block_for(self, ask: Ask) -> HeaderBlock:
+    def _block_for(self, ask: Ask | Errand) -> HeaderBlock:
         return header_block([*self._headers, *ask.forwarded]) if ask.forwarded else self._block
 
 

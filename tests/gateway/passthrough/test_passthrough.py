@@ -283,6 +283,7 @@ def test_the_account_may_be_named_in_the_address(world: World, provider: Simulat
         ("GET", "files", "a b", 400, "no name of an account"),
         ("GET", "files?provider=a&provider=b", "", 400, "twice"),
         ("GET", "files/..%2fmodels", "outside", 404, "nothing at GET /v1/files/..%2fmodels"),
+        ("POST", "f%69les", "outside", 404, "nothing at"),
         ("GET", "files/.hidden", "outside", 404, "nothing at"),
         ("GET", "files/a/b", "outside", 404, "nothing at"),
         ("GET", "batches/a/cancel", "outside", 404, "nothing at"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -43,7 +44,8 @@ _PROVIDER = b"provider="
 def tail_of(method: str, path: str, raw_path: bytes, surface: Surface) -> str:
     """What stands below a surface's own path. Raises NotFound for what can't be an id: `..` would lead elsewhere."""
     tail = raw_path.decode("ascii", "replace").removeprefix(path)
-    if tail and _BELOW[method, surface].fullmatch(tail) is None:
+    known = _BELOW.get((method, surface))
+    if tail and (known is None or known.fullmatch(tail) is None):
         raise NotFound(f"There is nothing at {method} {path}{tail[:80]}.", next_step="Name an id as it was given.")
     return tail
 
@@ -66,6 +68,12 @@ def chosen_of(headers: list[tuple[bytes, bytes]], in_query: str | None) -> str |
     if named is not None and _CHOSEN.fullmatch(named) is None:
         raise InvalidRequest("`provider` is no name of an account.", param="provider")
     return named
+
+
+def google_query(raw: bytes) -> tuple[str, str]:
+    """What of the query goes on, which is `alt` alone, and the caller's key."""
+    given = dict(parse_qsl(raw.decode("latin-1")))
+    return "?alt=sse" if given.get("alt") == "sse" else "", given.get("key", "")
 
 
 class Named(msgspec.Struct, frozen=True):

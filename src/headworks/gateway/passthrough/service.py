@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 
-import msgspec
-
-from headworks.errors import HeadworksError, InvalidRequest, ModelMissing, UpstreamError, UpstreamRejected
+from headworks.errors import HeadworksError, InvalidRequest, ModelMissing, NotSupportedYet, UpstreamError
 from headworks.gateway.admission import Admission
-from headworks.gateway.answering import RECHECK_S
 from headworks.gateway.calls import Asked
 from headworks.gateway.dialects import EMBEDDINGS_DIALECT
 from headworks.gateway.exchange import AsgiExchange, Handler, Receive, Scope, Send, Watch
@@ -26,74 +23,36 @@ from headworks.gateway.passthrough.errands import (
     BY_MODEL,
     Named,
     chosen_of,
+    google_query,
     query_of,
     tail_of,
 )
+from headworks.gateway.passthrough.transfers import (
+    MAX_ANSWER_BYTES,
+    NO_CACHE,
+    SLOW,
+    Transfer,
+    Weight,
+    accepted,
+    may_switch,
+    value_of,
+)
+from headworks.gateway.passthrough.vendors import GOOGLE, VENDORS, Listener, Vendor, usage_in
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Ledger, Record
 from headworks.gateway.routing import View
 from headworks.gateway.snapshots import Snapshots
-from headworks.gateway.wire.headers import Header, passed_on
+from headworks.gateway.wire.bodies import Body
+from headworks.gateway.wire.headers import passed_on
 from headworks.policy.service import admit
-from headworks.providers.contract import Answer, Carrier, Errand, Surface
+from headworks.providers.contract import Answer, Carrier, Surface
 from headworks.providers.http1 import Deadlines
 from headworks.types.identity import Principal
 
 _log = logging.getLogger(__name__)
-_NO_CACHE: Header = (b"cache-control", b"no-store")
-_ALSO_PASSED_ON = frozenset((b"content-length", b"content-disposition"))
-_MAX_ERROR_BYTES = 1024 * 1024
 _LONGEST_NAME = 512
-_TOO_MANY = 429
-_UNAUTHORIZED = 401
-_SLOW = Deadlines(first_byte_s=300.0, idle_s=120.0)
-"""A picture takes minutes, and nothing of it comes before."""
 _DIALECT = EMBEDDINGS_DIALECT
 """For errors, which have OpenAI's shape; no body is read by it."""
-
-
-class _Transfer:
-    """One request on its way. `is_cut`: its answer has begun and can't be finished, or explained in its own form."""
-
-    __slots__ = ("exchange", "is_cut", "may_go_on", "scope", "surface")
-
-    def __init__(self, exchange: AsgiExchange, scope: Scope, surface: Surface) -> None:
-        self.exchange = exchange
-        self.scope = scope
-        self.surface = surface
-        self.is_cut = False
-        self.may_go_on: Callable[[], object] = lambda: None
-
-    def errand(self, body: bytes, deadlines: Deadlines, tail: str, content_type: bytes | None) -> Errand:
-        """What the provider is asked."""
-        method = self.scope["method"].replace("HEAD", "GET").encode("ascii")
-        return Errand(self.surface, method, tail, content_type, body, self.exchange.forwarded, deadlines)
-
-    async def relay(self, answer: Answer) -> bytes:
-        """The answer as it comes, but for its last bytes. Raises UpstreamError where it breaks off."""
-        headers = [pair for pair in answer.headers if pair[0] in _ALSO_PASSED_ON]
-        is_sized = any(name == b"content-length" for name, _ in headers)
-        is_events = _value(answer.headers, b"content-type").startswith(b"text/event-stream")
-        try:
-            await self.exchange.start(
-                answer.status, [*passed_on(answer.headers), *headers, _NO_CACHE, *self.exchange.reply]
-            )
-            self.is_cut = not is_events
-            held, checked_at = b"", time.monotonic()
-            async for piece in answer:
-                if time.monotonic() - checked_at > RECHECK_S:
-                    self.may_go_on()
-                    checked_at = time.monotonic()
-                if not is_sized:
-                    await self.exchange.write(piece)
-                    continue
-                if held:
-                    await self.exchange.write(held)
-                held = piece  # its end is told by its last bytes, not by what follows them
-            self.is_cut = False
-            return held
-        finally:
-            answer.abort()
 
 
 class Passthrough:
@@ -112,7 +71,7 @@ class Passthrough:
         self._admission = admission
         self._ledger = ledger
         self._max_body_bytes = max_body_bytes
-        self._deadlines = deadlines or _SLOW
+        self._deadlines = deadlines or SLOW
         self._watch = Watch()
 
     def routes(self) -> dict[tuple[str, str], Handler]:
@@ -127,48 +86,98 @@ class Passthrough:
 
     def prefixes(self) -> dict[tuple[str, str], Handler]:
         """By method and the beginning of the path."""
-        return {(method, f"{path}/"): self._handler(path, BY_ACCOUNT[path]) for method, path in BELOW}
+        below = {(method, f"{path}/"): self._handler(path, BY_ACCOUNT[path]) for method, path in BELOW}
+        return below | {("POST", path): self._vendor_handler(each) for each in VENDORS for path in each.prefixes}
 
     def _handler(self, path: str, surface: Surface) -> Handler:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             with AsgiExchange(scope, receive, send, _DIALECT, self._watch) as exchange:
-                transfer = _Transfer(exchange, scope, surface)
+                transfer = Transfer(exchange, scope, surface)
                 try:
                     if path in BY_MODEL:
                         await self._by_model(transfer)
                     else:
                         await self._by_account(transfer, path)
                 except BaseException as error:  # noqa: BLE001 -- `fail` sorts them, and raises what is not its own
-                    if transfer.is_cut and isinstance(error, HeadworksError):
-                        _log.warning("an answer that passed through was cut off: %s", error)
-                    else:
-                        await exchange.fail(error)
+                    await _fail(transfer, error)
 
         return handle
 
-    async def _by_model(self, transfer: _Transfer) -> None:
+    def _vendor_handler(self, vendor: Vendor) -> Handler:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            with AsgiExchange(scope, receive, send, vendor.dialect, self._watch) as exchange:
+                transfer = Transfer(exchange, scope, vendor.dialect.surface)
+                try:
+                    await self._by_vendor(transfer, vendor)
+                except BaseException as error:  # noqa: BLE001 -- as above
+                    if isinstance(error, HeadworksError) and (kind := vendor.kind_of(error)) is not None:
+                        exchange.reply.append(kind)
+                    await _fail(transfer, error)
+
+        return handle
+
+    async def _by_vendor(self, transfer: Transfer, vendor: Vendor) -> None:
         exchange = transfer.exchange
-        content_type = _value(exchange.headers, b"content-type") or b"application/json"
+        body = Body.read(await exchange.body(self._max_body_bytes)).raw
+        query, key = google_query(transfer.scope["query_string"])
+        exchange.token = exchange.token or value_of(exchange.headers, b"x-goog-api-key").decode("latin-1") or key
+        model, method = vendor.called(transfer.scope["raw_path"])
+        streams = method == vendor.streaming
+        if streams and vendor is GOOGLE and not query:
+            raise NotSupportedYet("A stream comes as events only.", next_step="Add `?alt=sse` to the address.")
+        surface = vendor.surface_of(method)
+        view, principal = await self._enter(exchange)
+        with self._ledger.open(_asked(transfer, model, streams=streams, surface=surface), principal) as record:
+            plan = await self._plan(transfer, view, principal, model, record)
+
+            async def attempt(aim: Aim, carrier: Carrier) -> Answer:
+                tail = vendor.tail(aim.target.model, method) + query
+                if surface == "count_tokens":  # costs nothing, and is no use of the model
+                    record.errand(aim.target.provider)
+                    record.row.cost_micro_usd = 0
+                else:
+                    record.attempt(aim, Weight(len(body)))
+                errand = transfer.errand(body, self._deadlines, tail, b"application/json")
+                return await accepted(carrier, errand, aim.target.name)
+
+            answer = await self._first(plan, transfer.surface, attempt)
+            record.answered()
+            if streams:
+                listener = Listener(vendor.spoken)
+                try:
+                    last = await transfer.relay(answer, listener)
+                finally:
+                    record.heard = listener.heard
+                    record.settle(listener.usage, is_last=listener.has_ended)
+            else:
+                last = await answer.read(MAX_ANSWER_BYTES)
+                record.settle(usage_in(vendor.spoken, last) if surface == vendor.dialect.surface else None)
+        if streams:
+            await exchange.write(last, is_last=True)
+        else:
+            await exchange.answer(answer.status, [*passed_on(answer.headers), NO_CACHE, *exchange.reply], last)
+
+    async def _by_model(self, transfer: Transfer) -> None:
+        exchange = transfer.exchange
+        content_type = value_of(exchange.headers, b"content-type") or b"application/json"
         named = Named.read(await exchange.body(self._max_body_bytes), content_type)
         model = _checked(named.model)
         tail, _ = query_of(transfer.scope["query_string"])
         view, principal = await self._enter(exchange)
         with self._ledger.open(_asked(transfer, model, streams=named.streams), principal) as record:
-            plan = await self._admission.resolve(view, principal, model)
-            if plan.feature is not None:
-                raise InvalidRequest(
-                    f"`{model}` is a feature, and those answer with text only.",
-                    next_step="Name a route or `provider/model`.",
-                    param="model",
-                )
-            self._admit(transfer, principal, model)
-            record.follow(plan)
-            exchange.reply.append(plan.header)
-            answer = await self._first(transfer, plan, named, tail, record)
+            plan = await self._plan(transfer, view, principal, model, record)
+
+            async def attempt(aim: Aim, carrier: Carrier) -> Answer:
+                errand = transfer.errand(named.body_for(aim), self._deadlines, tail, named.content_type)
+                record.attempt(aim, None)
+                return await accepted(carrier, errand, aim.target.name)
+
+            answer = await self._first(plan, transfer.surface, attempt)
+            record.answered()
             last = await transfer.relay(answer)
         await exchange.write(last, is_last=True)
 
-    async def _by_account(self, transfer: _Transfer, path: str) -> None:
+    async def _by_account(self, transfer: Transfer, path: str) -> None:
         exchange, scope, surface = transfer.exchange, transfer.scope, transfer.surface
         body = await exchange.body(self._max_body_bytes)
         query, in_query = query_of(scope["query_string"])
@@ -182,9 +191,9 @@ class Passthrough:
             self._admit(transfer, principal, f"{account.name}/{surface}")
             exchange.reply.append((b"x-headworks-provider", account.name.encode("ascii")))
             record.errand(account.name)
-            content_type = _value(exchange.headers, b"content-type") or None
+            content_type = value_of(exchange.headers, b"content-type") or None
             errand = transfer.errand(body, self._deadlines, tail + query, content_type)
-            answer = await _accepted(account.carrier, errand, account.name)
+            answer = await accepted(account.carrier, errand, account.name)
             record.answered()
             last = await transfer.relay(answer)
         await exchange.write(last, is_last=True)
@@ -194,7 +203,7 @@ class Passthrough:
             return self._snapshots.current(), exchange.caller
         return await self._admission.enter(exchange.token)
 
-    def _admit(self, transfer: _Transfer, principal: Principal, name: str) -> None:
+    def _admit(self, transfer: Transfer, principal: Principal, name: str) -> None:
         """Raises Forbidden; the same is asked again while the answer is on its way."""
         exchange = transfer.exchange
 
@@ -206,80 +215,48 @@ class Passthrough:
         admit(principal, permission="model:call", model_name=name)
         transfer.may_go_on = again
 
-    async def _first(self, transfer: _Transfer, plan: Plan, named: Named, tail: str, record: Record) -> Answer:
+    async def _plan(self, transfer: Transfer, view: View, principal: Principal, model: str, record: Record) -> Plan:
+        """What the name stands for, for who may call it. Raises NotFound, Forbidden, InvalidRequest for a feature."""
+        plan = await self._admission.resolve(view, principal, model)
+        if plan.feature is not None:
+            raise InvalidRequest(
+                f"`{model}` is a feature: it is called through chat completions, messages or responses.",
+                next_step="Name a route or `provider/model`.",
+                param="model",
+            )
+        self._admit(transfer, principal, model)
+        record.follow(plan)
+        transfer.exchange.reply.append(plan.header)
+        return plan
+
+    async def _first(
+        self, plan: Plan, surface: Surface, attempt: Callable[[Aim, Carrier], Awaitable[Answer]]
+    ) -> Answer:
         """The first target's answer that is one. Raises the last target's error."""
-        able = [aim for aim in plan.aims if _carries(aim, transfer.surface)]
+        able = [
+            (aim, aim.provider)
+            for aim in plan.aims
+            if isinstance(aim.provider, Carrier) and aim.provider.carries(surface)
+        ]
         if not able:
             aim = plan.aims[0]
-            aim.provider.check(transfer.surface, aim.target.model)
-            raise InvalidRequest(f"`{plan.name}` has no target that serves {transfer.surface}.", param="model")
-        for aim in able:
+            aim.provider.check(surface, aim.target.model)
+            raise InvalidRequest(f"`{plan.name}` has no target that serves {surface}.", param="model")
+        for aim, carrier in able:
             try:
-                return await self._attempt(transfer, aim, named, tail, record)
+                aim.provider.check(surface, aim.target.model)
+                return await attempt(aim, carrier)
             except (UpstreamError, ModelMissing) as error:
-                if aim is able[-1] or not _may_switch(error):
+                if aim is able[-1][0] or not may_switch(error):
                     raise
         raise AssertionError("there is at least one target")
 
-    async def _attempt(self, transfer: _Transfer, aim: Aim, named: Named, tail: str, record: Record) -> Answer:
-        provider = aim.provider
-        assert isinstance(provider, Carrier)  # noqa: S101 -- looked at before
-        provider.check(transfer.surface, aim.target.model)
-        errand = transfer.errand(named.body_for(aim), self._deadlines, tail, named.content_type)
-        record.attempt(aim, None)
-        answer = await _accepted(provider, errand, aim.target.name)
-        record.answered()
-        return answer
 
-
-def _carries(aim: Aim, surface: Surface) -> bool:
-    return isinstance(aim.provider, Carrier) and aim.provider.carries(surface)
-
-
-def _may_switch(error: UpstreamError | ModelMissing) -> bool:
-    """Whether another target may do better: not where the provider refused what the caller wrote."""
-    return not isinstance(error, UpstreamRejected) or error.status >= 500 or error.status == _TOO_MANY
-
-
-async def _accepted(carrier: Carrier, errand: Errand, name: str) -> Answer:
-    """The provider's answer, if it is none of an error. Raises UpstreamError, with the provider's JSON where it is."""
-    answer = await carrier.carry(errand)
-    if 200 <= answer.status < 300:
-        return answer
-    try:
-        body = await answer.read(_MAX_ERROR_BYTES)
-    finally:
-        answer.abort()
-    shown = {key.decode("latin-1"): value.decode("latin-1") for key, value in answer.headers}
-    if answer.status >= 400 and answer.status != _UNAUTHORIZED and _is_object(body):
-        raise UpstreamRejected(answer.status, body, shown)
-    raise _refused(name, answer.status, shown)
-
-
-def _refused(name: str, status: int, headers: Mapping[str, str]) -> UpstreamError:
-    """In our words: a refusal of our credential, and what is no error that a client could read."""
-    if status == _UNAUTHORIZED:
-        return UpstreamError(
-            f"The provider of `{name}` refused the server's credential (401).",
-            next_step="Whoever runs this server must correct the provider's key; yours is fine.",
-            code="upstream_unauthorized",
-        )
-    return UpstreamError(
-        f"The provider of `{name}` answered with status {status}, and no error in JSON.",
-        next_step="Check the provider's address and status.",
-        headers=headers,
-    )
-
-
-def _is_object(body: bytes) -> bool:
-    try:
-        return isinstance(msgspec.json.decode(body), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-
-
-def _value(headers: list[Header], wanted: bytes) -> bytes:
-    return next((value.strip() for name, value in headers if name == wanted), b"")
+async def _fail(transfer: Transfer, error: BaseException) -> None:
+    if transfer.is_cut and isinstance(error, HeadworksError):
+        _log.warning("an answer that passed through was cut off: %s", error)
+    else:
+        await transfer.exchange.fail(error)
 
 
 def _checked(model: str | None) -> str:
@@ -290,10 +267,10 @@ def _checked(model: str | None) -> str:
     return model
 
 
-def _asked(transfer: _Transfer, model: str, *, streams: bool = False) -> Asked:
+def _asked(transfer: Transfer, model: str, *, streams: bool = False, surface: Surface | None = None) -> Asked:
     exchange = transfer.exchange
     return Asked(
-        surface=transfer.surface,
+        surface=surface or transfer.surface,
         model=model,
         trace=exchange.trace,
         arrived_at=exchange.arrived_at,
