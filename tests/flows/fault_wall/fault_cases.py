@@ -38,6 +38,10 @@ TOLD_STATUS: Mapping[str, int] = {"role-then-error": 429}
 """Of errors whose words we read, because an event of Responses, or one to be translated, is no body of an answer."""
 
 
+NOT_OF_GEMINI = frozenset(("call-cut", "bytes-after-terminal"))
+"""Its calls come in one piece, and it has no last event."""
+
+
 @dataclass(frozen=True)
 class Case:
     """One request."""
@@ -71,9 +75,13 @@ class Case:
         surface = self.surface
         found = kind.stream if surface.streams else kind.whole
         assert found is not None, (kind.name, surface.name)
+        if surface.upstream == "gemini" and kind.name == "error-in-200":
+            return passed(500)  # its errors have their status in them
         if not surface.streams:
             return found
-        is_read = surface.upstream == "responses" or (surface.upstream == "messages" and not surface.is_native)
+        is_read = surface.upstream in {"responses", "gemini"} or (
+            surface.upstream == "messages" and not surface.is_native
+        )
         if kind.group == "start-up" and found.how == "passed" and is_read:
             return passed(TOLD_STATUS.get(kind.name, 500))
         if not surface.is_native:
@@ -96,6 +104,8 @@ def suits(kind: Kind, surface: Surface) -> bool:
     """Whether a kind makes sense on a surface."""
     if surface.inbound == "embeddings":
         return kind.embeds
+    if surface.upstream == "gemini" and kind.name in NOT_OF_GEMINI:
+        return False
     return (kind.stream if surface.streams else kind.whole) is not None
 
 

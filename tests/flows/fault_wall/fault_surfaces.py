@@ -37,7 +37,7 @@ class Surface:
         """The provider's format."""
         if self.is_native:
             return self.inbound
-        return "messages" if self.account == "anthropic" else "chat"
+        return {"anthropic": "messages", "gemini": "gemini"}.get(self.account, "chat")
 
     def ask(self, case: str, route: str) -> bytes:
         """The request's body; the case is named in its text."""
@@ -76,6 +76,7 @@ SURFACES: tuple[Surface, ...] = (
     *_rows("messages", _MESSAGES, "anthropic", "claude-sonnet-4-5", is_native=True, is_served=True),
     *_rows("responses", _RESPONSES, "openai", "gpt-4o-mini", is_native=True, is_served=True),
     *_rows("chat", _CHAT, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=True),
+    *_rows("chat", _CHAT, "gemini", "gemini-2.5-flash", is_native=False, is_served=True),
     *_rows("messages", _MESSAGES, "openai", "gpt-4o-mini", is_native=False, is_served=True),
     *_rows("responses", _RESPONSES, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=True),
 )

@@ -67,7 +67,7 @@ class Exchange:
         asked = _parsed(body)
         options = asked.get("stream_options")
         self.number = number
-        self.streams = asked.get("stream") is True
+        self.streams = asked.get("stream") is True or ":streamGenerateContent" in path
         self.asks_usage = isinstance(options, dict) and options.get("include_usage") is True
         self.counts: Counts = (100 + number % 50, TOKENS + 3)
         self.surface, script = script_for(path, number, self.counts[0], asks_usage=self.asks_usage)
@@ -185,7 +185,7 @@ class Exchange:
 
     def finish(self, reason: str = "stop", *, counts: bool = True, has_counts: bool = False) -> None:
         """Why the answer ends. The counts stand there in Messages, and where a fault wants `has_counts`."""
-        given = self.counts if counts and (has_counts or self.surface == "messages") else None
+        given = self.counts if counts and (has_counts or self.surface in {"messages", "gemini"}) else None
         self.payload(self.words.finish(reason, given))
         self._reason = reason
         if self.surface == "responses":
@@ -198,7 +198,7 @@ class Exchange:
         """The counts, where they have an event of their own and were asked for."""
         if self.surface == "chat" and not self.asks_usage:
             return
-        if self.surface == "messages":
+        if self.surface in {"messages", "gemini"}:
             return
         data = self.words.usage(self.counts)
         if data:
@@ -208,6 +208,8 @@ class Exchange:
     def terminal(self) -> None:
         """The last event."""
         data = self.words.terminal()
+        if not data:
+            return
         self.payload(data)
         self.said(terminal=True)
         if self.surface == "responses":

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 REASONS = {
     "chat": {"stop": "stop", "length": "length", "content_filter": "content_filter", "tool_calls": "tool_calls"},
+    "gemini": {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
     "messages": {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"},
 }
 """Why an answer ended, in our words and in the format's; Responses says it by other means."""
@@ -321,6 +322,71 @@ class Responses:
         return _named(kind, {"sequence_number": self._sequence, **value})
 
 
+class Gemini:
+    """Google's generateContent: no names, no last event; the reason and the counts stand in the last chunk."""
+
+    def __init__(self, number: int) -> None:
+        self._head = {"responseId": f"g{number}", "modelVersion": "g-2026-11-01", "x_new": 1.5}
+
+    def whole(self, tokens: Sequence[str], counts: Counts | None, reason: str = "stop") -> bytes:
+        return _json(self._chunk(["".join(tokens)], reason, counts))
+
+    def nothing(self) -> bytes:
+        return _json({**self._head, "candidates": []})
+
+    def opening(self) -> bytes:
+        return b"data: " + _json(self._chunk([])) + b"\n\n"
+
+    def token(self, text: str, *, as_call: bool = False) -> bytes:
+        if as_call:
+            raise NotImplementedError
+        return b"data: " + _json(self._chunk([text])) + b"\n\n"
+
+    def finish(self, reason: str = "stop", counts: Counts | None = None) -> bytes:
+        return b"data: " + _json(self._chunk([], reason, counts)) + b"\n\n"
+
+    def usage(self, counts: Counts | None) -> bytes:
+        del counts
+        return b""
+
+    def terminal(self) -> bytes:
+        return b""
+
+    def error_event(self, kind: str, code: str) -> bytes:
+        status = 429 if kind == "rate_limit_error" else 500
+        return b"data: " + self.error_body(status, code) + b"\n\n"
+
+    def error_body(self, status: int, code: str | None = None) -> bytes:
+        _, usual = ERRORS[status]
+        error = {"code": status, "message": f"No: {code or usual}.", "status": _GOOGLE.get(status, "UNKNOWN")}
+        return _json({"error": error})
+
+    def _chunk(self, texts: list[str], reason: str | None = None, counts: Counts | None = None) -> dict[str, Any]:
+        candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": [{"text": t} for t in texts]}}
+        if reason is not None:
+            candidate["finishReason"] = REASONS["gemini"][reason]
+        value: dict[str, Any] = {"candidates": [candidate], **self._head}
+        if counts is not None:
+            read, written = counts
+            total = {"promptTokenCount": read, "candidatesTokenCount": written, "totalTokenCount": read + written}
+            value["usageMetadata"] = total
+        return value
+
+
+_GOOGLE = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+"""google.rpc's words for statuses."""
+
+
 def _named(kind: str, value: dict[str, Any]) -> bytes:
     return b"event: " + kind.encode() + b"\ndata: " + _json({"type": kind, **value}) + b"\n\n"
 
@@ -346,6 +412,8 @@ _ENDINGS = {
     "/embeddings": "embeddings",
     "/messages": "messages",
     "/responses": "responses",
+    ":generateContent": "gemini",
+    ":streamGenerateContent": "gemini",
 }
 
 
@@ -355,6 +423,7 @@ def script_for(path: str, number: int, read: int, *, asks_usage: bool) -> tuple[
     made: dict[str, Script] = {
         "chat": Chat(number, asked_usage=asks_usage),
         "embeddings": Embeddings(number),
+        "gemini": Gemini(number),
         "messages": Messages(number, read),
         "responses": Responses(number),
     }
