@@ -17,7 +17,7 @@ from headworks.testing.replies import Reply, chunk, completion
 from headworks.types.models import Usage
 
 TOOL = {"name": "pay", "description": "Pays.", "input_schema": {"type": "object"}}
-BAD = ['{"amount": 5', "", "[]", "null", '{"a": 1, "a": 2}', "{'a': 1}", '{"a": NaN}', '{"a": 1} and']
+BAD = ['{"amount": 5', "[]", "null", '{"a": 1, "a": 2}', "{'a': 1}", '{"a": NaN}', '{"a": 1} and']
 
 
 def call(arguments: str) -> dict[str, Any]:
@@ -55,6 +55,16 @@ def test_a_whole_call_goes_on(world: World, provider: SimulatedProvider, *, stre
     assert answer.status_code == 200
     assert "tool_use" in answer.text
     assert "error" not in answer.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_without_arguments_goes_on(world: World, provider: SimulatedProvider, *, stream: bool) -> None:
+    provider.will((in_pieces if stream else whole)(""))
+    answer = ask(world, stream=stream)
+    assert answer.status_code == 200
+    assert world.records.row().error_code is None
+    if not stream:
+        assert answer.json()["content"][0]["input"] == {}
 
 
 @pytest.mark.parametrize("arguments", BAD)

@@ -11,7 +11,7 @@ _GOOD_ENDS = frozenset(("tool_calls", "stop", "stop_sequence"))
 
 
 class CallWatch:
-    """Sees the events of one stream. Where a format says nothing for "no arguments", its codec tells them as `{}`."""
+    """Sees the events of one stream."""
 
     def __init__(self) -> None:
         self._arguments: dict[int, list[str]] = {}
@@ -40,7 +40,8 @@ def check_calls(answer: Answer) -> None:
 
 
 def _check(name: str, arguments: bytes | str) -> None:
-    if not tool_arguments_are_whole(arguments):
+    """Nothing at all is how most providers, OpenAI among them, write a call of a tool that takes nothing."""
+    if arguments.strip() and not tool_arguments_are_whole(arguments):
         raise UpstreamError(
             f"The model called `{name[:64]}` with arguments that are no whole JSON object.",
             next_step="Don't run the tool; ask again.",

@@ -89,7 +89,7 @@ def test_an_answer_comes_event_by_event() -> None:
         Grown(2, "1234567890}"),
         Closed(2),
         Opened(3, ToolCallBlock("b", "g", b"")),
-        Grown(3, ""),
+        Grown(3, "{}"),
         Closed(3),
         Counted(Usage(10, 5), {"metrics": msgspec.Raw(b'{"latencyMs": 20}')}),
         Stopped("tool_calls", "tool_use"),

@@ -137,11 +137,13 @@ def read_answer(body: bytes) -> Answer:
 class Reader:
     """See contract.Reader."""
 
-    __slots__ = ("_decoder", "_has_ended", "_held", "_open", "_stopped")
+    __slots__ = ("_decoder", "_given", "_has_ended", "_held", "_open", "_stopped")
 
     def __init__(self) -> None:
         self._decoder = Decoder()
         self._open: dict[int, type[Block]] = {}
+        self._given: set[int] = set()
+        """Calls that some of the input has come of."""
         self._held: dict[int, held.Held] = {}
         self._stopped: Stopped | None = None
         self._has_ended = False
@@ -225,7 +227,9 @@ class Reader:
             if delta.text:
                 yield Grown(index, delta.text)
         elif delta.tool_use is not None and self._open.get(index) is ToolCallBlock:
-            yield Grown(index, delta.tool_use.input)
+            if delta.tool_use.input:
+                self._given.add(index)
+                yield Grown(index, delta.tool_use.input)
         elif delta.citation is not NULL:
             yield from self._ensure(index, TextBlock)
             yield Cited(index, blocks.read_citation(delta.citation))
@@ -262,7 +266,9 @@ class Reader:
         if kept is not None:
             yield Opened(index, kept.block())
             yield Closed(index)
-        elif self._open.pop(index, None) is not None:
+        elif (kind := self._open.pop(index, None)) is not None:
+            if kind is ToolCallBlock and index not in self._given:
+                yield Grown(index, "{}")  # no input is how the format writes an empty one
             yield Closed(index)
 
     def _stop(self, payload: bytes) -> Iterator[Event]:

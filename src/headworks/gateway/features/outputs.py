@@ -144,7 +144,7 @@ class _Asking:
 def check_cited(feature: Feature, text: str) -> None:
     """Whether the answer fits still, now that its citations were verified. Raises OutputInvalid."""
     assert feature.output is not None  # noqa: S101 -- who has a schema
-    Structuring().check_again(feature.name, feature.output, Structured(""), text)
+    Structuring().check_again(feature.name, feature.output, text)
 
 
 async def held(head: Head, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:

@@ -42,7 +42,7 @@ class Structured:
     @property
     def header(self) -> str:
         """The value of `x-headworks-output`; empty: the answer is as the model wrote it at first, and none is sent."""
-        return ", ".join(_flags(was_repaired=self.was_repaired, asked_again=self.asked_again))
+        return ", ".join(["repaired"] * self.was_repaired + ["asked-again"] * self.asked_again)
 
 
 class Structuring:
@@ -60,14 +60,14 @@ class Structuring:
             return Structured(first.text, first.was_repaired)
         second = check_json(output.schema, await ask_again((*messages, *_second_turns(output, answer, first.errors))))
         if not second.is_good:
-            raise _invalid(feature, second, "also when asked again", asked_again=True)
+            raise _invalid(feature, second, "also when asked again")
         return Structured(second.text, second.was_repaired, asked_again=True)
 
-    def check_again(self, feature: str, output: OutputSettings, answer: Structured, text: str) -> None:
+    def check_again(self, feature: str, output: OutputSettings, text: str) -> None:
         """Whether an answer still fits after something was done to its text. Raises OutputInvalid."""
         checked = check_json(output.schema, text)
         if checked.was_repaired or not checked.is_good:
-            raise _invalid(feature, checked, "once its citations were verified", asked_again=answer.asked_again)
+            raise _invalid(feature, checked, "once its citations were verified")
 
 
 def _second_turns(output: OutputSettings, answer: str, faults: Sequence[Fault]) -> tuple[Message, ...]:
@@ -82,16 +82,10 @@ def _second_turns(output: OutputSettings, answer: str, faults: Sequence[Fault]) 
     return (Message("assistant", answer), question)
 
 
-def _invalid(feature: str, checked: CheckedJson, when: str, *, asked_again: bool) -> OutputInvalid:
+def _invalid(feature: str, checked: CheckedJson, when: str) -> OutputInvalid:
     """Paths only: what the schema asks for is the feature's own."""
     places = ", ".join(f"`{path}`" for path in dict.fromkeys(each.path for each in checked.errors)) or "`$`"
-    flags = ", ".join(_flags(was_repaired=False, asked_again=asked_again))
     return OutputInvalid(
         f"The answer of the feature `{feature}` does not fit its output schema, {when}; it is wrong at {places}.",
         next_step="Try again; if it stays so, the feature's owner should look at the prompt, the schema and the model.",
-        headers={HEADER.decode(): flags} if flags else None,
     )
-
-
-def _flags(*, was_repaired: bool, asked_again: bool) -> list[str]:
-    return ["repaired"] * was_repaired + ["asked-again"] * asked_again
