@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from windows import Row
 
 _OPENED_PER_S = 500
 _LONGEST_S = 300
+_SHOWN = 100
 _END = b"data: [DONE]"
 _EVENT = b"data:"
 
@@ -23,6 +25,7 @@ class Stream(asyncio.Protocol):
     def __init__(self, request: bytes, counts: Counts) -> None:
         self._request = request
         self._counts = counts
+        self._head = b""
         self._tail = b""
         self._events = 0
         self._is_over = False
@@ -32,8 +35,9 @@ class Stream(asyncio.Protocol):
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        if not self._events:
+        if not self._head:
             self._counts.begun += 1
+            self._head = data[:_SHOWN]
         seen = self._tail + data
         self._tail = seen[-len(_END) :]
         # What the tail held whole was counted before; the tail is kept so that nothing cut in two is missed.
@@ -41,20 +45,19 @@ class Stream(asyncio.Protocol):
         if _END in seen:
             self._over(is_whole=True)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- as asyncio calls it
-        self._over(is_whole=False)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over(is_whole=False, error=exc)
 
-    def _over(self, *, is_whole: bool) -> None:
+    def _over(self, *, is_whole: bool, error: Exception | None = None) -> None:
         if self._is_over:
             return
         self._is_over = True
-        if is_whole and self._events == self._counts.expected:
-            self._counts.whole += 1
-        else:
-            self._counts.broken += 1
         self._transport.close()
-        if self._counts.whole + self._counts.broken == self._counts.wanted:
-            self._counts.all_over.set()
+        if is_whole and self._events == self._counts.expected:
+            self._counts.end(None)
+        else:
+            line = self._head.partition(b"\r")[0].decode("latin-1")
+            self._counts.end(f"{line}, {self._events} events{f', {error!r}' if error else ''}")
 
 
 @dataclass(slots=True)
@@ -67,7 +70,17 @@ class Counts:
     all_over: asyncio.Event
     begun: int = 0
     whole: int = 0
-    broken: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+    """What was seen of each that did not come whole."""
+
+    def end(self, why: str | None) -> None:
+        """One is over; None: it came whole."""
+        if why is None:
+            self.whole += 1
+        else:
+            self.broken[why] += 1
+        if self.whole + self.broken.total() == self.wanted:
+            self.all_over.set()
 
 
 def look(system: System, wanted: int) -> Row:
@@ -79,11 +92,12 @@ def look(system: System, wanted: int) -> Row:
         "system": system.name,
         "streams": wanted,
         "whole": counts.whole,
-        "broken": counts.broken,
+        "broken": counts.broken.total(),
         "kib_per_stream": round((during - before) / wanted, 1),
         "pss_mib_before": round(before / 1024, 1),
         "pss_mib_open": round(during / 1024, 1),
         "pss_mib_after": round(pss_kib(own) / 1024, 1),
+        "mostly": "; ".join(f"{many} x {why}" for why, many in counts.broken.most_common(2)) or None,
     }
 
 
@@ -99,8 +113,8 @@ async def _run(system: System, wanted: int, own: set[int]) -> tuple[Counts, int]
         await asyncio.sleep(begin + turn / _OPENED_PER_S - loop.time())
         try:
             await loop.create_connection(lambda: Stream(request, counts), place.hostname, place.port)
-        except OSError:
-            counts.broken += 1
+        except OSError as error:
+            counts.end(repr(error))
     until = loop.time() + 30
     while counts.begun < wanted and not counts.all_over.is_set() and loop.time() < until:
         await asyncio.sleep(0.1)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -89,6 +90,7 @@ def _chosen(chosen: argparse.Namespace) -> Iterator[_Mode]:
 
 def main() -> None:
     chosen = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: ended by SIGTERM"))  # what was started is ended
     found: dict[str, list[Row]] = {}
     try:
         require("nginx", "wrk", "taskset")
