@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from running_gateway import World, passage
 from headworks.gateway.calls import Call, Question
 from headworks.gateway.dialects import DIALECTS
 from headworks.gateway.features.binding import bind
+from headworks.gateway.features.terms import TERMS
 from headworks.gateway.plans import plan_of
 from headworks.gateway.wire.bodies import Body
 from headworks.releases.prompts import check_inputs
@@ -338,6 +340,15 @@ def test_a_cited_answer_in_responses_is_what_openai_s_client_reads(world: World,
         assert "response.output_text.annotation.added" in kinds
 
 
+def test_what_follows_a_feature_s_stored_response_has_it_as_history(world: World, provider: SimulatedProvider) -> None:
+    provider.will(Reply.json(completion("Yes.")), Reply.json(completion("Teeth.")))
+    with world.client() as client:
+        first = client.responses.create(model="claims", input="Dental?")
+        client.responses.create(model="claims", input="What is that?", previous_response_id=first.id)
+    asked = [each["content"] for each in provider.last.json["messages"]]
+    assert asked[1:] == ["Dental?", "Yes.", "What is that?"]
+
+
 @pytest.mark.parametrize("streams", [False, True])
 def test_completions_are_answered_with_text(world: World, provider: SimulatedProvider, *, streams: bool) -> None:
     usage = {"prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6}
@@ -347,3 +358,10 @@ def test_completions_are_answered_with_text(world: World, provider: SimulatedPro
         pieces = list(answer) if streams else [answer]
     assert "".join(each.choices[0].text for each in pieces if each.choices) == "Yes."
     assert [each.choices[0].finish_reason for each in pieces if each.choices][-1] == "stop"
+
+
+def test_the_reference_page_has_all_that_a_feature_fixes() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/reference/calling-features.md").read_text(encoding="utf-8")
+    for terms in TERMS.values():
+        for name in (*terms.fixed, terms.conversation, terms.system, terms.output_format, *terms.unanswerable):
+            assert not name or f"`{name}`" in page, name
