@@ -8,8 +8,10 @@ import openai
 import pytest
 from running_gateway import World
 
+from headworks.providers.prices import Rates
 from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply
+from headworks.types.models import Usage
 
 DOCUMENTS = ["Paris is in France.", {"text": "Berlin is in Germany."}]
 COHERE = (
@@ -134,3 +136,10 @@ def test_mistral_s_moderation_says_its_tokens(world: World, provider: SimulatedP
 def test_a_moderation_without_a_model_names_the_field(world: World) -> None:
     with pytest.raises(openai.BadRequestError, match="`model` is required"):
         world.client().moderations.create(input="x")
+
+
+def test_what_is_paid_by_the_call_costs_as_many_calls_as_are_counted() -> None:
+    by_call = Rates(0, request=2_000)
+    assert by_call.cost_micro_usd(Usage(calls=3)) == 6_000
+    assert by_call.cost_micro_usd(Usage()) is None
+    assert Rates(150_000, request=2_000).cost_micro_usd(Usage(calls=3)) is None, "its tokens have to be paid, too"
