@@ -183,3 +183,17 @@ def test_a_response_that_is_left_is_left_at_the_provider(stage: Stage, client: o
     with client.responses.create(model=model, input=words, stream=True, store=False) as stream:
         assert any(each.type == "response.output_text.delta" for each in stream)
     assert stage.is_abandoned(model, words)
+
+
+@pytest.mark.parametrize("model", ["claude", "gemini", "compatible"])
+def test_a_response_that_we_keep_goes_on_and_is_forgotten(stage: Stage, client: openai.OpenAI, model: str) -> None:
+    first = client.responses.create(model=model, input=f"The first to {model}.")
+    assert client.responses.retrieve(first.id).output_text == first.output_text
+    assert len(client.responses.input_items.list(first.id).data) == 1
+    words = f"The second to {model}."
+    second = client.responses.create(model=model, input=words, previous_response_id=first.id)
+    assert second.output_text == f"You said: {words}"
+    assert f"The first to {model}.".encode() in stage.seen(model, words)[-1].body
+    client.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(first.id)
