@@ -19,6 +19,8 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 }
 """Targets in order; the star is the fault."""
 WALL_CHAINS = ("alone", "one", "two", "exhausted")
+SHORT_CHAINS = ("alone", "one")
+"""For providers that are only ever translated to: what a fault leads to was seen with the others."""
 ENDED_BY_TERMINAL: Mapping[str, Expected] = {
     "finish-without-terminal": broken(TRUNCATED),
     "cut-after-finish": broken(TRUNCATED),
@@ -109,12 +111,16 @@ def suits(kind: Kind, surface: Surface) -> bool:
     return (kind.stream if surface.streams else kind.whole) is not None
 
 
+def chains_of(surface: Surface) -> tuple[str, ...]:
+    return SHORT_CHAINS if surface.upstream == "gemini" else WALL_CHAINS
+
+
 def all_cases() -> Iterator[Case]:
     """The wall."""
     for kind in KINDS.values():
         for surface in SERVED:
             if suits(kind, surface):
-                for chain in WALL_CHAINS:
+                for chain in chains_of(surface):
                     yield Case(kind.name, chain, surface)
 
 
@@ -149,7 +155,7 @@ def workspace(ports: Mapping[str, int]) -> dict[str, str]:
         for kind in KINDS.values()
         if suits(kind, surface) or kind.group == "twice"
         for chain in CHAINS
-        if chain in WALL_CHAINS or kind.group == "stall"
+        if chain in chains_of(surface) or kind.group == "stall"
     }
     listed = "".join(f"  {name}: {{targets: [{targets}]}}\n" for name, targets in routes.items())
     return {"providers.yaml": accounts, "routes.yaml": "routes:\n" + listed}

@@ -30,6 +30,8 @@ DEADLINES = {
     "HEADWORKS_RECORDS_BATCH_MS": "50",
 }
 AT_ONCE = 24
+WAIT_AT_ONCE = 72
+"""Of those that do nothing but wait for a deadline."""
 LEAVE_AT_ONCE = 8
 MOST_IN_ONE_PLAY = 800
 """Fewer than the rows that one look at the records shows."""
@@ -76,7 +78,8 @@ class Wall:
 
     def play(self, cases: list[Case]) -> list[Evidence]:
         """All of them, a good number at once; and their records."""
-        answers = asyncio.run(self._send_all(cases))
+        is_waiting = all(KINDS[case.kind].group == "stall" for case in cases)
+        answers = asyncio.run(self._send_all(cases, WAIT_AT_ONCE if is_waiting else AT_ONCE))
         rows = self._rows([answer.one("x-headworks-trace") or "" for answer in answers])
         found = []
         for case, received in zip(cases, answers, strict=True):
@@ -144,8 +147,8 @@ class Wall:
         has_spoken = case.kind == "silence" or bool(seen[-1].payload) or case.kind == "stall-after-head"
         return has_spoken and len(seen[-1].tokens) >= needs
 
-    async def _send_all(self, cases: list[Case]) -> list[Received]:
-        turns = asyncio.Semaphore(AT_ONCE)
+    async def _send_all(self, cases: list[Case], at_once: int) -> list[Received]:
+        turns = asyncio.Semaphore(at_once)
 
         async def one(case: Case) -> Received:
             async with turns:
