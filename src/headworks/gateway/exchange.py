@@ -127,6 +127,10 @@ class Exchange:
             elif value.lower() != b"identity":
                 raise InvalidRequest("Compressed bodies are not read here.", next_step="Send it as it is.")
 
+    def arrived(self, limit: int) -> bytes | None:  # noqa: ARG002 -- for those that have it
+        """As `body`, where it is here already; None: it has to be waited for."""
+        return None
+
     async def body(self, limit: int) -> bytes:
         """The whole body, once the headers were looked through. Raises BodyTooLarge, InvalidRequest, and CallerLeft.
 
@@ -142,6 +146,10 @@ class Exchange:
     async def write(self, data: bytes, *, is_last: bool = False) -> None:
         """A part of the answer's body."""
         await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
+
+    def answer_at_once(self, status: int, headers: list[Header], body: bytes) -> bool:  # noqa: ARG002 -- as above
+        """As `answer`, where that takes no waiting; False: it does."""
+        return False
 
     async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
         """A whole answer."""
@@ -197,7 +205,7 @@ class ArrivedExchange(Exchange):
         self._request.when_left(self._leave)
         run.step()
 
-    async def body(self, limit: int) -> bytes:
+    def arrived(self, limit: int) -> bytes:
         """See Exchange."""
         self.scan(limit)
         body = self._request.body
@@ -205,10 +213,19 @@ class ArrivedExchange(Exchange):
             raise _too_large(limit)
         return body
 
-    async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+    async def body(self, limit: int) -> bytes:
+        """See Exchange."""
+        return self.arrived(limit)
+
+    def answer_at_once(self, status: int, headers: list[Header], body: bytes) -> bool:
         """See Exchange."""
         self._has_started = True
         self._request.answer(status, headers, body)
+        return True
+
+    async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
+        """See Exchange."""
+        self.answer_at_once(status, headers, body)
 
     def _leave(self) -> None:
         self._has_left = True

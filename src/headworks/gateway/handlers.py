@@ -87,7 +87,8 @@ class Handlers:
     async def _serve(self, exchange: Exchange) -> None:
         """One request in any dialect."""
         try:
-            call = _call(exchange, await exchange.body(self._max_body_bytes))
+            raw = exchange.arrived(self._max_body_bytes)
+            call = _call(exchange, await exchange.body(self._max_body_bytes) if raw is None else raw)
             if call.surface == "responses":
                 call.keeping = self._extras.keeper.of(call.body)
             elif call.surface == "messages" and MESSAGES.carries_foreign_thoughts(call.body.raw):
@@ -130,7 +131,10 @@ class Handlers:
                 if call.keeping is not None:
                     await call.keeping.finish(answer.body)
                 head = [*answer.headers, *call.reply]
-                await exchange.answer(200, _named(head, call) if call.surface == "messages" else head, answer.body)
+                if call.surface == "messages":
+                    _named(head, call)
+                if not exchange.answer_at_once(200, head, answer.body):
+                    await exchange.answer(200, head, answer.body)
                 return
             headers, said = answer.headers, answer.answer
         else:

@@ -48,10 +48,13 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
         tokens = usage.input_tokens
         if tokens is None:
             return self._by_calls(usage)
-        if self.conditions is not None:
-            rates = self.select(tokens, service_tier or usage.service_tier, at)
-            if rates is not self:
-                return rates.sum_micro_usd(usage)
+        conditions = self.conditions
+        if conditions is not None:
+            tier = service_tier or usage.service_tier
+            if tier is not None or conditions.periods or conditions.tiers:
+                rates = self.select(tokens, tier, at)
+                if rates is not self:
+                    return rates.sum_micro_usd(usage)
         if not self.is_plain:
             return self.sum_micro_usd(usage)
         pico = tokens * self.input
