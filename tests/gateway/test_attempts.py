@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import openai
 import pytest
 from running_gateway import World
 
+from headworks.gateway.chains import Chain
+from headworks.gateway.plans import aim_at, plan_of
+from headworks.gateway.retrying import Pauses, RetryBudget
+from headworks.providers.builtin import Builtin
+from headworks.providers.simulated import Simulated
 from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply, chunk, completion, streamed
+from headworks.types.failing import Retries
+from headworks.types.features import Route, Target, usual_fallback
+from headworks.types.ids import Digest
 
 ASK: list[Any] = [{"role": "user", "content": "Hello?"}]
 ERROR_EVENT = {"error": {"message": "Overloaded.", "type": "server_error", "param": None, "code": "busy"}}
@@ -224,6 +233,20 @@ def test_a_route_s_total_is_for_all_attempts_together(
     answer = world.post({"model": "bounded", "messages": ASK})
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
     assert not other.seen
+
+
+def test_a_plan_of_which_few_targets_are_left_is_walked_through_those() -> None:
+    targets = tuple(Target("simulated", f"m{number}") for number in range(3))
+    fallback = {**usual_fallback(), "context_window": targets[2:]}
+    route = Route("r", targets[:2], Digest("sha256:0"), fallback=fallback, retries=Retries(most=1))
+    here = Builtin({"simulated": Simulated()}, {})
+    aims = tuple(aim_at(target, lambda name: (here, name), lambda *_: None) for target in route.every_target)
+    plan = plan_of("r", route, aims, "none")
+    assert plan.walked is route
+    left = msgspec.structs.replace(plan, aims=aims[1:2]).walked
+    assert left.every_target == targets[1:2]
+    assert left.retries == route.retries
+    assert Chain(left, Pauses(RetryBudget())).first() == 0
 
 
 def test_the_spans_of_a_feature_say_how_each_attempt_failed(
