@@ -37,7 +37,7 @@ OTHERS = (
     ("get", "/v1/files/{file_id}"),
     ("post", "/v1/batches"),
 )
-EXAMPLES, FEW = 30, 6
+EXAMPLES, FEW = 20, 4
 
 
 @pytest.fixture(scope="module")
