@@ -143,7 +143,7 @@ def many_streams(count: int) -> list[Row]:
     with _stage() as (stack, folder):
         source = stack.enter_context(streaming(folder, 1000))
         base = _streaming(
-            stack.enter_context(yardstick(folder, source.port, streams=True, connections=2 * count + 100)), MODEL
+            stack.enter_context(yardstick(folder, source.port, streams=True, connections=3 * count + 1000)), MODEL
         )
         ours = _streamed(stack.enter_context(product(folder, chat_port=source.port)))
         rows: list[Row] = []

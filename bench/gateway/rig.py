@@ -204,9 +204,9 @@ def measure(
     took = time.monotonic() - started_at
     after = _cpu(system)
     found = re.search(r"(\d+) requests in", done.stdout)
-    if found is None or int(found[1]) == 0 or done.stderr or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+    units = counted() - units if counted else int(found[1] if found else 0)
+    if found is None or not units or done.stderr or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise Failed(f"{system.name} failed under load: {done.stderr}{done.stdout}")
-    units = counted() - units if counted else int(found[1])
     own, database = ((b - a) / 1000 / units for a, b in zip(before, after, strict=True))
     return Window(units, took, own, database, pss_kib(system.processes()) / 1024)
 

@@ -1,4 +1,7 @@
-"""Memory over very many requests: sampled in the middle of the load, with the slope of a line through the samples."""
+"""Memory over very many requests: sampled every few seconds, with the slope of a line through the samples.
+
+PostgreSQL has a row of its own: its share grows until the records have filled its buffers, which is no leak.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def _sample(system: System, requests: int) -> Sample:
 
 
 def summary(name: str, samples: list[Sample]) -> list[Row]:
-    """The slope in KiB per 100,000 requests with its 95 % interval; flat, if that holds 0 or is of no size."""
+    """The slope in KiB per 100,000 requests, and its 95 % interval: flat where that holds 0."""
     done = samples[-1].requests
     counted = [sample for sample in samples if sample.requests >= done * _SETTLING]
     rows: list[Row] = []
