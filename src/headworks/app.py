@@ -27,7 +27,7 @@ import orjson
 
 from headworks.errors import HeadworksError, ModelMissing, StartupRefused
 from headworks.server import first_words
-from headworks.server.child import die_with_parent, limit_memory, say_ready
+from headworks.server.child import allow_many_files, die_with_parent, limit_memory, say_ready
 from headworks.server.runtime import Runtime, read_runtime
 from headworks.storage.keys import derive
 from headworks.storage.pool import Database
@@ -233,6 +233,7 @@ async def serve(runtime: Runtime) -> None:
     from headworks.server.http_protocol import OneWriteProtocol
 
     limit_memory(runtime.settings.server.worker_memory_mb)
+    allow_many_files()
     found = await _found(runtime)
     services = compose(runtime, found)
 

@@ -19,6 +19,7 @@ from headworks.providers.http1 import Deadlines
 from headworks.providers.pooling import Origin
 from headworks.providers.request_heads import HeaderBlock
 from headworks.providers.responses import Headers
+from headworks.providers.upstream import MAX_CONNECTIONS
 from headworks.types.workspace import AccountSpec
 
 Streamed = Coroutine[Any, Any, Answer]
@@ -81,7 +82,9 @@ class Proxies:
 class Clients:
     """All clients of one event loop. A client of aiohttp is made when it is first needed, and kept."""
 
-    def __init__(self, ours: Client, environ: Mapping[str, str], *, max_connections_per_origin: int = 256) -> None:
+    def __init__(
+        self, ours: Client, environ: Mapping[str, str], *, max_connections_per_origin: int = MAX_CONNECTIONS
+    ) -> None:
         """`environ` is the server's. Raises StartupRefused for a proxy of it that can't be used."""
         self._ours = ours
         self._proxies = Proxies(environ)

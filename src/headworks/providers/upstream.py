@@ -31,6 +31,8 @@ from headworks.providers.responses import Headers, Response
 
 __all__ = ["Deadlines", "HeaderBlock", "Headers", "Limits", "Origin", "Response", "Upstream", "header_block"]
 
+MAX_CONNECTIONS = 16_384
+"""To one origin: more open streams than a worker serves well."""
 _PATIENT = Deadlines()
 
 
@@ -38,7 +40,11 @@ class Upstream:
     """The connections of one event loop to all providers."""
 
     def __init__(
-        self, *, max_connections_per_origin: int = 256, idle_keepalive_s: float = 30.0, limits: Limits | None = None
+        self,
+        *,
+        max_connections_per_origin: int = MAX_CONNECTIONS,
+        idle_keepalive_s: float = 30.0,
+        limits: Limits | None = None,
     ) -> None:
         self._size = max_connections_per_origin
         self._limits = limits or Limits(idle_keepalive_s=idle_keepalive_s)

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 
 from headworks.server.runtime import Runtime
 
@@ -28,6 +29,13 @@ def limit_memory(megabytes: int) -> None:
         _, top = resource.getrlimit(resource.RLIMIT_DATA)
         wanted = megabytes << 20
         resource.setrlimit(resource.RLIMIT_DATA, (wanted if top == resource.RLIM_INFINITY else min(wanted, top), top))
+
+
+def allow_many_files() -> None:
+    """As many open files as this process may have at all: each open stream takes two."""
+    _, top = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (top, top))
 
 
 def say_ready(runtime: Runtime) -> None:
