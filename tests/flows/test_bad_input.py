@@ -498,7 +498,7 @@ FAULTS: dict[str, tuple[Reply, int, str, str]] = {
     "nothing": (Reply.hang_up(), 502, "upstream_error", "closed the connection without an answer. Try again"),
     "an empty body": (Reply.raw(b""), 502, "upstream_not_an_answer", "The provider of `outside/m1`"),
     "no JSON": (Reply.raw(b"\xff\xfe"), 502, "upstream_not_an_answer", "Check the provider's address"),
-    "no answer": (Reply.json({"ok": True}), 502, "upstream_not_an_answer", "neither `choices` nor `data`"),
+    "no answer": (Reply.json({"ok": True}), 502, "upstream_not_an_answer", "that is no answer"),
     "half a body": (
         Reply(200, {"content-type": "application/json"}, (b'{"choices": [',), end="cut"),
         502, "stream_truncated", "in the middle of its answer. Try again.",

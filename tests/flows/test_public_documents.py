@@ -74,6 +74,12 @@ def documents(scene: Scene, collection: str, query: str, k: int = 100) -> list[d
     return list(found["rows"])
 
 
+def by_keywords(scene: Scene, collection: str, query: str) -> set[str]:
+    """The documents that a query finds whether or not a busy machine embeds it in time."""
+    asked = {"collection": collection, "query": query, "k": 100, "ranking": "keywords"}
+    return {row["document"] for row in scene.server.must("POST", "/api/search", asked)["rows"]}
+
+
 def test_the_whole_standard_is_in(scene: Scene) -> None:
     assert scene.asvs["failed"] == []
     assert scene.asvs["documents"] == len(list((DATA / "asvs").iterdir()))
@@ -154,7 +160,7 @@ def test_a_quote_of_each_format_stands_in_its_stored_text(scene: Scene) -> None:
 
 
 def test_ingesting_the_same_folder_again_sends_nothing(scene: Scene) -> None:
-    before = {row["document"] for row in documents(scene, "asvs", "authentication")}
+    before = by_keywords(scene, "asvs", "authentication")
     done = scene.server.cli("ingest", "asvs", str(DATA / "asvs"))
     assert f"0 sent, {scene.asvs['documents']} unchanged, 0 failed" in done.stdout
-    assert {row["document"] for row in documents(scene, "asvs", "authentication")} == before
+    assert by_keywords(scene, "asvs", "authentication") == before

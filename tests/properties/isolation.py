@@ -316,7 +316,7 @@ class Isolation(RuleBasedStateMachine):
         canary = f"canary{uuid.uuid4().hex}"
         trace, span, at = new_id(), new_id(), 1_795_000_000.0
         who = asker.principal
-        usage = UsageRow(who.tenant, at, new_id(), trace, "chat", "answer", "assistant", principal_id=who.id)
+        usage = UsageRow(who.tenant, at, trace, trace, "chat", "answer", "assistant", principal_id=who.id)
         stage = Span(who.tenant, at, trace, span, "answer", at, principal_id=who.id, documents=list(documents))
         self.stage.run(self.stage.keyring.ensure(self.stage.db, who.tenant))
         stage.payload = self.stage.keyring.seal(who.tenant, "span.payload", span, orjson.dumps({"answer": canary}))

@@ -4,7 +4,7 @@ import dataclasses
 import io
 import sys
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -37,6 +37,8 @@ def changed(value: Any, draw: st.DrawFn) -> Any:
             news[each.name] = Path("/") / draw(st.text("abc é", min_size=1, max_size=9))
         elif kind == Path | None:
             news[each.name] = draw(st.sampled_from([None, Path("/models")]))
+        elif get_origin(kind) is Literal:
+            news[each.name] = draw(st.sampled_from(get_args(kind)))
         else:
             assert kind == tuple[str, ...], f"{each.name}: teach this test and runtime.py about {kind}"
             news[each.name] = tuple(draw(st.lists(st.text(max_size=9), max_size=3)))

@@ -8,16 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from headworks.config import (
-    DatabaseSettings,
-    DeadlineSettings,
-    GatewaySettings,
-    ProviderSettings,
-    RecordSettings,
-    RetrievalServerSettings,
-    ServerSettings,
     Settings,
 )
 from headworks.storage.pool import DatabaseUrls
@@ -51,22 +45,14 @@ class Runtime:
         return self.settings.data / "journal"
 
 
+def _as_path(_: type, value: Any) -> Path:  # noqa: ANN401 -- what JSON holds in its place
+    return Path(value)
+
+
 def load_runtime(text: bytes) -> Runtime:
     """What `dump` wrote."""
     value: dict[str, Any] = orjson.loads(text)
-    tree = value["settings"]
-    settings = Settings(
-        data=Path(tree["data"]),
-        models=Path(tree["models"]) if tree["models"] else None,
-        server=ServerSettings(**tree["server"]),
-        database=DatabaseSettings(**tree["database"]),
-        records=RecordSettings(**tree["records"]),
-        retrieval=RetrievalServerSettings(**tree["retrieval"]),
-        providers=ProviderSettings(
-            credential_env=tuple(tree["providers"]["credential_env"]), probe_local=tree["providers"]["probe_local"]
-        ),
-        gateway=GatewaySettings(deadlines=DeadlineSettings(**tree["gateway"]["deadlines"])),
-    )
+    settings = msgspec.convert(value["settings"], Settings, dec_hook=_as_path)
     return Runtime(
         settings=settings,
         urls=DatabaseUrls(**value["urls"]),
