@@ -27,7 +27,7 @@ def world_of_session(cluster: Cluster, template_urls: DatabaseUrls) -> Iterator[
 
 
 @pytest.fixture
-def world(world_of_session: World) -> World:
+def world(world_of_session: World) -> Iterator[World]:
     """The gateway as if it had just been started, apart from its keys."""
     for provider in world_of_session.providers:
         provider.forget()
@@ -36,7 +36,8 @@ def world(world_of_session: World) -> World:
     world_of_session.records.fails = None
     world_of_session.shelf.passages_of = []
     world_of_session.shelf.asked.clear()
-    return world_of_session
+    yield world_of_session
+    world_of_session.close_clients()
 
 
 @pytest.fixture

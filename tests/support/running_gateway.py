@@ -297,6 +297,7 @@ class World:
     providers: tuple[SimulatedProvider, SimulatedProvider]
     database_name: str
     keyring: Keyring
+    clients: list[openai.OpenAI] = field(default_factory=list)
 
     def open_payload(self, span: Span) -> bytes:
         """What was sealed into a span."""
@@ -320,7 +321,14 @@ class World:
         self.run(self.gateway.snapshots.look())
 
     def client(self, key: str | None = None, **more: Any) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.admin_key, max_retries=0, **more)
+        """OpenAI's client; it is closed when the test is over."""
+        made = openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.admin_key, max_retries=0, **more)
+        self.clients.append(made)
+        return made
+
+    def close_clients(self) -> None:
+        while self.clients:
+            self.clients.pop().close()
 
     @property
     def port(self) -> int:
