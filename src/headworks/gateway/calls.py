@@ -36,6 +36,8 @@ class Asked(msgspec.Struct, kw_only=True):
     purpose: Purpose = "answer"
     streams: bool = False
     end_user: str | None = None
+    gathers: bool = False
+    """Whether its answer waits for the records of its turn to be written together."""
     request: UUID | None = None
     """None: the request is the trace's own."""
 

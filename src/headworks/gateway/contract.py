@@ -22,6 +22,14 @@ class Recorder(Protocol):
         """Written when this returns. Raises Unavailable when it can't be."""
         ...
 
+    def gather(self, row: UsageRow) -> None:
+        """Written by the next `flush`, which comes before the last byte of the request's answer."""
+        ...
+
+    def flush(self) -> None:
+        """What was gathered is written when this returns. Raises Unavailable when it can't be, for all of it."""
+        ...
+
 
 class Arrived(Protocol):
     """A POST that has arrived whole, with the connection to answer it on. Implemented by the server's HTTP protocol."""

@@ -15,10 +15,11 @@ from headworks.eager import Run
 from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest
 from headworks.formats.contract import Writer
 from headworks.formats.messages.format import MESSAGES
-from headworks.gateway.contract import Arrived
+from headworks.gateway.contract import Arrived, Recorder
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.wire.errors import Unexpected, headers_of
 from headworks.gateway.wire.headers import FROM_CALLER, Header
+from headworks.turns import turn_of
 from headworks.types.identity import Principal
 from headworks.types.ids import id_text, new_id
 
@@ -89,6 +90,9 @@ class Exchange:
         "trace",
         "writer",
     )
+
+    gathers = False
+    """See Asked."""
 
     def __init__(self, headers: list[Header], dialect: Dialect, caller: Principal | None = None) -> None:
         self.headers = headers
@@ -192,11 +196,14 @@ class Exchange:
 class ArrivedExchange(Exchange):
     """With a request that arrived whole: it begins without a task, and the connection says when the caller leaves."""
 
-    __slots__ = ("_has_left", "_request", "_run")
+    __slots__ = ("_has_left", "_outbox", "_request", "_run")
 
-    def __init__(self, request: Arrived, dialect: Dialect) -> None:
+    gathers = True
+
+    def __init__(self, request: Arrived, dialect: Dialect, outbox: Outbox) -> None:
         super().__init__(request.headers, dialect)
         self._request = request
+        self._outbox = outbox
         self._has_left = False
 
     def serve(self, work: Coroutine[Any, Any, None]) -> None:
@@ -220,8 +227,20 @@ class ArrivedExchange(Exchange):
     def answer_at_once(self, status: int, headers: list[Header], body: bytes) -> bool:
         """See Exchange."""
         self._has_started = True
-        self._request.answer(status, headers, body)
+        self._outbox.add(self, status, headers, body)
         return True
+
+    def send(self, status: int, headers: list[Header], body: bytes) -> None:
+        """The whole answer, now that its record is written."""
+        try:
+            self._request.answer(status, headers, body)
+        except (RuntimeError, ValueError):
+            _log.exception("an answer could not be sent")
+            self.refuse(Unexpected("Something went wrong in the server.", next_step="Its log says what."))
+
+    def refuse(self, error: HeadworksError) -> None:
+        """In the place of an answer that may not be given."""
+        self._request.answer(error.status, [*headers_of(error), *self.reply], self.dialect.body_of(error))
 
     async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
         """See Exchange."""
@@ -236,6 +255,32 @@ class ArrivedExchange(Exchange):
 
     def _is_about_caller(self, error: BaseException) -> bool:
         return self._has_left and isinstance(error, asyncio.CancelledError)
+
+
+class Outbox:
+    """Whole answers until the end of their turn: all records of it are written together, then they leave."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._turn = turn_of(asyncio.get_running_loop())
+        self._waiting: list[tuple[ArrivedExchange, int, list[Header], bytes]] = []
+
+    def add(self, exchange: ArrivedExchange, status: int, headers: list[Header], body: bytes) -> None:
+        """An answer that is complete. What can't be recorded is not answered: its caller is told why."""
+        if not self._waiting:
+            self._turn.at_end(self._send)
+        self._waiting.append((exchange, status, headers, body))
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            self._recorder.flush()
+        except HeadworksError as error:
+            for exchange, *_ in waiting:
+                exchange.refuse(error)
+            return
+        for exchange, status, headers, body in waiting:
+            exchange.send(status, headers, body)
 
 
 class AsgiExchange(Exchange):

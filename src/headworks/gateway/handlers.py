@@ -17,10 +17,20 @@ from headworks.formats.neutral import Answer, Stopped
 from headworks.formats.responses.writing import ResponsesWriter
 from headworks.gateway.admission import Admission
 from headworks.gateway.calls import Call
-from headworks.gateway.contract import Arrived
+from headworks.gateway.contract import Arrived, Recorder
 from headworks.gateway.counting import COUNT_DIALECT, Counting
 from headworks.gateway.dialects import CHAT_DIALECT, DIALECTS, Dialect
-from headworks.gateway.exchange import ArrivedExchange, AsgiExchange, Exchange, Handler, Receive, Scope, Send, Watch
+from headworks.gateway.exchange import (
+    ArrivedExchange,
+    AsgiExchange,
+    Exchange,
+    Handler,
+    Outbox,
+    Receive,
+    Scope,
+    Send,
+    Watch,
+)
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.stored.keeping import Keeper
 from headworks.gateway.stored.serving import StoredHandlers
@@ -50,12 +60,15 @@ class Extras:
 class Handlers:
     """What the server mounts in front of everything else."""
 
-    def __init__(self, pipeline: Pipeline, admission: Admission, extras: Extras, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, admission: Admission, extras: Extras, recorder: Recorder, *, max_body_bytes: int
+    ) -> None:
         self._pipeline = pipeline
         self._extras = extras
         self._admission = admission
         self._max_body_bytes = max_body_bytes
         self._watch = Watch()
+        self._outbox = Outbox(recorder)
 
     def routes(self) -> dict[tuple[str, str], Handler]:
         """By method and path."""
@@ -79,7 +92,7 @@ class Handlers:
 
     def _server_at_once(self, dialect: Dialect) -> Callable[[Arrived], None]:
         def serve(request: Arrived) -> None:
-            exchange = ArrivedExchange(request, dialect)
+            exchange = ArrivedExchange(request, dialect, self._outbox)
             exchange.serve(self._serve(exchange))
 
         return serve
@@ -265,6 +278,7 @@ def _call(exchange: Exchange, raw: bytes) -> Call:
         end_user=body.text("user") if "user" in members else None,
         caller=exchange.caller,
         forwarded=exchange.forwarded,
+        gathers=exchange.gathers and not streams,
     )
 
 

@@ -82,7 +82,10 @@ class Record(msgspec.Struct):
         self._settle()
         if self._root is not None:
             self._close_root(self._root)
-        self._recorder.write(row, self.spans)
+        if self._asked.gathers and not self.spans:
+            self._recorder.gather(row)
+        else:
+            self._recorder.write(row, self.spans)
 
     def keep_open(self) -> None:
         """Whoever enters the record again will write it; the next exit without an error does not."""

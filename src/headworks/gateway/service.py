@@ -131,7 +131,8 @@ class Gateway:
             Answering(grounding, self.snapshots, self._base_url),
         )
         most = self._settings.max_body_mb * 1024 * 1024
-        self._handlers = Handlers(pipeline, self._admission, self._extras(most), max_body_bytes=most)
+        extras = self._extras(most)
+        self._handlers = Handlers(pipeline, self._admission, extras, self._stores.records, max_body_bytes=most)
 
     async def start(self) -> None:
         """Read the first view and keep it fresh. Raises DatabaseUnavailable."""

@@ -14,6 +14,7 @@ import httptools
 
 from headworks.errors import HeadworksError, UpstreamError, UpstreamTimeout, UpstreamTruncated
 from headworks.providers.responses import Headers, Response, too_long
+from headworks.turns import turn_of
 
 _HIGH_WATER_BYTES = 256 * 1024
 _JOIN_UNDER_BYTES = 64 * 1024
@@ -81,6 +82,8 @@ class Connection(asyncio.Protocol):
         "_timer_at",
         "_total_at",
         "_transport",
+        "_turn",
+        "_unsent",
         "loop",
         "opened",
         "place",
@@ -110,6 +113,8 @@ class Connection(asyncio.Protocol):
         self._head_done = self._ending = self._paused = self._informational = self._framed = False
         self._reusable = True
         self._parser = httptools.HttpResponseParser(self)
+        self._turn = turn_of(loop)
+        self._unsent: list[bytes] = []
 
     @property
     def closing(self) -> bool:
@@ -119,7 +124,10 @@ class Connection(asyncio.Protocol):
     # Requests.
 
     def begin(self, response: Response, request: list[bytes], deadlines: Deadlines, total_at: float) -> None:
-        """Send a request (its head and body) whose answer goes to `response`; `total_at` on the loop's clock."""
+        """Send a request (its head and body), when the turn ends, whose answer goes to `response`.
+
+        `total_at` is on the loop's clock.
+        """
         now = self.loop.time()
         self.usable = False
         if self._transport.is_closing():  # it died after it was chosen
@@ -133,13 +141,20 @@ class Connection(asyncio.Protocol):
         self._deadlines = deadlines
         self._sent_at = self._heard_at = now
         self._total_at = total_at
+        self._unsent = request
+        self._turn.at_end(self._send)
+        ring_at = now + min(deadlines.first_byte_s, deadlines.idle_s, self._limits.idle_keepalive_s)
+        if self._timer is None or self._timer_at > ring_at or self._timer_at > total_at:
+            self._ring_by(min(ring_at, total_at))
+
+    def _send(self) -> None:
+        request, self._unsent = self._unsent, []
+        if self._transport.is_closing():  # abandoned in the same turn, or lost: `connection_lost` says so
+            return
         if len(request[-1]) < _JOIN_UNDER_BYTES:
             self._transport.write(b"".join(request))
         else:
             self._transport.writelines(request)
-        ring_at = now + min(deadlines.first_byte_s, deadlines.idle_s, self._limits.idle_keepalive_s)
-        if self._timer is None or self._timer_at > ring_at or self._timer_at > total_at:
-            self._ring_by(min(ring_at, total_at))
 
     def abandon(self, response: Response) -> None:
         """Nobody waits for this answer any more."""

@@ -18,7 +18,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -73,7 +73,11 @@ class Journal:
 
         Raises Unavailable if it can't be written, and then nothing of it stays; ValueError if it is empty.
         """
-        record = framed(payload)
+        return self.extend((payload,))
+
+    def extend(self, payloads: Sequence[bytes]) -> int:
+        """As `append` for several records, in one write: all of them stay, or none."""
+        record = b"".join([framed(each) for each in payloads])
         if self._fd < 0 or self._position - self._start >= self._rotate_bytes or self._syncer.failure is not None:
             self._rotate()
         try:

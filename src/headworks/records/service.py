@@ -17,6 +17,7 @@ class Records:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
+        self._gathered: list[UsageRow] = []
         self._recent: list[bytes] = []
         self._is_whole = True
 
@@ -28,14 +29,31 @@ class Records:
         line = usage_line(row)
         if spans:
             line += b"".join(map(span_line, spans))
-        self.journal.append(line)
+        self._keep([line])
+
+    def gather(self, row: UsageRow) -> None:
+        """Have the row of a request written by the next `flush`, with others; who answers it calls that first."""
+        self._gathered.append(row)
+
+    def flush(self) -> None:
+        """Write what was gathered, together. Raises Unavailable, and then nothing of it is kept."""
+        rows, self._gathered = self._gathered, []
+        if rows:
+            self._keep([usage_line(row) for row in rows])
+
+    def _keep(self, lines: list[bytes]) -> None:
+        self.journal.extend(lines)
         if len(self._recent) < MOST_RECENT:
-            self._recent.append(line)
+            self._recent += lines
         else:
             self._is_whole = False
 
     def take_recent(self) -> tuple[list[bytes] | None, int]:
-        """All records since the last call and the journal's position after them; None: more than memory kept."""
+        """All records since the last call and the journal's position after them; None: more than memory kept.
+
+        Raises Unavailable as `flush`.
+        """
+        self.flush()
         recent = self._recent if self._is_whole else None
         self._recent = []
         self._is_whole = True

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
-from weakref import WeakKeyDictionary
+
+from headworks.turns import turn_of
 
 _FULL_BYTES = 64 * 1024
-
-
-class _Turn:
-    """The connections of one event loop with something to write when its turn ends: one callback for all of them."""
-
-    __slots__ = ("_transports",)
-
-    def __init__(self) -> None:
-        self._transports: list[JoiningTransport] = []
-
-    def expect(self, transport: JoiningTransport) -> None:
-        self._transports.append(transport)
-        if len(self._transports) == 1:
-            asyncio.get_running_loop().call_soon(self._end)
-
-    def _end(self) -> None:
-        transports, self._transports = self._transports, []
-        for transport in transports:
-            try:
-                transport.flush()
-            except RuntimeError:  # its client has left in this turn; the others must not suffer
-                continue
-
-
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
 
 
 class JoiningTransport:
@@ -41,7 +18,7 @@ class JoiningTransport:
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
-        self._turn = _turns.get(loop) or _turns.setdefault(loop, _Turn())
+        self._turn = turn_of(loop)
         self._kept: list[bytes] = []
         self._size = 0
         self.is_closing = transport.is_closing
@@ -50,7 +27,7 @@ class JoiningTransport:
         """Keep `data` until the turn ends or enough has come together. TypeError if it is not bytes."""
         piece = data if type(data) is bytes else bytes(memoryview(data))
         if not self._kept:
-            self._turn.expect(self)
+            self._turn.at_end(self._end_turn)
         self._kept.append(piece)
         self._size += len(piece)
         if self._size > _FULL_BYTES:
@@ -61,7 +38,7 @@ class JoiningTransport:
         if self._kept:
             self._kept += pieces
         else:
-            self._turn.expect(self)
+            self._turn.at_end(self._end_turn)
             self._kept = pieces
 
     def write_last(self, data: bytes) -> None:
@@ -85,6 +62,10 @@ class JoiningTransport:
         else:
             self._transport.write(b"".join(kept))
         self._size = 0
+
+    def _end_turn(self) -> None:
+        with suppress(RuntimeError):  # the client has left in this turn
+            self.flush()
 
     def close(self) -> None:
         """Write what is kept and close."""
