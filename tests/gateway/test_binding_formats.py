@@ -92,6 +92,7 @@ def bound(surface: str, sent: Any) -> tuple[Question, dict[str, str]]:
     dialect = next(each for each in DIALECTS if each.surface == surface)
     call = Call(
         dialect=dialect,
+        format=dialect.name,
         surface=dialect.surface,
         token="",
         model="f",

@@ -19,7 +19,7 @@ from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Record
 from headworks.gateway.retrying import Pauses, RetryBudget
-from headworks.gateway.translation import Way, way_to
+from headworks.gateway.translation import Way
 from headworks.providers.contract import Ask
 from headworks.providers.http1 import Deadlines
 from headworks.providers.responses import RESENT
@@ -86,8 +86,8 @@ class Attempts:
         provider = aim.provider
         model = aim.target.model
         dialect = outgoing.dialect
-        way = way_to(provider, outgoing.surface, outgoing.format, relays=outgoing.relays)
-        provider.check(way.surface, model)
+        surface, name, relays = outgoing.surface, outgoing.format, outgoing.relays
+        way = aim.ways.get((surface, name, relays)) or aim.way(surface, name, relays=relays)
         body = outgoing.body_for(aim) if way.is_own else _translated(way, aim, outgoing)
         ask = Ask(way.surface, model, body, outgoing.forwarded, outgoing.prompt, limits)
         record.attempt(aim, outgoing)

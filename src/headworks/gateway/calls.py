@@ -75,6 +75,8 @@ class Call(Asked, kw_only=True):
     """
 
     dialect: Dialect
+    format: FormatName | None
+    """The dialect's; None: bytes that only pass through."""
     surface: Surface
     token: str
     body: Body
@@ -92,11 +94,6 @@ class Call(Asked, kw_only=True):
     def size(self) -> int:
         """Bytes of the request, to estimate tokens by."""
         return len(self.body.raw)
-
-    @property
-    def format(self) -> FormatName | None:
-        """The caller's; None: bytes that only pass through."""
-        return self.dialect.name
 
     @property
     def neutral(self) -> Request:

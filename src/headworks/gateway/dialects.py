@@ -57,12 +57,13 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     def check(self, body: Body) -> None:
         """The fields that we act on ourselves; the others are the provider's to judge. Raises InvalidRequest."""
         for name, starts, kind in self.fields:
-            start, end = body.members.get(name, (0, 0))
-            if not end:
+            value = body.members.get(name)
+            if value is None:
                 raise InvalidRequest(f"`{name}` is required.", param=name, code="missing_field")
-            if body.raw[start] not in starts:
+            text = memoryview(value)
+            if text[0] not in starts:
                 raise wrong_type(name, kind)
-            if kind == _ARRAY and end - start < _SHORTEST and not body.raw[start + 1 : end - 1].strip():
+            if kind == _ARRAY and text.nbytes < _SHORTEST and not bytes(text[1:-1]).strip():
                 raise InvalidRequest(f"`{name}` is empty.", param=name, code="missing_field")
 
 

@@ -105,10 +105,11 @@ class Exchange:
         """The API key, empty when none came."""
         self.forwarded: tuple[Header, ...] = ()
         """Headers that go on to the provider."""
-        self.trace: UUID = new_id()
-        self.arrived_at = time.time()
+        now_ns = time.time_ns()
+        self.trace: UUID = new_id(now_ns)
+        self.arrived_at = now_ns / 1e9
         self.started_ns = time.perf_counter_ns()
-        self.reply: list[Header] = [(b"x-headworks-trace", id_text(self.trace).encode("ascii"))]
+        self.reply: list[Header] = [(b"x-headworks-trace", id_text(self.trace))]
         self._has_started = False
 
     def scan(self, limit: int) -> None:
@@ -185,7 +186,7 @@ class Exchange:
 
     async def _tell(self, error: HeadworksError) -> None:
         if self.dialect.format is MESSAGES and "request-id" not in error.headers:
-            error.headers = {**error.headers, "request-id": id_text(self.trace)}
+            error.headers = {**error.headers, "request-id": str(self.trace)}
         if self._has_started:
             event = self.dialect.error_event(error) if self.writer is None else self.writer.fail(error)
             await self.write(event, is_last=True)

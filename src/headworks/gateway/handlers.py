@@ -242,7 +242,7 @@ def _dialect_of_list(scope: Scope) -> Dialect:
 def _named(head: list[Header], call: Call) -> list[Header]:
     """The head of an answer, with the id by which Anthropic's clients name a request: the provider's, or ours."""
     if call.dialect.format is MESSAGES and all(name != b"request-id" for name, _ in head):
-        head.append((b"request-id", id_text(call.trace).encode("ascii")))
+        head.append((b"request-id", id_text(call.trace)))
     return head
 
 
@@ -265,6 +265,7 @@ def _call(exchange: Exchange, raw: bytes) -> Call:
     streams = dialect.can_stream and "stream" in members and body.flag("stream")
     return Call(
         dialect=dialect,
+        format=None if dialect.format is None else dialect.format.name,
         surface=dialect.surface,
         token=exchange.token,
         model=model,

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import msgspec
 
-from headworks.formats.neutral import Request
-from headworks.gateway.translation import fixed_by
-from headworks.providers.contract import Provider
+from headworks.formats.neutral import FormatName, Request
+from headworks.gateway.translation import Way, fixed_by, way_to
+from headworks.providers.contract import Provider, Surface
 from headworks.providers.prices import Rates
 from headworks.types.failing import RouteDeadlines
 from headworks.types.features import Fallback, Feature, Route, Target
@@ -31,6 +31,15 @@ class Aim(msgspec.Struct, frozen=True):
     """As `changes`, for a stream of a caller who said nothing about `stream_options`."""
     fixed: Request | None = None
     """The route's parameters for it, for who asks in another format."""
+    ways: dict[tuple[Surface, FormatName | None, bool], Way] = msgspec.field(default_factory=dict)
+    """Those that were found to go: see `way`."""
+
+    def way(self, surface: Surface, name: FormatName | None, *, relays: bool) -> Way:
+        """How a request in the format `name` is asked. Raises ModelMissing, InvalidRequest, NotFound if it can't be."""
+        way = way_to(self.provider, surface, name, relays=relays)
+        self.provider.check(way.surface, self.target.model)
+        self.ways[surface, name, relays] = way
+        return way
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
+from hashlib import blake2b
 from types import MappingProxyType
 
 from headworks.identity import refusals
@@ -96,7 +96,7 @@ class IdentityTable:
         expired or revoked (both only told to who has the secret). A verified token is remembered by its hash; its end
         is looked at each time.
         """
-        digest = sha256(token.encode("utf-8", "replace")).digest()
+        digest = blake2b(token.encode("utf-8", "replace"), digest_size=32).digest()
         known = self._verified.get(digest)
         if known is None:
             known = self._verified[digest] = self._verify(token)

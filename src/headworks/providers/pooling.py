@@ -26,13 +26,11 @@ class Origin:
     host: str
     port: int
     ca_file: Path | None = None
-    _hash: int = field(init=False, repr=False, compare=False)
+    key: str = field(init=False, repr=False, compare=False)
+    """The same for the same origin: every request looks it up, and a text's hash is computed once."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.scheme, self.host, self.port, self.ca_file)))
-
-    def __hash__(self) -> int:
-        return self._hash  # computed once: every request looks its origin up
+        object.__setattr__(self, "key", f"{self.scheme}://{self.host}:{self.port} {self.ca_file}")
 
     @staticmethod
     def of(url: str, *, ca_file: Path | None = None) -> tuple[Origin, str]:

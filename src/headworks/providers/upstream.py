@@ -48,7 +48,8 @@ class Upstream:
     ) -> None:
         self._size = max_connections_per_origin
         self._limits = limits or Limits(idle_keepalive_s=idle_keepalive_s)
-        self._pools: dict[Origin, Pool] = {}
+        self._pools: dict[str, Pool] = {}
+        """By the origin's key."""
         self._contexts: dict[Path | None, ssl.SSLContext] = {}
         self._closed = False
 
@@ -112,7 +113,7 @@ class Upstream:
     def _open_pool(self, origin: Origin) -> Pool:
         if self._closed:
             raise UpstreamError("The server is shutting down.", next_step="Try again.")
-        pool = self._pools[origin] = Pool(origin, self._size, self._limits, self._tls(origin))
+        pool = self._pools[origin.key] = Pool(origin, self._size, self._limits, self._tls(origin))
         return pool
 
     def _tls(self, origin: Origin) -> ssl.SSLContext | None:
@@ -132,7 +133,7 @@ class Upstream:
         body: bytes,
     ) -> tuple[Pool, list[bytes]]:
         """Where to ask, and the bytes of it."""
-        pool = self._pools.get(origin) or self._open_pool(origin)
+        pool = self._pools.get(origin.key) or self._open_pool(origin)
         block = headers if isinstance(headers, bytes) else header_block(headers)
         return pool, [request_line(method, path), pool.host_line, block, framing(method, body), body]
 

@@ -7,6 +7,8 @@ import time
 from typing import NewType
 from uuid import UUID, SafeUUID
 
+import msgspec
+
 TenantId = NewType("TenantId", UUID)
 ProjectId = NewType("ProjectId", UUID)
 PrincipalId = NewType("PrincipalId", UUID)
@@ -23,12 +25,16 @@ Digest = NewType("Digest", str)
 _RANDOM = ~(0xF << 76 | 0x3 << 62)
 _VERSION_7 = 0x7 << 76 | 0x2 << 62
 _UNKNOWN = SafeUUID.unknown
+_encode = msgspec.json.Encoder().encode
 _new, _set = object.__new__, object.__setattr__
 
 
-def new_id() -> UUID:
-    """A fresh UUID version 7: 48 bits of milliseconds, then random. An id is no secret: to guess one gives nothing."""
-    milliseconds = time.time_ns() // 1_000_000
+def new_id(now_ns: int | None = None) -> UUID:
+    """A fresh UUID version 7: 48 bits of milliseconds, then random. An id is no secret: to guess one gives nothing.
+
+    `now_ns` is time.time_ns() for who has looked at it already.
+    """
+    milliseconds = (now_ns or time.time_ns()) // 1_000_000
     value = (milliseconds << 80 | random.getrandbits(80)) & _RANDOM | _VERSION_7
     # As UUID(int=value), without the checks that cost more than all of the above: every request has an id.
     made = _new(UUID)
@@ -37,7 +43,6 @@ def new_id() -> UUID:
     return made
 
 
-def id_text(identifier: UUID) -> str:
-    """As `str`, in half the time."""
-    digits = f"{identifier.int:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def id_text(identifier: UUID) -> bytes:
+    """As `str`, in ASCII, in a quarter of the time."""
+    return _encode(identifier)[1:-1]

@@ -21,20 +21,39 @@ _NEXT = re.compile(_WHITE + rb"(?:,(?:" + _KEY + rb")|(\}))")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 
-_OPEN, _CLOSE, _COMMA, _SPACE = b"{}, "
-_TOKENS: dict[str, bytes] = {}
 _MOST_TOKENS = 256
 _LONGEST_TOKEN = 64
 
 
+class _Tokens(dict[str, bytes]):
+    """How keys are written in one layout, with what stands before; those that come often are kept."""
+
+    def __init__(self, before: bytes, after: bytes) -> None:
+        self._before = before
+        self._after = after
+
+    def __missing__(self, key: str) -> bytes:
+        token = self._before + msgspec.json.encode(key) + self._after
+        if len(self) < _MOST_TOKENS and len(key) < _LONGEST_TOKEN:
+            self[key] = token
+        return token
+
+
+_COMPACT = (_Tokens(b"{", b":"), _Tokens(b",", b":"))
+_SPACED = (_Tokens(b"{", b": "), _Tokens(b", ", b": "))
+"""The layouts that programs write: of the first key, and of those after it."""
+
+
 class Body:
-    """One JSON object as it was received. `members` are the ends of each value by its key."""
+    """One JSON object as it was received. `members` are the texts of the values by their keys."""
 
-    __slots__ = ("members", "raw")
+    __slots__ = ("_pieces", "members", "raw")
 
-    def __init__(self, raw: bytes, members: dict[str, tuple[int, int]]) -> None:
+    def __init__(self, raw: bytes, members: dict[str, msgspec.Raw], pieces: list[bytes | msgspec.Raw]) -> None:
         self.raw = raw
         self.members = members
+        self._pieces = pieces
+        """What stands before each value, and the value, in their order; then what follows the last."""
 
     @staticmethod
     def read(raw: bytes, inside: str = "") -> Body:
@@ -51,27 +70,27 @@ class Body:
             raise InvalidRequest(f"The body is not valid JSON: {_short(error)}.", code="invalid_json") from None
         except RecursionError:
             raise InvalidRequest("The body is nested too deeply.", next_step="Nest less deeply.") from None
-        return Body(raw, _located(raw, found) or _found_by_grammar(raw, found, inside))
+        return Body(raw, found, _as_written(raw, found) or _found_by_grammar(raw, found, inside))
 
     def has(self, name: str) -> bool:
         """Whether the member is there and not null."""
-        place = self.members.get(name)
-        return place is not None and self.raw[place[0] : place[1]] != b"null"
+        value = self.members.get(name)
+        return value is not None and bytes(value) != b"null"
 
     def value(self, name: str) -> bytes | None:
         """The JSON text of a member, None if it is not there."""
-        place = self.members.get(name)
-        return None if place is None else self.raw[place[0] : place[1]]
+        value = self.members.get(name)
+        return None if value is None else bytes(value)
 
     def text(self, name: str) -> str | None:
         """A string; None if it is absent or null. Raises InvalidRequest for another type."""
-        place = self.members.get(name)
-        if place is None:
+        value = self.members.get(name)
+        if value is None:
             return None
-        raw = self.raw[place[0] : place[1]]
-        if raw == b"null":
-            return None
+        raw = bytes(value)
         if raw[0] != 34:  # a quotation mark
+            if raw == b"null":
+                return None
             raise wrong_type(name, "a string")
         return _text(raw)
 
@@ -105,23 +124,17 @@ class Body:
 
     def spliced(self, changes: Mapping[str, bytes]) -> bytes:
         """The bytes with these members' values replaced; new ones are put at the end."""
-        raw = self.raw
-        if len(changes) == 1:
-            ((name, value),) = changes.items()
-            if (place := self.members.get(name)) is not None:
-                return b"".join((raw[: place[0]], value, raw[place[1] :]))
-        pieces: list[bytes] = []
-        at = 0
-        places = sorted((self.members[name], name) for name in changes if name in self.members)
-        for (start, end), name in places:
-            pieces += (raw[at:start], changes[name])
-            at = end
-        added = [b"%b:%b" % (msgspec.json.encode(name), changes[name]) for name in changes if name not in self.members]
+        pieces = self._pieces.copy()
+        added: list[bytes] = []
+        for name, value in changes.items():
+            if name in self.members:
+                pieces[2 * list(self.members).index(name) + 1] = value
+            else:
+                added.append(b"%b:%b" % (msgspec.json.encode(name), value))
         if added:
-            closing = raw.rindex(b"}")
-            pieces += (raw[at:closing], b"," if self.members else b"", b",".join(added))
-            at = closing
-        pieces.append(raw[at:])
+            tail = bytes(pieces.pop())
+            closing = tail.rindex(b"}")
+            pieces += (tail[:closing], b"," if self.members else b"", b",".join(added), tail[closing:])
         return b"".join(pieces)
 
 
@@ -130,46 +143,30 @@ def wrong_type(name: str, wanted: str) -> InvalidRequest:
     return InvalidRequest(f"`{name}` must be {wanted}.", param=name, code="invalid_type")
 
 
-def _located(raw: bytes, found: Mapping[str, msgspec.Raw]) -> dict[str, tuple[int, int]] | None:
-    """Where each value stands, in the layouts that programs write: compact, or one space after `:` and `,`.
+def _as_written(raw: bytes, found: Mapping[str, msgspec.Raw]) -> list[bytes | msgspec.Raw] | None:
+    """The pieces, where writing them in one of the usual layouts gives `raw`; a repeated key would not.
 
-    A repeated key makes keys, values and text fall out of step. None: out of step, or another layout.
+    None: another layout.
     """
-    members: dict[str, tuple[int, int]] = {}
-    at, end, last = 0, 0, _OPEN
+    if not found:
+        return None
+    pieces: list[bytes | msgspec.Raw] = []
+    name = next(iter(found))
+    first, following = _SPACED if raw.startswith(b" ", len(name) + 4) else _COMPACT
     for key, value in found.items():
-        if raw[at] != last:
-            return None
-        at += 2 if raw[at + 1] == _SPACE else 1
-        token = _TOKENS.get(key) or _token(key)
-        if not raw.startswith(token, at):
-            return None
-        at += len(token)
-        if raw[at] == _SPACE:
-            at += 1
-        text = bytes(value)
-        if not raw.startswith(text, at):
-            return None
-        end = at + len(text)
-        members[key] = (at, end)
-        at, last = end, _COMMA
-    return members if members and raw[end] == _CLOSE else None
+        pieces += (following[key], value)
+    pieces[0] = first[name]
+    pieces.append(b"}")
+    return pieces if b"".join(pieces) == raw else None
 
 
-def _token(key: str) -> bytes:
-    """How a key without escapes is written; those that come often are kept."""
-    token = b'"%b":' % key.encode()
-    if len(_TOKENS) < _MOST_TOKENS and len(key) < _LONGEST_TOKEN:
-        _TOKENS[key] = token
-    return token
-
-
-def _found_by_grammar(raw: bytes, found: Mapping[str, msgspec.Raw], inside: str) -> dict[str, tuple[int, int]]:
-    """As `_located`, in any layout. Raises InvalidRequest for a key that stands twice."""
-    members: dict[str, tuple[int, int]] = {}
+def _found_by_grammar(raw: bytes, found: Mapping[str, msgspec.Raw], inside: str) -> list[bytes | msgspec.Raw]:
+    """As `_as_written`, in any layout. Raises InvalidRequest for a key that stands twice."""
+    pieces: list[bytes | msgspec.Raw] = []
+    at = 0
     following = _NEXT.match
     mark = _FIRST.match(raw)
-    for key, value in found.items():
+    for value in found.values():
         if mark is None:
             raise _repeated(raw, inside)
         start = mark.end()
@@ -177,11 +174,13 @@ def _found_by_grammar(raw: bytes, found: Mapping[str, msgspec.Raw], inside: str)
         end = start + len(text)
         if raw[start:end] != text:
             raise _repeated(raw, inside)
-        members[key] = (start, end)
+        pieces += (raw[at:start], text)
+        at = end
         mark = following(raw, end)
     if found and (mark is None or mark[1] is None):
         raise _repeated(raw, inside)
-    return members
+    pieces.append(raw[at:])
+    return pieces
 
 
 def _repeated(raw: bytes, inside: str) -> InvalidRequest:
