@@ -130,7 +130,8 @@ def _limits(plan: Plan, server: Deadlines, ends_at: float) -> Deadlines:
 
 
 async def _begun_within(seconds: float, aim: Aim, attempt: Coroutine[Any, Any, Started]) -> Started:
-    """A stream, which is asked for in a task, that has begun to say something by then. Raises UpstreamTimeout."""
+    """A stream that has begun to say something by then. Raises UpstreamTimeout."""
+    await in_task()
     try:
         async with asyncio.timeout(seconds):
             return await attempt

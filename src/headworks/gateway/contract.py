@@ -46,6 +46,10 @@ class Arrived(Protocol):
         """The whole answer at once; its content-length is added."""
         ...
 
+    def write(self, piece: bytes) -> bool:
+        """A piece of an answer that has begun, where that takes no waiting; False: it does, or is not so simple."""
+        ...
+
     async def send(self, message: Any) -> None:  # noqa: ANN401 -- an ASGI message
         """An answer in pieces, as ASGI has it."""
         ...

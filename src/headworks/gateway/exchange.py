@@ -152,6 +152,10 @@ class Exchange:
         """A part of the answer's body."""
         await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
 
+    async def relay(self, data: bytes) -> None:
+        """As `write`, for what a provider has sent in one piece: there is nothing to join it with."""
+        await self.write(data)
+
     def answer_at_once(self, status: int, headers: list[Header], body: bytes) -> bool:  # noqa: ARG002 -- as above
         """As `answer`, where that takes no waiting; False: it does."""
         return False
@@ -246,6 +250,11 @@ class ArrivedExchange(Exchange):
     async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
         """See Exchange."""
         self.answer_at_once(status, headers, body)
+
+    async def relay(self, data: bytes) -> None:
+        """See Exchange."""
+        if not self._request.write(data):
+            await self.write(data)
 
     def _leave(self) -> None:
         self._has_left = True

@@ -7,7 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from headworks.eager import in_task
 from headworks.errors import InvalidRequest
 from headworks.formats import neutral
 from headworks.formats.answers import collect
@@ -107,7 +106,6 @@ class Handlers:
             elif call.surface == "messages" and MESSAGES.carries_foreign_thoughts(call.body.raw):
                 call.rewrite()
             if call.streams:
-                await in_task()
                 await self._stream(exchange, call)
             else:
                 await self._whole(exchange, call)
@@ -172,7 +170,7 @@ class Handlers:
                     if event.is_last:
                         last = event.data
                     else:
-                        await exchange.write(event.data)
+                        await exchange.relay(event.data)
                 elif isinstance(event, Head):
                     await exchange.start(200, _stream_head(event, call))
                 else:

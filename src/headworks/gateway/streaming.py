@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 
+from headworks.eager import in_task
 from headworks.errors import UpstreamError, UpstreamTruncated
 from headworks.formats import answers, neutral
 from headworks.formats.contract import Reader, Watch
@@ -32,11 +33,14 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
         while not watch.is_terminal:
             if events:
                 yield Relayed(events)
-            piece = await _next(pieces, stream)
-            if piece is None:
+            try:
+                piece = await anext(pieces)
+            except (StopAsyncIteration, UpstreamError) as end:
+                if isinstance(end, UpstreamError) and not (watch.has_failed or watch.is_finished):
+                    raise  # who has said that the answer ends, or has failed, may hang up as it likes
                 events = watch.see(stream.framer.rest)  # an end without an empty line is still an end
                 if not (watch.is_finished or watch.is_terminal or watch.has_failed):
-                    raise truncated(started)
+                    raise truncated(started) from None
                 break
             events = watch.see(stream.framer.whole(piece))
             record.heard = watch.heard
@@ -133,20 +137,11 @@ def _settle(watch: Watch, record: Record) -> None:
     record.settle(watch.usage, is_last=watch.is_finished or watch.is_terminal)
 
 
-async def _next(pieces: AsyncIterator[bytes], stream: NativeStream) -> bytes | None:
-    """The next piece, None at the end: who has said that the answer ends, or has failed, may hang up as it likes."""
-    try:
-        return await anext(pieces, None)
-    except UpstreamError:
-        if stream.watch.has_failed or stream.watch.is_finished:
-            return None
-        raise
-
-
 async def _linger(answer: Answer) -> None:
     """Read to the end, so that the connection can be used again; how it ends is nobody's concern any more."""
     if answer.complete:
         return
+    await in_task()
     with suppress(UpstreamError, TimeoutError):
         async with asyncio.timeout(_LINGER_S):
             async for _ in answer:

@@ -22,7 +22,6 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
-from headworks.eager import in_task
 from headworks.errors import UpstreamError
 from headworks.providers.http1 import Deadlines, Limits
 from headworks.providers.pooling import Origin, Pool, tls_context
@@ -68,7 +67,6 @@ class Upstream:
         UpstreamTimeout (names the deadline), UpstreamTruncated. An error status is an answer, not an error.
         Cancelling the waiting task closes the connection at once.
         """
-        await in_task()
         pool, request = self._request(origin, method, path, headers, body)
         response = await _exchange(pool, request, deadlines, whole=False)
         if response.status == 0:

@@ -190,6 +190,13 @@ class ShortCycle(JoiningCycle):
         protocol.transport.write_last(b"".join(lines))  # type: ignore[attr-defined] # a JoiningTransport's
         self._end()
 
+    def write(self, piece: bytes) -> bool:
+        """A piece of an answer whose end nobody knows, now. False, and nothing is done: it is for `send`."""
+        if not piece or not self.chunked_encoding or self.disconnected or self.flow.write_paused:
+            return False
+        self._protocol.transport.write_last(b"%x\r\n%b\r\n" % (len(piece), piece))  # type: ignore[attr-defined]
+        return True
+
     def when_left(self, callback: Callable[[], object]) -> None:
         """Have `callback` called once if the caller leaves before the answer is complete."""
         self._on_leaving = callback

@@ -112,12 +112,12 @@ class ChatWatch:
                 return
 
     def _count(self, events: bytes) -> bytes:
-        """Usage is read and, where only we asked for it, taken out; `null` of the usual layout costs no reading."""
+        """Usage is read and, where only we asked for it, taken out; `null` in the usual layouts costs no reading."""
         if self._strips:
-            events = events.replace(b',"usage":null', b"")
+            events = events.replace(b',"usage":null', b"").replace(b', "usage": null', b"")
             if b'"usage"' not in events:
                 return events
-        elif events.count(b'"usage":null') == events.count(b'"usage"'):
+        elif events.count(b'"usage":null') + events.count(b'"usage": null') == events.count(b'"usage"'):
             return events
         return b"".join(map(self._count_one, split(events)))
 
