@@ -47,13 +47,22 @@ def cpu_ns(pids: set[int]) -> int:
 
 def pss_kib(pids: set[int]) -> int:
     """Memory, each shared page divided by its users."""
+    return _summed(pids, "Pss:")
+
+
+def anonymous_kib(pids: set[int]) -> int:
+    """Memory that stands for no file: all that a leak can be, and the same whoever else maps the same libraries."""
+    return _summed(pids, "Anonymous:")
+
+
+def _summed(pids: set[int], line_start: str) -> int:
     total = 0
     for pid in pids:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        total += sum(int(line.split()[1]) for line in lines if line.startswith(line_start))
     return total
 
 

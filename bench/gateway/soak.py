@@ -1,6 +1,7 @@
 """Memory over very many requests: sampled every few seconds, with the slope of a line through the samples.
 
-PostgreSQL has a row of its own: its share grows until the records have filled its buffers, which is no leak.
+The server's is its anonymous memory. PostgreSQL has a row of its own, shared buffers included: it grows until the
+records have filled them, which is no leak.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from processes import is_postgres, pss_kib
+from processes import anonymous_kib, is_postgres, pss_kib
 from rig import System, measure
 from windows import Row
 
@@ -48,7 +49,7 @@ def soak(system: System, wanted: int, connections: int, folder: Path) -> list[Sa
 def _sample(system: System, requests: int) -> Sample:
     pids = system.processes()
     database = {pid for pid in pids if is_postgres(pid)}
-    return Sample(requests, pss_kib(pids - database), pss_kib(database))
+    return Sample(requests, anonymous_kib(pids - database), pss_kib(database))
 
 
 def summary(name: str, samples: list[Sample]) -> list[Row]:
