@@ -47,7 +47,11 @@ OPEN = {
     ("POST", "/api/sign-out"),
 }
 """Nothing of what the server holds is behind these."""
-READING = {("POST", "/api/search"), ("POST", "/api/workspace/diff")}
+READING = {
+    ("POST", "/api/search"),
+    ("POST", "/api/workspace/diff"),
+    ("POST", "/api/collections/{name}/documents/find"),
+}
 """They ask with a body and change nothing."""
 HAND_IN = {
     ("PUT", "/api/collections/{name}/documents"),

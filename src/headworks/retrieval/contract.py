@@ -85,6 +85,16 @@ class DocumentView:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentAt:
+    """A document that the caller may read, as it is found by its path."""
+
+    path: str
+    document: DocumentId
+    version: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
     """Passages, best first, numbered from 1, and how they were ranked. `notice` says what kept vectors out of it."""
 

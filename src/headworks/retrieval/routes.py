@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.identity.routes import declare, require
-from headworks.retrieval.contract import DocumentView, Explanation, Item, Progress, Ranking, Sync
+from headworks.retrieval.contract import DocumentAt, DocumentView, Explanation, Item, Progress, Ranking, Sync
 from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
 from headworks.retrieval.service import Retrieval
 from headworks.types.identity import Principal
@@ -67,6 +67,18 @@ class Question(_Body):
     document: str
     principal: str
     collection: str | None = None
+
+
+class Paths(_Body):
+    """`{"paths": ["policies/claims.md"]}`: at most 1,000, as documents were handed in."""
+
+    paths: list[str]
+
+
+class DocumentRows(BaseModel):
+    """The documents among the asked ones that the caller may read, by path."""
+
+    rows: list[DocumentAt]
 
 
 class Found(BaseModel):
@@ -131,6 +143,12 @@ async def list_collections(request: Request, caller: Reader) -> Collections:
             ReadableCollection(name=each.name, description=each.description, documents=each.documents) for each in found
         ]
     )
+
+
+@router.post("/api/collections/{name}/documents/find", openapi_extra=declare(_READ, None))
+async def find_documents(request: Request, name: str, body: Paths, caller: Reader) -> DocumentRows:
+    """The ids of documents by their paths. One that the caller may not read is not there."""
+    return DocumentRows(rows=await _retrieval(request).find_documents(caller, name, body.paths))
 
 
 @router.get("/api/documents/{document}", openapi_extra=declare(_READ, None))

@@ -39,3 +39,16 @@ SELECT c.chunk_id, c.document_id, d.version, d.path, d.title, c.ordinal, c.start
   FROM chunk c
   JOIN document d ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id AND d.tombstoned_at IS NULL
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
+
+-- name: is_readable
+SELECT EXISTS (
+       SELECT FROM collection c
+         JOIN collection_reader r ON r.tenant_id = c.tenant_id AND r.collection_id = c.collection_id
+        WHERE c.tenant_id = %(tenant)s AND c.name = %(name)s)
+
+-- name: find_documents
+SELECT d.path, d.document_id, d.version, d.title
+  FROM document d
+  JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
+ WHERE d.tenant_id = %(tenant)s AND c.name = %(name)s AND d.path = ANY (%(paths)s::text[]) AND d.tombstoned_at IS NULL
+ ORDER BY d.path, d.source

@@ -10,10 +10,11 @@ from uuid import UUID
 from headworks.config import RetrievalServerSettings
 from headworks.errors import HeadworksError, NotFound
 from headworks.jobs.engine import Jobs
-from headworks.retrieval import collections
+from headworks.retrieval import collections, finding
 from headworks.retrieval.contract import (
     CollectionView,
     Directory,
+    DocumentAt,
     DocumentView,
     Explanation,
     Item,
@@ -118,6 +119,10 @@ class Retrieval:
             row.document_id, row.version, row.collection, row.path, row.title, stored.text, stored.headings,
             row.media_type,
         )  # fmt: skip
+
+    async def find_documents(self, principal: Principal, collection: str, paths: Sequence[str]) -> list[DocumentAt]:
+        """Those of these paths that are documents the caller may read."""
+        return await finding.find_documents(self._db, principal, collection, paths)
 
     async def list_collections(self, principal: Principal) -> list[CollectionView]:
         """The collections that the caller may read."""
