@@ -134,6 +134,8 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "unpriced": "[outside/gpt-of-nowhere]",
         "claude": "[claude/claude-1]",
         "priced": "[outside/gpt-4o-mini]",
+        "priced-pair": "[outside/gpt-4o-mini, other/gpt-4o]",
+        "claude-pair": "[claude/claude-sonnet-4-5, other/gpt-4o]",
         "trying": "[outside/m1, other/m2], retries: {most: 2, base_s: 0.01, most_s: 2}",
         "widening": "[outside/m1, other/m2], fallback: {context_window: [other/m9], server_error: off}",
         "hurried": "[outside/m1, other/m2], deadlines: {first_token_s: 0.3}",

@@ -57,6 +57,7 @@ class Attempts:
                     again = chain.after(error, time.monotonic())
                     if again is None:
                         raise (chain.error or error) from None
+                record.failed()
                 if again.wait_s:
                     await in_task()
                     await asyncio.sleep(again.wait_s)
@@ -93,7 +94,7 @@ class Attempts:
         record.attempt(aim, outgoing)
         try:
             if outgoing.streams:
-                started = await open_stream(aim, ask, way, dialect, outgoing)
+                started = await open_stream(aim, ask, way, outgoing, record)
                 record.answered()
                 record.row.attempts += was_resent(started.headers)
                 return started
@@ -104,9 +105,9 @@ class Attempts:
         if headers and headers[-1] is RESENT:
             record.row.attempts += 1
         if way.spoken is None:
-            started = judged(aim, dialect, status, headers, answer)
+            started = judged(aim, dialect, status, headers, answer, record)
         else:
-            started = read(aim, dialect, way.spoken, status, headers, answer)
+            started = read(aim, dialect, way.spoken, status, headers, answer, record=record)
         if started.usage is None or started.usage.output_tokens is None:
             record.heard = _uncounted(started, dialect)
         return started

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 import msgspec
 
 from headworks.errors import HeadworksError, UpstreamError, UpstreamRejected, UpstreamTruncated
-from headworks.formats import neutral
-from headworks.formats.contract import Reader, Spoken, Watch
+from headworks.formats import answers, neutral
+from headworks.formats.contract import Reader, Spoken, Verdict, Watch
 from headworks.formats.converse.format import Converse
 from headworks.formats.neutral import TextBlock, ThinkingBlock, ToolCallBlock
 from headworks.formats.responses.format import RESPONSES
@@ -17,6 +18,7 @@ from headworks.formats.sse import Framer, data_of, split
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim
+from headworks.gateway.recording import Record
 from headworks.gateway.tool_calls import check_calls
 from headworks.gateway.translation import Way, rejected, says_something
 from headworks.providers import contract as provider_contract
@@ -75,12 +77,14 @@ class Started(msgspec.Struct):
 
     def about_tokens(self) -> int:
         """Tokens of output in a whole answer that nobody has counted, rather too many than too few."""
-        size = len(self.body) if self.answer is None else sum(map(_size, self.answer.blocks))
-        return -(-size // _BYTES_PER_TOKEN)
+        return _about(len(self.body)) if self.answer is None else _about(sum(map(_size, self.answer.blocks)))
 
 
-def judged(aim: Aim, dialect: Dialect, status: int, headers: Headers, body: bytes) -> Started:
-    """A whole answer in the caller's format. Raises UpstreamRejected for an error, UpstreamError for no answer."""
+def judged(aim: Aim, dialect: Dialect, status: int, headers: Headers, body: bytes, record: Record) -> Started:
+    """A whole answer in the caller's format. Raises UpstreamRejected for an error, UpstreamError for no answer.
+
+    What these count is in the record.
+    """
     if status != 200:
         raise _rejected(aim, dialect, None, status, headers, body)
     try:
@@ -90,27 +94,38 @@ def judged(aim: Aim, dialect: Dialect, status: int, headers: Headers, body: byte
     except UNREADABLE as error:
         raise no_answer(aim, headers, str(error)) from None
     if verdict.kind == "error":
+        record.settle(verdict.usage)
         raise UpstreamRejected(UpstreamError.status, body, _as_text(headers))
     if verdict.kind == "nothing":
+        record.settle(verdict.usage)
         raise no_answer(aim, headers, "it has nothing that an answer has")
     return Started(aim, headers, body, verdict.usage)
 
 
-def read(aim: Aim, dialect: Dialect, spoken: Spoken, status: int, headers: Headers, body: bytes) -> Started:
+def read(
+    aim: Aim, dialect: Dialect, spoken: Spoken, status: int, headers: Headers, body: bytes, *, record: Record
+) -> Started:
     """A whole answer in another format. As `judged`."""
     if status != 200:
         raise _rejected(aim, dialect, spoken, status, headers, body)
     try:
         if (failed := spoken.read_error(status, body)) is not None:
+            record.settle(_counted_in(spoken, body))
             raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
         answer = spoken.read_answer(body)
     except UpstreamRejected:
         raise
     except (UpstreamError, *UNREADABLE) as error:
+        record.settle(_counted_in(spoken, body))
         raise no_answer(aim, headers, str(error)) from None
-    check_calls(answer)
-    _name(answer.started, aim, dialect)
     usage = answer.usage if answer.usage.input_tokens is not None else None
+    try:
+        check_calls(answer)
+    except UpstreamError:
+        record.settle(usage)
+        record.heard = _about(sum(map(_size, answer.blocks)))
+        raise
+    _name(answer.started, aim, dialect)
     return Started(aim, headers, usage=usage, answer=answer)
 
 
@@ -120,15 +135,21 @@ def _name(begun: neutral.Started, aim: Aim, dialect: Dialect) -> None:
     begun.id = begun.id or f"{dialect.id_prefix}{new_id().hex}"
 
 
-async def open_stream(aim: Aim, ask: Ask, way: Way, dialect: Dialect, outgoing: Outgoing) -> Started:
+async def open_stream(aim: Aim, ask: Ask, way: Way, outgoing: Outgoing, record: Record) -> Started:
     """A stream up to its first semantic event. As `judged`; UpstreamTruncated: it ends before there is one."""
-    answer = await aim.provider.stream(ask)
+    answer, dialect = await aim.provider.stream(ask), outgoing.dialect
     try:
         if answer.status != 200 or _content_type(answer.headers) not in _STREAMS:
-            await _refuse(aim, dialect, way.spoken, answer)
-        if way.spoken is None:
-            return await _opened(aim, dialect, answer, strips=outgoing.strips(aim))
-        return await _told(aim, dialect, way.spoken, answer)
+            await _refuse(aim, dialect, way.spoken, answer, record)
+        if way.spoken is not None:
+            return await _told(aim, dialect, way.spoken, answer, record)
+        assert dialect.format is not None  # noqa: S101 -- only formats have streams
+        watch = dialect.format.watch(strips_usage=outgoing.strips(aim))
+        try:
+            return await _opened(aim, dialect, answer, watch)
+        except BaseException:
+            _keep_count(watch.usage, record, is_last=watch.is_terminal)
+            raise
     except BaseException as error:
         answer.abort()
         if isinstance(error, UpstreamError):
@@ -141,10 +162,8 @@ def was_resent(headers: Headers) -> bool:
     return bool(headers) and headers[-1] is RESENT
 
 
-async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, *, strips: bool) -> Started:
-    assert dialect.format is not None  # noqa: S101 -- only formats have streams
-    headers = answer.headers
-    framer, watch = Framer(), dialect.format.watch(strips_usage=strips)
+async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, watch: Watch) -> Started:
+    headers, framer = answer.headers, Framer()
     held: list[bytes] = []
     size = count = 0
     async for piece in answer:
@@ -167,9 +186,27 @@ async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, 
     raise _nothing_said(aim)
 
 
-async def _told(aim: Aim, dialect: Dialect, spoken: Spoken, answer: provider_contract.Answer) -> Started:
-    headers, reader = answer.headers, spoken.reader()
-    told = ToldStream(answer, reader, [])
+async def _told(
+    aim: Aim, dialect: Dialect, spoken: Spoken, answer: provider_contract.Answer, record: Record
+) -> Started:
+    told = ToldStream(answer, spoken.reader(), [])
+    try:
+        return await _told_from(told, aim, dialect)
+    except BaseException:
+        counts = (event.usage for event in told.held if isinstance(event, neutral.Counted))
+        _keep_count(functools.reduce(answers.merged, counts, Usage()), record, is_last=False)
+        raise
+
+
+def _keep_count(usage: Usage | None, record: Record, *, is_last: bool) -> None:
+    """What an answer counted that came to nothing; before its end, that is no more than what is known."""
+    if usage is not None:
+        record.settle(usage if is_last else msgspec.structs.replace(usage, is_estimated=True), is_last=is_last)
+
+
+async def _told_from(told: ToldStream, aim: Aim, dialect: Dialect) -> Started:
+    answer, reader = told.answer, told.reader
+    headers = answer.headers
     try:
         async for piece in answer:
             if _hold(told, aim, dialect, fed(aim, headers, reader, piece)):
@@ -247,13 +284,15 @@ def _nothing_said(aim: Aim) -> UpstreamTruncated:
     )
 
 
-async def _refuse(aim: Aim, dialect: Dialect, spoken: Spoken | None, answer: provider_contract.Answer) -> None:
+async def _refuse(
+    aim: Aim, dialect: Dialect, spoken: Spoken | None, answer: provider_contract.Answer, record: Record
+) -> None:
     """Raise for what is no stream: an error is passed on, anything else is no answer."""
     body = await answer.read(_MAX_ERROR_BYTES)
     if spoken is None:
-        judged(aim, dialect, answer.status, answer.headers, body)
+        judged(aim, dialect, answer.status, answer.headers, body, record)
     else:
-        read(aim, dialect, spoken, answer.status, answer.headers, body)
+        read(aim, dialect, spoken, answer.status, answer.headers, body, record=record)
     raise no_answer(aim, answer.headers, "it is not a stream of events")
 
 
@@ -302,6 +341,14 @@ def _error_of(spoken: Spoken, status: int, headers: Headers, body: bytes) -> neu
         return None
 
 
+def _counted_in(spoken: Spoken, body: bytes) -> Usage | None:
+    """What a body counts that is no answer, where its format can tell that without reading one."""
+    judge: Callable[[bytes], Verdict] | None = getattr(spoken, "judge", None)
+    with suppress(*UNREADABLE):
+        return judge(body).usage if judge is not None else None
+    return None
+
+
 def no_answer(aim: Aim, headers: Headers, why: str) -> UpstreamError:
     """The error for what comes from a provider and can't be read."""
     kind = _content_type(headers) or "no content type"
@@ -310,6 +357,11 @@ def no_answer(aim: Aim, headers: Headers, why: str) -> UpstreamError:
         next_step="Check the provider's address: it may be a web page or a proxy.",
         code="upstream_not_an_answer",
     )
+
+
+def _about(size: int) -> int:
+    """Tokens in so many bytes, rather too many than too few."""
+    return -(-size // _BYTES_PER_TOKEN)
 
 
 def _size(block: neutral.Block) -> int:

@@ -137,6 +137,11 @@ class Record(msgspec.Struct):
         self._spent_micro_usd = row.cost_micro_usd
         self.aim, self._usage, self.heard, self._is_partial = None, None, 0, False
 
+    def failed(self) -> None:
+        """The attempt has failed and another follows: what was counted or heard of it is paid for, and stays."""
+        if self._usage is not None or self.heard:
+            self.start_over()
+
     @contextmanager
     def span(self, name: str) -> Iterator[Span]:
         """A stage of a feature; plain routes have none. Set its attributes while it is open."""
