@@ -231,6 +231,7 @@ class Connection(asyncio.Protocol):
         if response is not None:
             response.unanswered = self._received == 0 and self.served > 0
             response.fail(self._cut_short(exc))
+        self._parser = cast("httptools.HttpResponseParser", None)  # it refers back to us
 
     # What the parser tells.
 

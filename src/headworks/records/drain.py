@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -13,16 +14,12 @@ import psycopg
 from headworks.errors import HeadworksError
 from headworks.records.journal import read_journal, replayable
 from headworks.records.lines import split
-from headworks.records.service import Records
+from headworks.records.service import BATCH, Records
 from headworks.storage import queries
 from headworks.storage.pool import Database, Tx
 
 _SQL = queries.load(__package__)
 _log = logging.getLogger(__name__)
-
-MOST_RECORDS = 2000
-"""Of one transaction."""
-
 
 async def store(db: Database, records: Sequence[bytes]) -> None:
     """Keep these journal records, in one transaction. Idempotent."""
@@ -61,7 +58,10 @@ async def store_all_good(db: Database, records: Sequence[bytes]) -> None:
 
 
 class Drain:
-    """Copies one worker's records to PostgreSQL every `batch_s`; what is copied is confirmed, and so deleted."""
+    """Copies one worker's records to PostgreSQL when there are many, and at least every `batch_s`.
+
+    What is copied is confirmed, and so deleted.
+    """
 
     def __init__(self, db: Database, records: Records, batch_s: float) -> None:
         self._db = db
@@ -103,7 +103,7 @@ class Drain:
     async def _copy_from_journal(self, until: int) -> None:
         reading = read_journal(self._records.journal.path, self._copied)
         while self._copied < until:
-            batch = await asyncio.to_thread(lambda: list(islice(reading, MOST_RECORDS)))
+            batch = await asyncio.to_thread(lambda: list(islice(reading, BATCH)))
             if not batch:
                 return
             await store_all_good(self._db, [payload for _, payload in batch])
@@ -115,7 +115,9 @@ class Drain:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(self._batch_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._batch_s):
+                    await self._records.many.wait()
             try:
                 await self.copy()
             except (HeadworksError, psycopg.Error) as error:
@@ -124,8 +126,8 @@ class Drain:
 
 
 def _in_batches(records: list[bytes]) -> Iterator[list[bytes]]:
-    for start in range(0, len(records), MOST_RECORDS):
-        yield records[start : start + MOST_RECORDS]
+    for start in range(0, len(records), BATCH):
+        yield records[start : start + BATCH]
 
 
 async def replay(db: Database, folder: Path) -> int:
@@ -133,7 +135,7 @@ async def replay(db: Database, folder: Path) -> int:
     count = 0
     for journal in replayable(folder):
         reading = journal.records()
-        while batch := list(islice(reading, MOST_RECORDS)):
+        while batch := list(islice(reading, BATCH)):
             await store_all_good(db, [payload for _, payload in batch])
             journal.confirm(batch[-1][0])
             count += len(batch)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from headworks.records.journal import Journal
 from headworks.records.lines import span_line, usage_line
 from headworks.types.records import Span, UsageRow
 
+BATCH = 2000
+"""Records of one transaction."""
 MOST_RECENT = 20_000
 """Records kept in memory for the drain; beyond that it reads them from the journal."""
 
@@ -20,6 +23,8 @@ class Records:
         self._gathered: list[UsageRow] = []
         self._recent: list[bytes] = []
         self._is_whole = True
+        self.many = asyncio.Event()
+        """Set while there are enough for a batch."""
 
     def write(self, row: UsageRow, spans: Sequence[Span] = ()) -> None:
         """One request: its usage row, and for a feature the spans of its stages, as one record of the journal.
@@ -45,6 +50,8 @@ class Records:
         self.journal.extend(lines)
         if len(self._recent) < MOST_RECENT:
             self._recent += lines
+            if len(self._recent) >= BATCH and not self.many.is_set():
+                self.many.set()
         else:
             self._is_whole = False
 
@@ -57,4 +64,5 @@ class Records:
         recent = self._recent if self._is_whole else None
         self._recent = []
         self._is_whole = True
+        self.many.clear()
         return recent, self.journal.position

@@ -48,6 +48,9 @@ class OneWriteProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
+        # Both refer back to the connection, and would wait for the collector with it.
+        self.cycle = cast("ShortCycle", None)
+        self.parser = cast("httptools.HttpRequestParser", None)
 
     def data_received(self, data: bytes) -> None:
         """Part of a request, or several."""
