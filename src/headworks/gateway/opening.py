@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import msgspec
 
 from headworks.errors import HeadworksError, UpstreamError, UpstreamRejected, UpstreamTruncated
-from headworks.formats import answers, neutral
-from headworks.formats.contract import Reader, Spoken, Verdict, Watch
+from headworks.formats import neutral
+from headworks.formats.contract import Reader, Spoken, Watch
 from headworks.formats.converse.format import Converse
 from headworks.formats.neutral import TextBlock, ThinkingBlock, ToolCallBlock
 from headworks.formats.responses.format import RESPONSES
@@ -19,6 +18,7 @@ from headworks.gateway.dialects import Dialect
 from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.plans import Aim
 from headworks.gateway.recording import Record
+from headworks.gateway.spending import UNREADABLE, counted_in, keep_count, keep_told
 from headworks.gateway.tool_calls import check_calls
 from headworks.gateway.translation import Way, rejected, says_something
 from headworks.providers import contract as provider_contract
@@ -27,8 +27,6 @@ from headworks.providers.responses import RESENT, Headers
 from headworks.types.ids import new_id
 from headworks.types.models import Usage
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What bytes raise that are no JSON, or are nested so deep that nobody can have meant it."""
 _MAX_ERROR_BYTES = 1024 * 1024
 _HELD_EVENTS = 64
 _HELD_BYTES = 256 * 1024
@@ -110,13 +108,13 @@ def read(
         raise _rejected(aim, dialect, spoken, status, headers, body)
     try:
         if (failed := spoken.read_error(status, body)) is not None:
-            record.settle(_counted_in(spoken, body))
+            record.settle(counted_in(spoken, body))
             raise rejected(dialect, failed, UpstreamError.status, _as_text(headers))
         answer = spoken.read_answer(body)
     except UpstreamRejected:
         raise
     except (UpstreamError, *UNREADABLE) as error:
-        record.settle(_counted_in(spoken, body))
+        record.settle(counted_in(spoken, body))
         raise no_answer(aim, headers, str(error)) from None
     usage = answer.usage if answer.usage.input_tokens is not None else None
     try:
@@ -148,7 +146,7 @@ async def open_stream(aim: Aim, ask: Ask, way: Way, outgoing: Outgoing, record: 
         try:
             return await _opened(aim, dialect, answer, watch)
         except BaseException:
-            _keep_count(watch.usage, record, is_last=watch.is_terminal)
+            keep_count(watch.usage, record, is_last=watch.is_terminal)
             raise
     except BaseException as error:
         answer.abort()
@@ -193,15 +191,8 @@ async def _told(
     try:
         return await _told_from(told, aim, dialect)
     except BaseException:
-        counts = (event.usage for event in told.held if isinstance(event, neutral.Counted))
-        _keep_count(functools.reduce(answers.merged, counts, Usage()), record, is_last=False)
+        keep_told(told.held, record)
         raise
-
-
-def _keep_count(usage: Usage | None, record: Record, *, is_last: bool) -> None:
-    """What an answer counted that came to nothing; before its end, that is no more than what is known."""
-    if usage is not None:
-        record.settle(usage if is_last else msgspec.structs.replace(usage, is_estimated=True), is_last=is_last)
 
 
 async def _told_from(told: ToldStream, aim: Aim, dialect: Dialect) -> Started:
@@ -339,14 +330,6 @@ def _error_of(spoken: Spoken, status: int, headers: Headers, body: bytes) -> neu
         return spoken.read_error(status, body)
     except UNREADABLE:
         return None
-
-
-def _counted_in(spoken: Spoken, body: bytes) -> Usage | None:
-    """What a body counts that is no answer, where its format can tell that without reading one."""
-    judge: Callable[[bytes], Verdict] | None = getattr(spoken, "judge", None)
-    with suppress(*UNREADABLE):
-        return judge(body).usage if judge is not None else None
-    return None
 
 
 def no_answer(aim: Aim, headers: Headers, why: str) -> UpstreamError:

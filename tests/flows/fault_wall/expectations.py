@@ -35,6 +35,7 @@ from upstream_log import Seen
 LEAVES_WITHIN_S = 0.5
 """The contract says 0.1 s; a machine whose cores are busy with other tests gets more time to notice."""
 _TOKEN = re.compile(r"t(\d+)\.(\d+)\S* ")
+_BEGUN = re.compile(rb'"message_start".*?"input_tokens": (\d+),.*?"output_tokens": (\d+)')
 _SURVIVE = re.compile(r"retry-after(-ms)?|x-should-retry|x-request-id|x-ratelimit-.*|openai-.*")
 
 
@@ -329,20 +330,34 @@ def _record(evidence: Evidence, expected: Expected, heard: Heard) -> Iterator[Co
         yield Complaint("wrong-record", "no error code")
     if expected.how in {"refused", "passed", "failed"} and row["status"] != evidence.received.status:
         yield Complaint("wrong-record", f"status {row['status']}, the caller got {evidence.received.status}")
-    if expected.how in {"answer", "broken"}:
-        yield from _usage(evidence, row, heard)
+    yield from _usage(evidence, row, heard, has_answer=expected.how in {"answer", "broken"})
 
 
-def _usage(evidence: Evidence, row: Mapping[str, Any], heard: Heard) -> Iterator[Complaint]:
-    last = evidence.last
-    if last is not None and last.counts is not None:
-        got = row["input_tokens"], row["output_tokens"]
-        if got != last.counts or row["is_estimated"]:
-            yield Complaint("wrong-usage", f"{got}, estimated {row['is_estimated']}; the provider said {last.counts}")
-        if not row["cost_micro_usd"] or not row["price_version"]:
-            yield Complaint("no-cost", f"cost {row['cost_micro_usd']} by {row['price_version']}")
+def _usage(evidence: Evidence, row: Mapping[str, Any], heard: Heard, *, has_answer: bool) -> Iterator[Complaint]:
+    """What all attempts have counted; an answer that nobody has counted is estimated, other attempts cost nothing."""
+    last = evidence.last if has_answer else None
+    if has_answer and (last is None or last.counts is None):
+        yield from _estimated(row, len(_TOKEN.findall(heard.text)))
         return
-    yield from _estimated(row, len(_TOKEN.findall(heard.text)))
+    counted = [(found, seen.streams and seen is not last) for seen in evidence.seen if (found := _counted(seen))]
+    got, is_estimated = (row["input_tokens"], row["output_tokens"]), row["is_estimated"]
+    if not counted:
+        if got != (None, None) or row["cost_micro_usd"]:
+            yield Complaint("wrong-usage", f"{got} at {row['cost_micro_usd']}, where nobody counted anything")
+        return
+    wanted = sum(found[0] for found, _ in counted), sum(found[1] for found, _ in counted)
+    if got != wanted or is_estimated != any(has_no_end for _, has_no_end in counted):
+        yield Complaint("wrong-usage", f"{got}, estimated {is_estimated}; the providers said {counted}")
+    if not row["cost_micro_usd"] or not row["price_version"]:
+        yield Complaint("no-cost", f"cost {row['cost_micro_usd']} by {row['price_version']}")
+
+
+def _counted(seen: Seen) -> tuple[int, int] | None:
+    """All that a provider counted of one request: Messages begins with a count, and often ends with none."""
+    if seen.counts is not None or seen.surface != "messages" or not seen.streams:
+        return seen.counts
+    begun = _BEGUN.search(seen.sent)
+    return None if begun is None else (int(begun[1]), int(begun[2]))
 
 
 def _estimated(row: Mapping[str, Any], tokens: int) -> Iterator[Complaint]:

@@ -50,6 +50,15 @@ async def _nothing_in_200(x: Exchange) -> None:
     answer_with(x, 200, x.words.nothing(), _JSON)
 
 
+@kind("nothing-but-usage", "body", whole=failed(502, NO_ANSWER), embeds=False)
+async def _nothing_but_usage(x: Exchange) -> None:
+    """It was worked on, and is paid for, though nothing came of it."""
+    good = json.loads(x.whole())
+    usage = {name: good[name] for name in ("usage", "usageMetadata") if name in good}
+    answer_with(x, 200, json.dumps({**json.loads(x.words.nothing()), **usage}).encode(), _JSON)
+    x.said(counts=x.counts)
+
+
 @kind("null-in-200", "body", whole=failed(502, NO_ANSWER))
 async def _null_in_200(x: Exchange) -> None:
     answer_with(x, 200, b'{"choices": null, "data": null, "content": null, "output": null}', _JSON)

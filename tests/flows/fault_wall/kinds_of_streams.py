@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BROKEN_AFTER = 4
 _EVENTS = "text/event-stream"
+_USAGE = b'"usage": {"prompt_tokens": %d, "completion_tokens": 0}'
 _FILTER = (
     b'data: {"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n'
 )
@@ -43,6 +44,19 @@ async def _role_then_error(x: Exchange) -> None:
     await speak(x, 0)
     await x.pause(0.02)
     x.error("rate_limit_error", "rate_limit_exceeded")
+    x.end()
+
+
+@kind("role-and-usage-then-error", "start-up", stream=passed(502))
+async def _role_and_usage_then_error(x: Exchange) -> None:
+    """Some servers count in every event, and the prompt was read."""
+    await speak(x, 0)
+    if x.surface == "chat":
+        opening = x.words.opening().replace(b', "usage": null', b"")
+        x.payload(opening.replace(b'"x_new": 1.5', _USAGE % x.counts[0]))
+        x.said(counts=(x.counts[0], 0))
+    await x.pause(0.02)
+    x.error()
     x.end()
 
 
