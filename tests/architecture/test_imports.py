@@ -19,9 +19,14 @@ ON_THE_CALLERS_MACHINE = {
     "headworks.releases.files",
     "headworks.releases.workspace",
     "headworks.retrieval.parsers.catalog",
+    "headworks.retrieval.quality.golden",
+    "headworks.retrieval.quality.measures",
+    "headworks.retrieval.quality.ranking",
+    "headworks.retrieval.quality.report",
+    "headworks.retrieval.quality.trec",
     "headworks.retrieval.sources.folder",
 }
-"""Pure code that commands run where the user's files are: reading a workspace, walking a folder."""
+"""Pure code that commands run where the user's files are: reading a workspace, walking a folder, judging a search."""
 OWNERS = {
     "dbos": {"headworks.jobs", "headworks.storage.migrate"},
     "alembic": {"headworks.storage"},
