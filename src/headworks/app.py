@@ -155,6 +155,7 @@ def surroundings(credential_env: Iterable[str]) -> Surroundings:
     from headworks.providers.catalog import Catalog
     from headworks.providers.vendors import VENDORS
     from headworks.releases.workspace import Surroundings
+    from headworks.retrieval.quality.golden import read_golden
 
     keys = {row.id: row.key_env for row in Catalog.load()}
     keys.update((vendor.id, vendor.account_env) for vendor in VENDORS.values())
@@ -165,6 +166,7 @@ def surroundings(credential_env: Iterable[str]) -> Surroundings:
         usual_env=frozenset(name for names in keys.values() for name in names),
         operator_env=frozenset(credential_env),
         read_schema=read_output_schema,
+        read_golden=read_golden,
     )
 
 

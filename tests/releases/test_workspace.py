@@ -151,6 +151,25 @@ def test_files_of_evaluation_are_left_alone_with_a_notice(path: str) -> None:
     assert [notice for notice in workspace.notices if notice.startswith(path)]
 
 
+def test_golden_queries_are_checked_where_they_can_be() -> None:
+    seen: list[str] = []
+
+    def read_golden(path: str, content: bytes) -> None:
+        seen.append(path)
+        if content != b"good":
+            raise WorkspaceInvalid(f"{path}:3: wrong.")
+
+    around = replace(AROUND, read_golden=read_golden)
+    golden = "collections/docs.golden.jsonl"
+    workspace = parse_workspace(files() | {golden: b"good"}, around)
+    assert seen == [golden]
+    assert not [notice for notice in workspace.notices if "golden" in notice]
+    with pytest.raises(WorkspaceInvalid, match=r"docs\.golden\.jsonl:3: wrong"):
+        parse_workspace(files() | {golden: b"bad"}, around)
+    workspace = parse_workspace(files() | {"collections/old.golden.jsonl": b"bad"}, around)
+    assert "collections/old.golden.jsonl: left alone, there is no `collections/old.yaml`." in workspace.notices
+
+
 def test_a_misspelt_file_is_an_error() -> None:
     with pytest.raises(WorkspaceInvalid, match=r"route\.yaml:1: nothing reads a file of this name here"):
         parse_workspace(files() | {"route.yaml": b""}, AROUND)

@@ -34,6 +34,8 @@ class Surroundings:
     """Those that the operator allows for any address (`[providers] credential_env`)."""
     read_schema: SchemaReader | None = None
     """guardrails.schema.read_output_schema; None where no schema can be checked."""
+    read_golden: Callable[[str, bytes], object] | None = None
+    """retrieval.quality.golden.read_golden; None where no golden queries can be checked."""
 
 
 _Reader = Callable[["_Reading", str, bytes], None]
@@ -176,6 +178,17 @@ def _may_be_schema(reading: _Reading, path: str, content: bytes) -> None:
     reading.json_files.append(path)
 
 
+def _check_golden(reading: _Reading, path: str, content: bytes) -> None:
+    """Queries and what should be found for them: `headworks retrieval eval` asks them; a wrong line is said now."""
+    collection = path.removesuffix(".golden.jsonl") + ".yaml"
+    if reading.around.read_golden is None:
+        reading.notices.append(f"{path}: left alone, nothing here can check golden queries.")
+    elif collection not in reading.files:
+        reading.notices.append(f"{path}: left alone, there is no `{collection}`.")
+    else:
+        reading.around.read_golden(path, content)
+
+
 def _left_alone(reading: _Reading, path: str, content: bytes) -> None:
     del content
     reading.notices.append(f"{path}: left alone, evaluation is not built yet.")
@@ -205,7 +218,7 @@ _READERS: tuple[tuple[str, _Reader], ...] = (
     (r"routes\.yaml", _read_routes),
     (r"roles\.yaml", _read_roles),
     (r"collections/[^/]+\.yaml", _read_collection),
-    (r"collections/[^/]+\.golden\.jsonl", _left_alone),
+    (r"collections/[^/]+\.golden\.jsonl", _check_golden),
     (r"features/[^/]+/feature\.yaml", _read_feature),
     (r"features/[^/]+/prompts/[^/]+\.prompty", _belongs_to_feature),
     (r"features/[^/]+/knowledge/.+\.md", _belongs_to_feature),
