@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Literal
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from headworks.errors import Unmapped, UpstreamError
+from headworks.formats.chat import plain
 from headworks.formats.chat.calls import FUNCTION_CALL, read_call, read_function_call
 from headworks.formats.chat.members import NO_RAW, NULL, Misread, Shape, is_null, starts
 from headworks.formats.chat.messages import MESSAGE, Message, assistant_blocks
@@ -56,7 +58,7 @@ class _Audio(msgspec.Struct, forbid_unknown_fields=True):
     data: str | None = None
 
 
-class _PlainMessage(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainMessage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     role: Literal["assistant"]
     content: str | msgspec.UnsetType | None = msgspec.UNSET
     refusal: msgspec.UnsetType | None = msgspec.UNSET
@@ -64,14 +66,14 @@ class _PlainMessage(msgspec.Struct, forbid_unknown_fields=True):
     tool_calls: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
+class _PlainChoice(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     index: int
     message: _PlainMessage
     finish_reason: str
     logprobs: msgspec.UnsetType | None = msgspec.UNSET
 
 
-class _Plain(msgspec.Struct, forbid_unknown_fields=True):
+class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """Most answers are like this: read at once."""
 
     id: str
@@ -84,7 +86,8 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True):
     system_fingerprint: msgspec.Raw = NO_RAW
 
 
-_HEAD = ("service_tier", "system_fingerprint")
+_CONTENT, _REFUSAL = f"{OF_MESSAGE}content", f"{OF_MESSAGE}refusal"
+_NO_ANNOTATIONS, _NO_CALLS = f"~{OF_MESSAGE}annotations", f"~{OF_MESSAGE}tool_calls"
 _plain = msgspec.json.Decoder(_Plain).decode
 _ANSWER, _CHOICE, _AUDIO = Shape(_Answer), Shape(_Choice), Shape(_Audio)
 _OBJECT = "chat.completion"
@@ -92,8 +95,17 @@ _OBJECT = "chat.completion"
 
 def read_answer(body: bytes) -> Answer:
     """Raises UpstreamError for what is no answer, Unmapped for several at once."""
+    return _judged(_read, body)
+
+
+def read_carefully(body: bytes) -> Answer:
+    """As `read_answer`, whatever stands there."""
+    return _judged(_read_unusual, body)
+
+
+def _judged(read: Callable[[bytes], Answer], body: bytes) -> Answer:
     try:
-        return _read(body)
+        return read(body)
     except Misread as error:
         raise error.as_answer() from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -102,37 +114,45 @@ def read_answer(body: bytes) -> Answer:
 
 def _read(body: bytes) -> Answer:
     try:
-        plain = _plain(body)
+        found = _plain(body)
     except msgspec.ValidationError:
         return _read_unusual(body)
-    if len(plain.choices) != 1 or plain.choices[0].index:
+    usage, usage_ext = read_usage(found.usage)
+    if len(found.choices) != 1 or found.choices[0].index or usage.input_tokens is None:
         return _read_unusual(body)
-    choice = plain.choices[0]
+    choice = found.choices[0]
     message = choice.message
     blocks: list[Block] = [TextBlock(message.content)] if message.content else []
-    for at, raw in enumerate(message.tool_calls or ()):
-        blocks.append(_read_call(raw, at, plain.id))
-    nothing = {
-        "logprobs": choice.logprobs,
-        f"{OF_MESSAGE}content": message.content,
-        f"{OF_MESSAGE}refusal": message.refusal,
-    }
-    ext: Ext = {name: NULL for name, value in nothing.items() if value is None}
-    if message.content == "":
-        ext[f"~{OF_MESSAGE}content"] = msgspec.Raw(b'""')
-    for name, rows in (("annotations", message.annotations), ("tool_calls", message.tool_calls)):
-        if rows is not msgspec.UNSET and not rows:
-            ext[f"~{OF_MESSAGE}{name}"] = MARK
-    usage, usage_ext = read_usage(plain.usage)
-    head_ext = {name: raw for name in _HEAD if memoryview(raw := getattr(plain, name)).nbytes}
+    if message.tool_calls:
+        blocks += [_read_call(raw, at, found.id) for at, raw in enumerate(message.tool_calls)]
+    started = Started(found.id, found.model, found.created, origin="chat")
+    if found.system_fingerprint is not NO_RAW:
+        started.ext["system_fingerprint"] = found.system_fingerprint
+    if found.service_tier is not NO_RAW:
+        started.ext["service_tier"] = found.service_tier
+        usage = in_tier(usage, found.service_tier)
     word = choice.finish_reason
-    return Answer(
-        Started(plain.id, plain.model, plain.created, head_ext, "chat"),
-        blocks,
-        Stopped(read_finish(word), word, None, ext),
-        in_tier(usage, plain.service_tier),
-        usage_ext,
-    )
+    return Answer(started, blocks, Stopped(read_finish(word), word, None, _as_written(choice)), usage, usage_ext)
+
+
+def _as_written(choice: _PlainChoice) -> Ext:
+    """What a choice says with null, or with nothing in a list."""
+    message = choice.message
+    ext: Ext = {}
+    if choice.logprobs is None:
+        ext["logprobs"] = NULL
+    if not message.content:
+        if message.content is None:
+            ext[_CONTENT] = NULL
+        elif message.content == "":
+            ext[f"~{_CONTENT}"] = msgspec.Raw(b'""')
+    if message.refusal is None:
+        ext[_REFUSAL] = NULL
+    if message.annotations is not msgspec.UNSET:
+        ext[_NO_ANNOTATIONS] = MARK
+    if message.tool_calls is not msgspec.UNSET and not message.tool_calls:
+        ext[_NO_CALLS] = MARK
+    return ext
 
 
 def _read_call(raw: msgspec.Raw, at: int, answer_id: str) -> ToolCallBlock:
@@ -254,6 +274,13 @@ def write_answer(answer: Answer, request: Request | None = None) -> bytes:
 
     Raises Unmapped for what has no word, UpstreamError for an end that is none.
     """
+    if not speaks_of_functions(request) and (said := plain.write_answer(answer)) is not None:
+        return said
+    return write_carefully(answer, request)
+
+
+def write_carefully(answer: Answer, request: Request | None = None) -> bytes:
+    """As `write_answer`, whatever it says."""
     started, stopped = answer.started, answer.stopped
     saying = Saying(started.origin, is_answer=True)
     own = stopped.ext if saying.is_own else {}

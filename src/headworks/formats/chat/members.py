@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from types import NoneType
-from typing import Any, Generic, TypeVar, Union, cast, get_args
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
 from headworks.errors import InvalidRequest, UpstreamError
 from headworks.formats.neutral import Ext
+from headworks.formats.strict import strict
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -82,10 +82,8 @@ class Shape(Generic[S]):
 
     def __init__(self, struct: type[S]) -> None:
         fields = msgspec.structs.fields(struct)
-        exact = [(each.name, _without_none(each.type), each.default) for each in fields if each.default is None]
-        strict = msgspec.defstruct(struct.__name__, exact, bases=(struct,), forbid_unknown_fields=True)
         lenient = msgspec.defstruct(struct.__name__, [], bases=(struct,), forbid_unknown_fields=False)
-        self._decode = msgspec.json.Decoder(strict).decode
+        self._decode = msgspec.json.Decoder(strict(struct)).decode
         self._decode_known = msgspec.json.Decoder(lenient).decode
         self._raws = tuple(each.name for each in fields if each.default is NO_RAW)
         tag = struct.__struct_config__.tag_field
@@ -94,10 +92,15 @@ class Shape(Generic[S]):
     def read(self, raw: msgspec.Raw | bytes) -> tuple[S, Ext]:
         """The Struct and the rest. Raises Misread."""
         try:
-            found = cast("S", self._decode(raw))
+            found = self._decode(raw)
         except msgspec.ValidationError:
             return self._read_unusual(raw)
-        return found, {name: NULL for name in self._raws if is_said_null(getattr(found, name))}
+        ext: Ext = {}
+        for name in self._raws:
+            value = getattr(found, name)
+            if value is not NO_RAW and is_null(value):
+                ext[name] = NULL
+        return found, ext
 
     def _read_unusual(self, raw: msgspec.Raw | bytes) -> tuple[S, Ext]:
         """Where something is null, or not known, or wrong."""
@@ -105,12 +108,6 @@ class Shape(Generic[S]):
             return cast("S", self._decode_known(raw)), rest_of(raw, self._names)
         except msgspec.ValidationError as error:
             raise Misread.of(error) from None
-
-
-def _without_none(kind: Any) -> Any:  # noqa: ANN401 -- any annotation
-    """`T | None` without its `None`."""
-    kinds = tuple(each for each in get_args(kind) if each is not NoneType)
-    return Union[kinds]  # noqa: UP007 -- as many as there are
 
 
 def is_said_null(raw: msgspec.Raw) -> bool:

@@ -48,8 +48,17 @@ class _AudioId(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     id: str
 
 
+class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """Most messages are like this: all of them are read at once."""
+
+    role: Role
+    content: str
+
+
 MESSAGE = Shape(Message)
 _AUDIO_ID = Shape(_AudioId)
+_plain = msgspec.json.Decoder(list[_Plain]).decode
+_each = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _PLAIN: dict[str, Role] = {"user": "user", "system": "system", "developer": "developer"}
 _ONLY_ASSISTANTS = (
     "refusal",
@@ -61,6 +70,33 @@ _ONLY_ASSISTANTS = (
     "function_call",
     "audio",
 )
+
+
+def read_messages(raw: msgspec.Raw) -> list[Turn]:
+    """The turns of `messages`. Raises Misread."""
+    try:
+        plain = _plain(raw)
+    except msgspec.ValidationError:
+        return _read_each(raw)
+    turns: list[Turn] = []
+    for message in plain:
+        if not message.content and message.role == "assistant":
+            return _read_each(raw)
+        turns.append(Turn(message.role, [TextBlock(message.content)]))
+    if not turns:
+        raise Misread("is empty", ".messages", "missing_field")
+    return turns
+
+
+def _read_each(raw: msgspec.Raw) -> list[Turn]:
+    """Where one of them says more than a role and a text, or is wrong."""
+    try:
+        raws = _each(raw)
+    except msgspec.ValidationError as error:
+        raise Misread.of(error).within(".messages") from None
+    if not raws:
+        raise Misread("is empty", ".messages", "missing_field")
+    return MessageReader().read(raws)
 
 
 class MessageReader:
@@ -141,6 +177,18 @@ class MessageReader:
 
 
 def _refuse_foreign(message: Message, *more: str) -> None:
+    if (
+        message.refusal is None
+        and message.tool_calls is None
+        and message.reasoning_content is None
+        and message.reasoning is None
+        and message.thinking_blocks is None
+        and message.annotations is None
+        and message.function_call is NO_RAW
+        and message.audio is NO_RAW
+        and (not more or message.tool_call_id is None)
+    ):
+        return
     for name in (*_ONLY_ASSISTANTS, *more):
         value = getattr(message, name)
         if value is not None and not (isinstance(value, msgspec.Raw) and is_null(value)):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from headworks.errors import InvalidRequest
+from headworks.formats.chat import plain
 from headworks.formats.chat.members import NO_RAW, Misread, Shape, is_null, may_hold_null, starts
-from headworks.formats.chat.messages import MessageReader
+from headworks.formats.chat.messages import read_messages
 from headworks.formats.chat.saying import MARK, USUAL, Saying
 from headworks.formats.chat.thinking import read_reasoning, write_reasoning
 from headworks.formats.chat.tools import (
@@ -34,7 +35,7 @@ class _Request(msgspec.Struct, forbid_unknown_fields=True):
     """The members that have a neutral word; all others are in the bag."""
 
     model: str
-    messages: list[msgspec.Raw]
+    messages: msgspec.Raw
     tools: list[msgspec.Raw] | None = None
     functions: list[msgspec.Raw] | None = None
     tool_choice: msgspec.Raw = NO_RAW
@@ -117,12 +118,10 @@ def read_request(body: bytes) -> Request:
 
 def _read(body: bytes) -> Request:
     found, ext = _REQUEST.read(body)
-    if not found.messages:
-        raise Misread("is empty", ".messages", "missing_field")
     request = Request(
         "chat",
         found.model,
-        MessageReader().read(found.messages),
+        read_messages(found.messages),
         parallel_tool_calls=found.parallel_tool_calls,
         temperature=found.temperature,
         top_p=found.top_p,
@@ -137,20 +136,38 @@ def _read(body: bytes) -> Request:
         service_tier=found.service_tier,
         ext=ext,
     )
-    _read_tools(found, request)
-    _read_cap(found, request)
+    if found.max_tokens is not None or found.max_completion_tokens is not None:
+        _read_cap(found, request)
+    if found.stream is not None or found.stream_options is not NO_RAW:
+        _read_stream(found, request)
+    if (
+        found.tools is not None
+        or found.tool_choice is not NO_RAW
+        or found.functions is not None
+        or found.function_call is not NO_RAW
+    ):
+        _read_tools(found, request)
+    _read_rest(found, request)
+    return request
+
+
+def _read_rest(found: _Request, request: Request) -> None:
+    """What few say."""
+    ext = request.ext
     if found.stop is not None:
         request.stop = (found.stop,) if isinstance(found.stop, str) else found.stop
         if isinstance(found.stop, str) or not found.stop:
             ext["~stop"] = msgspec.Raw(b'""' if isinstance(found.stop, str) else b"[]")
-    _read_format(found, request)
-    request.reasoning = read_reasoning(found.reasoning_effort, found.reasoning, found.thinking, ext)
-    _read_user(found, request)
-    _read_stream(found, request)
-    for name in _USUAL.keys() & ext.keys():
-        if bytes(ext[name]).replace(b" ", b"") == _USUAL[name]:
-            ext[USUAL + name] = ext.pop(name)
-    return request
+    if found.response_format is not NO_RAW:
+        _read_format(found, request)
+    if found.reasoning_effort is not None or found.reasoning is not NO_RAW or found.thinking is not NO_RAW:
+        request.reasoning = read_reasoning(found.reasoning_effort, found.reasoning, found.thinking, ext)
+    if found.user is not None or found.safety_identifier is not None:
+        _read_user(found, request)
+    if ext:
+        for name in _USUAL.keys() & ext.keys():
+            if bytes(ext[name]).replace(b" ", b"") == _USUAL[name]:
+                ext[USUAL + name] = ext.pop(name)
 
 
 def _read_tools(found: _Request, request: Request) -> None:
@@ -229,6 +246,12 @@ def write_request(request: Request, *, cap: str = CAPS[1], accepts: frozenset[st
 
     Raises Unmapped that names what can't be said.
     """
+    said = plain.write_request(request, cap)
+    return write_carefully(request, cap=cap, accepts=accepts) if said is None else Written(said)
+
+
+def write_carefully(request: Request, *, cap: str = CAPS[1], accepts: frozenset[str] = frozenset()) -> Written:
+    """As `write_request`, whatever it says."""
     saying = Saying(request.origin, accepts)
     body: dict[str, object] = {MODEL: request.model, MESSAGES: write_turns(request.turns, saying)}
     _write_tools(body, request, saying)

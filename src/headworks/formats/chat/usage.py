@@ -96,14 +96,17 @@ def in_tier(usage: Usage, tier: msgspec.Raw) -> Usage:
 
 def read_usage(raw: msgspec.Raw) -> tuple[Usage, Ext]:
     """The same, with what it says beside our words; what can't be read counts nothing and is kept as it is."""
-    if not starts(raw, b"{"):
-        return Usage(), {} if is_null(raw) else {"~usage": raw}
     try:
         found = _exact(raw)
     except msgspec.DecodeError:
         return _read_unusual(raw)
     prompt, output = found.prompt_tokens_details, found.completion_tokens_details
     ext: Ext = {}
+    if prompt is msgspec.UNSET and output is msgspec.UNSET:
+        usage = Usage(found.prompt_tokens, found.completion_tokens)
+        if found.total_tokens != found.prompt_tokens + found.completion_tokens:
+            ext["total_tokens"] = msgspec.Raw(b"%d" % found.total_tokens)
+        return usage, ext
     for name, details, known in ((_OF_PROMPT, prompt, _PROMPT), (_OF_OUTPUT, output, _OUTPUT)):
         if details is not msgspec.UNSET:
             for each in details.keys() - known:
@@ -123,6 +126,8 @@ def read_usage(raw: msgspec.Raw) -> tuple[Usage, Ext]:
 
 
 def _read_unusual(raw: msgspec.Raw) -> tuple[Usage, Ext]:
+    if not starts(raw, b"{"):
+        return Usage(), {} if is_null(raw) else {"~usage": raw}
     usage = usage_in(raw)
     if usage is None:
         return Usage(), {"~usage": raw}

@@ -8,6 +8,7 @@ import msgspec
 
 from headworks.errors import InvalidRequest, UpstreamError
 from headworks.formats.contract import Verdict
+from headworks.formats.messages import plain
 from headworks.formats.messages.blocks import read_block
 from headworks.formats.messages.objects import Members, is_null, rows, text
 from headworks.formats.messages.saying import say
@@ -55,6 +56,11 @@ def judge(body: bytes) -> Verdict:
 
 def read_answer(body: bytes) -> Answer:
     """See contract.Spoken."""
+    return plain.read_answer(body) or read_carefully(body)
+
+
+def read_carefully(body: bytes) -> Answer:
+    """As `read_answer`, whatever stands there."""
     try:
         return _read(Members(body))
     except (InvalidRequest, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -102,6 +108,11 @@ def _read_stop(members: Members) -> Stopped:
 
 def write_answer(answer: Answer) -> bytes:
     """See contract.Heard."""
+    return plain.write_answer(answer) or write_carefully(answer)
+
+
+def write_carefully(answer: Answer) -> bytes:
+    """As `write_answer`, whatever it says."""
     is_own = answer.started.origin == "messages"
     stop = stop_members(answer.stopped, is_own=is_own, is_refused=is_refused(answer.blocks))
     body: dict[str, Any] = {

@@ -8,6 +8,7 @@ import msgspec
 
 from headworks.errors import InvalidRequest
 from headworks.formats.contract import Written
+from headworks.formats.messages import plain
 from headworks.formats.messages.contents import cache_control, write_blocks, write_content
 from headworks.formats.messages.pen import Pen
 from headworks.formats.messages.thinking import write_thinking
@@ -26,6 +27,13 @@ def write_request(request: Request, *, default_max_output: int = DEFAULT_MAX_OUT
 
     `counts`: for a request to count tokens, which has neither an output nor a stream.
     """
+    if not counts and (said := plain.write_request(request, default_max_output)) is not None:
+        return Written(said)
+    return write_carefully(request, default_max_output=default_max_output, counts=counts)
+
+
+def write_carefully(request: Request, *, default_max_output: int = DEFAULT_MAX_OUTPUT, counts: bool = False) -> Written:
+    """As `write_request`, whatever it says."""
     pen = Pen(request.origin)
     if not pen.is_own:
         check(pen, request)
@@ -85,6 +93,8 @@ def _write_system(pen: Pen, turns: list[Turn], body: dict[str, Any]) -> None:
             if not (isinstance(block, dict) and block["type"] == "text"):
                 pen.refuse(f"{at}.content", "a system prompt is text")
             blocks.append(block)
+        if turn.name is not None:
+            pen.leave_out(f"{at}.name")
         pen.bag({}, turn.ext, at)
     if blocks:
         body["system"] = _alone(blocks)

@@ -40,7 +40,7 @@ class _Error(msgspec.Struct, gc=False):
 
 
 class _Body(msgspec.Struct, gc=False):
-    error: _Error
+    error: _Error | None = None
     type: str = "error"
 
 
@@ -75,9 +75,9 @@ def read_error(status: int | None, body: bytes) -> Failed | None:
         found = _body(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if found.type != "error":
-        return None
     told = found.error
+    if told is None or found.type != "error":
+        return None
     known = status or _STATUSES.get(told.type, 500)
     return Failed(told.type, told.message, status=known, raw=msgspec.Raw(body), origin="messages")
 

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from headworks.errors import InvalidRequest
+from headworks.formats.messages import plain
 from headworks.formats.messages.blocks import blocks_of, read_content, take_cache
 from headworks.formats.messages.objects import (
     MARK,
@@ -85,6 +86,13 @@ _said = msgspec.json.Decoder(list[_Said]).decode
 
 def read_request(body: bytes, *, counts: bool = False) -> Request:
     """Raises InvalidRequest that names the field. `counts`: a request to count its tokens, which asks for no output."""
+    if not counts and (found := plain.read_request(body)) is not None:
+        return found
+    return read_carefully(body, counts=counts)
+
+
+def read_carefully(body: bytes, *, counts: bool = False) -> Request:
+    """As `read_request`, whatever stands there."""
     try:
         return _read(Members(body), counts=counts)
     except RecursionError:

@@ -10,7 +10,10 @@ from typing import Any
 import msgspec
 
 from headworks.formats.neutral import Ext
+from headworks.formats.strict import strict
 from headworks.types.models import Usage
+
+_NO_RAW = msgspec.Raw()
 
 
 class _Lifetimes(msgspec.Struct, gc=False):
@@ -59,13 +62,53 @@ class UsageObject(msgspec.Struct, gc=False):
         )
 
 
+class _ExactLifetimes(_Lifetimes, gc=False, forbid_unknown_fields=True):
+    ephemeral_5m_input_tokens: int
+    ephemeral_1h_input_tokens: int
+
+
+class _ExactDetails(_Details, gc=False, forbid_unknown_fields=True):
+    thinking_tokens: int
+
+
+class _Exact(UsageObject, gc=False):
+    """As Anthropic writes it: all of it is in our words but these two."""
+
+    cache_creation: _ExactLifetimes | None = None
+    output_tokens_details: _ExactDetails | None = None
+    service_tier: str | None = None
+    inference_geo: msgspec.Raw = _NO_RAW
+
+
 _NAMES = UsageObject.__struct_fields__
+_encode = msgspec.json.Encoder().encode
+_exact = msgspec.json.Decoder(strict(_Exact)).decode
 _typed = msgspec.json.Decoder(UsageObject).decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def read_usage(raw: msgspec.Raw) -> tuple[UsageObject, Ext]:
     """The counts, and what else the object says. Raises msgspec.DecodeError."""
+    try:
+        exact = _exact(raw)
+    except msgspec.ValidationError:
+        return _read_unusual(raw)
+    split = exact.cache_creation
+    if exact.input_tokens is not None and exact.input_tokens < 0:
+        return _read_unusual(raw)
+    if split is not None:
+        written = exact.cache_creation_input_tokens
+        if written is None or written != split.ephemeral_5m_input_tokens + split.ephemeral_1h_input_tokens:
+            return _read_unusual(raw)
+    ext: Ext = {}
+    if exact.service_tier is not None:
+        ext["service_tier"] = msgspec.Raw(_encode(exact.service_tier))
+    if exact.inference_geo is not _NO_RAW:
+        ext["inference_geo"] = exact.inference_geo
+    return exact, ext
+
+
+def _read_unusual(raw: msgspec.Raw) -> tuple[UsageObject, Ext]:
     counts = _typed(raw)
     written = usage_members(counts.as_usage())
     said = _members(raw)
