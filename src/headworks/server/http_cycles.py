@@ -41,6 +41,35 @@ class Connection(Protocol):
         """An answer is complete."""
 
 
+class Flow(FlowControl):
+    """uvicorn's, which has an event only once somebody waits: most connections never do."""
+
+    _is_writable_event: asyncio.Event | None  # type: ignore[assignment] # uvicorn makes one at once
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.read_paused = self.write_paused = False
+        self._is_writable_event = None
+
+    async def drain(self) -> None:
+        """Until the client has taken enough of what was written."""
+        if self.write_paused:
+            if self._is_writable_event is None:
+                self._is_writable_event = asyncio.Event()
+            await self._is_writable_event.wait()
+
+    def pause_writing(self) -> None:
+        """The client takes less than is written."""
+        self.write_paused = True
+
+    def resume_writing(self) -> None:
+        """It has taken enough."""
+        self.write_paused = False
+        if self._is_writable_event is not None:
+            self._is_writable_event.set()
+            self._is_writable_event = None
+
+
 class JoiningCycle(RequestResponseCycle):
     """Checks the headers of an answer together, and leaves it to the transport to join head and body."""
 

@@ -10,19 +10,22 @@ compare them.
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections import deque
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from headworks.server.http_cycles import JoiningCycle, ShortCycle
+from headworks.server.http_cycles import Flow, JoiningCycle, ShortCycle
 from headworks.server.joining import JoiningTransport
 
 _KNOWN = 1024
 _SHORT = 200
 _TIMER_GRAIN_S = 0.002
+_NOBODY: deque[Any] = deque(maxlen=0)
+"""Requests that wait behind another on a connection where none does."""
 _targets: dict[bytes, tuple[str, bytes, bytes]] = {}
 """Path, raw path and query of targets that were seen before."""
 
@@ -30,13 +33,19 @@ _targets: dict[bytes, tuple[str, bytes, bytes]] = {}
 class OneWriteProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=OneWriteProtocol)`."""
 
-    _idle_since: float | None = None
-    _pieces: list[bytes] | None = None
+    # With uvicorn's they would be too many for a dictionary that shares its keys: a kilobyte for each connection.
+    __slots__ = ("_at_once", "_has_short_way", "_idle_since", "_joining", "_keep_alive", "_pieces")
+
+    _pieces: list[bytes] | None
     """Body of a request that may turn out to have arrived whole; None: another way was taken."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         """A client has connected."""
         super().connection_made(transport)
+        self.flow = Flow(transport)
+        self.pipeline = _NOBODY
+        self._idle_since: float | None = None
+        self._pieces = None
         self._joining = JoiningTransport(transport, self.loop)
         self.transport = cast("asyncio.Transport", self._joining)
         self._has_short_way = not (self.access_log or self.limit_concurrency or self.config.reset_contextvars)
@@ -179,6 +188,8 @@ class OneWriteProtocol(HttpToolsProtocol):
             self._start_asgi_task(self.cycle, app)
         else:
             self.flow.pause_reading()
+            if not self.pipeline:
+                self.pipeline = deque()
             self.pipeline.appendleft((self.cycle, app))
 
     def _is_full(self) -> bool:
