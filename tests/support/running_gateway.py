@@ -134,6 +134,8 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "unpriced": "[outside/gpt-of-nowhere]",
         "claude": "[claude/claude-1]",
         "priced": "[outside/gpt-4o-mini]",
+        "patient-chat": "[outside/m1], deadlines: {idle_s: 60}",
+        "patient-claude": "[claude/claude-1], deadlines: {idle_s: 60}",
         "priced-pair": "[outside/gpt-4o-mini, other/gpt-4o]",
         "claude-pair": "[claude/claude-sonnet-4-5, other/gpt-4o]",
         "trying": "[outside/m1, other/m2], retries: {most: 2, base_s: 0.01, most_s: 2}",

@@ -52,6 +52,11 @@ class Watch(Protocol):
     heard: int
     """Pieces of output seen, to estimate tokens by when no usage comes."""
 
+    @property
+    def ending(self) -> bytes:
+        """What ends the protocol for a finished answer whose provider leaves its stream open; empty: nothing may."""
+        ...
+
     def see(self, events: bytes) -> bytes:
         """Whole events in, the bytes for the caller out."""
         ...

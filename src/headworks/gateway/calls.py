@@ -126,6 +126,14 @@ class Call(Asked, kw_only=True):
         """Whether only we have asked for usage in the stream."""
         return self.dialect.asks_usage and not self.wants_usage and aim.provider.takes_stream_options
 
+    def choices(self, aim: Aim) -> int | None:
+        """See Outgoing."""
+        asked = aim.changes.get("n", self.body.members.get("n", b"1"))
+        if self.surface == "completions" and bytes(self.body.members["prompt"]).startswith(b"["):
+            return None  # texts, each with its own answers, or the tokens of one
+        raw = bytes(asked)
+        return int(raw) if raw.isdigit() else 1 if raw == b"null" else None
+
     def body_for(self, aim: Aim) -> bytes:
         """The caller's bytes; model, fixed parameters and the wish for usage are spliced in."""
         if not self.relays:

@@ -9,6 +9,7 @@ import msgspec
 
 from headworks.errors import HeadworksError, UpstreamError, UpstreamRejected, UpstreamTruncated
 from headworks.formats import neutral
+from headworks.formats.chat.watching import ChatWatch
 from headworks.formats.contract import Reader, Spoken, Watch
 from headworks.formats.converse.format import Converse
 from headworks.formats.neutral import TextBlock, ThinkingBlock, ToolCallBlock
@@ -142,7 +143,9 @@ async def open_stream(aim: Aim, ask: Ask, way: Way, outgoing: Outgoing, record: 
         if way.spoken is not None:
             return await _told(aim, dialect, way.spoken, answer, record)
         assert dialect.format is not None  # noqa: S101 -- only formats have streams
-        watch = dialect.format.watch(strips_usage=outgoing.strips(aim))
+        watch: Watch = dialect.format.watch(strips_usage=outgoing.strips(aim))
+        if isinstance(watch, ChatWatch) and (choices := outgoing.choices(aim)) != 1:
+            watch = watch.of_several(choices)
         try:
             return await _opened(aim, dialect, answer, watch)
         except BaseException:

@@ -83,6 +83,10 @@ class Outgoing(Protocol):
         """Whether usage in the stream is for us alone."""
         ...
 
+    def choices(self, aim: Aim) -> int | None:
+        """How many answers the stream tells at once; None: nobody can say."""
+        ...
+
 
 class Composed:
     """A feature's: its messages, the route's parameters and a cap on the output."""
@@ -138,6 +142,10 @@ class Composed:
         """See Outgoing."""
         return False
 
+    def choices(self, aim: Aim) -> int | None:  # noqa: ARG002 -- as above
+        """See Outgoing."""
+        return 1
+
 
 class Texts:
     """Texts to embed, asked for from inside."""
@@ -175,3 +183,7 @@ class Texts:
     def strips(self, aim: Aim) -> bool:  # noqa: ARG002 -- as above
         """See Outgoing."""
         return False
+
+    def choices(self, aim: Aim) -> int | None:  # noqa: ARG002 -- as above
+        """See Outgoing."""
+        return 1

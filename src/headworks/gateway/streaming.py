@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 
 from headworks.eager import in_task
-from headworks.errors import UpstreamError, UpstreamTruncated
+from headworks.errors import UpstreamError, UpstreamTimeout, UpstreamTruncated
 from headworks.formats import answers, neutral
 from headworks.formats.contract import Reader, Watch
 from headworks.formats.neutral import Counted, Failed, Grown, Stopped
@@ -22,22 +22,33 @@ from headworks.types.models import Usage
 
 _LINGER_S = 0.25
 """How long a provider may take to end its answer after its last event before its connection is given up."""
+_GRACE_S = 2.0
+"""How long it may take from the end of its answer to the last event: for the count, which comes between them."""
 
 
 async def relay(started: Started, stream: NativeStream, record: Record) -> AsyncGenerator[Relayed, None]:
-    """The answer's bytes. Raises UpstreamTruncated where a stream stops without having ended."""
+    """The answer's bytes. Raises UpstreamTruncated where a stream stops without having ended.
+
+    Who has finished and then neither says more nor hangs up is not waited for: the stream is ended in his place.
+    """
     watch = stream.watch
     pieces = aiter(stream.answer)
+    grace: _Grace | None = None
     try:
         events = stream.held
         while not watch.is_terminal:
             if events:
                 yield Relayed(events)
+            if watch.is_finished and grace is None and watch.ending:
+                grace = _Grace(stream.answer)
             try:
                 piece = await anext(pieces)
             except (StopAsyncIteration, UpstreamError) as end:
                 if isinstance(end, UpstreamError) and not (watch.has_failed or watch.is_finished):
                     raise  # who has said that the answer ends, or has failed, may hang up as it likes
+                if isinstance(end, UpstreamTimeout) or (grace is not None and grace.has_passed):
+                    events = b"" if watch.has_failed else watch.ending
+                    break
                 events = watch.see(stream.framer.rest)  # an end without an empty line is still an end
                 if not (watch.is_finished or watch.is_terminal or watch.has_failed):
                     raise truncated(started) from None
@@ -50,8 +61,29 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
         _settle(watch, record)
         yield Relayed(events, is_last=True)
     finally:
+        if grace is not None:
+            grace.cancel()
         _settle(watch, record)
         stream.answer.abort()
+
+
+class _Grace:
+    """A timer that closes an answer which is finished and does not end."""
+
+    __slots__ = ("_answer", "_timer", "has_passed")
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.has_passed = False
+        self._timer = asyncio.get_running_loop().call_later(_GRACE_S, self._pass)
+
+    def cancel(self) -> None:
+        """There is nothing to wait for any more."""
+        self._timer.cancel()
+
+    def _pass(self) -> None:
+        self.has_passed = True
+        self._answer.abort()
 
 
 async def told(started: Started, dialect: Dialect, record: Record) -> AsyncGenerator[neutral.Event, None]:

@@ -92,7 +92,7 @@ class Answer(Protocol):
         ...
 
     def abort(self) -> None:
-        """End it at once: what the provider still does for it is stopped."""
+        """End it at once: what the provider still does for it is stopped. Who waits for a piece gets an error."""
         ...
 
 

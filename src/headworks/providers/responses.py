@@ -137,10 +137,11 @@ class Response(Signal):
         self.abort()
 
     def abort(self) -> None:
-        """As `close`, without waiting."""
+        """As `close`, without waiting. Somebody else who waits for a piece gets the error."""
         if not self._complete and self._error is None:
             self._error = UpstreamError(f"The answer of {self._carrier.place} was closed before its end.")
             self._carrier.abandon(self)
+            self.set()
 
     async def __aenter__(self) -> Self:
         return self

@@ -36,6 +36,11 @@ LEAVES_WITHIN_S = 0.5
 """The contract says 0.1 s; a machine whose cores are busy with other tests gets more time to notice."""
 _TOKEN = re.compile(r"t(\d+)\.(\d+)\S* ")
 _BEGUN = re.compile(rb'"message_start".*?"input_tokens": (\d+),.*?"output_tokens": (\d+)')
+_ENDINGS = {
+    "chat": b"data: [DONE]\n\n",
+    "messages": b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+    "responses": b"",
+}
 _SURVIVE = re.compile(r"retry-after(-ms)?|x-should-retry|x-request-id|x-ratelimit-.*|openai-.*")
 
 
@@ -187,7 +192,7 @@ def _ending(evidence: Evidence, expected: Expected, heard: Heard) -> Iterator[Co
     last = evidence.last
     if heard.reason is not None and (last is None or heard.reason != last.reason):
         yield Complaint("invented-finish", f"{heard.reason}, where the provider said {last and last.reason}")
-    if evidence.case.surface.is_native and heard.is_done and not (last and last.is_terminal):
+    if evidence.case.surface.is_native and heard.is_done and not (last and (last.is_terminal or _is_left_open(last))):
         yield Complaint("invented-finish", "a terminal event that the provider never sent")
     if expected.how == "answer":
         yield from _answered(evidence, heard)
@@ -210,8 +215,14 @@ def _answered(evidence: Evidence, heard: Heard) -> Iterator[Complaint]:
         return
     if heard.reason != last.reason:
         yield Complaint("lost-finish", f"the provider said {last.reason}, the caller heard {heard.reason}")
-    if evidence.case.surface.is_native and last.is_terminal and evidence.case.surface.streams and not heard.is_done:
+    must_end = last.is_terminal or _is_left_open(last)
+    if evidence.case.surface.is_native and must_end and evidence.case.surface.streams and not heard.is_done:
         yield Complaint("lost-finish", "the terminal event")
+
+
+def _is_left_open(seen: Seen) -> bool:
+    """Whether the provider has finished its answer and left the stream for the gateway to end."""
+    return seen.streams and seen.reason is not None and not seen.is_terminal and seen.left_at > 0 and not seen.closed
 
 
 def _error(evidence: Evidence, expected: Expected, heard: Heard) -> Iterator[Complaint]:
@@ -271,6 +282,8 @@ def _bytes(evidence: Evidence, expected: Expected, heard: Heard) -> Iterator[Com
         if body != last.sent:
             yield Complaint("changed-bytes", f"{body[:100]!r}… is not {last.sent[:100]!r}…")
         return
+    if _is_left_open(last):
+        body = body.removesuffix(_ENDINGS[surface.inbound])
     if expected.how == "broken" and expected.code is not None:
         body = _without_last_event(body, heard.error_data.encode())
     if surface.inbound != "chat" or surface.asks_usage:

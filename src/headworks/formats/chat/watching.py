@@ -26,6 +26,7 @@ _EMPTY = frozenset((b"null", b'""', b"[]", b"{}"))
 class _Choice(msgspec.Struct, gc=False):
     """One choice of a chunk, of either format: Completions has a `text` where Chat has a `delta`."""
 
+    index: msgspec.Raw = msgspec.Raw(b"0")
     delta: dict[str, msgspec.Raw] | None = None
     text: msgspec.Raw = msgspec.Raw(b'""')
     finish_reason: msgspec.Raw = msgspec.Raw(b"null")
@@ -56,6 +57,8 @@ class ChatWatch:
     `error` is the JSON of the first event that reports an error. A stream that is terminal and has not begun is empty.
     """
 
+    ending = b"data: [DONE]\n\n"
+
     __slots__ = (
         "_strips",
         "error",
@@ -76,6 +79,10 @@ class ChatWatch:
         self.usage: Usage | None = None
         self.heard = 0
         self.error = b""
+
+    def of_several(self, choices: int | None) -> SeveralWatch:
+        """The same for a stream of so many answers; None: nobody knows of how many."""
+        return SeveralWatch(choices, strips_usage=self._strips)
 
     def see(self, events: bytes) -> bytes:
         """Whole events in, the bytes for the caller out.
@@ -145,6 +152,40 @@ class ChatWatch:
                 if is_error(chunk.error):
                     self.has_failed, self.error = True, data
                     return
+
+
+class SeveralWatch(ChatWatch):
+    """A stream that tells several answers at once: finished when each that has begun has its own finish.
+
+    Each event is read for that: these streams are few.
+    """
+
+    __slots__ = ("_begun", "_choices", "_ended")
+
+    def __init__(self, choices: int | None, *, strips_usage: bool = False) -> None:
+        super().__init__(strips_usage=strips_usage)
+        self._choices = choices
+        self._begun: set[bytes] = set()
+        self._ended: set[bytes] = set()
+
+    @property
+    def ending(self) -> bytes:  # type: ignore[override]  # a constant where there is one answer
+        """See contract.Watch: only once as many have ended as there have to be."""
+        is_whole = self._choices is not None and len(self._ended) >= self._choices
+        return ChatWatch.ending if is_whole else b""
+
+    def see(self, events: bytes) -> bytes:
+        """See ChatWatch."""
+        seen = super().see(events)
+        for data in payloads(events):
+            try:
+                choices = _chunk(data).choices or ()
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            self._begun.update(bytes(choice.index) for choice in choices)
+            self._ended.update(bytes(choice.index) for choice in choices if bytes(choice.finish_reason)[:1] == b'"')
+        self.is_finished = bool(self._begun) and self._begun <= self._ended
+        return seen
 
 
 def _says_something(chunk: _Chunk) -> bool:

@@ -44,6 +44,8 @@ _opening = msgspec.json.Decoder(_Opening).decode
 class MessagesWatch:
     """See contract.Watch. Clients read an event by the name in its `event` line, and so does this."""
 
+    ending = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+
     __slots__ = ("_counts", "has_begun", "has_failed", "heard", "is_finished", "is_terminal", "usage")
 
     def __init__(self) -> None:

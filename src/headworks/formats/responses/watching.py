@@ -67,6 +67,9 @@ _type = msgspec.json.Decoder(str).decode
 class ResponsesWatch:
     """One stream. See `formats.contract.Watch`. `response_id` is known from the first event on."""
 
+    ending = b""
+    """What says that an answer has finished is the end of the protocol, too."""
+
     def __init__(self) -> None:
         self.has_begun = False
         self.is_finished = False
