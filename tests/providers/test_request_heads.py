@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.errors import UpstreamError
-from headworks.providers.request_heads import framing, header_block, request_line
+from headworks.providers.request_heads import HeaderBlocks, framing, header_block, request_line
 
 
 def test_a_block_has_one_line_per_header_and_asks_for_no_compression() -> None:
@@ -44,6 +44,28 @@ def test_whatever_is_given_is_one_line_or_refused(name: bytes, value: bytes) -> 
     _, line, rest = block.split(b"\r\n")
     assert (line, rest) == (name + b": " + value, b"")
     assert not {0, 10, 13} & set(line)
+
+
+def test_what_callers_send_along_stands_behind_what_is_ours() -> None:
+    version, beta = (b"anthropic-version", b"1"), (b"anthropic-beta", b"b")
+    blocks = HeaderBlocks([(b"x-api-key", b"k")], usual=[version], never=frozenset((b"authorization",)))
+    assert blocks.beside(()) == header_block([(b"x-api-key", b"k"), version])
+    assert blocks.beside((beta,)) == header_block([(b"x-api-key", b"k"), beta, version])
+    other = (b"Anthropic-Version", b"2")
+    assert blocks.beside((other, (b"authorization", b"x"))) == header_block([(b"x-api-key", b"k"), other])
+
+
+def test_what_many_callers_send_alike_is_made_once_and_what_differs_is_not_kept() -> None:
+    blocks = HeaderBlocks([(b"x-api-key", b"k")])
+    steady = ((b"anthropic-version", b"2023-06-01"),)
+    assert blocks.beside(steady) is blocks.beside(steady)
+    for number in range(200):
+        trace = ((b"traceparent", b"00-%d" % number),)
+        assert blocks.beside(trace) == header_block([(b"x-api-key", b"k"), *trace])
+        assert blocks.beside(trace) is not blocks.beside(trace)
+        assert b": %d" % number in blocks.beside(((b"anthropic-beta", b"%d" % number),))
+    with pytest.raises(UpstreamError, match="'anthropic-beta'"):
+        blocks.beside(((b"anthropic-beta", b"a\r\nx-admin: 1"),))
 
 
 def test_a_request_line_takes_known_methods_and_clean_paths() -> None:

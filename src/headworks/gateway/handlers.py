@@ -154,7 +154,9 @@ class Handlers:
         body = call.dialect.format.write_answer(said, call.echoed)
         if call.keeping is not None:
             await call.keeping.finish(body)
-        await exchange.answer(200, _named([_JSON, *headers, *call.reply], call), body)
+        head = _named([_JSON, *headers, *call.reply], call)
+        if not exchange.answer_at_once(200, head, body):
+            await exchange.answer(200, head, body)
 
     async def _stream(self, exchange: Exchange, call: Call) -> None:
         """The answer as it comes; its last bytes after its record is written."""
@@ -239,7 +241,10 @@ def _dialect_of_list(scope: Scope) -> Dialect:
 
 def _named(head: list[Header], call: Call) -> list[Header]:
     """The head of an answer, with the id by which Anthropic's clients name a request: the provider's, or ours."""
-    if call.dialect.format is MESSAGES and all(name != b"request-id" for name, _ in head):
+    if call.dialect.format is MESSAGES:
+        for header in head:
+            if header[0] == b"request-id":
+                return head
         head.append((b"request-id", id_text(call.trace)))
     return head
 

@@ -12,7 +12,7 @@ from headworks.formats.neutral import FormatName
 from headworks.providers.contract import PATIENT, Answer, Ask, Surface
 from headworks.providers.http1 import Deadlines
 from headworks.providers.reaching import Client, origin_of
-from headworks.providers.request_heads import HeaderBlock, header_block
+from headworks.providers.request_heads import HeaderBlock, HeaderBlocks
 from headworks.providers.responses import Headers
 from headworks.types.workspace import AccountSpec
 
@@ -75,10 +75,11 @@ class Anthropic:
         self._paths = {surface: (self._base + path).encode("ascii") for surface, path in _PATHS.items()}
         key = next((environ[name].strip() for name in self._wanted if environ.get(name, "").strip()), None)
         self._is_ready = key is not None or not self._wanted
-        self._headers = [_JSON, _AGENT]
+        own = [_JSON, _AGENT]
         if key is not None:
-            self._headers.append((b"x-api-key", key.encode("latin-1", "replace")))
-        self._block: HeaderBlock = header_block([*self._headers, (b"anthropic-version", VERSION)])
+            own.append((b"x-api-key", key.encode("latin-1", "replace")))
+        self._blocks = HeaderBlocks(own, [(b"anthropic-version", VERSION)], _OURS)
+        self._block: HeaderBlock = self._blocks.beside(())
 
     def check(self, surface: Surface, model: str) -> None:
         """See contract.py."""
@@ -120,12 +121,7 @@ class Anthropic:
         return rows
 
     def _block_for(self, ask: Ask) -> HeaderBlock:
-        if not ask.forwarded:
-            return self._block
-        forwarded = [each for each in ask.forwarded if each[0].lower() not in _OURS]
-        if not any(name.lower() == b"anthropic-version" for name, _ in forwarded):
-            forwarded.append((b"anthropic-version", VERSION))
-        return header_block([*self._headers, *forwarded])
+        return self._blocks.beside(ask.forwarded) if ask.forwarded else self._block
 
 
 def _credential_names(account: AccountSpec | None) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from headworks.formats.neutral import FormatName
 from headworks.providers import catalog
 from headworks.providers.contract import Answer, Ask, Errand, Surface
 from headworks.providers.reaching import Client, origin_of
-from headworks.providers.request_heads import HeaderBlock, header_block
+from headworks.providers.request_heads import HeaderBlock, HeaderBlocks, header_block
 from headworks.providers.responses import Headers
 from headworks.types.workspace import AccountSpec
 
@@ -69,6 +69,7 @@ class Compatible:
         if key is not None:
             self._headers.append((b"authorization", b"Bearer " + key.encode("latin-1", "replace")))
         self._block: HeaderBlock = header_block([_JSON, *self._headers])
+        self._blocks = HeaderBlocks([_JSON, *self._headers])
 
     def check(self, surface: Surface, model: str) -> None:
         """See contract.py."""
@@ -112,7 +113,7 @@ class Compatible:
     def _block_for(self, ask: Ask) -> HeaderBlock:
         if not ask.forwarded:
             return self._block
-        return header_block([_JSON, *self._headers, *ask.forwarded])
+        return self._blocks.beside(ask.forwarded)
 
 
 def _under(base: str, path: str) -> bytes:

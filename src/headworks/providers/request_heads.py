@@ -22,6 +22,8 @@ _TARGET = re.compile(rb"/[\x21-\x7e]*")
 _OURS = frozenset(
     (b"accept-encoding", b"connection", b"content-length", b"expect", b"host", b"te", b"transfer-encoding", b"upgrade")
 )
+_STEADY = frozenset((b"anthropic-beta", b"anthropic-version", b"openai-beta"))
+_MOST, _LONGEST = 64, 1024
 _WITHOUT_BODY = frozenset((b"GET", b"DELETE", b"OPTIONS"))
 _METHODS = _WITHOUT_BODY | frozenset((b"POST", b"PUT", b"PATCH"))
 
@@ -50,6 +52,38 @@ def header_block(headers: Iterable[tuple[bytes, bytes]]) -> HeaderBlock:
             )
         lines.append(b"%b: %b\r\n" % (name, value))
     return HeaderBlock(b"".join(lines))
+
+
+class HeaderBlocks:
+    """One account's own headers, with those that callers send along, but for what `never` names.
+
+    `usual` are sent where the caller does not say otherwise. What many callers send alike is made once: a version of
+    an API, its betas. A trace or a key differs each time.
+    """
+
+    __slots__ = ("_made", "_never", "_own", "_usual")
+
+    def __init__(
+        self,
+        own: Iterable[tuple[bytes, bytes]],
+        usual: Iterable[tuple[bytes, bytes]] = (),
+        never: frozenset[bytes] = frozenset(),
+    ) -> None:
+        self._own = tuple(own)
+        self._usual = tuple(usual)
+        self._never = never
+        self._made: dict[tuple[tuple[bytes, bytes], ...], HeaderBlock] = {}
+
+    def beside(self, forwarded: tuple[tuple[bytes, bytes], ...]) -> HeaderBlock:
+        """All of them. Raises UpstreamError; see `header_block`."""
+        block = self._made.get(forwarded)
+        if block is None:
+            told = [each for each in forwarded if each[0].lower() not in self._never]
+            names = {name.lower() for name, _ in told}
+            block = header_block((*self._own, *told, *(each for each in self._usual if each[0] not in names)))
+            if all(name in _STEADY for name, _ in forwarded) and len(block) < _LONGEST and len(self._made) < _MOST:
+                self._made[forwarded] = block
+        return block
 
 
 @lru_cache(maxsize=1024)

@@ -55,7 +55,7 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
                 rates = self.select(tokens, tier, at)
                 if rates is not self:
                     return rates.sum_micro_usd(usage)
-        if not self.is_plain:
+        if not self.is_plain and _has_more_kinds(usage):
             return self.sum_micro_usd(usage)
         pico = tokens * self.input
         cached = usage.cached_input_tokens
@@ -132,6 +132,17 @@ class Rates(msgspec.Struct, frozen=True, gc=False):
             tokens -= part
             pico += part * (base if self.audio_input is None else self.audio_input)
         return pico + tokens * base
+
+
+def _has_more_kinds(usage: Usage) -> bool:
+    """Whether there is more in it than plain and cached input, and plain output."""
+    return bool(
+        usage.cache_write_tokens
+        or usage.cache_write_1h_tokens
+        or usage.reasoning_tokens
+        or usage.audio_input_tokens
+        or usage.audio_output_tokens
+    )
 
 
 class LongPrompt(msgspec.Struct, frozen=True, gc=False):
