@@ -27,6 +27,7 @@ SEALED = {
     "chunk.content",
     "document_text.content",
     "release_file.content",
+    "source.state",
     "span.payload",
     "stored_response.content",
     "workspace_file.content",

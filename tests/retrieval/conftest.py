@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from headworks.retrieval.parsers import html, markdown, plain
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.passages import lexical
 from headworks.retrieval.service import HandedIn, Retrieval
+from headworks.retrieval.sources.syncing import Opener
 from headworks.retrieval.working import Parsers
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
@@ -181,14 +182,24 @@ async def world(database: Database, keyring: Keyring, as_superuser: psycopg.Conn
     return await make_world(database, keyring, as_superuser)
 
 
+@pytest.fixture
+def world_maker() -> Any:
+    return make_world
+
+
 async def make_world(
-    database: Database, keyring: Keyring, behind: psycopg.Connection[Any], parsers: Parsers | None = None
+    database: Database,
+    keyring: Keyring,
+    behind: psycopg.Connection[Any],
+    parsers: Parsers | None = None,
+    openers: Mapping[str, Opener] | None = None,
 ) -> World:
     identity = Identity(database, keyring, PEPPER)
     founded = await identity.bootstrap()
     assert founded is not None
     models, jobs = WordVectors(), InlineJobs()
-    retrieval = Retrieval(database, keyring, models, jobs, identity, RetrievalServerSettings(max_file_mb=1))
+    settings = RetrievalServerSettings(max_file_mb=1)
+    retrieval = Retrieval(database, keyring, models, jobs, identity, settings, openers=openers)
     retrieval.register_work(parsers or InlineParsers())
     async with database.system("test") as tx:
         admin = (await identity.load(tx)).authenticate(founded.key, time.time())

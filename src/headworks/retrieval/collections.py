@@ -78,6 +78,7 @@ class Declarer:
         ids: dict[str, PrincipalId] = {}
         for spec in specs:
             names = {*spec.readers, *(name for _, readers in spec.documents for name in readers)}
+            names |= {name for source in spec.sources for _, name in source.readers}
             try:
                 ids |= await self._directory.principals_named(principal, names)
             except NotFound as error:
@@ -94,7 +95,14 @@ class Declarer:
             PatternReaders(normal_pattern(pattern), tuple(ids[name] for name in names))
             for pattern, names in spec.documents
         ]
-        settings = {"description": spec.description, "documents": write_patterns(patterns)}
+        settings = {
+            "description": spec.description,
+            "documents": write_patterns(patterns),
+            "sources": [
+                {"name": each.name, "kind": each.kind, "settings": dict(each.settings), "readers": dict(each.readers)}
+                for each in spec.sources
+            ],
+        }
         row = await self._found_or_made(tx, curator, project, spec)
         if row.project_id != project:
             raise WorkspaceInvalid(

@@ -27,6 +27,8 @@ from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, new_id
 
 UPLOAD = "upload"
+CONFIGURED = "source:"
+"""What the names of sources begin with that a collection's file configures."""
 LIKE_COLLECTION = "*"
 """Instead of names of readers: take the document's own list away."""
 _LONGEST_PATH = 1_000
@@ -54,6 +56,20 @@ class HandedIn:
     readers: Sequence[str] | None = None
     sync: str | None = None
     source: str = UPLOAD
+
+
+@dataclass(frozen=True, slots=True)
+class NewItem:
+    """A file that has been looked at: its path is good, its readers are ids."""
+
+    item: UUID
+    sync: UUID | None
+    source: str
+    path: str
+    data: bytes
+    content_hash: str
+    readers: Sequence[PrincipalId] | None
+    media_type: str
 
 
 class Ingestion:
@@ -99,24 +115,32 @@ class Ingestion:
             raise too_large(self.max_file_bytes)
         readers = await self._readers(principal, file.readers)
         await self._keyring.ensure(self._db, principal.tenant)
-        item, blob = new_id(), new_id()
+        item = new_id()
         digest = await asyncio.to_thread(_sha256, file.data)
         async with self._db.tx(principal) as tx:
             sync = None if file.sync is None else await self._find_sync(tx, principal, collection, file.sync)
             row = await collections.find(tx, principal, collection)
             if readers is not None and readers != [AS_COLLECTION]:
                 refuse_given(path, read_patterns(row.settings))
-            await self._blobs.put(tx, principal.tenant, blob, file.data)
-            wave = await tx.fetch_value(INGEST_SQL.join_wave, tenant=principal.tenant, collection=row.collection_id)
-            await tx.run(
-                INGEST_SQL.add_item,
-                tenant=principal.tenant, item=item, sync=sync.sync_id if sync else None, collection=row.collection_id,
-                source=sync.source if sync else file.source, path=path, media_type=file.media_type[:200],
-                bytes=len(file.data), blob=blob, content_hash=digest, readers=readers,
-                by=principal.id,
-            )  # fmt: skip
-            await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
+            source = sync.source if sync else file.source
+            new = NewItem(
+                item, sync.sync_id if sync else None, source, path, file.data, digest, readers, file.media_type
+            )
+            await self.put(tx, principal, row, new)
         return Item(str(item), path, "queued", len(file.data))
+
+    async def put(self, tx: Tx, principal: Principal, row: CollectionRow, new: NewItem) -> None:
+        """Store a file and ask for work on it, both when the transaction commits. The keyring must know the tenant."""
+        blob = new_id()
+        await self._blobs.put(tx, principal.tenant, blob, new.data)
+        wave = await tx.fetch_value(INGEST_SQL.join_wave, tenant=principal.tenant, collection=row.collection_id)
+        await tx.run(
+            INGEST_SQL.add_item,
+            tenant=principal.tenant, item=new.item, sync=new.sync, collection=row.collection_id, source=new.source,
+            path=new.path, media_type=new.media_type[:200], bytes=len(new.data), blob=blob,
+            content_hash=new.content_hash, readers=None if new.readers is None else list(new.readers), by=principal.id,
+        )  # fmt: skip
+        await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
 
     async def finish_sync(self, principal: Principal, collection: str, sync: str, seen: Collection[str]) -> Progress:
         """Everything of this source that was not seen vanishes at once, and for good a little later."""
@@ -228,5 +252,11 @@ def check_path(path: str) -> str:
 
 
 def _check_source(source: str) -> None:
+    if source.startswith(CONFIGURED):
+        raise InvalidRequest(
+            f"`{source[:80]}` is a source of the collection's file, which only its own syncs bring documents from.",
+            next_step="Give your own source another name, e.g. `folder:handbook`.",
+            param="source",
+        )
     if not source or len(source) > 300 or not source.isprintable():
         raise InvalidRequest("`source` is 1 to 300 printable characters, e.g. `folder:handbook`.", param="source")

@@ -111,8 +111,9 @@ RETURNING i.item_id, i.source, i.path, i.media_type, i.content_hash, i.bytes, i.
           i.handed_in_by, i.created_at
 
 -- name: lock_items
--- Those that are still to be done: another run, or a sync that no longer saw them, may have been faster.
-SELECT item_id FROM ingest_item
+-- Those that are still to be done: another run, or a sync that no longer saw them, may have been faster; a sync may also
+-- have learnt of other readers.
+SELECT item_id, readers FROM ingest_item
  WHERE tenant_id = %(tenant)s AND item_id = ANY (%(items)s::uuid[]) AND state = 'queued'
    FOR UPDATE
 
@@ -130,12 +131,16 @@ SELECT document_id, content_hash, given_readers, blob_id, tombstoned_at IS NOT N
 
 -- name: put_document
 INSERT INTO document AS d (tenant_id, document_id, collection_id, source, path, title, media_type, content_hash, version,
-                           restricted, given_readers, handed_in_by, characters, blob_id)
+                           restricted, given_readers, readers_from, handed_in_by, characters, blob_id)
 VALUES (%(tenant)s, %(document)s, %(collection)s, %(source)s, %(path)s, %(title)s, %(media_type)s, %(content_hash)s, 1,
-        %(restricted)s, %(given)s::uuid[], %(by)s, %(characters)s, %(blob)s)
+        %(restricted)s, %(given)s::uuid[],
+        (SELECT s.source_id FROM source s WHERE s.tenant_id = %(tenant)s AND s.collection_id = %(collection)s
+            AND s.name = %(source)s AND s.carries_permissions),
+        %(by)s, %(characters)s, %(blob)s)
     ON CONFLICT (tenant_id, collection_id, source, path) DO UPDATE
    SET title = excluded.title, media_type = excluded.media_type, content_hash = excluded.content_hash,
        version = d.version + 1, restricted = excluded.restricted, given_readers = excluded.given_readers,
+       readers_from = excluded.readers_from,
        handed_in_by = excluded.handed_in_by, characters = excluded.characters, blob_id = excluded.blob_id,
        updated_at = now(), tombstoned_at = NULL
 RETURNING document_id, version

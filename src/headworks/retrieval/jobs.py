@@ -9,6 +9,7 @@ from headworks.retrieval import queueing
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.generations import GenerationWork
 from headworks.retrieval.queueing import Queue
+from headworks.retrieval.sources.syncing import SourceWork
 from headworks.retrieval.working import ItemWork
 from headworks.storage.pool import Database
 from headworks.types.ids import TenantId
@@ -24,13 +25,20 @@ class Runs:
     """What the jobs process does for retrieval."""
 
     def __init__(
-        self, db: Database, directory: Directory, queue: Queue, items: ItemWork, generations: GenerationWork
+        self,
+        db: Database,
+        directory: Directory,
+        queue: Queue,
+        items: ItemWork,
+        generations: GenerationWork,
+        sources: SourceWork,
     ) -> None:
         self._db = db
         self._directory = directory
         self._queue = queue
         self._items = items
         self._generations = generations
+        self._sources = sources
 
     def register(self, jobs: Jobs) -> None:
         """Before `jobs.start()`."""
@@ -38,6 +46,7 @@ class Runs:
         jobs.register(queueing.EMBED, self.embed)
         jobs.register(queueing.REBUILD, self.rebuild)
         jobs.register(queueing.TIDY, self.tidy)
+        jobs.register(queueing.SYNC, self.sync)
 
     async def ingest(self, run: Run, tenant: str, collection: str, wave: int) -> None:
         """What is queued in a collection; after a while others have their turn first."""
@@ -75,6 +84,12 @@ class Runs:
         await run.step("purge", self._purge, tenant, collection, attempts=_ATTEMPTS)
         await self._merge(run, tenant, collection)
 
+    async def sync(self, run: Run, tenant: str, source: str, chain: str) -> None:
+        """A step of the sync of a source; the next one queues up behind what others have asked for meanwhile."""
+        pause_s = await run.step("go on", self._advance, tenant, source, chain, attempts=_ATTEMPTS)
+        if pause_s >= 0:
+            await run.step("later", self._sync_later, tenant, source, chain, pause_s, attempts=_ATTEMPTS)
+
     async def _merge(self, run: Run, tenant: str, collection: str) -> None:
         while await run.step("merge postings", self._merge_once, tenant, collection, attempts=_ATTEMPTS):
             pass
@@ -101,6 +116,13 @@ class Runs:
 
     async def _purge(self, tenant: str, collection: str) -> None:
         await self._generations.purge(TenantId(UUID(tenant)), UUID(collection))
+
+    async def _advance(self, tenant: str, source: str, chain: str) -> float:
+        return await self._sources.advance(TenantId(UUID(tenant)), UUID(source), UUID(chain))
+
+    async def _sync_later(self, tenant: str, source: str, chain: str, pause_s: float) -> None:
+        async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:
+            await self._queue.sync(tx, TenantId(UUID(tenant)), UUID(source), UUID(chain), pause_s)
 
     async def _ingest_later(self, tenant: str, collection: str, wave: int) -> None:
         async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:

@@ -12,6 +12,7 @@ INGEST = "retrieval.ingest"
 TIDY = "retrieval.tidy"
 EMBED = "retrieval.embed"
 REBUILD = "retrieval.rebuild"
+SYNC = "retrieval.sync"
 
 
 class Queue:
@@ -44,6 +45,11 @@ class Queue:
     async def rebuild(self, tx: Tx, tenant: TenantId, collection: UUID, generation: UUID) -> None:
         """Fill a new generation from the stored texts, then let it serve."""
         await self._once(tx, REBUILD, tenant, collection, str(generation))
+
+    async def sync(self, tx: Tx, tenant: TenantId, source: UUID, chain: UUID, delay_s: float = 0) -> None:
+        """Go on with the sync of a source. Handing in does not wait for it: it has a partition of its own."""
+        arguments, partition = (str(tenant), str(source), str(chain)), f"source:{source}"
+        await self._jobs.enqueue(tx, SYNC, f"sync:{new_id()}", *arguments, partition=partition, delay_s=delay_s)
 
     async def _once(self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str | int) -> None:
         arguments = (str(tenant), str(collection), *more)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from time import monotonic
 from uuid import UUID
 
@@ -30,6 +30,9 @@ from headworks.retrieval.permissions import Explainer
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.quoting import CitationStream
 from headworks.retrieval.search import Searcher
+from headworks.retrieval.sources.asking import SourceSyncs, SourceView
+from headworks.retrieval.sources.stepping import SyncLimits, Tools
+from headworks.retrieval.sources.syncing import Opener, SourceWork
 from headworks.retrieval.store import INGEST_SQL, SQL, Payloads
 from headworks.retrieval.working import ItemWork, Parsers
 from headworks.storage.pool import Database
@@ -59,8 +62,10 @@ class Retrieval:
         jobs: Jobs,
         directory: Directory,
         settings: RetrievalServerSettings,
+        *,
+        openers: Mapping[str, Opener] | None = None,
     ) -> None:
-        """`directory` is identity's service."""
+        """`directory` is identity's service. `openers` make sources by their kind."""
         self._db = db
         self._keyring = keyring
         self._models = models
@@ -72,6 +77,9 @@ class Retrieval:
         self._explainer = Explainer(db, directory)
         self._asked_for_vectors: dict[UUID, float] = {}
         self.ingestion = Ingestion(db, keyring, directory, self._queue, max_file_bytes=settings.max_file_mb << 20)
+        self.sources = SourceSyncs(db, directory, self._queue, self.ingestion)
+        self._openers = openers or {}
+        self._sync_limits = SyncLimits(settings.max_file_mb << 20, settings.permissions_max_age_h * 3600.0)
 
     # ── Reading ──
 
@@ -150,6 +158,14 @@ class Retrieval:
         """How far the caller's own files are."""
         return await self.ingestion.progress(principal, collection, sync)
 
+    async def sync_sources(self, principal: Principal, collection: str) -> list[SourceView]:
+        """Ask for a sync of every source of the collection's file; done by durable work."""
+        return await self.sources.ask(principal, collection)
+
+    async def list_sources(self, principal: Principal, collection: str) -> list[SourceView]:
+        """The sources of the collection's file, and how far their syncs are."""
+        return await self.sources.views(principal, collection)
+
     # ── For releases, and for the processes ──
 
     async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
@@ -160,7 +176,9 @@ class Retrieval:
         """In the jobs process, before `jobs.start()`."""
         items = ItemWork(self._db, self._keyring, self._models, self._directory, self._queue, parsers)
         generations = GenerationWork(self._db, self._keyring, self._models, self._directory, self._queue)
-        Runs(self._db, self._directory, self._queue, items, generations).register(self._jobs)
+        tools = Tools(self._db, self._keyring, self._queue, self.ingestion, self._sync_limits)
+        sources = SourceWork(tools, self._directory, self._openers)
+        Runs(self._db, self._directory, self._queue, items, generations, sources).register(self._jobs)
 
     async def catch_up(self) -> None:
         """At the server's start: ask for what no run is there for, e.g. vectors of a model that was installed since."""
@@ -180,6 +198,7 @@ class Retrieval:
                 await self._queue.embed(tx, tenant, collection)
             for other in await tx.fetch_all(SQL.list_other_generations, **of_collection):
                 await self._queue.rebuild(tx, tenant, collection, other.generation_id)
+            await self.sources.resume(tx, tenant, collection)
 
     async def _want_vectors(self, principal: Principal, collection: UUID) -> None:
         """The model answers, and chunks wait for it: ask for their vectors, now and then."""

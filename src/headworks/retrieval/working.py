@@ -10,7 +10,7 @@ import asyncio
 import logging
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -217,11 +217,15 @@ class ItemWork:
         await lock_collection(tx, collection)
         now = await find_collection(tx, tenant, collection=collection) or row
         ids = [each.item.item_id for each in work]
-        queued = {found.item_id for found in await tx.fetch_all(INGEST_SQL.lock_items, tenant=tenant, items=ids)}
+        queued = {
+            found.item_id: found.readers
+            for found in await tx.fetch_all(INGEST_SQL.lock_items, tenant=tenant, items=ids)
+        }
         is_current = now.generation_id == row.generation_id
         live = [each for each in work if each.item.item_id in queued and (is_current or each.parsed is None)]
         documents: dict[UUID, UUID] = {}
         for each in live:
+            each.item = replace(each.item, readers=queued[each.item.item_id])
             if each.state == "unchanged":
                 await self._keep(tx, curator, now, each)
             elif each.parsed is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,19 @@ from headworks.types.features import (
     Target,
     usual_fallback,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """An entry of a collection's `sources`: where documents come from by themselves.
+
+    `settings` are those of its kind, as JSON. `readers` are (id at the source, name of a principal here).
+    """
+
+    name: str
+    kind: str
+    settings: Mapping[str, Any]
+    readers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +48,7 @@ class CollectionSpec:
     chunk_overlap: int
     embedding: str
     where: str
+    sources: tuple[SourceSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,7 @@ class RouteSpec:
     fallback: Fallback = field(default_factory=usual_fallback)
     retries: Retries = field(default_factory=Retries)
     deadlines: RouteDeadlines = field(default_factory=RouteDeadlines)
+    continue_after_output: bool = False
 
 
 @dataclass(frozen=True, slots=True)

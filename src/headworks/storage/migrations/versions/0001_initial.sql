@@ -282,6 +282,7 @@ CREATE TABLE document (
     version       integer NOT NULL,
     restricted    boolean NOT NULL,              -- has a list of its own: document_reader; empty = nobody
     given_readers uuid[],                        -- the list given on upload; null: none was; a pattern goes before it
+    readers_from  uuid,                          -- the source that tells its readers: hidden when it has not for too long
     handed_in_by  uuid NOT NULL,                 -- who knows its path and hash without reading it
     characters    integer NOT NULL,
     blob_id       uuid,
@@ -372,6 +373,28 @@ CREATE TABLE sync (                     -- one pass over a source: what was seen
     FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
 );
 
+CREATE TABLE source (                   -- where a collection's documents come from by themselves, and how far its sync is
+    tenant_id     uuid NOT NULL,
+    source_id     uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    name          text NOT NULL,                 -- as in document.source
+    sync_id       uuid,                          -- the sync under way; null: none
+    chain         uuid,                          -- names the runs that go on with it: those of an older one stop
+    phase         text NOT NULL DEFAULT 'waiting' CHECK (phase IN ('waiting', 'changes', 'sweep', 'done', 'failed')),
+    step          bigint NOT NULL DEFAULT 0,     -- moves with every write of a sync: a run that was taken over writes nothing
+    state         bytea,                         -- sealed: cursors, what was seen, what is to be tried again
+    looked_at     integer NOT NULL DEFAULT 0,
+    expected      integer,
+    error_code    text,
+    error_message text,
+    carries_permissions boolean NOT NULL DEFAULT false,
+    readable_until timestamptz,                  -- of documents whose readers it tells
+    synced_at     timestamptz,                   -- the end of the last sync that went through
+    PRIMARY KEY (tenant_id, source_id),
+    UNIQUE (tenant_id, collection_id, name),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
+);
+
 CREATE TABLE ingest_item (              -- one file handed in; acknowledged when this row and its blob are committed
     tenant_id     uuid NOT NULL,
     item_id       uuid NOT NULL,
@@ -438,6 +461,7 @@ CREATE TABLE usage (                    -- one row per call of a model; stage ti
     audio_output_tokens integer,
     is_estimated    boolean NOT NULL DEFAULT false,
     service_tier    text,                -- in which the provider says that it served the call
+    continuations   smallint NOT NULL DEFAULT 0, -- how often another target went on with the text of one that was cut off
     cost_micro_usd  bigint,              -- null: no price is known
     price_version   text,
     end_user        text,
@@ -542,6 +566,11 @@ CREATE FUNCTION readable_collections() RETURNS uuid[] LANGUAGE plpgsql STABLE PA
 BEGIN
     RETURN ARRAY(SELECT DISTINCT c.collection_id FROM headworks.collection_reader c WHERE c.tenant_id = headworks.app_tenant());
 END $$;
+-- The sources whose documents may be read: those that told their readers not too long ago.
+CREATE FUNCTION fresh_sources() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN ARRAY(SELECT s.source_id FROM headworks.source s WHERE s.tenant_id = headworks.app_tenant() AND s.readable_until > now());
+END $$;
 
 -- ── Policies ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -550,10 +579,10 @@ DECLARE
     every_table text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','collection','generation','collection_reader','document','document_reader','document_text','chunk',
-        'embedding_384','posting','posting_segment','sync','ingest_item','blob','usage','span','audit_event','stored_response'];
+        'embedding_384','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response'];
     by_tenant text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
-        'channel','channel_move','collection','generation','posting','posting_segment','blob','usage','span','audit_event'];
+        'channel','channel_move','collection','generation','posting','posting_segment','source','blob','usage','span','audit_event'];
     of_document text[] := ARRAY['document_text','chunk','embedding_384'];
     for_system text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','route','account','release','release_file','channel','collection'];
@@ -641,6 +670,7 @@ CREATE POLICY readable ON document FOR SELECT TO hw_app USING (
     AND ((SELECT is_curator())
          OR (tombstoned_at IS NULL
              AND collection_id = ANY ((SELECT readable_collections())::uuid[])
+             AND (readers_from IS NULL OR readers_from = ANY ((SELECT fresh_sources())::uuid[]))
              AND (NOT restricted
                   OR EXISTS (SELECT FROM document_reader r WHERE r.tenant_id = document.tenant_id AND r.document_id = document.document_id)))));
 
@@ -650,7 +680,7 @@ GRANT USAGE ON SCHEMA headworks TO hw_app, hw_system, hw_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     principal, membership, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
     snapshot_version, workspace_file, route, account, channel, collection, generation, collection_reader, document, document_reader,
-    document_text, chunk, embedding_384, posting, posting_segment, sync, ingest_item, blob, stored_response TO hw_app;
+    document_text, chunk, embedding_384, posting, posting_segment, sync, source, ingest_item, blob, stored_response TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
 GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, audit_event TO hw_app;
 GRANT SELECT, INSERT, UPDATE ON data_key TO hw_app;

@@ -1,0 +1,383 @@
+"""One sync of one source, from where it was left: changes, then the sweep, then the end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from typing import Literal, TypeVar
+from uuid import UUID
+
+from headworks.errors import InvalidRequest
+from headworks.retrieval import collections
+from headworks.retrieval.ingest import Ingestion, NewItem, check_path
+from headworks.retrieval.queueing import Queue
+from headworks.retrieval.readers import read_patterns
+from headworks.retrieval.sources.contract import (
+    Access,
+    Change,
+    CursorExpired,
+    Failed,
+    Gone,
+    Groups,
+    Source,
+    SourceError,
+    Throttled,
+    Unfetchable,
+)
+from headworks.retrieval.sources.mapping import readers_of
+from headworks.retrieval.sources.position import Position, SourceRow, seal
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
+from headworks.storage.pool import Database, Tx
+from headworks.storage.queries import load
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import PrincipalId, new_id
+
+SQL = load("headworks.retrieval.sources", "syncing.sql")
+
+DONE_S = -1.0
+"""Instead of a pause: there is nothing left to do."""
+STEP_S = 20.0
+"""How long one step goes on; then others have their turn."""
+_SHORT_PAUSE_S = 2.0
+_MOST_ERRORS = 6
+_FIRST_PAUSE_S = 15.0
+_MOST_RETRIED = 10_000
+Phase = Literal["changes", "sweep"]
+Readers = tuple[PrincipalId, ...]
+Result = TypeVar("Result")
+
+
+class Overtaken(Exception):
+    """Another run has gone on with this sync, or it is over: nothing is to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncLimits:
+    """`max_age_s`: how long the readers that a source told hold."""
+
+    max_file_bytes: int
+    max_age_s: float
+    step_s: float = STEP_S
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whose sync it is: the tenant's curator, the collection, the source as it is stored, and who is who of ours."""
+
+    curator: Principal
+    row: CollectionRow
+    found: SourceRow
+    ours: Mapping[str, PrincipalId]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every sync works with."""
+
+    db: Database
+    keyring: Keyring
+    queue: Queue
+    ingestion: Ingestion
+    limits: SyncLimits
+
+
+class OneSync:
+    """Goes on with one sync for a while."""
+
+    def __init__(self, tools: Tools, target: Target, source: Source, position: Position) -> None:
+        """`position` as it was stored."""
+        self._tools = tools
+        self._curator = target.curator
+        self._row = target.row
+        self._found = target.found
+        self._ours = target.ours
+        self._source = source
+        self._position = position
+        self._groups = Groups()
+        self._step = target.found.step
+        self._phase: Phase = "sweep" if target.found.phase == "sweep" else "changes"
+        self._looked_at = target.found.looked_at
+        self._expected = target.found.expected
+
+    @property
+    def _keys(self) -> dict[str, UUID]:
+        return {"tenant": self._curator.tenant, "collection": self._row.collection_id}
+
+    async def go_on(self) -> float:
+        """After how many seconds to go on, or DONE_S. Raises SourceError, and Overtaken when there is nothing to do."""
+        until = monotonic() + self._tools.limits.step_s
+        now = await self._describe()
+        self._groups = await _patiently(self._source.groups)
+        if self._phase == "changes" and not await self._read_changes(until):
+            return 0.0
+        if not self._position.place:
+            self._position.begin_sweep(now)
+        await self._sweep()
+        if not await self._catch_up(until):
+            return 0.0
+        await self._end()
+        return DONE_S
+
+    async def stumble(self, error: SourceError) -> float:
+        """Keep what was reached when the source failed; after how many seconds to try again, or DONE_S to give up."""
+        if isinstance(error, CursorExpired):
+            if not self._position.cursor or self._position.has_restarted:
+                return await self._give_up(error)
+            self._position = Position(retry=self._position.retry, has_restarted=True)
+            self._phase = "changes"
+            await self._save()
+            return 0.0
+        if isinstance(error, Throttled):
+            await self._save()
+            await self._note(error)
+            return error.retry_after_s
+        self._position.errors += 1
+        if self._position.errors >= _MOST_ERRORS:
+            return await self._give_up(error)
+        await self._save()
+        await self._note(error)
+        return _FIRST_PAUSE_S * 2.0 ** (self._position.errors - 1)
+
+    # ── Changes ──
+
+    async def _read_changes(self, until: float) -> bool:
+        """Hand in what changed; whether that was all."""
+        if not self._position.has_retried:
+            await self._take_each([Change(path) for path in self._position.retry])
+            self._position.has_retried = True
+        while True:
+            page = await _patiently(lambda: self._source.changes(self._position.cursor))
+            self._expected = page.expected if page.expected is not None else self._expected
+            await self._fail(page.failed)
+            await self._take_each(page.changes)
+            self._looked_at += len(page.changes)
+            self._position.cursor, self._position.taken, self._position.errors = page.cursor, [], 0
+            self._phase = "sweep" if page.is_last else "changes"
+            await self._save()
+            if page.is_last:
+                return True
+            if monotonic() >= until:
+                return False
+
+    async def _take_each(self, changes: Iterable[Change]) -> None:
+        """Those that were not taken when this page was cut off."""
+        taken = set(self._position.taken)
+        for change in changes:
+            if change.path not in taken:
+                readers = readers_of(change.access, self._groups, self._ours)
+                await self._take(change, readers if self._source.carries_permissions else None)
+                self._position.taken.append(change.path)
+
+    async def _take(self, change: Change, readers: Readers | None) -> None:
+        """Fetch and hand in one document; whatever is wrong with it is its own failure."""
+        try:
+            await self._hand_in(change, readers)
+        except Gone:
+            self._forget(change.path)
+        except InvalidRequest as error:
+            await self._fail([Failed(_storable(change.path), "path", error.message)])
+        except Unfetchable as error:
+            await self._fail([Failed(change.path, error.code, error.message)])
+            if change.path not in self._position.retry and len(self._position.retry) < _MOST_RETRIED:
+                self._position.retry.append(change.path)
+        else:
+            self._forget(change.path)
+
+    async def _hand_in(self, change: Change, readers: Readers | None) -> None:
+        path, limit = check_path(change.path), self._tools.limits.max_file_bytes
+        fetched = None
+        if (change.size or 0) <= limit:
+            fetched = await _patiently(lambda: self._source.fetch(change))
+        if fetched is None or len(fetched.data) > limit:
+            raise Unfetchable("too_large", f"It has more than the limit of {limit >> 20} MB.")
+        digest = await asyncio.to_thread(_sha256, fetched.data)
+        new = NewItem(
+            new_id(), self._found.sync_id, self._found.name, path, fetched.data, digest, readers, fetched.media_type
+        )
+        async with self._tools.db.tx(self._curator) as tx:
+            await self._tools.ingestion.put(tx, self._curator, self._row, new)
+
+    def _forget(self, path: str) -> None:
+        if path in self._position.retry:
+            self._position.retry = [each for each in self._position.retry if each != path]
+
+    async def _fail(self, failed: Sequence[Failed]) -> None:
+        """List documents that can't be taken."""
+        if not failed:
+            return
+        async with self._tools.db.tx(self._curator) as tx:
+            for each in failed:
+                await tx.run(
+                    SQL.add_failed_item,
+                    **self._keys, item=new_id(), sync=self._found.sync_id, source=self._found.name,
+                    path=_storable(each.path), code=each.code[:100], message=each.message[:1000], by=self._curator.id,
+                )  # fmt: skip
+
+    # ── The sweep ──
+
+    async def _sweep(self) -> None:
+        """Everything that is there, with its readers. A sweep that was cut off goes on where it was."""
+        position = self._position
+        while True:
+            page = await _patiently(lambda: self._source.present(position.cursor, position.place))
+            for each in page.documents:
+                position.here[each.path] = self._readers(each.access)
+            position.place, position.errors = page.place, 0
+            if not page.place:
+                break
+
+    def _readers(self, access: Access | None) -> list[str] | None:
+        if not self._source.carries_permissions:
+            return None
+        return [str(each) for each in readers_of(access, self._groups, self._ours)]
+
+    async def _catch_up(self, until: float) -> bool:
+        """Hand in what is there and was not among the changes: lost, or failed before; whether that was all."""
+        async with self._tools.db.tx(self._curator) as tx:
+            of_source = {**self._keys, "name": self._found.name}
+            known = {row.path for row in await tx.fetch_all(SQL.list_documents, **of_source)}
+            known |= {row.path for row in await tx.fetch_all(SQL.list_looked_at, **of_source, sync=self._found.sync_id)}
+        for path, ids in self._position.here.items():
+            if path not in known:
+                await self._take(Change(path), None if ids is None else _as_ids(ids))
+            if monotonic() >= until:
+                await self._save()  # what is here is then asked for anew: it may be long ago when all is caught up
+                return False
+        return True
+
+    async def _end(self) -> None:
+        """What is gone vanishes, everybody who is no longer a reader loses it, and the sync is over."""
+        seen, curator = sorted(_good_paths(self._position.here)), self._curator
+        of_source = {**self._keys, "source": self._found.name, "seen": seen}
+        async with self._tools.db.tx(curator, statement_timeout_s=300) as tx:
+            await lock_collection(tx, self._row.collection_id)
+            gone = await tx.fetch_all(INGEST_SQL.supersede_unseen, **of_source)
+            await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
+            vanished = await tx.run(INGEST_SQL.tombstone_unseen, **of_source)
+            if vanished:
+                await self._tools.queue.tidy(tx, curator.tenant, self._row.collection_id)
+            if await self._set_readers(tx) or vanished:
+                await collections.touch(tx, curator, self._row.collection_id)
+            await tx.run(INGEST_SQL.finish_sync, tenant=curator.tenant, sync=self._found.sync_id)
+            await self._write_end(tx, "done", self._position.ended())
+
+    async def _set_readers(self, tx: Tx) -> int:
+        """Readers as the source tells them now, also of what is still queued; how many lists are others."""
+        if not self._source.carries_permissions:
+            return 0
+        of_source = {**self._keys, "name": self._found.name}
+        queued: dict[Readers, list[str]] = defaultdict(list)
+        for path, ids in self._position.here.items():
+            queued[_as_ids(ids or [])].append(path)
+        for readers, paths in queued.items():
+            await tx.run(SQL.set_item_readers, **of_source, readers=list(readers), paths=paths)
+        others: dict[Readers, list[UUID]] = defaultdict(list)
+        for row in await tx.fetch_all(SQL.list_documents, **of_source):
+            now = _as_ids(self._position.here.get(row.path) or [])
+            is_told = row.restricted and row.readers_from == self._found.source_id
+            if not is_told or tuple(sorted(row.given_readers or ())) != now:
+                others[now].append(row.document_id)
+        for readers, documents in others.items():
+            of_these = {"tenant": self._curator.tenant, "documents": documents, "readers": list(readers)}
+            await tx.run(SQL.set_given_readers, **of_these, source=self._found.source_id)
+            await collections.set_readers(tx, self._curator, documents, readers)
+        return len(others)
+
+    # ── Where it is ──
+
+    async def _describe(self) -> datetime:
+        """Say what kind of source it is before anything comes from it; the database's time, before readers are read."""
+        if self._source.carries_permissions and (patterns := read_patterns(self._row.settings)):
+            raise SourceError(
+                f"The source tells who reads its documents, and so does the pattern `{patterns[0].pattern}` of the "
+                "collection's file: take the patterns out, or give the source a collection of its own.",
+                code="readers_twice",
+            )
+        async with self._tools.db.tx(self._curator) as tx:
+            await tx.run(
+                SQL.describe_source,
+                tenant=self._curator.tenant, source=self._found.source_id, step=self._step,
+                carries=self._source.carries_permissions, max_age_s=self._tools.limits.max_age_s,
+            )  # fmt: skip
+            now: datetime = await tx.fetch_value(SQL.the_time)
+        return now
+
+    async def _save(self) -> None:
+        async with self._tools.db.tx(self._curator) as tx:
+            written = await tx.run(
+                SQL.save_state,
+                tenant=self._curator.tenant, source=self._found.source_id, sync=self._found.sync_id, step=self._step,
+                phase=self._phase, looked_at=self._looked_at, expected=self._expected,
+                state=self._seal(self._position),
+            )  # fmt: skip
+        if not written:
+            raise Overtaken
+        self._step += 1
+
+    async def _write_end(self, tx: Tx, phase: str, position: Position) -> None:
+        written = await tx.run(
+            SQL.end_source,
+            tenant=self._curator.tenant, source=self._found.source_id, sync=self._found.sync_id, step=self._step,
+            phase=phase, state=self._seal(position), read_at=self._position.read_at,
+            max_age_s=self._tools.limits.max_age_s,
+        )  # fmt: skip
+        if not written:
+            raise Overtaken
+
+    async def _give_up(self, error: SourceError) -> float:
+        """The sync ends without a sweep: nothing is removed. What was handed in stays, and the next one goes on."""
+        position = self._position
+        await self._note(error)
+        async with self._tools.db.tx(self._curator) as tx:
+            kept = Position(cursor=position.cursor, taken=position.taken, retry=position.retry)
+            await tx.run(INGEST_SQL.finish_sync, tenant=self._curator.tenant, sync=self._found.sync_id)
+            await self._write_end(tx, "failed", kept)
+        return DONE_S
+
+    async def _note(self, error: SourceError) -> None:
+        async with self._tools.db.tx(self._curator) as tx:
+            await tx.run(
+                SQL.note_trouble,
+                tenant=self._curator.tenant, source=self._found.source_id, sync=self._found.sync_id,
+                code=error.code, message=str(error)[:1000],
+            )  # fmt: skip
+
+    def _seal(self, position: Position) -> bytes:
+        return seal(self._tools.keyring, self._curator.tenant, self._found.source_id, position)
+
+
+async def _patiently(call: Callable[[], Awaitable[Result]]) -> Result:
+    """What a call gives; a short pause that the source asks for is waited here, a long one ends the step."""
+    while True:
+        try:
+            return await call()
+        except Throttled as error:
+            if error.retry_after_s > _SHORT_PAUSE_S:
+                raise
+            await asyncio.sleep(error.retry_after_s)
+
+
+def _good_paths(paths: Iterable[str]) -> Iterable[str]:
+    for path in paths:
+        try:
+            yield check_path(path)
+        except InvalidRequest:
+            continue
+
+
+def _as_ids(ids: Iterable[str]) -> Readers:
+    return tuple(sorted(PrincipalId(UUID(each)) for each in ids))
+
+
+def _storable(path: str) -> str:
+    return path[:1000].replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

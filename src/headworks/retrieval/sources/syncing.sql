@@ -1,0 +1,85 @@
+-- Sources that a collection's file configures, and their syncs. Written by the curator, each step fenced by `step`.
+
+-- name: put_source
+-- Ask for a sync: one that is under way goes on. Nothing has been read yet from a new source, so what comes of its first
+-- sync has readers that are as new as the sync.
+INSERT INTO source (tenant_id, source_id, collection_id, name, sync_id, chain, phase)
+VALUES (%(tenant)s, %(source)s, %(collection)s, %(name)s, %(sync)s, %(chain)s, 'changes')
+    ON CONFLICT (tenant_id, collection_id, name) DO UPDATE
+   SET chain = excluded.chain, sync_id = coalesce(source.sync_id, excluded.sync_id),
+       phase = CASE WHEN source.sync_id IS NULL THEN 'changes' ELSE source.phase END,
+       looked_at = CASE WHEN source.sync_id IS NULL THEN 0 ELSE source.looked_at END,
+       error_code = NULL, error_message = NULL
+RETURNING source_id, sync_id
+
+-- name: list_under_way
+-- As the curator, at start: whose runs may be gone.
+SELECT source_id, name FROM source WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND sync_id IS NOT NULL
+
+-- name: find_source
+SELECT source_id, collection_id, name, sync_id, chain, phase, step, state, looked_at, expected, readable_until
+  FROM source WHERE tenant_id = %(tenant)s AND source_id = %(source)s
+
+-- name: list_sources
+SELECT source_id, name, sync_id, phase, looked_at, expected, error_code, error_message, carries_permissions,
+       readable_until, synced_at
+  FROM source WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s ORDER BY name
+
+-- name: last_sync
+SELECT sync_id FROM sync
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s
+ ORDER BY started_at DESC, sync_id DESC LIMIT 1
+
+-- name: describe_source
+-- Before anything is handed in: whose readers it tells, and until when they hold. A source that is new is as fresh as now.
+UPDATE source
+   SET carries_permissions = %(carries)s,
+       readable_until = CASE WHEN state IS NULL THEN now() + make_interval(secs => %(max_age_s)s) ELSE readable_until END
+ WHERE tenant_id = %(tenant)s AND source_id = %(source)s AND step = %(step)s
+
+-- name: save_state
+UPDATE source
+   SET state = %(state)s, step = step + 1, phase = %(phase)s, looked_at = %(looked_at)s, expected = %(expected)s,
+       error_code = NULL, error_message = NULL
+ WHERE tenant_id = %(tenant)s AND source_id = %(source)s AND sync_id = %(sync)s AND step = %(step)s
+
+-- name: note_trouble
+UPDATE source SET error_code = %(code)s, error_message = %(message)s
+ WHERE tenant_id = %(tenant)s AND source_id = %(source)s AND sync_id = %(sync)s
+
+-- name: end_source
+UPDATE source
+   SET sync_id = NULL, phase = %(phase)s::text, step = step + 1, state = %(state)s,
+       readable_until = CASE WHEN carries_permissions AND %(phase)s::text = 'done'
+                             THEN greatest(readable_until, %(read_at)s::timestamptz + make_interval(secs => %(max_age_s)s))
+                             ELSE readable_until END,
+       synced_at = CASE WHEN %(phase)s::text = 'done' THEN now() ELSE synced_at END
+ WHERE tenant_id = %(tenant)s AND source_id = %(source)s AND sync_id = %(sync)s AND step = %(step)s
+
+-- name: the_time
+SELECT clock_timestamp()
+
+-- name: add_failed_item
+INSERT INTO ingest_item (tenant_id, item_id, sync_id, collection_id, source, path, media_type, content_hash, bytes,
+                         state, error_code, error_message, handed_in_by, finished_at)
+VALUES (%(tenant)s, %(item)s, %(sync)s, %(collection)s, %(source)s, %(path)s, '', '', 0,
+        'failed', %(code)s, %(message)s, %(by)s, now())
+
+-- name: list_documents
+SELECT document_id, path, given_readers, restricted, readers_from FROM document
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s AND tombstoned_at IS NULL
+
+-- name: list_looked_at
+-- What a sync need not look for again: it is queued, or this very sync has tried it.
+SELECT path FROM ingest_item
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s
+   AND (state = 'queued' OR sync_id = %(sync)s)
+
+-- name: set_item_readers
+UPDATE ingest_item SET readers = %(readers)s::uuid[]
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s AND state = 'queued'
+   AND path = ANY (%(paths)s::text[]) AND readers IS DISTINCT FROM %(readers)s::uuid[]
+
+-- name: set_given_readers
+UPDATE document SET given_readers = %(readers)s::uuid[], readers_from = %(source)s
+ WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])

@@ -1,0 +1,302 @@
+"""Syncs of a simulated source through the whole of ingestion: what is found, by whom, and what happens on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headworks.errors import InvalidRequest, NotFound
+from headworks.retrieval.sources.contract import ANYONE, Access, Groups
+from headworks.retrieval.sources.mapping import readers_of
+from headworks.testing.simulated_source import SimulatedPlace
+
+JANE, JOE, STAFF = "user:jane@x", "user:joe@x", "group:staff"
+
+
+async def filled(sources: Any, number: int = 5, readers: frozenset[str] = frozenset({JANE})) -> SimulatedPlace:
+    """Jane and Joe have accounts on both sides; documents `doc/N.md` are Jane's."""
+    place = sources.places.setdefault("wiki", SimulatedPlace())
+    for each in range(number):
+        await place.put(f"doc/{each}.md", f"# Plan {each}\n\nThe heron number{each} flies.".encode())
+        await place.share(f"doc/{each}.md", readers)
+    return place
+
+
+@pytest.fixture
+async def people(sources: Any) -> Any:
+    jane, joe = await sources.world.person("jane"), await sources.world.person("joe")
+    await sources.declare({JANE: "jane", JOE: "joe"}, "wiki")
+    return jane, joe
+
+
+async def found(sources: Any, who: Any) -> list[str]:
+    return sorted(await sources.world.found(who, "docs", "heron", 100))
+
+
+async def test_documents_come_with_the_readers_that_they_have_at_their_source(sources: Any, people: Any) -> None:
+    jane, joe = people
+    await filled(sources)
+    views = await sources.sync()
+    assert await found(sources, jane) == [f"doc/{each}.md" for each in range(5)]
+    assert await found(sources, joe) == []
+    assert await found(sources, sources.world.admin) == []
+    view = views["wiki"]
+    assert (view.state, view.kind, view.looked_at, view.expected, view.trouble) == ("done", "simulated", 5, 5, "")
+    assert view.progress.done == view.progress.total == view.progress.documents == 5
+    assert view.synced_at < view.hidden_from
+
+
+async def test_only_what_changed_is_fetched_and_what_is_gone_vanishes(sources: Any, people: Any) -> None:
+    jane, _ = people
+    place = await filled(sources, 20)
+    await sources.sync()
+    before = place.calls
+    await place.put("doc/1.md", b"# Other\n\nThe stork sails.")
+    await place.delete("doc/2.md")
+    await place.move("doc/3.md", "new/3.md")
+    await sources.sync()
+    assert place.calls - before < 15
+    now = await found(sources, jane)
+    assert "new/3.md" in now
+    assert {"doc/2.md", "doc/3.md"}.isdisjoint(now)
+    assert (await sources.world.found(jane, "docs", "stork"))[0] == "doc/1.md"
+
+
+async def test_a_share_that_is_taken_back_holds_after_the_next_sync_without_a_fetch(sources: Any, people: Any) -> None:
+    jane, joe = people
+    place = await filled(sources, 2)
+    await sources.sync()
+    await place.share("doc/0.md", frozenset({JOE}))
+    await place.share("doc/1.md", frozenset())
+    await sources.sync()
+    assert await found(sources, jane) == []
+    assert await found(sources, joe) == ["doc/0.md"]
+
+
+async def test_groups_in_groups_are_taken_apart_and_leaving_one_takes_the_documents(sources: Any, people: Any) -> None:
+    jane, joe = people
+    place = await filled(sources, 1, frozenset({"group:all"}))
+    await place.join("group:all", STAFF)
+    await place.join(STAFF, "group:all")
+    await place.join(STAFF, JANE)
+    await place.join(STAFF, "user:nobody-here")
+    await sources.sync()
+    assert await found(sources, jane) == ["doc/0.md"]
+    assert await found(sources, joe) == []
+    await place.leave(STAFF, JANE)
+    await sources.sync()
+    assert await found(sources, jane) == []
+
+
+async def test_a_name_that_is_not_mapped_is_nobody(sources: Any, people: Any) -> None:
+    jane, joe = people
+    place = await filled(sources, 1, frozenset({ANYONE, "user:stranger", "jane", "everyone"}))
+    await sources.sync()
+    assert await found(sources, jane) == []
+    await sources.declare({JANE: "jane", ANYONE: "everyone"}, "wiki")
+    await sources.sync()
+    assert await found(sources, joe) == ["doc/0.md"]
+    await place.share("doc/0.md", frozenset({ANYONE, JANE}), frozenset({JOE}))
+    await sources.sync()
+    assert await found(sources, joe) == []
+    assert await found(sources, jane) == ["doc/0.md"]
+
+
+async def test_documents_hide_when_their_readers_were_not_told_for_too_long(sources: Any, people: Any) -> None:
+    jane, _ = people
+    place = await filled(sources, 1)
+    await sources.sync()
+    await sources.world.add("docs", "own.md", "# Own\n\nA heron of ours.")
+    sources.world.behind.execute("UPDATE source SET readable_until = now() - interval '1 second'")
+    assert await found(sources, jane) == ["own.md"]
+    [document] = sources.world.behind.execute("SELECT document_id FROM document WHERE path = 'doc/0.md'").fetchone()
+    with pytest.raises(NotFound):
+        await sources.world.retrieval.document(jane, document)
+    await place.vanish()
+    assert (await sources.sync())["wiki"].state == "failed"
+    assert await found(sources, jane) == ["own.md"]
+    await place.come_back()
+    await sources.sync()
+    assert await found(sources, jane) == ["doc/0.md", "own.md"]
+
+
+async def test_a_source_out_of_reach_takes_nothing_away_and_the_next_sync_goes_on(sources: Any, people: Any) -> None:
+    jane, _ = people
+    place = await filled(sources, 3)
+    await sources.sync()
+    await place.vanish()
+    view = (await sources.sync())["wiki"]
+    assert (view.state, view.trouble) == ("failed", "The simulated place is out of reach.")
+    assert len(await found(sources, jane)) == 3
+    await place.come_back()
+    await place.put("doc/9.md", b"# Nine\n\nOne more heron.")
+    await place.share("doc/9.md", frozenset({JANE}))
+    assert (await sources.sync())["wiki"].state == "done"
+    assert len(await found(sources, jane)) == 4
+
+
+async def test_throttled_all_the_time_a_sync_still_gets_everything(sources: Any, people: Any) -> None:
+    jane, _ = people
+    place = await filled(sources, 12)
+    place.retry_after_s = 3600.0  # long: each refusal ends a step
+    await sources.world.retrieval.sync_sources(sources.world.admin, "docs")
+    for _ in range(60):
+        place.only = 4
+        await sources.world.drain()
+        if (await sources.views())["wiki"].state == "done":
+            break
+        sources.end_pauses()
+    assert (await sources.views())["wiki"].state == "done"
+    assert len(await found(sources, jane)) == 12
+
+
+async def test_a_cursor_that_the_source_forgot_begins_anew(sources: Any, people: Any) -> None:
+    jane, _ = people
+    place = await filled(sources, 4)
+    await sources.sync()
+    await place.forget_cursors()
+    await place.delete("doc/0.md")
+    await place.put("doc/4.md", b"# Four\n\nA heron.")
+    await place.share("doc/4.md", frozenset({JANE}))
+    assert (await sources.sync())["wiki"].state == "done"
+    assert await found(sources, jane) == [f"doc/{each}.md" for each in range(1, 5)]
+
+
+async def test_what_can_not_be_had_is_listed_and_tried_again(sources: Any, people: Any) -> None:
+    jane, _ = people
+    place = await filled(sources, 3)
+    await place.put("doc/big.md", b"x" * (2 << 20))
+    await place.put("../up.md", b"up")
+    place.broken.add("doc/1.md")
+    view = (await sources.sync())["wiki"]
+    failed = {each.path: each.code for each in view.progress.failed}
+    assert failed == {"doc/1.md": "forbidden", "doc/big.md": "too_large", "../up.md": "path"}
+    assert view.state == "done"
+    assert await found(sources, jane) == ["doc/0.md", "doc/2.md"]
+    place.broken.clear()
+    view = (await sources.sync())["wiki"]
+    assert "doc/1.md" not in {each.path for each in view.progress.failed}
+    assert await found(sources, jane) == ["doc/0.md", "doc/1.md", "doc/2.md"]
+
+
+async def test_a_source_that_the_file_no_longer_has_takes_its_documents_along(sources: Any, people: Any) -> None:
+    jane, _ = people
+    await filled(sources, 2)
+    await sources.sync()
+    await sources.declare({})
+    assert await sources.sync() == {}
+    assert await found(sources, jane) == []
+    assert sources.world.count("document") == 0
+
+
+async def test_patterns_and_a_source_that_tells_readers_do_not_go_together(sources: Any, people: Any) -> None:
+    await filled(sources, 1)
+    await sources.declare({JANE: "jane"}, "wiki", documents=(("**", ("everyone",)),))
+    view = (await sources.sync())["wiki"]
+    assert "pattern `**`" in view.trouble
+    assert view.progress.total == 0
+
+
+async def test_a_folder_of_the_callers_can_not_pass_for_a_configured_source(sources: Any, people: Any) -> None:
+    with pytest.raises(InvalidRequest, match="its own syncs"):
+        await sources.world.retrieval.begin_sync(sources.world.admin, "docs", "source:wiki")
+    with pytest.raises(InvalidRequest, match="its own syncs"):
+        await sources.world.hand_in("docs", "a.md", "x", source="source:wiki")
+
+
+async def test_cut_off_anywhere_a_sync_loses_nothing_and_doubles_nothing(
+    sources: Any, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call of the source dies once, at every place where it can."""
+    jane, _ = people
+    place = await filled(sources, 5)
+    died: set[int] = set()
+    asked = SimulatedPlace.asked
+
+    class Killed(BaseException):
+        pass
+
+    def dying(self: SimulatedPlace) -> None:
+        asked(self)
+        if self.calls not in died and len(died) < 30:
+            died.add(self.calls)
+            raise Killed
+
+    monkeypatch.setattr(SimulatedPlace, "asked", dying)
+    for _ in range(40):
+        try:
+            await sources.sync()
+            break
+        except Killed:
+            continue
+    assert await found(sources, jane) == [f"doc/{each}.md" for each in range(5)]
+    assert sources.world.count("document") == 5
+    assert sources.world.count("blob") == 5
+    assert place.calls < 1000
+
+
+async def test_a_revocation_reaches_what_is_still_in_the_queue(sources: Any, people: Any) -> None:
+    jane, _ = people
+    place = await filled(sources, 1)
+    world = sources.world
+    await world.retrieval.sync_sources(world.admin, "docs")
+    await place.share("doc/0.md", frozenset())
+    await world.drain()
+    assert await found(sources, jane) == []
+
+
+async def test_another_run_of_the_same_sync_writes_nothing(sources: Any, people: Any) -> None:
+    await filled(sources, 1)
+    world = sources.world
+    await world.retrieval.sync_sources(world.admin, "docs")
+    first = world.behind.execute("SELECT chain, sync_id FROM source").fetchone()
+    await world.retrieval.sync_sources(world.admin, "docs")
+    second = world.behind.execute("SELECT chain, sync_id FROM source").fetchone()
+    assert first[0] != second[0]
+    assert first[1] == second[1]
+    await world.drain()
+    assert world.count("document") == world.count("ingest_item") == 1
+
+
+IDS = [JANE, JOE, "user:ann", "group:a", "group:b", "group:c", ANYONE]
+ACCESS = st.builds(Access, st.frozensets(st.sampled_from(IDS)), st.frozensets(st.sampled_from(IDS)))
+MEMBERS = st.dictionaries(st.sampled_from(["group:a", "group:b"]), st.frozensets(st.sampled_from(IDS[:6])))
+
+
+def _may(user: str, access: Access, members: dict[str, frozenset[str]]) -> bool:
+    """The rule, told once more: for somebody at the source."""
+
+    def within(ids: frozenset[str]) -> bool:
+        reached, waiting = set(), list(ids)
+        while waiting:
+            if (each := waiting.pop()) not in reached:
+                reached.add(each)
+                waiting += members.get(each, ())
+        return user in reached or ANYONE in reached
+
+    return within(access.readers) and not within(access.denied)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(access=ACCESS, members=MEMBERS)
+def test_nobody_is_admitted_here_who_is_not_admitted_there(access: Access, members: dict[str, frozenset[str]]) -> None:
+    ours: Any = {JANE: "jane", JOE: "joe"}
+    admitted = set(readers_of(access, Groups(members), ours))
+    for theirs, name in ours.items():
+        if name in admitted:
+            assert _may(theirs, access, members)
+        elif not access.denied and ANYONE not in access.readers:
+            assert not _may(theirs, access, members)
+
+
+def test_with_somebody_denied_no_group_of_ours_is_a_reader() -> None:
+    ours: Any = {STAFF: "staff", JANE: "jane"}
+    told = Groups({STAFF: frozenset({JANE, JOE})})
+    assert readers_of(Access(frozenset({STAFF})), told, ours) == ("staff",)
+    assert readers_of(Access(frozenset({STAFF}), frozenset({JOE})), told, ours) == ("jane",)
+    assert readers_of(Access(frozenset({STAFF}), frozenset({JOE})), Groups(), ours) == ()
+    assert readers_of(Access(frozenset({JANE}), frozenset({"group:unknown"})), told, ours) == ()
+    assert readers_of(None, told, ours) == ()
