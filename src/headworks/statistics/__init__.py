@@ -1,0 +1,1 @@
+"""Intervals, paired tests, sequential tests and judge correction: pure functions, without input or output."""

@@ -1,0 +1,45 @@
+"""The few distribution functions that everything here stands on, from scipy when the first of them is asked for."""
+
+from __future__ import annotations
+
+
+def normal_quantile(probability: float) -> float:
+    """The z below which a standard normal lies with this probability."""
+    from scipy.special import ndtri
+
+    return float(ndtri(probability))
+
+
+def normal_cdf(z: float) -> float:
+    """The probability that a standard normal is at most z."""
+    from scipy.special import ndtr
+
+    return float(ndtr(z))
+
+
+def t_quantile(probability: float, degrees_of_freedom: float) -> float:
+    """The t below which Student's t lies with this probability."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees_of_freedom, probability))
+
+
+def t_cdf(t: float, degrees_of_freedom: float) -> float:
+    """The probability that Student's t is at most t."""
+    from scipy.special import stdtr
+
+    return float(stdtr(degrees_of_freedom, t))
+
+
+def beta_quantile(probability: float, a: float, b: float) -> float:
+    """The x below which a Beta(a, b) lies with this probability."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(a, b, probability))
+
+
+def binomial_cdf(successes: int, n: int, probability: float) -> float:
+    """The probability of at most this many successes in n trials."""
+    from scipy.special import bdtr
+
+    return float(bdtr(successes, n, probability))
