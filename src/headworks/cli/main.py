@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         "diff": Entry(f"{_COMMANDS}.diff", "Show what `apply` would change."),
         "ingest": Entry(f"{_COMMANDS}.ingest", "Bring folders and files into a collection."),
         "search": Entry(f"{_COMMANDS}.search", "Find the passages of a collection that come closest to a query."),
+        "retrieval": Entry(f"{_COMMANDS}.retrieval", "Measure how well a collection's search finds what it should."),
         "ask": Entry(f"{_COMMANDS}.ask", "Ask a feature, and see its answer with citations."),
         "trace": Entry(f"{_COMMANDS}.trace", "See what was asked, and where a request spent its time."),
         "key": Entry(f"{_COMMANDS}.key", "Make, list and revoke API keys."),
