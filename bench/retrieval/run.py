@@ -4,7 +4,9 @@
 
 Starts `headworks up` on an empty data folder, hands in each abstract as a Markdown document (title and text) by the
 upload API, waits for the jobs process, and asks each query by `POST /api/search`: hybrid, by keywords and by vectors.
-A document's score is that of its best chunk. No setting is chosen on these collections. Exit status 1 below the bars.
+Beside them stands what reciprocal ranks (k = 60) would make of the same two legs. A document's score is that of its
+best chunk. Measures and intervals are those of `headworks retrieval eval`. No setting is chosen on these collections.
+Exit status 1 below the bars.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,12 +28,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from measures import ndcg, paired_interval
-
 from headworks.cli.client import Client, place
+from headworks.cli.terminal import table
+from headworks.retrieval.quality.golden import GoldenQuery, Target
+from headworks.retrieval.quality.ranking import Ranked
+from headworks.retrieval.quality.report import Difference, Mean, Measured, measured, summarise
 
 _DATA = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data")) / "ir"
-_RANKINGS = ("keywords", "vectors", "hybrid")
+_LEGS = ("keywords", "vectors")
+_RANKINGS = (*_LEGS, "hybrid")
+_FUSED_BY_RANKS = "RRF 60"
+_RRF_K = 60
+_CUT = 10
 _BARS = {
     ("cranfield", "keywords"): 0.510,
     ("cacm", "keywords"): 0.490,
@@ -116,46 +124,91 @@ def ingest(client: Client, judged: Judged) -> dict[str, Any]:
     return progress | {"handed_in_s": round(handed_in_s, 1), "searchable_s": round(time.monotonic() - begun, 1)}
 
 
-def rank(client: Client, judged: Judged, query: str, ranking: str) -> list[str]:
-    """Documents by their best chunk; equal scores as trec_eval orders them, by descending id."""
+Chunk = tuple[str, int]
+"""A document's name and the number of a chunk in it."""
+
+
+def search(client: Client, judged: Judged, query: str, ranking: str) -> dict[Chunk, float]:
+    """The best chunks with their scores."""
     body = {"collection": judged.name, "query": query, "k": _DEPTH, "ranking": ranking}
     answer = client.post(place("search"), body)
     if answer["ranking"] != ranking and answer["rows"]:
         raise SystemExit(f"the server ranked by {answer['ranking']}: {answer['notice']}")
+    return {(row["path"].removesuffix(".md"), row["chunk"]): row["score"] for row in answer["rows"]}
+
+
+def by_ranks(legs: Iterable[Mapping[Chunk, float]]) -> dict[Chunk, float]:
+    """Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009) of what each leg gave, best first."""
+    fused: dict[Chunk, float] = defaultdict(float)
+    for leg in legs:
+        for rank, chunk in enumerate(leg, 1):
+            fused[chunk] += 1 / (_RRF_K + rank)
+    return fused
+
+
+def documents(chunks: Mapping[Chunk, float]) -> list[str]:
+    """Documents by their best chunk; equal scores as trec_eval orders them, by descending id."""
     best: dict[str, float] = {}
-    for row in answer["rows"]:
-        name = row["path"].removesuffix(".md")
-        best[name] = max(best.get(name, 0.0), row["score"])
+    for (name, _), score in chunks.items():
+        best[name] = max(best.get(name, 0.0), score)
     return sorted(best, key=lambda each: (best[each], each), reverse=True)
 
 
 def measure(client: Client, judged: Judged) -> dict[str, Any]:
-    """nDCG@10 of each ranking, the hybrid's gain over keywords with its interval, and the time of a search."""
-    scores: dict[str, list[float]] = {}
+    """All measures of each way to rank, hybrid's gain over each of the others, and the time of a search."""
+    found: dict[str, dict[str, dict[Chunk, float]]] = {}
     times: dict[str, float] = {}
     for ranking in _RANKINGS:
         begun = time.perf_counter()
-        scores[ranking] = [
-            ndcg(rank(client, judged, text, ranking), judged.relevant[query]) for query, text in judged.queries.items()
-        ]
+        found[ranking] = {query: search(client, judged, text, ranking) for query, text in judged.queries.items()}
         times[ranking] = round((time.perf_counter() - begun) / len(judged.queries) * 1000, 1)
-    mean, low, high = paired_interval(scores["keywords"], scores["hybrid"])
+    found[_FUSED_BY_RANKS] = {query: by_ranks(found[leg][query] for leg in _LEGS) for query in judged.queries}
+    runs = {
+        name: [valued(judged, query, documents(each[query])) for query in judged.queries]
+        for name, each in found.items()
+    }
+    others = [name for name in runs if name != "hybrid"]
     return {
         "queries": len(judged.queries),
-        "ndcg@10": {ranking: round(sum(each) / len(each), 4) for ranking, each in scores.items()},
-        "hybrid over keywords": {"mean": round(mean, 4), "95 %": [round(low, 4), round(high, 4)]},
+        "measures": {name: means(summarise([run]).means[0]) for name, run in runs.items()},
+        "hybrid over": {name: means(summarise([runs["hybrid"], runs[name]]).differences) for name in others},
         "ms a search": times,
     }
+
+
+def valued(judged: Judged, query: str, ranked: list[str]) -> Measured:
+    """One query's ranking of documents, measured."""
+    grades = judged.relevant[query]
+    targets = tuple(Target(name, grade) for name, grade in grades.items())
+    return measured(
+        GoldenQuery(query, judged.queries[query], targets, (), None, 1), Ranked(tuple(ranked), grades, ()), _CUT
+    )
+
+
+def means(values: Mapping[str, Mean] | Mapping[str, Difference]) -> dict[str, list[float]]:
+    """Mean and the ends of its 95 % interval, by measure."""
+    return {f"{name}@{_CUT}": [round(v, 4) for v in (each.mean, each.low, each.high)] for name, each in values.items()}
 
 
 def below_bars(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What is not as good as it has to be."""
     found = []
     for (name, ranking), bar in _BARS.items():
-        value = results[name]["ndcg@10"][ranking]
+        value = results[name]["measures"][ranking]["ndcg@10"][0]
         if value < bar:
             found.append(f"{name} by {ranking}: {value:.4f} is below {bar:.3f}")
     return found
+
+
+def shown(found: Mapping[str, Any]) -> str:
+    """A table with each way to rank in a row."""
+    names = list(found["measures"]["hybrid"])
+    rows = []
+    for way, values in found["measures"].items():
+        gain = found["hybrid over"].get(way)
+        cells = [f"{mean:.3f} [{low:.3f}, {high:.3f}]" for mean, low, high in (values[each] for each in names)]
+        rows.append([way, *cells, "" if gain is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*gain[names[0]])])
+    return table(("", *names, f"hybrid over it, {names[0]}"), rows)
 
 
 def main() -> int:
@@ -181,11 +234,8 @@ def main() -> int:
         print(json.dumps(results, indent=2))
     else:
         for name, found in results.items():
-            by = found["ndcg@10"]
-            gain = found["hybrid over keywords"]
-            counts = f"{found['documents']} documents, {found['chunks']} chunks, {found['queries']} queries"
-            ranked = f"BM25 {by['keywords']:.3f}, vectors {by['vectors']:.3f}, hybrid {by['hybrid']:.3f}"
-            print(f"{name}: {counts}\n  nDCG@10: {ranked}; hybrid over BM25 {gain['mean']:+.3f} {gain['95 %']}")
+            print(f"{name}: {found['documents']} documents, {found['chunks']} chunks, {found['queries']} queries")
+            print(shown(found), end="\n\n")
     for each in failures:
         print(each, file=sys.stderr)
     return 1 if failures else 0
