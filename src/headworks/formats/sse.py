@@ -58,6 +58,8 @@ def payloads(events: bytes) -> list[bytes]:
     for event in events.split(b"\n\n"):
         if event.startswith(b"data:") and b"\n" not in event:
             found.append(event[6:] if event[5:6] == b" " else event[5:])
+        elif event.startswith(b"event:") and event.find(b"\ndata: ") == event.rfind(b"\n") > 0:
+            found.append(event[event.rfind(b"\n") + 7 :])
         elif event:
             found.append(data_of(event))
     return [data for data in found if data]

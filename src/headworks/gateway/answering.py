@@ -14,8 +14,9 @@ from headworks.gateway.plans import Plan
 from headworks.gateway.reading import read
 from headworks.gateway.recording import Record
 from headworks.gateway.snapshots import Snapshots
-from headworks.gateway.streaming import relay, told
+from headworks.gateway.streaming import relay
 from headworks.gateway.telling import as_events
+from headworks.gateway.translated import told_together
 from headworks.gateway.wire.headers import passed_on
 from headworks.gateway.wire.parts import Event, Finished, Head, Part, Text, Whole
 from headworks.policy.service import admit
@@ -57,7 +58,7 @@ class Answering:
         if started.native is not None:
             events = relay(started, started.native, record)
         elif plan.feature is None:
-            events = told(started, call.dialect, record)
+            events = told_together(started, call.dialect, record)
         else:
             parts = read(started, call.dialect, record)
             if plan.feature.retrieval is not None:

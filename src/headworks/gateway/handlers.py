@@ -36,7 +36,7 @@ from headworks.gateway.stored.serving import StoredHandlers
 from headworks.gateway.wire import anthropic_models, models_list
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header, Headers
-from headworks.gateway.wire.parts import Event, Head, Relayed, Whole
+from headworks.gateway.wire.parts import Event, Head, Relayed, Told, Whole
 from headworks.types.ids import id_text
 
 _JSON: Header = (b"content-type", b"application/json")
@@ -163,7 +163,6 @@ class Handlers:
         answer = await self._pipeline.answer(call)
         assert not isinstance(answer, Whole)  # noqa: S101 -- nobody who asked for a stream is answered at once
         last = b""
-        has_stopped = False
         async with aclosing(answer):
             async for event in answer:
                 if isinstance(event, Relayed):
@@ -178,12 +177,7 @@ class Handlers:
                 else:
                     if exchange.writer is None:
                         exchange.writer = _writer(call)
-                    data = exchange.writer.write(event)
-                    has_stopped = has_stopped or isinstance(event, Stopped)
-                    if has_stopped:
-                        last += data
-                    elif data:
-                        await exchange.write(data)
+                    last += await _tell(exchange, exchange.writer, event.events if isinstance(event, Told) else [event])
         if exchange.writer is not None:
             last += exchange.writer.end()
         if call.keeping is not None:
@@ -209,6 +203,23 @@ class Handlers:
             await exchange.fail(error)
 
 
+async def _tell(exchange: Exchange, writer: Writer, events: list[neutral.Event]) -> bytes:
+    """Write what came together; gives what the end of the answer says, which is written last."""
+    said: list[bytes] = []
+    end = b""
+    try:
+        for event in events:
+            data = writer.write(event)
+            if isinstance(event, Stopped):
+                end = data
+            else:
+                said.append(data)
+    finally:  # what comes before an event that can't be told is told
+        if data := b"".join(said):
+            await exchange.relay(data)
+    return end
+
+
 async def _collected(events: AsyncGenerator[Event, None]) -> tuple[Headers, Answer]:
     """The events of a feature's answer as a whole."""
     headers: Headers = ()
@@ -217,6 +228,8 @@ async def _collected(events: AsyncGenerator[Event, None]) -> tuple[Headers, Answ
         async for event in events:
             if isinstance(event, Head):
                 headers = event.headers
+            elif isinstance(event, Told):
+                said += event.events
             elif not isinstance(event, Relayed):
                 said.append(event)
     answer = collect(said)

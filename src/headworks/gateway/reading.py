@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from headworks.formats.answers import merged
-from headworks.formats.neutral import Counted, Grown, Opened, Stopped, TextBlock
+from headworks.formats.neutral import Counted, Event, Grown, Opened, Stopped, TextBlock
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.opening import Started
 from headworks.gateway.recording import Record
-from headworks.gateway.streaming import told, truncated
+from headworks.gateway.streaming import truncated
+from headworks.gateway.translated import told_together
 from headworks.gateway.wire.parts import Finished, Text
 from headworks.types.models import Usage
 
 
 async def read(started: Started, dialect: Dialect, record: Record) -> AsyncGenerator[Text | Finished, None]:
     """Text as it comes, then the end as the provider gave it. Raises UpstreamTruncated where there is none."""
-    usage, stopped = Usage(), None
-    texts: set[int] = set()
-    async with aclosing(told(started, dialect, record)) as events:
-        async for event in events:
-            match event:
-                case Grown() if event.index in texts and event.text:
-                    yield Text(event.text)
-                case Opened() if isinstance(event.block, TextBlock):
-                    texts.add(event.index)
-                    if event.block.text:
-                        yield Text(event.block.text)
-                case Counted():
-                    usage = merged(usage, event.usage)
-                case Stopped():
-                    stopped = event
-    if stopped is None:
+    reading = _Reading()
+    async with aclosing(told_together(started, dialect, record)) as pieces:
+        async for piece in pieces:
+            if text := reading.text_of(piece.events):
+                yield Text(text)
+    if reading.stopped is None:
         raise truncated(started)
-    yield Finished(stopped, usage)
+    yield Finished(reading.stopped, reading.usage)
+
+
+class _Reading:
+    """What was read so far, but for the text."""
+
+    __slots__ = ("_texts", "stopped", "usage")
+
+    def __init__(self) -> None:
+        self._texts: set[int] = set()
+        self.stopped: Stopped | None = None
+        self.usage = Usage()
+
+    def text_of(self, events: Iterable[Event]) -> str:
+        """The text in these events."""
+        found: list[str] = []
+        for event in events:
+            match event:
+                case Grown() if event.index in self._texts:
+                    found.append(event.text)
+                case Opened() if isinstance(event.block, TextBlock):
+                    self._texts.add(event.index)
+                    found.append(event.block.text)
+                case Counted():
+                    self.usage = merged(self.usage, event.usage)
+                case Stopped():
+                    self.stopped = event
+        return "".join(found)

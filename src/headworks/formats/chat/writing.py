@@ -69,6 +69,7 @@ class ChatWriter:
         self._started: Started | None = None
         self._saying = Saying(None, is_answer=True)
         self._before = self._after = b""
+        self._before_text = self._after_text = b""
         self._blocks: dict[int, _Open] = {}
         self._length = 0
         self._calls = 0
@@ -112,6 +113,8 @@ class ChatWriter:
         self._started = replace(started, id=str(first["id"]), created=first["created"])
         self._before = b'data: %b,"choices":[{"index":0,"delta":' % _encode(self._head())[:-1]
         self._after = b"}]%b}\n\n" % (b',"usage":null' if self._wants_usage else b"")
+        self._before_text = self._before + b'{"content":'
+        self._after_text = b"}" + _GOES_ON + self._after
         return self._chunk({"role": "assistant", "content": "", "refusal": None})
 
     def _head(self) -> dict[str, object]:
@@ -174,6 +177,12 @@ class ChatWriter:
 
     def _grow(self, event: Grown) -> bytes:
         opened = self._blocks[event.index]
+        block = opened.block
+        if type(block) is TextBlock and not block.is_refusal:  # as most are
+            size = len(event.text)
+            opened.length += size
+            self._length += size
+            return b"%b%b%b" % (self._before_text, _encode(event.text), self._after_text)
         return self._say(opened, event.text, event.part)
 
     def _say(self, opened: _Open, text: str, part: int | None) -> bytes:

@@ -104,14 +104,11 @@ class MessagesReader:
     def feed(self, data: bytes) -> Sequence[Event]:
         """See contract.Reader."""
         events: list[Event] = []
-        for each in sse.split(self._framer.whole(data)):
-            said = sse.data_of(each)
-            if not said:
-                continue
-            try:
-                events.extend(self._read(said))
-            except (InvalidRequest, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise unreadable(error) from None
+        try:
+            for said in sse.payloads(self._framer.whole(data)):
+                self._take(said, events)
+        except (InvalidRequest, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise unreadable(error) from None
         return events
 
     def end(self) -> Sequence[Event]:
@@ -122,14 +119,21 @@ class MessagesReader:
             )
         return ()
 
-    def _read(self, data: bytes) -> Sequence[Event]:
+    def _take(self, data: bytes, events: list[Event]) -> None:
         try:
             event = _event(data)
         except msgspec.ValidationError:
-            return self._read_other(data)
+            events.extend(self._read_other(data))
+            return
+        if type(event) is not _BlockDelta:
+            events.extend(self._read(event))
+        elif type(event.delta) is _TextDelta and type(self._open.get(event.index)) is TextBlock:
+            events.append(Grown(event.index, event.delta.text))  # as most are
+        else:
+            events.extend(self._delta(event.index, event.delta))
+
+    def _read(self, event: _Start | _BlockStart | _BlockStop | _Stop) -> Sequence[Event]:
         match event:
-            case _BlockDelta():
-                return self._delta(event.index, event.delta)
             case _BlockStart():
                 return self._opened(event.index, event.content_block)
             case _BlockStop():

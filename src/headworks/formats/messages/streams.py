@@ -41,6 +41,7 @@ BlockEvent = Opened | Grown | Signed | Cited | Closed
 
 _encode = msgspec.json.Encoder().encode
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%b}\n\n'
+_TEXT = _DELTA.replace(b"%b", b'{"type":"text_delta","text":%b}')
 _STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 _TERMINAL = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _GROWTH = {
@@ -85,6 +86,10 @@ class MessagesWriter:
 
     def write(self, event: Event) -> bytes:
         """See contract.Writer."""
+        if type(event) is Grown:
+            current = self._current
+            if current is not None and current.index == event.index and type(current.block) is TextBlock:
+                return _TEXT % (self._number, _encode(event.text))  # as most are
         match event:
             case Grown() | Opened() | Closed() | Cited() | Signed():
                 return self._begin() + b"".join(self._block(event))

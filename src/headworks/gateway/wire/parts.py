@@ -32,7 +32,13 @@ class Relayed(msgspec.Struct, frozen=True, gc=False):
     is_last: bool = False
 
 
-Event = Head | Relayed | neutral.Event
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What came together in another format, in neutral words: written together for the caller."""
+
+    events: list[neutral.Event]
+
+
+Event = Head | Relayed | Told | neutral.Event
 
 
 # What a feature's answer is made of, before it is told in neutral words.
