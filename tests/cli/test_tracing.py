@@ -32,6 +32,11 @@ def test_what_is_in_the_tokens_is_shown_where_the_provider_counted_it() -> None:
     assert lines[5] == "time     867.0 ms"
 
 
+def test_it_says_that_the_answer_was_begun_by_another() -> None:
+    lines = described(trace(SPAN, continuations=1))
+    assert "builtin/extractive (which went on with what another had begun): status 200" in lines[1]
+
+
 def test_what_is_withheld_is_counted() -> None:
     lines = described(trace(SPAN | {"withheld": True}, SPAN | {"span": "2"}))
     assert lines[-1] == "(1 stages hold text that you may not read; it is left out)"

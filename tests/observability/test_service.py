@@ -163,8 +163,9 @@ async def test_what_a_provider_counted_in_detail_is_shown(
     usage = UsageRow(
         who.tenant, AT, trace, trace, "chat", "answer", "m", principal_id=who.id, service_tier="flex", **counts
     )
+    usage.continuations = 1
     await store(database, [usage_line(usage)])
-    shown = counts | {"audio_input_tokens": None, "service_tier": "flex"}
+    shown = counts | {"audio_input_tokens": None, "service_tier": "flex", "continuations": 1}
     assert (await traces.show(who, trace)).usage.items() >= shown.items()
     assert (await traces.tail(who, hours=24 * 3650))[0].items() >= shown.items()
 

@@ -92,12 +92,12 @@ COUNTS = {
 async def test_every_count_lands_in_its_own_column_in_both_forms_of_a_line(
     database: Database, as_superuser: Superuser, tier: str | None
 ) -> None:
-    await store(database, [usage_line(row(**COUNTS, upstream_us=9, service_tier=tier))])
+    await store(database, [usage_line(row(**COUNTS, upstream_us=9, service_tier=tier, continuations=2))])
     found = as_superuser.execute(
         "SELECT cache_write_tokens, cache_write_1h_tokens, reasoning_tokens, audio_input_tokens, audio_output_tokens, "
-        "upstream_us, service_tier FROM usage"
+        "upstream_us, service_tier, continuations FROM usage"
     ).fetchone()
-    assert found == (31, 32, 33, 34, 35, 9, tier and tier[:512])
+    assert found == (31, 32, 33, 34, 35, 9, tier and tier[:512], 2)
 
 
 def test_the_stage_table_has_the_fields_of_a_row_in_their_order() -> None:

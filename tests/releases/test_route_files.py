@@ -119,6 +119,7 @@ def test_every_target_that_may_be_asked_is_listed_once_and_the_route_s_own_come_
         (["retries:", "  most: 1", "  base_s: .nan"], 6, "retries.base_s` is nan"),
         (["retries:", "  most: 1", "  base_s: 10"], 6, "longer than the longest pause, `most_s` of 8."),
         (["retries:", "  most: 1", "  most_s: 0.1"], 6, "`retries.base_s` is 0.5, longer than"),
+        (["continue_after_output: maybe"], 4, "`routes.main.continue_after_output` must be"),
         (["deadlines:", "  total: 3"], 5, "Did you mean `total_s`?"),
         (["deadlines:", "  total_s: 0"], 5, "it must lie between 0.001 and 3600."),
         (["deadlines:", "  idle_s: true"], 5, "deadlines.idle_s` must be a number, not a truth value."),
@@ -131,9 +132,16 @@ def test_what_is_wrong_is_named_with_its_line(lines: list[str], line: int, said:
     assert message.startswith(f"routes.yaml:{line}:")
 
 
-@pytest.mark.parametrize("key", ["hedge: 1", "weights: {}", "cache: on", "continue_after_output: true"])
+@pytest.mark.parametrize("key", ["hedge: 1", "weights: {}", "cache: on"])
 def test_what_nothing_honours_yet_is_refused(key: str) -> None:
     assert "is not supported yet" in complaint(PAIR, key, kind=NotSupportedYet)
+
+
+def test_nobody_goes_on_where_there_is_one_target() -> None:
+    said = complaint("targets: [openai/a]", "continue_after_output: true")
+    assert "no other target of `main` could go on." in said
+    assert said.startswith("routes.yaml:4:")
+    assert route("targets: [openai/a]", "fallback: {invalid_answer: [vllm/b]}", "continue_after_output: true")
 
 
 def test_a_list_of_targets_has_an_end() -> None:
@@ -161,6 +169,7 @@ ROUTES = st.builds(
     st.fixed_dictionaries(dict.fromkeys(USUAL_STEPS, STEPS)),
     st.builds(Retries, st.integers(0, 5), SECONDS, SECONDS),
     st.builds(RouteDeadlines, *[st.none() | SECONDS] * 4),
+    st.booleans(),
 )
 
 
@@ -186,11 +195,19 @@ def test_routes_that_behave_differently_have_different_digests(one: RouteSpec, o
 
 def test_saying_what_is_usual_does_not_move_the_digest() -> None:
     plain = resolve_route(route(PAIR))
-    said = route(PAIR, "fallback: {rate_limit: next, context_window: off}", "retries: {most: 0}", "deadlines: {}")
+    said = route(
+        PAIR,
+        "fallback: {rate_limit: next, context_window: off}",
+        "retries: {most: 0}",
+        "deadlines: {}",
+        "continue_after_output: false",
+    )
     assert resolve_route(said).digest == plain.digest
 
 
-@pytest.mark.parametrize("line", ["fallback: {timeout: off}", "retries: {most: 1}", "deadlines: {idle_s: 9}"])
+@pytest.mark.parametrize(
+    "line", ["fallback: {timeout: off}", "retries: {most: 1}", "deadlines: {idle_s: 9}", "continue_after_output: true"]
+)
 def test_every_word_about_failing_moves_the_digest(line: str) -> None:
     assert resolve_route(route(PAIR, line)).digest != resolve_route(route(PAIR)).digest
 

@@ -39,6 +39,8 @@ def described(trace: JsonObject) -> list[str]:
     """The lines that `show` prints."""
     usage = trace["usage"]
     answered = "/".join(part for part in (usage["provider"], usage["model"]) if part) or "–"
+    if usage.get("continuations"):
+        answered += " (which went on with what another had begun)"
     tokens = f"{usage['input_tokens'] or 0} tokens in, {usage['output_tokens'] or 0} out"
     facts = {
         "trace": f"{trace['trace']}   {str(usage['arrived_at'])[:19].replace('T', ' ')}",

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from headworks.gateway.calls import Call
+from headworks.gateway.continuing import SURFACES, continued
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.outputs import held
 from headworks.gateway.opening import Started
@@ -55,7 +56,9 @@ class Answering:
             return Whole(passed_on(started.headers, with_type=is_own), started.body, started.answer)
         events: AsyncGenerator[Event, None]
         is_own = started.native is not None
-        if started.native is not None:
+        if started.onward is not None and call.surface in SURFACES:
+            events = continued(started, started.onward, call, record)
+        elif started.native is not None:
             events = relay(started, started.native, record)
         elif plan.feature is None:
             events = told_together(started, call.dialect, record)

@@ -46,27 +46,21 @@ class Attempts:
         self._budget.earn()
         total_s = plan.route.deadlines.total_s
         ends_at = math.inf if total_s is None else time.monotonic() + total_s
-        chain: Chain | None = None
-        aim = plan.aims[0]
+        walk = _Walk(self, plan, record, ends_at)
         try:
-            while True:
-                try:
-                    return await self._told_of(plan, aim, outgoing, record, ends_at)
-                except HeadworksError as error:
-                    chain = chain or Chain(plan.walked, self._pauses, ends_at)
-                    again = chain.after(error, time.monotonic())
-                    if again is None:
-                        raise (chain.error or error) from None
-                record.failed()
-                if again.wait_s:
-                    await in_task()
-                    await asyncio.sleep(again.wait_s)
-                aim = plan.aims[again.target]
+            started = await walk.on(plan.aims[0], outgoing)
         finally:
             if record.row.attempts > 1:
                 outgoing.tell(ATTEMPTS, str(record.row.attempts))
+        if plan.route.continue_after_output and plan.feature is None and outgoing.streams:
+            started.onward = walk
+        return started
 
-    async def _told_of(self, plan: Plan, aim: Aim, outgoing: Outgoing, record: Record, ends_at: float) -> Started:
+    def chain_of(self, plan: Plan, ends_at: float) -> Chain:
+        """What follows a failure of the plan's first target."""
+        return Chain(plan.walked, self._pauses, ends_at)
+
+    async def told_of(self, plan: Plan, aim: Aim, outgoing: Outgoing, record: Record, ends_at: float) -> Started:
         """One attempt; a feature's has a span, which says how it failed."""
         limits = _limits(plan, self._deadlines, ends_at)
         first_token_s = plan.route.deadlines.first_token_s
@@ -111,6 +105,55 @@ class Attempts:
         if started.usage is None or started.usage.output_tokens is None:
             record.heard = _uncounted(started, dialect)
         return started
+
+
+class _Walk:
+    """A request on its way through the targets of its plan; also as the Onward of a stream that has begun."""
+
+    __slots__ = ("_attempts", "_chain", "_ends_at", "_plan", "_record")
+
+    def __init__(self, attempts: Attempts, plan: Plan, record: Record, ends_at: float) -> None:
+        self._attempts = attempts
+        self._plan = plan
+        self._record = record
+        self._ends_at = ends_at
+        self._chain: Chain | None = None
+
+    @property
+    def chain(self) -> Chain:
+        """Made when something has failed."""
+        self._chain = self._chain or self._attempts.chain_of(self._plan, self._ends_at)
+        return self._chain
+
+    async def on(self, aim: Aim, outgoing: Outgoing) -> Started:
+        """From this target to one that has something to say. Raises the error that the caller is to be told."""
+        while True:
+            try:
+                return await self._attempts.told_of(self._plan, aim, outgoing, self._record, self._ends_at)
+            except HeadworksError as error:
+                again = self.chain.after(error, time.monotonic())
+                if again is None:
+                    raise (self.chain.error or error) from None
+            self._record.failed()
+            if again.wait_s:
+                await in_task()
+                await asyncio.sleep(again.wait_s)
+            aim = self._plan.aims[again.target]
+
+    def leads_on(self, cut: HeadworksError) -> bool:
+        """See Onward."""
+        return self.chain.leads_on(cut)
+
+    async def go_on(self, cut: HeadworksError, outgoing: Outgoing) -> Started | None:
+        """See Onward."""
+        again = self.chain.after_output(cut, time.monotonic())
+        if again is None:
+            return None
+        self._record.start_over()
+        try:
+            return await self.on(self._plan.aims[again.target], outgoing)
+        except HeadworksError:
+            return None
 
 
 def _translated(way: Way, aim: Aim, outgoing: Outgoing) -> bytes:

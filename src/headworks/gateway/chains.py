@@ -18,8 +18,8 @@ import msgspec
 from headworks.errors import HeadworksError
 from headworks.gateway.failures import classify
 from headworks.gateway.retrying import RETRIED, Pauses
-from headworks.types.failing import FailureClass, FailureWord
-from headworks.types.features import Route
+from headworks.types.failing import FailureClass, FailureWord, Step
+from headworks.types.features import Route, Target
 
 _OF_THE_REQUEST: Final[frozenset[FailureClass]] = frozenset(("context_window", "content_policy"))
 
@@ -68,14 +68,29 @@ class Chain:
                 return Again(self._current, pause_s, failure)
         return self._switched(failure, now)
 
+    def leads_on(self, error: HeadworksError) -> bool:
+        """Whether `after_output` may give a target."""
+        failure = classify(error)
+        return failure is not None and failure not in {"caller", "unfit"} and self._step(failure) != "off"
+
+    def after_output(self, error: HeadworksError, now: float) -> Again | None:
+        """The target that goes on with what the current one has begun to say. That one is not asked again."""
+        failure = classify(error)
+        self._keep(error, failure)
+        if failure is None or failure in {"caller", "unfit"}:
+            return None
+        return self._switched(failure, now)
+
     def _switched(self, failure: FailureClass, now: float) -> Again | None:
-        word = cast("FailureWord", "rate_limit" if failure == "quota" else failure)
-        step = self._route.fallback.get(word, "off")
+        step = self._step(failure)
         if step == "off":
             return None
         if step == "next":
             return self._next(self._queue, failure, now)
         return self._next([self._targets.index(target) for target in step], failure, now)
+
+    def _step(self, failure: FailureClass) -> Step | tuple[Target, ...]:
+        return self._route.fallback.get(cast("FailureWord", "rate_limit" if failure == "quota" else failure), "off")
 
     def _next(self, queue: list[int], failure: FailureClass, now: float) -> Again | None:
         self._queue = [index for index in queue if index not in self._had]

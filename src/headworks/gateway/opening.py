@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import Protocol
 
 import msgspec
 
@@ -56,6 +57,18 @@ class ToldStream(msgspec.Struct):
     """What follows the held ones, if that is no event."""
 
 
+class Onward(Protocol):
+    """Who may go on with a text that is cut off. Implemented by gateway.attempts."""
+
+    def leads_on(self, cut: HeadworksError) -> bool:
+        """Whether the route goes on after such an error, as far as that can be told without asking anybody."""
+        ...
+
+    async def go_on(self, cut: HeadworksError, outgoing: Outgoing) -> Started | None:
+        """The answer of the next target that has one; None: there is no other. What was spent stays in the record."""
+        ...
+
+
 class Started(msgspec.Struct):
     """An attempt that has something to say: a whole body, a whole answer in neutral words, or a stream of either.
 
@@ -69,6 +82,8 @@ class Started(msgspec.Struct):
     answer: neutral.Answer | None = None
     native: NativeStream | None = None
     told: ToldStream | None = None
+    onward: Onward | None = None
+    """For a stream whose route may have another target go on with it."""
 
     def shown_headers(self) -> dict[str, str]:
         """The provider's headers as text."""
@@ -183,7 +198,7 @@ async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, 
         if watch.has_begun:
             return Started(aim, headers, native=NativeStream(answer, Framer(), watch, b"".join(held)))
     if watch.has_failed:
-        raise _failed_first(dialect, headers, b"".join(held))
+        raise failed_first(dialect, headers, b"".join(held))
     raise _nothing_said(aim)
 
 
@@ -256,7 +271,7 @@ def _seen(aim: Aim, headers: Headers, watch: Watch, events: bytes) -> bytes:
         raise no_answer(aim, headers, str(error)) from None
 
 
-def _failed_first(dialect: Dialect, headers: Headers, events: bytes) -> UpstreamRejected:
+def failed_first(dialect: Dialect, headers: Headers, events: bytes) -> UpstreamRejected:
     """The error that a stream has instead of an answer, as the body of one."""
     if dialect.name == "responses":  # its events have errors in another shape than its bodies
         with suppress(UpstreamError, *UNREADABLE):

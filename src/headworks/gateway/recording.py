@@ -128,6 +128,11 @@ class Record(msgspec.Struct):
         if usage is not None and (usage.input_tokens is not None or usage.calls is not None):
             self._usage = usage
 
+    @property
+    def spent(self) -> Usage:
+        """What earlier attempts have cost that this request is paid for, too."""
+        return self._spent or Usage()
+
     def start_over(self) -> None:
         """The answer is used up and another will be asked for: what it has cost stays, and the next comes on top."""
         self._waited_us += (time.perf_counter_ns() - self._attempt_ns) // 1000

@@ -2,7 +2,8 @@
 SELECT trace_id, request_id, arrived_at, surface, purpose, asked_model, feature, channel, release, provider, model, status,
        error_code, streamed, attempts, input_tokens, cached_input_tokens, output_tokens, is_estimated, cost_micro_usd,
        price_version, total_us, first_byte_us, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
-       audio_input_tokens, audio_output_tokens, service_tier, p.name AS principal
+       audio_input_tokens, audio_output_tokens, service_tier, continuations,
+       p.name AS principal
   FROM usage u
   LEFT JOIN principal p ON p.tenant_id = u.tenant_id AND p.principal_id = u.principal_id
  WHERE u.tenant_id = %(tenant)s AND (%(everybody)s OR u.principal_id = %(principal)s)
@@ -13,7 +14,7 @@ SELECT trace_id, request_id, arrived_at, surface, purpose, asked_model, feature,
 SELECT trace_id, request_id, arrived_at, surface, purpose, asked_model, feature, channel, release, provider, model, status,
        error_code, streamed, attempts, input_tokens, cached_input_tokens, output_tokens, is_estimated, cost_micro_usd,
        price_version, total_us, admit_us, retrieval_us, render_us, first_byte_us, upstream_us, cache_write_tokens,
-       cache_write_1h_tokens, reasoning_tokens, audio_input_tokens, audio_output_tokens, service_tier
+       cache_write_1h_tokens, reasoning_tokens, audio_input_tokens, audio_output_tokens, service_tier, continuations
   FROM usage
  WHERE tenant_id = %(tenant)s AND trace_id = %(trace)s AND (%(everybody)s OR principal_id = %(principal)s)
  ORDER BY arrived_at, request_id;

@@ -69,7 +69,8 @@ def _odd_usage_line(row: UsageRow) -> bytes:
         f"{_plain(r.cost_micro_usd)}\t{_text(r.price_version)}\t{_text(r.end_user)}\t{_plain(r.admit_us)}\t"
         f"{_plain(r.retrieval_us)}\t{_plain(r.render_us)}\t{_plain(r.first_byte_us)}\t{_plain(r.upstream_us)}\t"
         f"{_plain(r.cache_write_tokens)}\t{_plain(r.cache_write_1h_tokens)}\t{_plain(r.reasoning_tokens)}\t"
-        f"{_plain(r.audio_input_tokens)}\t{_plain(r.audio_output_tokens)}\t{_text(r.service_tier)}\n"
+        f"{_plain(r.audio_input_tokens)}\t{_plain(r.audio_output_tokens)}\t{_text(r.service_tier)}\t"
+        f"{r.continuations}\n"
     ).encode()
 
 

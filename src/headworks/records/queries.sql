@@ -9,7 +9,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS usage_arrival (
     cached_input_tokens integer, output_tokens integer, is_estimated boolean, cost_micro_usd bigint, price_version text,
     end_user text, admit_us integer, retrieval_us integer, render_us integer, first_byte_us integer, upstream_us integer,
     cache_write_tokens integer, cache_write_1h_tokens integer, reasoning_tokens integer, audio_input_tokens integer,
-    audio_output_tokens integer, service_tier text
+    audio_output_tokens integer, service_tier text, continuations smallint
 ) ON COMMIT DELETE ROWS;
 
 -- name: copy_usage
@@ -24,12 +24,12 @@ INSERT INTO usage (tenant_id, arrived_at, request_id, trace_id, surface, purpose
     principal_id, key_id, feature, channel, release, provider, model, error_code, attempts, input_tokens,
     cached_input_tokens, output_tokens, is_estimated, cost_micro_usd, price_version, end_user, admit_us, retrieval_us,
     render_us, first_byte_us, upstream_us, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
-    audio_input_tokens, audio_output_tokens, service_tier)
+    audio_input_tokens, audio_output_tokens, service_tier, continuations)
 SELECT tenant_id, to_timestamp(arrived_at), request_id, trace_id, surface, purpose, asked_model, status, streamed, total_us,
     principal_id, key_id, feature, channel, release, provider, model, error_code, attempts, input_tokens,
     cached_input_tokens, output_tokens, is_estimated, cost_micro_usd, price_version, end_user, admit_us, retrieval_us,
     render_us, first_byte_us, upstream_us, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
-    audio_input_tokens, audio_output_tokens, service_tier
+    audio_input_tokens, audio_output_tokens, service_tier, continuations
   FROM usage_arrival ON CONFLICT DO NOTHING;
 
 -- name: stage_spans

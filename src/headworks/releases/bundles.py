@@ -76,6 +76,7 @@ def resolve_route(spec: RouteSpec) -> Route:
         spec.fallback,
         spec.retries,
         spec.deadlines,
+        spec.continue_after_output,
     )
 
 

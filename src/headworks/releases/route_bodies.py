@@ -17,6 +17,7 @@ def written_route(route: RouteSpec | Route) -> dict[str, Any]:
 
     What it does by default is said too: a release goes on doing it, whatever a later version's defaults are.
     """
+    goes_on = {"continue_after_output": True} if route.continue_after_output else {}
     return {
         "targets": [_written(each) for each in route.targets],
         "default_max_output": route.default_max_output,
@@ -30,6 +31,7 @@ def written_route(route: RouteSpec | Route) -> dict[str, Any]:
             for each in fields(RouteDeadlines)
             if (value := getattr(route.deadlines, each.name)) is not None
         },
+        **goes_on,
     }
 
 
@@ -43,6 +45,7 @@ def read_route(name: str, stored: Mapping[str, Any], digest: str) -> Route:
         {word: _step(step) for word, step in stored.get("fallback", USUAL_STEPS).items()},
         Retries(**stored.get("retries", {})),
         RouteDeadlines(**stored.get("deadlines", {})),
+        stored.get("continue_after_output", False),
     )
 
 

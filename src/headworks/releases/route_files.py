@@ -7,7 +7,7 @@ from typing import Any, cast, get_args
 
 from headworks.releases.reading import Section, nearest
 from headworks.types.failing import USUAL_STEPS, FailureWord, Retries, RouteDeadlines, Step
-from headworks.types.features import Fallback, Target, usual_fallback
+from headworks.types.features import Fallback, Target, every_target, usual_fallback
 from headworks.types.workspace import RouteSpec
 
 _LONGEST_S = 3600.0
@@ -19,7 +19,7 @@ _LIKE = "Like {context_window: [openai/gpt-5], rate_limit: next, server_error: o
 
 def read_route_entry(name: str, section: Section) -> RouteSpec:
     """A route as its entry says. Raises WorkspaceInvalid or NotSupportedYet with file and line."""
-    section.refuse("weights", "policy", "hedge", "cache", "limits", "continue_after_output")
+    section.refuse("weights", "policy", "hedge", "cache", "limits")
     section.text("description", "")
     targets = _targets(section, "targets")
     spec = RouteSpec(
@@ -30,10 +30,13 @@ def read_route_entry(name: str, section: Section) -> RouteSpec:
         _fallback(section),
         _retries(section),
         _deadlines(section),
+        section.flag("continue_after_output", default=False),
     )
     section.finish()
     if not targets:
         section.complain("targets" if section.has("targets") else None, f"the route `{name}` has no targets.")
+    if spec.continue_after_output and len(every_target(targets, spec.fallback)) == 1:
+        section.complain("continue_after_output", f"no other target of `{name}` could go on.", "Name another one.")
     return spec
 
 

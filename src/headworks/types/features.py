@@ -58,6 +58,8 @@ class Route:
     fallback: Fallback = field(default_factory=usual_fallback)
     retries: Retries = field(default_factory=Retries)
     deadlines: RouteDeadlines = field(default_factory=RouteDeadlines)
+    continue_after_output: bool = False
+    """Whether another target goes on with a text whose stream is cut off."""
 
     @property
     def every_target(self) -> tuple[Target, ...]:

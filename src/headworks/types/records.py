@@ -53,6 +53,8 @@ class UsageRow(msgspec.Struct, array_like=True, gc=False):
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
     service_tier: str | None = None
+    continuations: int = 0
+    """How often another target went on with the text of one whose stream was cut off."""
 
 
 @dataclass(slots=True)
