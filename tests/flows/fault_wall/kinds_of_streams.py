@@ -156,6 +156,14 @@ async def _cut_in_an_event(x: Exchange) -> None:
     x.close()
 
 
+@kind("cut-in-a-character", "middle", stream=broken(TRUNCATED))
+async def _cut_in_a_character(x: Exchange) -> None:
+    await speak(x, BROKEN_AFTER)
+    data = x.words.token("lost €")
+    x.payload(data[: data.find("€".encode()) + 1])
+    x.close()
+
+
 @kind("end-in-an-event", "middle", stream=broken(TRUNCATED))
 async def _end_in_an_event(x: Exchange) -> None:
     await speak(x, BROKEN_AFTER)
