@@ -19,6 +19,11 @@ EVENTS = st.lists(
         ),
         st.just(b": comment"),
         st.just(b"event: message\ndata: 1"),
+        st.lists(
+            st.sampled_from((b"event: a", b"data: 1", b"data:2", b"data", b"event", b": ", b"data: ")),
+            min_size=1,
+            max_size=3,
+        ).map(b"\n".join),
         st.just(b"data: [DONE]"),
     ),
     max_size=6,

@@ -56,13 +56,18 @@ def payloads(events: bytes) -> list[bytes]:
         return [data for event in split(events) if (data := data_of(event))]
     found = []
     for event in events.split(b"\n\n"):
-        if event.startswith(b"data:") and b"\n" not in event:
-            found.append(event[6:] if event[5:6] == b" " else event[5:])
-        elif event.startswith(b"event:") and event.find(b"\ndata: ") == event.rfind(b"\n") > 0:
-            found.append(event[event.rfind(b"\n") + 7 :])
-        elif event:
-            found.append(data_of(event))
-    return [data for data in found if data]
+        if not event:
+            continue
+        at = event.rfind(b"\n")
+        if event.startswith(b"data: ") and at < 0:
+            data = event[6:]
+        elif event.startswith(b"event:") and event.startswith(b"\ndata: ", at) and event.find(b"\n") == at:
+            data = event[at + 7 :]
+        else:
+            data = data_of(event)
+        if data:
+            found.append(data)
+    return found
 
 
 def data_of(event: bytes) -> bytes:

@@ -7,7 +7,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from headworks.errors import InvalidRequest
+import msgspec
+
+from headworks.errors import HeadworksError, InvalidRequest
 from headworks.formats import neutral
 from headworks.formats.answers import collect
 from headworks.formats.contract import Writer
@@ -177,7 +179,12 @@ class Handlers:
                 else:
                     if exchange.writer is None:
                         exchange.writer = _writer(call)
-                    last += await _tell(exchange, exchange.writer, event.events if isinstance(event, Told) else [event])
+                    told = _told(exchange.writer, event.events if isinstance(event, Told) else [event])
+                    if told.data:
+                        await exchange.relay(told.data)
+                    if told.error is not None:
+                        raise told.error
+                    last += told.end
         if exchange.writer is not None:
             last += exchange.writer.end()
         if call.keeping is not None:
@@ -203,21 +210,28 @@ class Handlers:
             await exchange.fail(error)
 
 
-async def _tell(exchange: Exchange, writer: Writer, events: list[neutral.Event]) -> bytes:
-    """Write what came together; gives what the end of the answer says, which is written last."""
+class _Written(msgspec.Struct, gc=False):
+    """Events as the caller's bytes. `end` is what the end of the answer says, which is written last."""
+
+    data: bytes
+    end: bytes = b""
+    error: HeadworksError | None = None
+    """Why the next event can't be told."""
+
+
+def _told(writer: Writer, events: list[neutral.Event]) -> _Written:
+    """What came together, written together."""
     said: list[bytes] = []
     end = b""
     try:
         for event in events:
-            data = writer.write(event)
-            if isinstance(event, Stopped):
-                end = data
+            if type(event) is Stopped:
+                end = writer.write(event)
             else:
-                said.append(data)
-    finally:  # what comes before an event that can't be told is told
-        if data := b"".join(said):
-            await exchange.relay(data)
-    return end
+                said.append(writer.write(event))
+    except HeadworksError as error:
+        return _Written(b"".join(said), error=error)
+    return _Written(b"".join(said), end)
 
 
 async def _collected(events: AsyncGenerator[Event, None]) -> tuple[Headers, Answer]:

@@ -14,6 +14,8 @@ class CallWatch:
     """Sees the events of one stream."""
 
     def __init__(self) -> None:
+        self.has_any = False
+        """Whether a call is among them: text is not looked at before."""
         self._arguments: dict[int, list[str]] = {}
         self._names: dict[int, str] = {}
 
@@ -26,6 +28,7 @@ class CallWatch:
             if isinstance(event.block, ToolCallBlock) and not event.block.is_custom:
                 self._arguments[event.index] = [event.block.arguments.decode()]
                 self._names[event.index] = event.block.name
+                self.has_any = True
         elif isinstance(event, Stopped) and event.reason in _GOOD_ENDS:
             for index, pieces in self._arguments.items():
                 _check(self._names[index], "".join(pieces))

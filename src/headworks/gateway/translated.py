@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Sequence
 
-from headworks.errors import HeadworksError, UpstreamError
+from headworks.errors import HeadworksError, UpstreamError, UpstreamTruncated
 from headworks.formats import answers, neutral
+from headworks.formats.chat.streams import ChatReader
+from headworks.formats.messages.reading import MessagesReader
 from headworks.formats.neutral import Counted, Failed, Grown, Stopped
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.lingering import linger
-from headworks.gateway.opening import Started, ToldStream, fed
+from headworks.gateway.opening import Started, ToldStream, fed, no_answer
 from headworks.gateway.recording import Record
+from headworks.gateway.spending import UNREADABLE
 from headworks.gateway.tool_calls import CallWatch
 from headworks.gateway.translation import rejected
 from headworks.gateway.wire.parts import Told
@@ -30,8 +33,9 @@ async def told_together(started: Started, dialect: Dialect, record: Record) -> A
         return
     noting = _Noting(started, dialect, record)
     reading = _Reading(started, stream)
+    pieces = aiter(stream.answer)
     try:
-        events = stream.held
+        events: Sequence[neutral.Event] = stream.held
         while True:
             if said := noting.take(events):
                 yield Told(said)
@@ -40,7 +44,12 @@ async def told_together(started: Started, dialect: Dialect, record: Record) -> A
             noting.raise_for(reading.error)
             if reading.is_over:
                 return
-            events = await reading.more()
+            try:
+                piece = await anext(pieces)
+            except (StopAsyncIteration, UpstreamError) as end:
+                events = reading.ended(end)
+            else:
+                events = reading.of(piece)
         if events is not stream.held:
             await linger(stream.answer)
     finally:
@@ -50,32 +59,46 @@ async def told_together(started: Started, dialect: Dialect, record: Record) -> A
 class _Reading:
     """The reader's events, piece by piece. `error`: what follows those that were given."""
 
-    __slots__ = ("_pieces", "_started", "_stream", "error", "is_over")
+    __slots__ = ("_reader", "_started", "error", "is_over")
 
     def __init__(self, started: Started, stream: ToldStream) -> None:
         self._started = started
-        self._stream = stream
-        self._pieces = aiter(stream.answer)
+        self._reader = stream.reader
         self.error: HeadworksError | None = stream.error
         self.is_over = stream.is_over
 
-    async def more(self) -> list[neutral.Event]:
-        """Those of the next piece, or the last ones. Raises UpstreamTruncated where the answer has no end."""
-        started, reader = self._started, self._stream.reader
+    def of(self, piece: bytes) -> list[neutral.Event]:
+        """Those of the next piece; with what can't be read, the answer ends."""
         found: list[neutral.Event] = []
         try:
-            piece = await anext(self._pieces)
-            found.extend(fed(started.aim, started.headers, reader, piece))  # keeps those before one that can't be read
-        except StopAsyncIteration:
-            self.is_over = True
-            found.extend(reader.end())
+            self._read(piece, found)
         except UpstreamError as error:
-            self.is_over = True
-            try:
-                found.extend(reader.end())  # the answer was whole when its stream failed
-            except UpstreamError:
-                self.error = error
+            found.extend(self.ended(error))
         return found
+
+    def _read(self, piece: bytes, found: list[neutral.Event]) -> None:
+        started, reader = self._started, self._reader
+        if not isinstance(reader, (ChatReader, MessagesReader)):
+            for event in fed(started.aim, started.headers, reader, piece):
+                found.append(event)  # noqa: PERF402 -- one by one, to keep those that come before an error
+            return
+        try:
+            reader.feed_into(piece, found)
+        except UpstreamTruncated:
+            raise
+        except (UpstreamError, *UNREADABLE) as error:
+            raise no_answer(started.aim, started.headers, str(error)) from None
+
+    def ended(self, end: StopAsyncIteration | UpstreamError) -> Sequence[neutral.Event]:
+        """The last ones. Raises UpstreamTruncated where the stream ends and the answer does not."""
+        self.is_over = True
+        try:
+            return self._reader.end()
+        except UpstreamError:
+            if not isinstance(end, UpstreamError):
+                raise
+            self.error = end  # a stream that fails may have told all of the answer before
+            return ()
 
 
 class _Noting:
@@ -92,12 +115,15 @@ class _Noting:
         self._error: HeadworksError | None = None
         self.has_stopped = False
 
-    def take(self, events: Iterable[neutral.Event]) -> list[neutral.Event]:
+    def take(self, events: Sequence[neutral.Event]) -> list[neutral.Event]:
         """Those that go on: up to the end of the answer, or to what is wrong."""
         said: list[neutral.Event] = []
         try:
             for event in events:
-                self._note(event)
+                if type(event) is Grown and not self._calls.has_any:
+                    self._record.heard += 1
+                else:
+                    self._note(event)
                 said.append(event)
                 if self.has_stopped:
                     break

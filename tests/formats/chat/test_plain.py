@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.errors import HeadworksError
-from headworks.formats.chat import answers, messages, plain, requests
-from headworks.formats.chat.members import Misread
+from headworks.errors import HeadworksError, UpstreamError
+from headworks.formats.chat import answers, chunks, messages, plain, requests
+from headworks.formats.chat.members import NO_RAW, Misread
+from headworks.formats.chat.streams import ChatReader
 from headworks.formats.neutral import (
     Answer,
     Block,
@@ -243,3 +244,86 @@ def test_a_usual_answer_is_written_at_once() -> None:
     said = plain.write_answer(Answer(Started("msg_1", "claude"), blocks, Stopped("tool_calls"), Usage(3, 4)))
     assert said is not None
     assert json.loads(said)["choices"][0]["message"]["tool_calls"] == [CALL | {"id": "toolu_1"}]
+
+
+CHUNK: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion.chunk",
+    "created": 1,
+    "model": "gpt",
+    "choices": [{"index": 0, "delta": {"content": "x"}, "logprobs": None, "finish_reason": None}],
+    "usage": None,
+}
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "choices": st.lists(
+                st.fixed_dictionaries(
+                    {
+                        "delta": st.fixed_dictionaries(
+                            {"content": TEXTS | ODD},
+                            optional={
+                                "role": st.sampled_from(("assistant", None, "user")),
+                                "refusal": st.none() | TEXTS,
+                                "tool_calls": st.none() | st.just([]),
+                                "reasoning_content": st.none() | TEXTS,
+                                "reasoning": st.none() | TEXTS,
+                                "function_call": st.none() | st.just({}),
+                                "new": ODD,
+                            },
+                        )
+                    },
+                    optional={
+                        "index": st.sampled_from((0, 0, 1)),
+                        "finish_reason": st.sampled_from((None, None, "stop")),
+                        "logprobs": st.none() | st.just({"content": []}),
+                        "stop_reason": ODD,
+                    },
+                ),
+                max_size=2,
+            )
+        },
+        optional={
+            "id": TEXTS | ODD,
+            "created": st.just(1) | ODD,
+            "usage": st.none() | st.just({"prompt_tokens": 1}),
+            "error": ODD,
+            "service_tier": st.just("default") | ODD,
+            "system_fingerprint": ODD,
+            "obfuscation": ODD,
+            "new": ODD,
+        },
+    )
+)
+def test_a_chunk_of_text_says_nothing_else(value: dict[str, Any]) -> None:
+    data = json.dumps(value).encode()
+    found = chunks.read_text(data)
+    if found is None:
+        return
+    chunk, extras = chunks.read_chunk(data)
+    assert extras is chunks.NO_EXTRAS
+    assert chunk.choices is not None
+    (choice,) = chunk.choices
+    assert choice.delta is not None
+    said = {name: each for name in choice.delta.__struct_fields__ if (each := getattr(choice.delta, name)) is not None}
+    assert said.pop("role", "assistant") == "assistant"
+    assert said == {"content": found[0]}
+    assert (choice.index, choice.finish_reason, choice.stop_reason) == (0, None, NO_RAW)
+    assert (chunk.error, chunk.service_tier) == (NO_RAW, found[1])
+
+
+@pytest.mark.parametrize("more", [{}, {"obfuscation": "a", "service_tier": "default", "system_fingerprint": None}])
+def test_a_usual_chunk_is_read_at_once(more: dict[str, Any]) -> None:
+    found = chunks.read_text(json.dumps(CHUNK | more).encode())
+    assert found is not None
+    assert found[0] == "x"
+
+
+def test_what_comes_before_an_event_that_can_not_be_read_is_kept() -> None:
+    event = b"data: " + json.dumps(CHUNK).encode() + b"\n\n"
+    events: list[Any] = []
+    with pytest.raises(UpstreamError):
+        ChatReader().feed_into(event * 2 + b"data: {]\n\n", events)
+    assert [type(each).__name__ for each in events] == ["Started", "Opened", "Grown", "Grown"]

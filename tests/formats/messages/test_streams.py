@@ -242,6 +242,14 @@ def test_a_stream_that_breaks_off_is_no_answer(length: int) -> None:
         reader.end()
 
 
+def test_what_comes_before_an_event_that_can_not_be_read_is_kept() -> None:
+    events: list[Event] = []
+    with pytest.raises(UpstreamError):
+        MESSAGES.reader().feed_into(stream(*WHOLE[:3]) + b"data: {]\n\n", events)
+    assert events
+    assert events == [*MESSAGES.reader().feed(stream(*WHOLE[:3]))]
+
+
 def test_half_an_event_is_no_end() -> None:
     reader = MESSAGES.reader()
     reader.feed(stream(START) + stream(ended(), STOP)[:-80])

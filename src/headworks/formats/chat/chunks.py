@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from headworks.formats.chat.members import NO_RAW, Misread, kept
@@ -83,6 +85,37 @@ class Chunk(msgspec.Struct, forbid_unknown_fields=True):
     obfuscation: msgspec.Raw = NO_RAW
 
 
+class _PlainDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    content: str
+    role: Literal["assistant"] | None = None
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+    reasoning_content: None = None
+    reasoning: None = None
+
+
+class _PlainChoice(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    delta: _PlainDelta
+    index: Literal[0] = 0
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class _PlainChunk(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A chunk that adds text and nothing else, as most do."""
+
+    choices: tuple[_PlainChoice]
+    id: str | None = None
+    object: msgspec.Raw = NO_RAW
+    created: int | None = None
+    model: str | None = None
+    usage: None = None
+    system_fingerprint: msgspec.Raw = NO_RAW
+    service_tier: msgspec.Raw = NO_RAW
+    obfuscation: msgspec.Raw = NO_RAW
+
+
 class Extras(msgspec.Struct):
     """Members that no Struct names: of the chunk, of its choice, of the delta."""
 
@@ -92,6 +125,7 @@ class Extras(msgspec.Struct):
 
 
 NO_EXTRAS = Extras()
+_plain = msgspec.json.Decoder(_PlainChunk).decode
 _chunk = msgspec.json.Decoder(Chunk).decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _rows = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | None).decode
@@ -99,6 +133,15 @@ _delta = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 _CHUNK = frozenset(Chunk.__struct_fields__)
 _CHOICE = frozenset(Choice.__struct_fields__)
 _DELTA = frozenset(Delta.__struct_fields__)
+
+
+def read_text(data: bytes) -> tuple[str, msgspec.Raw] | None:
+    """The text that one event's JSON adds, and the service tier beside it; None where it says anything else."""
+    try:
+        chunk = _plain(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return chunk.choices[0].delta.content, chunk.service_tier
 
 
 def read_chunk(data: bytes) -> tuple[Chunk, Extras]:

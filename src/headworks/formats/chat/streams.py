@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from headworks.errors import UpstreamTruncated
 from headworks.formats.chat.answers import one_choice, sequence_in
-from headworks.formats.chat.chunks import AudioDelta, Choice, Chunk, Delta, Extras, read_chunk
+from headworks.formats.chat.chunks import AudioDelta, Choice, Chunk, Delta, Extras, read_chunk, read_text
 from headworks.formats.chat.citations import read_annotation
 from headworks.formats.chat.errors import failed, is_error
 from headworks.formats.chat.members import NO_RAW, Misread, is_null, starts
 from headworks.formats.chat.parts import read_part
 from headworks.formats.chat.pieces import CallPieces
 from headworks.formats.chat.thoughts import read_entry
-from headworks.formats.chat.usage import read_usage
+from headworks.formats.chat.usage import in_tier, read_usage
 from headworks.formats.chat.words import read_finish
 from headworks.formats.neutral import (
     Aside,
@@ -66,19 +66,21 @@ class ChatReader:
         self._logprobs: dict[str, list[msgspec.Raw] | None] = {}
         self._has_started = False
         self._counted: msgspec.Raw = NO_RAW
-        self._tier: str | None = None
+        self._tier: msgspec.Raw = NO_RAW
         self._stopped: Stopped | None = None
         self._is_over = False
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """See contract.Reader. Raises Unmapped for a stream of several choices."""
-        whole = self._framer.whole(data)
-        if not whole:
-            return ()
-        events = self._events = []
-        for said in payloads(whole):
-            self._take(said)
+        events: list[Event] = []
+        self.feed_into(data, events)
         return events
+
+    def feed_into(self, data: bytes, events: list[Event]) -> None:
+        """As `feed`, into a list that keeps what comes before something that can't be read."""
+        self._events = events
+        for said in payloads(self._framer.whole(data)):
+            self._take(said)
 
     def end(self) -> Sequence[Event]:
         """See contract.Reader: an event without an empty line after it is still one, if it can be read."""
@@ -97,6 +99,14 @@ class ChatReader:
     def _take(self, data: bytes) -> None:
         if self._is_over:
             return
+        if self._open is not None and self._open[0] == "text" and (said := read_text(data)) is not None:
+            text, tier = said
+            if text:
+                self._events.append(Grown(self._open[1], text))
+                self._length += len(text)
+            if tier is not NO_RAW:
+                self._note_tier(tier)
+            return
         if data == b"[DONE]":
             self._finish()
             return
@@ -109,8 +119,8 @@ class ChatReader:
             raise Misread(f"can't be read: {error}").as_answer() from None
 
     def _read(self, chunk: Chunk, extras: Extras, data: bytes) -> None:
-        if starts(chunk.service_tier, b'"'):
-            self._tier = msgspec.json.decode(chunk.service_tier, type=str)
+        if chunk.service_tier is not NO_RAW:
+            self._note_tier(chunk.service_tier)
         if is_error(chunk.error):
             self._is_over = True
             self._say(failed(chunk.error, None, data))
@@ -126,6 +136,10 @@ class ChatReader:
         self._count(chunk.usage)
         if not chunk.choices and self._stopped is not None:
             self._finish()
+
+    def _note_tier(self, tier: msgspec.Raw) -> None:
+        if starts(tier, b'"'):
+            self._tier = tier
 
     def _start(self, chunk: Chunk, extras: Extras) -> None:
         if self._has_started:
@@ -241,9 +255,7 @@ class ChatReader:
             return
         self._counted = raw
         usage, ext = read_usage(raw)
-        if self._tier is not None:
-            usage = replace(usage, service_tier=self._tier)
-        self._say(Counted(usage, ext))
+        self._say(Counted(in_tier(usage, self._tier), ext))
 
     def _stop(self, choice: Choice, extras: Ext) -> None:
         self._close()

@@ -104,12 +104,16 @@ class MessagesReader:
     def feed(self, data: bytes) -> Sequence[Event]:
         """See contract.Reader."""
         events: list[Event] = []
+        self.feed_into(data, events)
+        return events
+
+    def feed_into(self, data: bytes, events: list[Event]) -> None:
+        """As `feed`, into a list that keeps what comes before something that can't be read."""
         try:
             for said in sse.payloads(self._framer.whole(data)):
                 self._take(said, events)
         except (InvalidRequest, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise unreadable(error) from None
-        return events
 
     def end(self) -> Sequence[Event]:
         """See contract.Reader."""
