@@ -278,7 +278,7 @@ def test_an_error_inside_such_a_stream_is_relayed_as_it_came(
     assert not other.seen
 
 
-@pytest.mark.parametrize("model", ["pair", "going-nowhere", "going-feature"])
+@pytest.mark.parametrize("model", ["pair", "going-nowhere", "going-feature", "going-json"])
 def test_nobody_goes_on_where_the_route_does_not_say_so(
     world: World, provider: SimulatedProvider, other: SimulatedProvider, model: str
 ) -> None:

@@ -137,6 +137,8 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "going-on": "[outside/gpt-4o-mini, other/gpt-4o], continue_after_output: true",
         "going-far": "[outside/gpt-4o-mini, other/gpt-4o, claude/claude-sonnet-4-5], continue_after_output: true",
         "going-claude": "[claude/claude-sonnet-4-5, other/gpt-4o], continue_after_output: true",
+        "going-json": "[{target: outside/m1, parameters: {response_format: {type: json_object}}}, other/m2], "
+        "continue_after_output: true",
         "going-nowhere": "[outside/m1, other/m2], continue_after_output: true, fallback: {invalid_answer: off}",
         "patient-chat": "[outside/m1], deadlines: {idle_s: 60}",
         "patient-claude": "[claude/claude-1], deadlines: {idle_s: 60}",

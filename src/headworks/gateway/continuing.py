@@ -133,7 +133,7 @@ async def continued(
             return
         record.row.error_code = None
         record.row.continuations += 1
-        yield Relayed(LABEL % following.aim.target.name.encode("ascii", "replace"))
+        yield Relayed(LABEL % " ".join(following.aim.target.name.split()).encode("ascii", "replace"))
         events = flow.further(following)
 
 
@@ -209,11 +209,18 @@ class _Flow:
         except (HeadworksError, *UNREADABLE):
             return None
         said = self._said
-        if not said.is_plain or not said.text.strip() or not call.relays or not _is_plain(request):
+        if not said.is_plain or not said.text.strip() or not call.relays:
+            return None
+        if not all(map(_is_plain, (request, *self._fixed()))):
             return None
         if request.max_output is not None and said.tokens >= request.max_output:
             return None
         return GoingOn(call, said.text, said.tokens)
+
+    def _fixed(self) -> list[Request]:
+        """What the route adds to the request for its targets."""
+        aims = self._record.plan.aims if self._record.plan is not None else ()
+        return [aim.fixed for aim in aims if aim.fixed is not None]
 
     def _read_kept(self) -> None:
         """Read what was relayed so far; the writer that goes on has written all of it, as it were."""
