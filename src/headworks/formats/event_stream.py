@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -52,17 +52,21 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that are whole with these bytes. Raises UpstreamError for lengths or a CRC that can't be."""
-        kept, frames = self._kept, []
+        return list(self.frames(data))
+
+    def frames(self, data: bytes) -> Iterator[Frame]:
+        """As `feed`, one after the other: those before bytes that are no frame are given before it raises."""
+        kept = self._kept
         kept += data
         while len(kept) >= self._wanted:
             size = _frame_size(kept)
             if len(kept) < size:
                 self._wanted = size
                 break
-            frames.append(_frame(bytes(kept[:size])))
+            frame = _frame(bytes(kept[:size]))
             del kept[:size]
             self._wanted = _PRELUDE.size
-        return frames
+            yield frame
 
 
 def encode(headers: Mapping[str, HeaderValue], payload: bytes) -> bytes:

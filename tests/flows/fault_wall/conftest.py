@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from running_server import start_server
-from wall import DEADLINES, Wall, faulty_provider, put_up
+from wall import ENVIRONMENT, Wall, faulty_provider, put_up
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +15,6 @@ def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wall]:
     for each in (folder, *list(folder.parents)[:2]):
         each.chmod(each.stat().st_mode | 0o011)
     with faulty_provider(folder) as (ports, log):
-        server = start_server(folder / "server", None, **DEADLINES)
+        server = start_server(folder / "server", None, **ENVIRONMENT)
         yield put_up(server, ports, log)
         assert server.stop() == 0, server.log.read_text()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fault_kinds import KINDS, Expected, Kind
 from fault_surfaces import SERVED, Surface
-from kind_table import NO_ANSWER, TIMEOUT, TRUNCATED, answer, broken, failed, passed
+from kind_table import NO_ANSWER, TIMEOUT, TRUNCATED, answer, broken, failed, passed, refused
 
 CHAINS: Mapping[str, tuple[str, ...]] = {
     "alone": ("*",),
@@ -36,12 +36,36 @@ TRANSLATED: Mapping[str, Expected] = {
     "terminal-without-finish": broken(TRUNCATED),
 }
 """Who reads an answer to tell it in another format needs each event, and the reason why it ends."""
+OF_VENDORS: Mapping[str, Mapping[str, Expected]] = {
+    "gemini": {"error-in-200": passed(500)},  # its errors have their status in them
+    "converse": {
+        "html-after-tokens": broken(NO_ANSWER),  # in a stream of frames whatever is no frame is seen at once
+        "foreign-400": refused(400),  # an error needs nothing but a message
+    },
+}
 TOLD_STATUS: Mapping[str, int] = {"role-then-error": 429}
 """Of errors whose words we read, because an event of Responses, or one to be translated, is no body of an answer."""
 
 
 NOT_OF_GEMINI = frozenset(("call-cut", "bytes-after-terminal"))
 """Its calls come in one piece, and it has no last event."""
+NOT_OF_BEDROCK = frozenset(
+    (
+        "cr",
+        "crlf",
+        "comments",
+        "comments-for-ever",
+        "content-filter-error",
+        "data-without-space",
+        "filter-frame-then-error",
+        "many-comments-then-error",
+        "more-fields",
+        "two-data-lines",
+        "usage-with-finish",
+    )
+)
+"""Its stream has frames, which are written in one way only; it has filters' verdicts as reasons and not as errors."""
+LEFT_OUT: Mapping[str, frozenset[str]] = {"gemini": NOT_OF_GEMINI, "converse": NOT_OF_BEDROCK}
 
 
 @dataclass(frozen=True)
@@ -75,13 +99,12 @@ class Case:
     def expected_of(self, kind: Kind) -> Expected:
         """What one target's part in the answer has to be."""
         surface = self.surface
-        found = kind.stream if surface.streams else kind.whole
+        own = OF_VENDORS.get(surface.upstream, {}).get(kind.name)
+        found = own or (kind.stream if surface.streams else kind.whole)
         assert found is not None, (kind.name, surface.name)
-        if surface.upstream == "gemini" and kind.name == "error-in-200":
-            return passed(500)  # its errors have their status in them
-        if not surface.streams:
+        if own is not None or not surface.streams:
             return found
-        is_read = surface.upstream in {"responses", "gemini"} or (
+        is_read = surface.upstream in {"responses", "gemini", "converse"} or (
             surface.upstream == "messages" and not surface.is_native
         )
         if kind.group == "start-up" and found.how == "passed" and is_read:
@@ -106,13 +129,13 @@ def suits(kind: Kind, surface: Surface) -> bool:
     """Whether a kind makes sense on a surface."""
     if surface.inbound == "embeddings":
         return kind.embeds
-    if surface.upstream == "gemini" and kind.name in NOT_OF_GEMINI:
+    if kind.only not in {"", surface.upstream} or kind.name in LEFT_OUT.get(surface.upstream, ()):
         return False
     return (kind.stream if surface.streams else kind.whole) is not None
 
 
 def chains_of(surface: Surface) -> tuple[str, ...]:
-    return SHORT_CHAINS if surface.upstream == "gemini" else WALL_CHAINS
+    return SHORT_CHAINS if surface.upstream in LEFT_OUT else WALL_CHAINS
 
 
 def all_cases() -> Iterator[Case]:
@@ -144,8 +167,10 @@ def workspace(ports: Mapping[str, int]) -> dict[str, str]:
     accounts = "providers:\n" + "".join(
         f"  {account}-{kind.name}: {{kind: {account}, "
         f"base_url: 'http://127.0.0.1:{ports[kind.door]}/{kind.name}/v1'}}\n"
-        for account in sorted({each.account for each in SERVED})
-        for kind in KINDS.values()
+        for account, kind in sorted(
+            {(each.account, kind) for each in SERVED for kind in KINDS.values() if kind.only in {"", each.upstream}},
+            key=lambda pair: (pair[0], pair[1].name),
+        )
     )
     routes = {
         route_name(surface, kind.name, chain): ", ".join(

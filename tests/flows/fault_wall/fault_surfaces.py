@@ -37,7 +37,7 @@ class Surface:
         """The provider's format."""
         if self.is_native:
             return self.inbound
-        return {"anthropic": "messages", "gemini": "gemini"}.get(self.account, "chat")
+        return {"anthropic": "messages", "gemini": "gemini", "bedrock": "converse"}.get(self.account, "chat")
 
     def ask(self, case: str, route: str) -> bytes:
         """The request's body; the case is named in its text."""
@@ -66,6 +66,7 @@ def _rows(inbound: str, path: str, account: str, model: str, *, is_native: bool,
     ]
 
 
+_CLAUDE_AT_AMAZON = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 _CHAT, _EMBED = "/v1/chat/completions", "/v1/embeddings"
 _MESSAGES, _RESPONSES = "/v1/messages", "/v1/responses"
 
@@ -77,6 +78,7 @@ SURFACES: tuple[Surface, ...] = (
     *_rows("responses", _RESPONSES, "openai", "gpt-4o-mini", is_native=True, is_served=True),
     *_rows("chat", _CHAT, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=True),
     *_rows("chat", _CHAT, "gemini", "gemini-2.5-flash", is_native=False, is_served=True),
+    *_rows("chat", _CHAT, "bedrock", _CLAUDE_AT_AMAZON, is_native=False, is_served=True),
     *_rows("messages", _MESSAGES, "openai", "gpt-4o-mini", is_native=False, is_served=True),
     *_rows("responses", _RESPONSES, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=True),
 )

@@ -27,11 +27,14 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from converse_script import STREAM_TYPE, Converse, kind_of, payload_of
 from fault_kinds import KINDS
 from wire_scripts import Counts, Script, script_for
 
 _CASE = re.compile(rb"case-[0-9a-f]{12}")
 _RESET = struct.pack("ii", 1, 0)
+_STREAMING = re.compile(r":streamGenerateContent|/converse-stream$")
+"""Where the path says that a stream is wanted."""
 _PACKED_ABOVE = 4096
 TOKENS = 8
 """How many tokens a whole answer has."""
@@ -67,11 +70,15 @@ class Exchange:
         asked = _parsed(body)
         options = asked.get("stream_options")
         self.number = number
-        self.streams = asked.get("stream") is True or ":streamGenerateContent" in path
+        self.streams = (
+            asked.get("stream") is True or ":streamGenerateContent" in path or path.endswith("/converse-stream")
+        )
         self.asks_usage = isinstance(options, dict) and options.get("include_usage") is True
         self.counts: Counts = (100 + number % 50, TOKENS + 3)
         self.surface, script = script_for(path, number, self.counts[0], asks_usage=self.asks_usage)
         self.words: Script = script
+        self.stream_type = STREAM_TYPE if self.surface == "converse" else ""
+        """What the surface calls its streams, where those are not `text/event-stream`."""
         self.tokens = [f"t{number}.{i} " for i in range(TOKENS)]
         self.respell: Callable[[bytes], bytes] = bytes
         """What is done to every part of a body before it is sent."""
@@ -116,6 +123,8 @@ class Exchange:
         """A head. `framing`: chunked, close, or a length; every answer has a request id of its own."""
         headers = [("x-request-id", f"req-{self.number}"), ("x-ratelimit-remaining-requests", str(9000 + self.number))]
         headers += [("openai-processing-ms", str(self.number)), *more]
+        if kind is not None and kind.startswith("text/event-stream"):
+            kind = self.stream_type or kind
         if kind is not None:
             headers.insert(0, ("content-type", kind))
         if framing == "chunked":
@@ -221,7 +230,16 @@ class Exchange:
         """An error event."""
         data = self.words.error_event(kind, code)
         self.payload(data)
-        self.said(error=data.decode().partition("data: ")[2].strip())
+        self.said(error=self._error_in(data))
+
+    def error_kind(self, status: int) -> tuple[tuple[str, str], ...]:
+        """The header beside the body of an error status that says what kind of error it is."""
+        return (("x-amzn-errortype", f"{kind_of(status)}:http://internal/"),) if self.surface == "converse" else ()
+
+    @property
+    def converse(self) -> Converse:
+        """The words, for faults that only Bedrock can have."""
+        return cast("Converse", self.words)
 
     def whole(self, *, counts: bool = True) -> bytes:
         """The whole answer's bytes; say `said_whole` once they are out."""
@@ -234,6 +252,11 @@ class Exchange:
         self.said(reason="stop")
         if counts:
             self.said(counts=(self.counts[0], 0) if self.surface == "embeddings" else self.counts)
+
+    def _error_in(self, data: bytes) -> str:
+        if self.surface == "converse":
+            return payload_of(data).decode()
+        return data.decode().partition("data: ")[2].strip()
 
     def _closed(self, how: str) -> None:
         self.has_closed = True

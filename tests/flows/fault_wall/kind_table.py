@@ -70,6 +70,8 @@ class Kind:
     door: str
     is_seen: bool
     """Whether the provider gets to read the request."""
+    only: str
+    """The one format of a provider that can fail so; empty: any."""
 
 
 KINDS: dict[str, Kind] = {}
@@ -85,6 +87,7 @@ def kind(
     embeds: bool | None = None,
     door: str = "main",
     is_seen: bool = True,
+    only: str = "",
 ) -> Callable[[Play], Play]:
     """Add a kind to the table. `both` is for whole answers and streams; embeddings get what whole answers get."""
     whole, stream = whole or both, stream or both
@@ -92,8 +95,8 @@ def kind(
     def add(play: Play) -> Play:
         if name in KINDS:
             raise ValueError(name)
-        wanted = whole is not None if embeds is None else embeds
-        KINDS[name] = Kind(name, group, play, whole, stream, wanted, door, is_seen)
+        wanted = whole is not None and not only if embeds is None else embeds
+        KINDS[name] = Kind(name, group, play, whole, stream, wanted, door, is_seen, only)
         return play
 
     return add
@@ -140,5 +143,5 @@ def answer_with(x: Exchange, status: int, body: bytes, kind: str | None, *more: 
 def answer_error(x: Exchange, status: int, *more: tuple[str, str], code: str | None = None) -> None:
     """An error status with the provider's own words."""
     body = x.words.error_body(status, code)
-    answer_with(x, status, body, "application/json", *more)
+    answer_with(x, status, body, "application/json", *x.error_kind(status), *more)
     x.said(error=body.decode())

@@ -167,7 +167,8 @@ def test_the_oracle_hears_where_a_stream_just_stops(provider: Sources, surface: 
 
 def recorded(case: Case, received: Received, seen: Seen) -> dict[str, Any]:
     """The usage row of a gateway that has understood everything."""
-    read, written = seen.counts or (25, len(seen.tokens))
+    is_refused = case.walk()[1].how == "refused"
+    read, written = (None, None) if is_refused else seen.counts or (25, len(seen.tokens))
     return {
         "attempts": 1,
         "provider": f"{case.surface.account}-{case.kind}",
@@ -177,8 +178,8 @@ def recorded(case: Case, received: Received, seen: Seen) -> dict[str, Any]:
         "error_code": "upstream_rejected" if seen.error else None,
         "input_tokens": read,
         "output_tokens": written,
-        "is_estimated": seen.counts is None,
-        "cost_micro_usd": 17,
+        "is_estimated": seen.counts is None and not is_refused,
+        "cost_micro_usd": None if is_refused else 17,
         "price_version": "none",
     }
 

@@ -22,12 +22,15 @@ from upstream_log import Seen, UpstreamLog
 
 FIRST_BYTE_S, IDLE_S, TOTAL_S = 2.0, 1.5, 5.0
 """Deadlines of the server under test: short for a test, long for a healthy answer on a busy machine."""
-DEADLINES = {
+ENVIRONMENT = {
     "HEADWORKS_GATEWAY_DEADLINES_CONNECT_S": "2",
     "HEADWORKS_GATEWAY_DEADLINES_FIRST_BYTE_S": str(FIRST_BYTE_S),
     "HEADWORKS_GATEWAY_DEADLINES_IDLE_S": str(IDLE_S),
     "HEADWORKS_GATEWAY_DEADLINES_TOTAL_S": str(TOTAL_S),
     "HEADWORKS_RECORDS_BATCH_MS": "50",
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_REGION": "us-east-1",
 }
 AT_ONCE = 24
 WAIT_AT_ONCE = 72
@@ -143,7 +146,7 @@ class Wall:
         seen = [each for each in self.log.of(case.id) if each.kind == case.kind]
         if not seen:
             return False
-        needs = {"stall-after-tokens": 4, "endless": 4}.get(case.kind, 0)
+        needs = {"stall-after-tokens": 4, "endless": 4, "stall-in-a-frame": 4}.get(case.kind, 0)
         has_spoken = case.kind == "silence" or bool(seen[-1].payload) or case.kind == "stall-after-head"
         return has_spoken and len(seen[-1].tokens) >= needs
 

@@ -10,6 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from converse_script import Converse
+
 REASONS = {
     "chat": {"stop": "stop", "length": "length", "content_filter": "content_filter", "tool_calls": "tool_calls"},
     "gemini": {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
@@ -414,6 +416,8 @@ _ENDINGS = {
     "/responses": "responses",
     ":generateContent": "gemini",
     ":streamGenerateContent": "gemini",
+    "/converse": "converse",
+    "/converse-stream": "converse",
 }
 
 
@@ -422,6 +426,7 @@ def script_for(path: str, number: int, read: int, *, asks_usage: bool) -> tuple[
     surface = next(name for end, name in _ENDINGS.items() if path.partition("?")[0].endswith(end))
     made: dict[str, Script] = {
         "chat": Chat(number, asked_usage=asks_usage),
+        "converse": Converse(),
         "embeddings": Embeddings(number),
         "gemini": Gemini(number),
         "messages": Messages(number, read),

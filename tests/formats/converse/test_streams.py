@@ -292,12 +292,30 @@ def test_usage_that_comes_again_does_not_end_twice() -> None:
             stop(0),
         ],
         [("messageStop", {})],
-        [("metadata", {})],
     ],
 )
 def test_what_does_not_belong_together_is_refused(said: list[Any]) -> None:
     with pytest.raises(UpstreamError, match="can't be read as Bedrock's Converse"):
-        CONVERSE.reader().feed(stream(*said))
+        list(CONVERSE.reader().feed(stream(*said)))
+
+
+def test_what_comes_before_bytes_that_can_t_be_read_is_not_lost_with_them() -> None:
+    good = stream(BEGIN, delta(0, text="Hällo"), delta(0, text="!"))
+    reader = CONVERSE.reader()
+    heard = iter(reader.feed(good + frame(*USAGE)[:-4] + bytes(4)))
+    said = "".join(event.text for event in itertools.islice(heard, 4) if isinstance(event, Grown))
+    assert said == "Hällo!"
+    with pytest.raises(UpstreamError, match="checksum"):
+        next(heard)
+    for ask in (lambda: reader.feed(b""), reader.end):
+        with pytest.raises(UpstreamError, match="checksum"):
+            ask()
+
+
+def test_an_answer_that_nobody_has_counted_is_one_all_the_same() -> None:
+    uncounted = {"output": {"message": {"content": [{"text": "x"}]}}, "stopReason": "end_turn"}
+    assert CONVERSE.read_answer(json.dumps(uncounted).encode()).usage == Usage()
+    assert whole(stream(BEGIN, delta(0, text="x"), stop(0), ended(), ("metadata", {}))).usage == Usage()
 
 
 json_values = st.recursive(

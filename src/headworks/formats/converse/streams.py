@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import msgspec
 
-from headworks.errors import UpstreamTruncated
+from headworks.errors import UpstreamError, UpstreamTruncated
 from headworks.formats.converse import blocks, held
 from headworks.formats.converse.answers import (
     NULL,
@@ -32,6 +32,7 @@ from headworks.formats.neutral import (
     Closed,
     Counted,
     Event,
+    Ext,
     Grown,
     Opened,
     Signed,
@@ -41,6 +42,7 @@ from headworks.formats.neutral import (
     ThinkingBlock,
     ToolCallBlock,
 )
+from headworks.types.models import Usage
 
 
 class _Message(msgspec.Struct):
@@ -54,7 +56,7 @@ class _Output(msgspec.Struct):
 class _Answer(msgspec.Struct, rename="camel"):
     output: _Output
     stop_reason: str
-    usage: msgspec.Raw
+    usage: msgspec.Raw = NULL
     additional_model_response_fields: msgspec.Raw = NULL
     service_tier: ServedIn | None = None
 
@@ -106,7 +108,7 @@ class _MessageStop(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Metadata(msgspec.Struct, rename="camel", gc=False):
-    usage: msgspec.Raw
+    usage: msgspec.Raw = NULL
     service_tier: ServedIn | None = None
 
 
@@ -126,7 +128,7 @@ def read_answer(body: bytes) -> Answer:
     try:
         found = _answer(body)
         content = [blocks.read_block(each) for each in found.output.message.content]
-        usage, ext = usage_of(found.usage, found.service_tier)
+        usage, ext = _counted(found.usage, found.service_tier)
         ext |= rest_of(body, _ANSWERED)
     except UNREADABLE as error:
         raise unreadable("answer", error) from None
@@ -134,10 +136,27 @@ def read_answer(body: bytes) -> Answer:
     return Answer(Started(origin="converse"), content, stopped, usage, ext)
 
 
+def _counted(raw: msgspec.Raw, tier: ServedIn | None) -> tuple[Usage, Ext]:
+    """An answer that nobody has counted is one all the same."""
+    return (Usage(), {}) if bytes(raw) == b"null" else usage_of(raw, tier)
+
+
+class _BeforeError(list[Event]):
+    """Events that stand before bytes that can't be read: who goes through them comes to the error."""
+
+    def __init__(self, events: list[Event], error: UpstreamError) -> None:
+        super().__init__(events)
+        self._error = error
+
+    def __iter__(self) -> Iterator[Event]:
+        yield from super().__iter__()
+        raise self._error
+
+
 class Reader:
     """See contract.Reader."""
 
-    __slots__ = ("_decoder", "_given", "_has_ended", "_held", "_open", "_stopped")
+    __slots__ = ("_broken", "_decoder", "_given", "_has_ended", "_held", "_open", "_stopped")
 
     def __init__(self) -> None:
         self._decoder = Decoder()
@@ -147,15 +166,29 @@ class Reader:
         self._held: dict[int, held.Held] = {}
         self._stopped: Stopped | None = None
         self._has_ended = False
+        self._broken: UpstreamError | None = None
 
     def feed(self, data: bytes) -> list[Event]:
-        """See contract.Reader."""
-        return [event for frame in self._decoder.feed(data) for event in self._read(frame)]
+        """See contract.Reader. What stands before bytes that can't be read is given, and the error comes after it."""
+        if self._broken is not None:
+            raise self._broken
+        events: list[Event] = []
+        try:
+            for frame in self._decoder.frames(data):
+                events.extend(self._read(frame))
+        except UpstreamError as error:
+            self._broken = error
+            if not events:
+                raise
+            return _BeforeError(events, error)
+        return events
 
     def end(self) -> list[Event]:
         """See contract.Reader. The usage may be missing."""
         if self._has_ended:
             return []
+        if self._broken is not None:
+            raise self._broken
         if self._stopped is None or not self._decoder.is_between_frames:
             raise UpstreamTruncated(
                 "The provider's stream ended without a stop reason, so the answer is not whole.",
@@ -196,7 +229,7 @@ class Reader:
                 yield from self._stop(payload)
             case "metadata":
                 told = _metadata(payload)
-                usage, ext = usage_of(told.usage, told.service_tier)
+                usage, ext = _counted(told.usage, told.service_tier)
                 yield Counted(usage, ext | rest_of(payload, ("usage",)))
                 if self._stopped is not None and not self._has_ended:
                     self._has_ended = True
