@@ -63,16 +63,23 @@ class Judged:
 
 
 def read(name: str) -> Judged:
-    """Documents as Markdown, queries that are judged, and the judgements."""
+    """Documents as Markdown, queries that are judged, and the judgements. All that is judged is there, or it ends."""
     folder = _DATA / name
     rows = [json.loads(line) for line in (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
     documents = {row["_id"]: f"# {row['title'].strip()}\n\n{row['text'].strip()}\n" for row in rows}
+    by_number = {without_zeros(each): each for each in documents}
     relevant: dict[str, dict[str, int]] = defaultdict(dict)
     for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         query, document, grade = line.split("\t")
-        relevant[query][document] = int(grade)
+        relevant[query][by_number[without_zeros(document)]] = int(grade)
     rows = [json.loads(line) for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
     return Judged(name, documents, {row["_id"]: row["text"] for row in rows if row["_id"] in relevant}, relevant)
+
+
+def without_zeros(name: str) -> str:
+    """CACM's judgements write some of the numbers without the zeros that its documents have: CACM-46, CACM-0046."""
+    prefix, _, number = name.rpartition("-")
+    return f"{prefix}-{number.lstrip('0')}"
 
 
 @contextmanager

@@ -31,6 +31,12 @@ def names(hits: list[Hit], *targets: Target, spans: tuple[tuple[int, int], ...] 
 def test_documents_are_ranked_by_their_best_passage() -> None:
     hits = [hit("a"), hit("a", 100), hit("b"), hit("c"), hit("b", 100)]
     assert names(hits, Target("b"), Target("z")) == ["document a", "target 0", "document c"]
+    found = rank(query(Target("b")), sought(Target("b")), hits)
+    assert [(hit.document, hit.start, grade) for hit, grade in found.hits] == [
+        ("a", 0, None),
+        ("b", 0, 1),
+        ("c", 0, None),
+    ]
 
 
 def test_passages_are_ranked_where_a_quote_is_looked_for() -> None:

@@ -56,7 +56,7 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A ranking as `measures` takes it, and the hits with the grade of the best target that each one holds."""
+    """A ranking as `measures` takes it, and the hits in it, each with the grade of the best target that it holds."""
 
     names: tuple[str, ...]
     grades: Mapping[str, int]
@@ -71,13 +71,16 @@ def rank(query: GoldenQuery, sought: Sequence[Sought], hits: Sequence[Hit]) -> R
     """
     by_documents = all(each.is_whole_document for each in query.targets)
     names: list[str] = []
+    kept: list[tuple[Hit, int | None]] = []
     for number, hit in enumerate(hits):
-        held = [f"target {place}" for place in _held(sought, hit) if f"target {place}" not in names]
+        held = _held(sought, hit)
+        news = [f"target {place}" for place in held if f"target {place}" not in names]
         other = f"document {hit.document}" if by_documents else f"hit {number}"
-        is_repeated = by_documents and (other in names or any(_is_in(each, hit) for each in sought))
-        names += held or ([] if is_repeated else [other])
-    graded = [(hit, max((sought[place].target.grade for place in _held(sought, hit)), default=None)) for hit in hits]
-    return Ranked(tuple(names), {f"target {n}": each.target.grade for n, each in enumerate(sought)}, tuple(graded))
+        if not news and by_documents and (held or other in names):
+            continue
+        names += news or [other]
+        kept.append((hit, max((sought[place].target.grade for place in held), default=None)))
+    return Ranked(tuple(names), {f"target {n}": each.target.grade for n, each in enumerate(sought)}, tuple(kept))
 
 
 def quote_spans(text: str, quote: str) -> tuple[tuple[int, int], ...]:
