@@ -53,9 +53,8 @@ def test_equal_answers_have_an_interval_with_a_width() -> None:
 def test_what_differs_is_counted() -> None:
     found = pairs([1, 1, 0, 0, 1], [1, 0, 1, 0, 1], ["a", "a", "b", "b", "c"])
     assert (found.n, found.clusters, found.wins, found.losses, found.discordance) == (5, 3, 1, 1, 0.4)
-    assert found.is_binary
+    assert found.cluster_size == pytest.approx(5 / 3)
     assert found.variance == pytest.approx(0.4)
-    assert not pairs([0.5, 1], [1, 1]).is_binary
 
 
 @given(st.integers(0, 60), st.integers(0, 60))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headworks.errors import InvalidRequest
 from headworks.statistics.estimates import SHARES
-from headworks.statistics.sampling import hajek_mean, inclusion_probabilities, reviewed_mean
+from headworks.statistics.sampling import inclusion_probabilities, reviewed_mean
 
 probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
@@ -35,17 +35,13 @@ def draws(seed: int, replays: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     return failed, expected, inclusion_probabilities(expected, 300), random
 
 
-@pytest.mark.parametrize("kind", ["judge", "alone", "weighted"])
+@pytest.mark.parametrize("kind", ["judge", "alone"])
 def test_every_way_of_counting_is_unbiased_and_covers(kind: str) -> None:
     failed, expected, chances, random = draws(3, 400)
     values, covered = [], 0
     for _ in range(400):
         labels = [float(y) if u < p else None for y, u, p in zip(failed, random.random(1500), chances, strict=True)]
-        found = (
-            hajek_mean(labels, chances)
-            if kind == "weighted"
-            else reviewed_mean(labels, chances, expected if kind == "judge" else None)
-        )
+        found = reviewed_mean(labels, chances, expected if kind == "judge" else None)
         values.append(found.value)
         covered += failed.mean() in found.interval()
     assert np.mean(values) == pytest.approx(failed.mean(), abs=0.002)
@@ -64,7 +60,7 @@ def test_reviewing_by_uncertainty_needs_fewer_reviews() -> None:
 
 def test_all_reviewed_is_the_plain_mean() -> None:
     labels = [1.0, 0.0, 0.0, 1.0, 1.0]
-    for found in (reviewed_mean(labels, [1.0] * 5, [0.2] * 5), hajek_mean(labels, [1.0] * 5)):
+    for found in (reviewed_mean(labels, [1.0] * 5, [0.2] * 5), reviewed_mean(labels, [1.0] * 5)):
         assert found.value == pytest.approx(0.6)
         assert found.n == 5
 
@@ -83,11 +79,15 @@ def test_no_order_matters_and_nothing_is_nan(
 ) -> None:
     def ask(rows: list[tuple[float | None, float, float, int]]) -> tuple[float, ...]:
         labels, chances, judged, clusters = zip(*rows, strict=True)
-        both = (reviewed_mean(labels, chances, judged, clusters), hajek_mean(labels, chances, clusters))
+        both = (reviewed_mean(labels, chances, judged, clusters), reviewed_mean(labels, chances, None, clusters))
         for found in both:
             assert 0 <= found.interval().low <= found.value <= found.interval().high <= 1
         return tuple(number for each in both for number in (each.value, each.standard_error))
 
+    if all(label is None for label, *_ in rows):
+        with pytest.raises(InvalidRequest, match="labels"):
+            ask(rows)
+        return
     one = ask(rows)
     random.shuffle(rows)  # type: ignore[attr-defined]
     assert all(math.isfinite(each) for each in one)
@@ -99,9 +99,8 @@ def test_no_failure_among_the_reviewed_is_no_proof_of_none() -> None:
     assert 0.015 < reviewed_mean(labels, [0.1] * 1000).upper_bound() < 0.05
 
 
-def test_nothing_reviewed_says_nothing() -> None:
-    for found in (reviewed_mean([None, None], [0.5, 0.5]), hajek_mean([None, 1.0], [0.5, 0.5])):
-        assert found.interval() == SHARES
+def test_one_review_says_only_what_a_score_can_be() -> None:
+    assert reviewed_mean([None, 1.0], [0.5, 0.5]).interval() == SHARES
 
 
 @pytest.mark.parametrize("chance", [0.0, -0.1, 1.1, math.nan])

@@ -9,12 +9,13 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from headworks.errors import InvalidRequest
-from headworks.statistics.observations import Floats, same_length, within
+from headworks.statistics.arrays import Floats
+from headworks.statistics.observations import require, same_length, within
 from headworks.statistics.proportions import wilson
 from headworks.statistics.quantiles import normal_quantile
 
 Level: TypeAlias = Literal["nominal", "ordinal", "interval"]
+Unit: TypeAlias = Sequence[Hashable | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,11 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable], confidenc
 
 def _table(first: Sequence[Hashable], second: Sequence[Hashable]) -> Floats:
     """Shares of units by both verdicts, shape (verdicts, verdicts)."""
-    if not first:
-        raise InvalidRequest("Nobody has judged anything.", next_step="Give one unit or more.", param="first")
+    require(first, "first", "Nobody has judged anything.", "Give one unit or more.")
     numbers: dict[Hashable, int] = {}
     pairs = [[numbers.setdefault(each, len(numbers)) for each in pair] for pair in zip(first, second, strict=True)]
-    if any(each is None or each != each for each in numbers):  # noqa: PLR0124 - NaN alone differs from itself
-        raise InvalidRequest(
-            "A verdict is missing.", next_step="Leave units out that only one has judged.", param="first"
-        )
+    is_whole = all(each is not None and each == each for each in numbers)  # noqa: PLR0124 - NaN is not itself
+    require(is_whole, "first", "A verdict is missing.", "Leave units out that only one has judged.")
     table = np.zeros((len(numbers), len(numbers)))
     np.add.at(table, tuple(np.asarray(pairs).T), 1.0)
     return table / len(first)
@@ -81,12 +79,7 @@ def _kappa_error(table: Floats, kappa: float, chance: float) -> float:
 
 
 def krippendorff_alpha(
-    units: Sequence[Sequence[Hashable | None]],
-    level: Level = "nominal",
-    confidence: float = 0.95,
-    *,
-    draws: int = 1000,
-    seed: int = 0,
+    units: Sequence[Unit], level: Level = "nominal", confidence: float = 0.95, *, draws: int = 1000, seed: int = 0
 ) -> Agreement:
     """Krippendorff's alpha over units with any number of raters each, None for missing verdicts (Krippendorff 2004).
 
@@ -116,27 +109,20 @@ def krippendorff_alpha(
     return Agreement(value, low, min(1.0, max(high, value)), n, 1 - observed / top, 1 - chance / top)
 
 
-def _counts(units: Sequence[Sequence[Hashable | None]], level: Level) -> tuple[Floats, list[Hashable]]:
+def _counts(units: Sequence[Unit], level: Level) -> tuple[Floats, list[Hashable]]:
     """How often each verdict was given to each unit that has two or more, shape (units, verdicts)."""
     judged = [given for unit in units if len(given := [each for each in unit if each is not None]) >= 2]
     seen = dict.fromkeys(each for unit in judged for each in unit)
     is_number = all(isinstance(each, int | float) and math.isfinite(each) for each in seen)
-    if not judged or len(seen) > 100 or any(each != each for each in seen):  # noqa: PLR0124 - NaN differs from itself
-        raise InvalidRequest(
-            f"{len(judged)} units have two verdicts, of {len(seen)} kinds.",
-            next_step="Give at least one unit with two verdicts, and at most 100 kinds: round scores.",
-            param="units",
-        )
-    if level != "nominal" and not is_number:
-        raise InvalidRequest(
-            f"Verdicts of the level `{level}` are numbers.", next_step="Give their ranks.", param="units"
-        )
+    is_good = judged and len(seen) <= 100 and all(each == each for each in seen)  # noqa: PLR0124 - NaN is not itself
+    message = f"{len(judged)} units have two verdicts, of {len(seen)} kinds."
+    require(is_good, "units", message, "Give at least one unit with two verdicts, and at most 100 kinds: round scores.")
+    message = f"Verdicts of the level `{level}` are numbers."
+    require(level == "nominal" or is_number, "units", message, "Give their ranks.")
     values = list(seen) if level == "nominal" else sorted(seen, key=lambda each: float(str(each)))
     places = {each: place for place, each in enumerate(values)}
     counts = np.zeros((len(judged), len(values)))
-    for row, unit in zip(counts, judged, strict=True):
-        for each in unit:
-            row[places[each]] += 1
+    np.add.at(counts, tuple(np.array([(row, places[each]) for row, unit in enumerate(judged) for each in unit]).T), 1)
     return counts, values
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from headworks.errors import InvalidRequest
-from headworks.statistics.observations import within
+from headworks.statistics.observations import require, within
+from headworks.statistics.quantiles import boundary
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,8 @@ class Cusum:
 
     def after(self, failures: int, requests: int) -> Cusum:
         """The chart some requests later; a day's requests may come in one."""
-        if not 0 <= failures <= requests:
-            raise InvalidRequest(
-                f"{failures} failures of {requests} requests are no counts.",
-                next_step="Give failures from 0 to the number of requests.",
-                param="failures",
-            )
+        message = f"{failures} failures of {requests} requests are no counts."
+        require(0 <= failures <= requests, "failures", message, "Give failures from 0 to the number of requests.")
         _check(self.usual, self.feared)
         failed, passed = math.log(self.feared / self.usual), math.log((1 - self.feared) / (1 - self.usual))
         return replace(self, level=max(0.0, self.level + failures * failed + (requests - failures) * passed))
@@ -44,21 +40,12 @@ def cusum_threshold(usual: float, feared: float, requests_between_false_alarms: 
     feared).
     """
     _check(usual, feared)
-    if not (math.isfinite(requests_between_false_alarms) and requests_between_false_alarms > 0):
-        raise InvalidRequest(
-            "The distance of false alarms is a number of requests.",
-            next_step="Give for example the requests of 60 days.",
-            param="requests_between_false_alarms",
-        )
+    step = "Give for example the requests of 60 days."
+    is_number = 0 < requests_between_false_alarms < math.inf
+    require(is_number, "requests_between_false_alarms", "The distance of false alarms is a number of requests.", step)
     divergence = usual * math.log(usual / feared) + (1 - usual) * math.log((1 - usual) / (1 - feared))
-    low, high = 0.0, 60.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if math.expm1(middle) - middle < requests_between_false_alarms * divergence:
-            low = middle
-        else:
-            high = middle
-    return high
+    wanted = requests_between_false_alarms * divergence
+    return boundary(lambda h: math.expm1(h) - h < wanted, 0.0, 60.0)
 
 
 def _check(usual: float, feared: float) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headworks.errors import InvalidRequest
-from headworks.statistics.observations import Clusters, Codes, Floats, Numbers, cluster_codes, finite, sums
+from headworks.statistics.arrays import Clusters, Codes, Floats, Numbers
+from headworks.statistics.observations import cluster_codes, finite, require, sums, within
 from headworks.statistics.quantiles import t_cdf, t_quantile
 
 
@@ -53,13 +53,11 @@ class Estimate:
 
     def lower_bound(self, alpha: float = 0.05) -> float:
         """One-sided: the truth lies below it with probability `alpha` at most."""
-        return self.limits.low if not self.degrees_of_freedom else max(self.limits.low, self.value - self._reach(alpha))
+        return max(self.limits.low, self.value - self._reach(alpha))
 
     def upper_bound(self, alpha: float = 0.05) -> float:
         """One-sided: the truth lies above it with probability `alpha` at most."""
-        return (
-            self.limits.high if not self.degrees_of_freedom else min(self.limits.high, self.value + self._reach(alpha))
-        )
+        return min(self.limits.high, self.value + self._reach(alpha))
 
     def p_value_above(self, threshold: float) -> float:
         """One-sided p of "the truth is not above the threshold": small where it is shown to be above."""
@@ -70,14 +68,16 @@ class Estimate:
         return self._p_value(threshold - self.value)
 
     def _reach(self, alpha: float) -> float:
-        return t_quantile(1 - alpha, self.degrees_of_freedom) * self.standard_error
+        within(alpha, 0, 1, "alpha")
+        df = self.degrees_of_freedom
+        return t_quantile(1 - alpha, df) * self.standard_error if df else math.inf
 
     def _p_value(self, distance: float) -> float:
         return t_cdf(-distance / self.standard_error, self.degrees_of_freedom) if self.degrees_of_freedom else 1.0
 
 
 def mean(
-    values: Numbers, clusters: Clusters | None = None, *, limits: Interval | None = SHARES, is_cautious: bool = False
+    values: Numbers, clusters: Clusters = None, *, limits: Interval | None = SHARES, is_cautious: bool = False
 ) -> Estimate:
     """The mean of a score, with the cluster-robust standard error and t with (clusters - 1) degrees of freedom.
 
@@ -97,7 +97,7 @@ def mean_of(array: Floats, codes: Codes, limits: Interval | None, *, is_cautious
     known = limits or Interval(-math.inf, math.inf)
     _check_limits(array, known, groups)
     if groups == 1:
-        return Estimate(value, known.high - known.low, 0, n, 1, known)
+        return Estimate(value, known.reach, 0, n, 1, known)
     totals = sums(array - value, codes, groups)
     scale = known.reach if limits else float(np.max(np.abs(array)))
     is_flat = float(np.max(np.abs(totals))) <= 1e-12 * n * max(scale, 1.0)
@@ -108,18 +108,11 @@ def mean_of(array: Floats, codes: Codes, limits: Interval | None, *, is_cautious
 
 def _check_limits(array: Floats, limits: Interval, groups: int) -> None:
     low, high = float(array.min()), float(array.max())
-    if low not in limits or high not in limits:
-        raise InvalidRequest(
-            f"Scores from {low:g} to {high:g} lie outside {limits.low:g} to {limits.high:g}.",
-            next_step="Say what the score can be at least and at most.",
-            param="limits",
-        )
-    if groups == 1 and not math.isfinite(limits.high - limits.low):
-        raise InvalidRequest(
-            "All examples are of one cluster, and nothing limits the score, so nothing is known of its error.",
-            next_step="Add examples of other clusters (documents, users).",
-            param="clusters",
-        )
+    message = f"Scores from {low:g} to {high:g} lie outside {limits.low:g} to {limits.high:g}."
+    require(low in limits and high in limits, "limits", message, "Say what the score can be at least and at most.")
+    message = "All examples are of one cluster, and nothing limits the score, so nothing is known of its error."
+    is_known = groups > 1 or math.isfinite(limits.reach)
+    require(is_known, "clusters", message, "Add examples of other clusters (documents, users).")
 
 
 def standard_error(totals: Floats, n: int, pseudo: float | None = None) -> float:

@@ -8,13 +8,13 @@ pseudo-residuals at the ends of what a score can differ by.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from headworks.statistics.arrays import Clusters, Codes, Floats, Labels, Mask, Numbers
 from headworks.statistics.estimates import DIFFERENCES, Estimate, Interval, design_effect, mean_of
-from headworks.statistics.observations import Clusters, Codes, Floats, Numbers, cluster_codes, finite, same_length, sums
+from headworks.statistics.observations import cluster_codes, finite, labelled, same_length, sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class _Sample:
     """Examples in the order given; `labels` belong to those where `is_labelled`, n of them in `groups` clusters."""
 
     judged: Floats
-    is_labelled: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    is_labelled: Mask
     labels: Floats
     codes: Codes
 
@@ -52,8 +52,8 @@ class _Sample:
 
 def corrected_mean(
     judged: Numbers,
-    labels: Sequence[float | None],
-    clusters: Clusters | None = None,
+    labels: Labels,
+    clusters: Clusters = None,
     *,
     limits: Interval = DIFFERENCES,
     weight: float | None = None,
@@ -83,12 +83,10 @@ def corrected_mean(
     return Corrected(estimate, rest.size, average, gain, float(values.var()), judge_error)
 
 
-def _sample(judged: Numbers, labels: Sequence[float | None], clusters: Clusters | None) -> _Sample:
+def _sample(judged: Numbers, labels: Labels, clusters: Clusters) -> _Sample:
     scores = finite(judged, "judged")
     same_length("labels", scores.size, len(labels))
-    given = finite([each for each in labels if each is not None], "labels")
-    is_labelled = np.fromiter((each is not None for each in labels), dtype=np.bool_, count=scores.size)
-    return _Sample(scores, is_labelled, given, cluster_codes(clusters, scores.size))
+    return _Sample(scores, *labelled(labels), cluster_codes(clusters, scores.size))
 
 
 def _cross_fitted_weights(sample: _Sample) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headworks.errors import InvalidRequest
+from headworks.statistics.observations import require
 
 
 def intersection_union(p_values: Sequence[float]) -> float:
@@ -23,6 +23,6 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _checked(p_values: Sequence[float]) -> Sequence[float]:
-    if not p_values or not all(0 <= each <= 1 for each in p_values):
-        raise InvalidRequest("A p value lies from 0 to 1.", next_step="Give at least one.", param="p_values")
+    are_good = p_values and all(0 <= each <= 1 for each in p_values)
+    require(are_good, "p_values", "A p value lies from 0 to 1.", "Give at least one.")
     return p_values

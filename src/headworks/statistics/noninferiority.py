@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from headworks.statistics.arrays import Clusters, Codes, Floats, Numbers
 from headworks.statistics.estimates import Estimate, design_effect, mean_of
-from headworks.statistics.observations import Clusters, Codes, Floats, Numbers, is_binary, within
+from headworks.statistics.observations import within
 from headworks.statistics.paired import difference_limits, paired_values
-from headworks.statistics.quantiles import t_cdf, t_quantile
+from headworks.statistics.quantiles import boundary, t_cdf, t_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def non_inferiority(
     baseline: Numbers,
     candidate: Numbers,
     margin: float,
-    clusters: Clusters | None = None,
+    clusters: Clusters = None,
     *,
     alpha: float = 0.05,
     scale: float | None = 1.0,
@@ -68,24 +69,16 @@ def non_inferiority(
     limits = difference_limits(scale)
     if limits:
         within(margin, limits.low, limits.high, "margin")
-    if limits is None or limits.high != 1 or not is_binary(np.asarray(baseline), np.asarray(candidate)):
+    if limits is None or limits.high != 1 or not _is_binary(baseline, candidate):
         return verdict_of(mean_of(differences, codes, limits, is_cautious=True), margin, alpha)
     return _binary(differences, codes, margin, alpha)
 
 
 def verdict_of(estimate: Estimate, margin: float, alpha: float = 0.05) -> NonInferiority:
     """The same question put to an estimated difference, such as one that judgements have corrected."""
-    return NonInferiority(
-        difference=estimate.value,
-        lower_bound=estimate.lower_bound(alpha),
-        upper_bound=estimate.upper_bound(alpha),
-        margin=margin,
-        alpha=alpha,
-        p_value=estimate.p_value_above(-margin),
-        p_value_worse=estimate.p_value_below(-margin),
-        n=estimate.n,
-        clusters=estimate.clusters,
-    )
+    bounds = estimate.lower_bound(alpha), estimate.upper_bound(alpha)
+    p_values = estimate.p_value_above(-margin), estimate.p_value_below(-margin)
+    return NonInferiority(estimate.value, *bounds, margin, alpha, *p_values, estimate.n, estimate.clusters)
 
 
 def _binary(differences: Floats, codes: Codes, margin: float, alpha: float) -> NonInferiority:
@@ -94,18 +87,14 @@ def _binary(differences: Floats, codes: Codes, margin: float, alpha: float) -> N
         return NonInferiority(difference, -1.0, 1.0, margin, alpha, 1.0, 1.0, n, groups)
     effect = design_effect(differences, codes)
     counts = (np.count_nonzero(differences > 0) / effect, np.count_nonzero(differences < 0) / effect, n / effect)
-    score, critical = tango_score(*counts, -margin), t_quantile(1 - alpha, groups - 1)
-    return NonInferiority(
-        difference=difference,
-        lower_bound=_difference_with_score(*counts, critical),
-        upper_bound=_difference_with_score(*counts, -critical),
-        margin=margin,
-        alpha=alpha,
-        p_value=t_cdf(-score, groups - 1),
-        p_value_worse=t_cdf(score, groups - 1),
-        n=n,
-        clusters=groups,
-    )
+    score, critical, df = tango_score(*counts, -margin), t_quantile(1 - alpha, groups - 1), groups - 1
+    low = boundary(lambda each: tango_score(*counts, each) > critical, -1.0, 1.0)
+    high = boundary(lambda each: tango_score(*counts, each) > -critical, -1.0, 1.0)
+    return NonInferiority(difference, low, high, margin, alpha, t_cdf(-score, df), t_cdf(score, df), n, groups)
+
+
+def _is_binary(*scores: Numbers) -> bool:
+    return all(bool(np.isin(each, (0, 1)).all()) for each in scores)
 
 
 def tango_score(wins: float, losses: float, n: float, difference: float) -> float:
@@ -125,14 +114,3 @@ def tango_variance(wins: float, losses: float, n: float, difference: float) -> f
     root = math.sqrt(max(0.0, b * b - 8 * n * c))
     lost = (root - b) / (4 * n) if b <= 0 else -2 * c / (root + b)
     return 2 * lost + difference * (1 - difference)
-
-
-def _difference_with_score(wins: float, losses: float, n: float, score: float) -> float:
-    low, high = -1.0, 1.0
-    for _ in range(45):
-        middle = (low + high) / 2
-        if tango_score(wins, losses, n, middle) > score:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2

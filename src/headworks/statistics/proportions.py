@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from headworks.errors import InvalidRequest
 from headworks.statistics.estimates import Interval
-from headworks.statistics.observations import within
+from headworks.statistics.observations import require, within
 from headworks.statistics.quantiles import beta_quantile, normal_quantile
 
 
@@ -47,7 +46,5 @@ def exact_lower_bound(count: float, n: float, alpha: float = 0.05) -> float:
 
 
 def _check_counts(count: float, n: float) -> None:
-    if not (math.isfinite(n) and 0 <= count <= n):
-        raise InvalidRequest(
-            f"{count} of {n} is no rate.", next_step="Give a count from 0 to the number of examples.", param="n"
-        )
+    step = "Give a count from 0 to the number of examples."
+    require(math.isfinite(n) and 0 <= count <= n, "n", f"{count} of {n} is no rate.", step)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 def normal_quantile(probability: float) -> float:
     """The z below which a standard normal lies with this probability."""
@@ -43,3 +45,11 @@ def binomial_cdf(successes: int, n: int, probability: float) -> float:
     from scipy.special import bdtr
 
     return float(bdtr(successes, n, probability))
+
+
+def boundary(is_below: Callable[[float], bool], low: float, high: float) -> float:
+    """The value from `low` to `high` up to which `is_below` holds."""
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if is_below(middle) else (low, middle)
+    return high

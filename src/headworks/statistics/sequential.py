@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from headworks.errors import InvalidRequest
-from headworks.statistics.estimates import Interval
-from headworks.statistics.observations import Floats, within
+from headworks.statistics.arrays import Floats
+from headworks.statistics.estimates import DIFFERENCES, Interval
+from headworks.statistics.observations import require, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,13 @@ class EProcess:
 
         InvalidRequest for counts that are none.
         """
-        if any(not 0 <= failed <= n for failed, n in zip(failures, requests, strict=True)):
-            raise InvalidRequest(
-                f"{failures} failures of {requests} requests are no counts.",
-                next_step="Give failures from 0 to the number of requests, for both arms.",
-                param="failures",
-            )
-        gained = block_log_evidence(self.failures, self.requests, failures, requests)
-        evidence = self.log_evidence + float(gained)
-        return replace(
-            self,
-            failures=(self.failures[0] + failures[0], self.failures[1] + failures[1]),
-            requests=(self.requests[0] + requests[0], self.requests[1] + requests[1]),
-            log_evidence=evidence,
-            log_highest=max(self.log_highest, evidence),
-        )
+        are_counts = all(0 <= failed <= n for failed, n in zip(failures, requests, strict=True))
+        message = f"{failures} failures of {requests} requests are no counts."
+        require(are_counts, "failures", message, "Give failures from 0 to the number of requests, for both arms.")
+        evidence = self.log_evidence + float(block_log_evidence(self.failures, self.requests, failures, requests))
+        failed = (self.failures[0] + failures[0], self.failures[1] + failures[1])
+        seen = (self.requests[0] + requests[0], self.requests[1] + requests[1])
+        return EProcess(failed, seen, evidence, max(self.log_highest, evidence))
 
     @property
     def p_value(self) -> float:
@@ -69,12 +61,10 @@ def block_log_evidence(seen: Counts, seen_of: Counts, failures: Counts, requests
 
     Counts may be arrays of one shape, for many processes at once.
     """
-    first, second = (
-        (np.asarray(k) + _PRIOR[0]) / (np.asarray(n) + _PRIOR[1]) for k, n in zip(seen, seen_of, strict=True)
-    )
+    first, second = ((np.asarray(seen[arm]) + _PRIOR[0]) / (np.asarray(seen_of[arm]) + _PRIOR[1]) for arm in (0, 1))
     n = (np.asarray(requests[0]), np.asarray(requests[1]))
     pooled = (n[0] * first + n[1] * second) / np.maximum(n[0] + n[1], 1)
-    bets = np.zeros(np.broadcast(first, pooled).shape)
+    bets = np.float64(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         for rate, failed, of in zip((first, second), failures, n, strict=True):
             bets = bets + np.asarray(failed) * np.log(rate / pooled)
@@ -101,18 +91,10 @@ def confidence_sequence(
 
 
 def difference_sequence(
-    means: tuple[float, float],
-    deviations: tuple[float, float],
-    n: tuple[int, int],
-    *,
-    alpha: float = 0.05,
-    best_at: int = 500,
-    scale: float = 1.0,
+    means: tuple[float, float], deviations: tuple[float, float], n: tuple[int, int], *, alpha: float = 0.05
 ) -> Interval:
-    """A confidence sequence for second arm - first arm, of independent arms, in the unit of the scores."""
+    """A confidence sequence for second arm - first arm, of independent arms whose scores lie from 0 to 1."""
     if min(n) < 1:
-        return Interval(-scale, scale)
-    total = n[0] + n[1]
-    variances = [(each**2 * size + scale**2 / 2) / (size + 1) for each, size in zip(deviations, n, strict=True)]
-    joint = math.sqrt(total * (variances[0] / n[0] + variances[1] / n[1]))
-    return confidence_sequence(means[1] - means[0], joint, total, alpha=alpha, best_at=best_at, scale=scale)
+        return DIFFERENCES
+    variances = [(each**2 * size + 0.5) / (size + 1) / size for each, size in zip(deviations, n, strict=True)]
+    return confidence_sequence(means[1] - means[0], math.sqrt(sum(n) * sum(variances)), sum(n), alpha=alpha)

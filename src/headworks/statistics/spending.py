@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headworks.errors import InvalidRequest
-from headworks.statistics.observations import Floats, within
-from headworks.statistics.quantiles import normal_cdf, normal_quantile
+from headworks.statistics.arrays import Floats
+from headworks.statistics.observations import require, within
+from headworks.statistics.quantiles import boundary, normal_cdf, normal_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +37,20 @@ def obrien_fleming(looks: Sequence[float] | int, alpha: float = 0.05) -> tuple[L
     """
     fractions = _fractions(looks)
     z = normal_quantile(1 - within(alpha, 0, 0.5, "alpha") / 2)
-    walk = _Walk()
-    found: list[Look] = []
-    spent = 0.0
-    for fraction in fractions:
-        total = 2 * (1 - normal_cdf(z / math.sqrt(fraction)))
-        bound = walk.advance(fraction, total - spent)
-        spent = total
-        critical = bound / math.sqrt(fraction)
-        found.append(Look(fraction, total, 1 - normal_cdf(critical), critical))
+    spent = [2 * normal_cdf(-z / math.sqrt(fraction)) for fraction in fractions]
+    walk, found = _Walk(), []
+    for fraction, before, total in zip(fractions, [0.0, *spent], spent, strict=False):
+        critical = walk.advance(fraction, total - before) / math.sqrt(fraction)
+        found.append(Look(fraction, total, normal_cdf(-critical), critical))
     return tuple(found)
 
 
 def _fractions(looks: Sequence[float] | int) -> list[float]:
     given = [(each + 1) / looks for each in range(looks)] if isinstance(looks, int) else list(looks)
     grows = all(before < after for before, after in zip([0.0, *given], given, strict=False))
-    if not (0 < len(given) <= 50 and grows and math.isclose(given[-1], 1)):
-        raise InvalidRequest(
-            "Looks are fractions of the evidence that grow to 1, at most 50 of them.",
-            next_step="Declare for example 0.5 and 1, or a number of equal looks.",
-            param="looks",
-        )
+    message = "Looks are fractions of the evidence that grow to 1, at most 50 of them."
+    step = "Declare for example 0.5 and 1, or a number of equal looks."
+    require(0 < len(given) <= 50 and grows and math.isclose(given[-1], 1), "looks", message, step)
     return given
 
 
@@ -77,15 +70,13 @@ class _Walk:
         from scipy.special import ndtr
 
         step = math.sqrt(time - self._time)
-        low, high = -self._DEPTH, self._DEPTH * 2
-        for _ in range(60):
-            bound = (low + high) / 2
-            crossed = float(self._mass @ ndtr((self._grid - bound) / step))
-            low, high = (bound, high) if crossed > wanted else (low, bound)
-        points = np.linspace(-self._DEPTH, high, self._POINTS)
+        bound = boundary(
+            lambda each: float(self._mass @ ndtr((self._grid - each) / step)) > wanted, -self._DEPTH, self._DEPTH * 2
+        )
+        points = np.linspace(-self._DEPTH, bound, self._POINTS)
         width = np.full(self._POINTS, points[1] - points[0])
         width[[0, -1]] /= 2
         distances = (points[:, None] - self._grid[None, :]) / step
         density = np.exp(-(distances**2) / 2) @ self._mass / (step * math.sqrt(2 * math.pi))
         self._time, self._grid, self._mass = time, points, density * width
-        return high
+        return bound
