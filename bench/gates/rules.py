@@ -1,0 +1,58 @@
+"""The gate as the product asks it, and beside it what is usually asked instead."""
+
+from __future__ import annotations
+
+import numpy as np
+from designs import Design, Floats, judged
+
+from headworks.statistics.judge_correction import corrected_mean
+from headworks.statistics.noninferiority import non_inferiority, verdict_of
+from headworks.statistics.spending import obrien_fleming
+
+USUAL = ("fixed threshold", "drop within the margin", "no significant drop")
+_LOOKS = obrien_fleming(2, 0.05)
+
+
+def passes(design: Design, codes: Floats, scores: Floats, random: np.random.Generator) -> tuple[bool, list[bool]]:
+    """Whether our gate lets the candidate through, and whether each of the usual rules does; scores (2, looks, n)."""
+    clusters = codes if design.size > 1 else None
+    if design.judge is not None:
+        opinion = judged(design, scores[:, 0], random).astype(float)
+        return _judged(design, codes, scores[:, 0].astype(float), opinion), _usual(design, opinion)
+    values = scores.astype(float)
+    usual = _usual(design, values.mean(axis=1))
+    if design.looks == 1:
+        return non_inferiority(values[0, 0], values[1, 0], design.margin, clusters).is_shown, usual
+    return any(_look(design, codes, values, look) for look in range(design.looks)), usual
+
+
+def _judged(design: Design, codes: Floats, truth: Floats, opinion: Floats) -> bool:
+    assert design.judge is not None
+    chosen = codes < design.judge.labelled
+    labels = [
+        each if is_chosen else None for each, is_chosen in zip((truth[1] - truth[0]).tolist(), chosen, strict=True)
+    ]
+    corrected = corrected_mean(opinion[1] - opinion[0], labels, codes if design.size > 1 else None)
+    return verdict_of(corrected.estimate, design.margin).is_shown
+
+
+def _look(design: Design, codes: Floats, values: Floats, look: int) -> bool:
+    if design.is_again:
+        before, after = values[:, : look + 1].mean(axis=1)
+    else:
+        part = codes < design.clusters * (look + 1) // design.looks
+        codes, (before, after) = codes[part], values[:, 0, part]
+    clusters = codes if design.size > 1 else None
+    return non_inferiority(before, after, design.margin, clusters, alpha=_LOOKS[look].alpha).is_shown
+
+
+def _usual(design: Design, scores: Floats) -> list[bool]:
+    """`scores` (2, n) as whoever asks them sees them."""
+    difference = scores[1] - scores[0]
+    drop = -difference.mean()
+    error = difference.std() / np.sqrt(difference.size)
+    return [
+        bool(scores[1].mean() >= design.rate - design.margin),
+        bool(drop <= design.margin + 1e-12),
+        bool(drop <= 1.645 * error),
+    ]

@@ -1,0 +1,129 @@
+"""How often gates are wrong: ours, and the usual rules on the same draws.
+
+    python bench/gates/run.py [--replications 20000] [--processes 2] [--json]
+
+1. A candidate that is worse by exactly the margin, in each design: how often does it pass? At most 5.5 %.
+2. An equal candidate, with the number of examples that `power.needed_examples` asks for: at least 78 %.
+3. The canary's e-process: alarms without a change over 10,000 requests per arm, and how soon 5 → 10 % is seen.
+
+Exit status 1 if a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+from designs import DESIGNS, Design, draw
+from rules import USUAL, passes
+
+from headworks.statistics.paired import pairs
+from headworks.statistics.power import Goal, needed_examples
+from headworks.statistics.sequential import block_log_evidence
+
+_SEED = 20_261_123
+_ERRORS, _POWER, _ALARMS, _SOON = 0.055, 0.78, 0.05, 600
+_ASKED = ("alone, 100", "alone, rare, 100", "100 clusters of 4", "40 clusters of 4, rare", "60 clusters of 10")
+
+
+def errors(design: Design, replications: int) -> list[float]:
+    """The share of candidates at the margin that pass: by our gate, and by each usual rule."""
+    random = np.random.default_rng([_SEED, DESIGNS.index(design)])
+    passed = np.zeros(1 + len(USUAL))
+    for _ in range(replications):
+        codes, scores = draw(design, -design.margin, random)
+        ours, usual = passes(design, codes, scores, random)
+        passed += [ours, *usual]
+    return list(passed / replications)
+
+
+def power(design: Design, replications: int) -> tuple[int, float]:
+    """The number of examples asked for, from a large pilot, and the share of equal candidates that pass with it."""
+    random = np.random.default_rng([_SEED, 1000])
+    codes, scores = draw(replace(design, clusters=20_000), 0.0, random)
+    pilot = pairs(scores[0, 0].astype(float), scores[1, 0].astype(float), codes)
+    n = needed_examples(pilot.discordance, Goal(design.margin), pilot.design_effect, design.size)
+    asked = replace(design, clusters=math.ceil(n / design.size))
+    drawn = (draw(asked, 0.0, random) for _ in range(replications))
+    return n, float(np.mean([passes(asked, codes, scores, random)[0] for codes, scores in drawn]))
+
+
+def first_alarms(rates: tuple[float, float], replays: int, requests: int = 10_000, block: int = 10) -> np.ndarray:
+    """Requests per arm until the e-process alarms, infinite where it does not; shape (replays,)."""
+    random = np.random.default_rng([_SEED, int(rates[1] * 1000)])
+    seen, evidence = np.zeros((2, replays)), np.zeros(replays)
+    found = np.full(replays, np.inf)
+    for n in range(0, requests, block):
+        failures = random.binomial(block, np.array(rates)[:, None], (2, replays))
+        size = np.array(block)
+        evidence += block_log_evidence(tuple(seen), (np.array(n), np.array(n)), tuple(failures), (size, size))
+        found[(evidence >= math.log(20)) & np.isinf(found)] = n + block
+        seen += failures
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--replications", type=int, default=20_000)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    asked = [each for each in DESIGNS if each.name in _ASKED]
+    with ProcessPoolExecutor(options.processes) as pool:
+        wrong = [pool.submit(errors, each, options.replications) for each in DESIGNS]
+        shown = [pool.submit(power, each, max(200, options.replications // 8)) for each in asked]
+        quiet = {
+            rate: pool.submit(first_alarms, (rate, rate), max(200, options.replications // 5))
+            for rate in (0.01, 0.05, 0.2)
+        }
+        soon = pool.submit(first_alarms, (0.05, 0.10), 1000)
+        found = {
+            "replications": options.replications,
+            "errors": {
+                each.name: dict(zip(("ours", *USUAL), job.result(), strict=True))
+                for each, job in zip(DESIGNS, wrong, strict=True)
+            },
+            "power": {each.name: job.result() for each, job in zip(asked, shown, strict=True)},
+            "false alarms": {rate: float(np.isfinite(job.result()).mean()) for rate, job in quiet.items()},
+            "requests until 5 to 10 % is seen": float(np.median(soon.result())),
+        }
+    print(json.dumps(found, indent=1) if options.json else _table(found))
+    return 0 if _holds(found) else 1
+
+
+def _holds(found: dict) -> bool:
+    return (
+        all(each["ours"] <= _ERRORS for each in found["errors"].values())
+        and all(share >= _POWER for _, share in found["power"].values())
+        and all(each <= _ALARMS for each in found["false alarms"].values())
+        and found["requests until 5 to 10 % is seen"] <= _SOON
+    )
+
+
+def _table(found: dict) -> str:
+    lines = [
+        f"| worse by the margin: passes, % of {found['replications']:,} | ours | {' | '.join(USUAL)} |",
+        "|---|---|---|---|---|",
+    ]
+    for name, shares in found["errors"].items():
+        lines.append(f"| {name} | " + " | ".join(f"{100 * each:.1f}" for each in shares.values()) + " |")
+    lines += ["", "| equal: passes with the examples asked for | examples | % |", "|---|---|---|"]
+    lines += [f"| {name} | {n:,} | {100 * share:.1f} |" for name, (n, share) in found["power"].items()]
+    lines += [
+        "",
+        *(
+            f"alarms without a change at {rate:.0%}: {100 * share:.1f} %"
+            for rate, share in found["false alarms"].items()
+        ),
+    ]
+    lines.append(f"median requests per arm until 5 → 10 % is seen: {found['requests until 5 to 10 % is seen']:.0f}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
