@@ -24,6 +24,7 @@ from headworks.gateway.models import GatewayModels
 from headworks.gateway.passthrough.service import Passthrough
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.recording import Ledger
+from headworks.gateway.retrying import RetryBudget
 from headworks.gateway.routing import View
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.stored.keeping import Keeper
@@ -95,7 +96,8 @@ class Gateway:
         self._accounts = Accounts(self._clients, reach.builtin, reach.environ, reach.found, reach.catalog)
         self._ledger = Ledger(stores.records, stores.keyring)
         self._deadlines = reach.deadlines
-        self._attempts = Attempts(reach.deadlines)
+        budget = RetryBudget()
+        self._attempts = Attempts(reach.deadlines, budget)
         self.snapshots = Snapshots(
             stores.db,
             stores.identity,
@@ -111,6 +113,7 @@ class Gateway:
             self._ledger,
             max_body_bytes=settings.max_body_mb * 1024 * 1024,
             deadlines=reach.deadlines,
+            budget=budget,
         )
         self.models: Models = GatewayModels(self.snapshots, self._ledger, self._attempts)
         """For every domain that calls a model."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
 
-from headworks.errors import HeadworksError, InvalidRequest, ModelMissing, NotSupportedYet, UpstreamError
+from headworks.errors import HeadworksError, InvalidRequest, NotSupportedYet
 from headworks.gateway.admission import Admission
 from headworks.gateway.calls import Asked
 from headworks.gateway.dialects import EMBEDDINGS_DIALECT
@@ -34,12 +33,13 @@ from headworks.gateway.passthrough.transfers import (
     Transfer,
     Weight,
     accepted,
-    may_switch,
     value_of,
 )
 from headworks.gateway.passthrough.vendors import GOOGLE, VENDORS, Listener, Vendor, usage_in
+from headworks.gateway.passthrough.walking import Walk
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Ledger, Record
+from headworks.gateway.retrying import RetryBudget
 from headworks.gateway.routing import View
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.wire.bodies import Body
@@ -66,12 +66,15 @@ class Passthrough:
         *,
         max_body_bytes: int,
         deadlines: Deadlines | None = None,
+        budget: RetryBudget | None = None,
     ) -> None:
+        """`budget` is that of the worker's retries, which its other calls share."""
         self._snapshots = snapshots
         self._admission = admission
         self._ledger = ledger
         self._max_body_bytes = max_body_bytes
         self._deadlines = deadlines or SLOW
+        self._walk = Walk(self._deadlines, budget or RetryBudget())
         self._watch = Watch()
 
     def routes(self) -> dict[tuple[str, str], Handler]:
@@ -130,17 +133,17 @@ class Passthrough:
         with self._ledger.open(_asked(transfer, model, streams=streams, surface=surface), principal) as record:
             plan = await self._plan(transfer, view, principal, model, record)
 
-            async def attempt(aim: Aim, carrier: Carrier) -> Answer:
+            async def attempt(aim: Aim, carrier: Carrier, limits: Deadlines) -> Answer:
                 tail = vendor.tail(aim.target.model, method) + query
                 if surface == "count_tokens":  # costs nothing, and is no use of the model
                     record.errand(aim.target.provider)
                     record.row.cost_micro_usd = 0
                 else:
                     record.attempt(aim, Weight(len(body)))
-                errand = transfer.errand(body, self._deadlines, tail, b"application/json")
+                errand = transfer.errand(body, limits, tail, b"application/json")
                 return await accepted(carrier, errand, aim.target.name)
 
-            answer = await self._first(plan, transfer.surface, attempt)
+            answer = await self._walk.first(plan, transfer, record, attempt)
             record.answered()
             if streams:
                 listener = Listener(vendor.spoken)
@@ -167,12 +170,12 @@ class Passthrough:
         with self._ledger.open(_asked(transfer, model, streams=named.streams), principal) as record:
             plan = await self._plan(transfer, view, principal, model, record)
 
-            async def attempt(aim: Aim, carrier: Carrier) -> Answer:
-                errand = transfer.errand(named.body_for(aim), self._deadlines, tail, named.content_type)
+            async def attempt(aim: Aim, carrier: Carrier, limits: Deadlines) -> Answer:
+                errand = transfer.errand(named.body_for(aim), limits, tail, named.content_type)
                 record.attempt(aim, None)
                 return await accepted(carrier, errand, aim.target.name)
 
-            answer = await self._first(plan, transfer.surface, attempt)
+            answer = await self._walk.first(plan, transfer, record, attempt)
             record.answered()
             last = await transfer.relay(answer)
         await exchange.write(last, is_last=True)
@@ -193,7 +196,7 @@ class Passthrough:
             record.errand(account.name)
             content_type = value_of(exchange.headers, b"content-type") or None
             errand = transfer.errand(body, self._deadlines, tail + query, content_type)
-            answer = await accepted(account.carrier, errand, account.name)
+            answer = await accepted(account.carrier, errand, account.name)  # once: a file or a batch twice is two
             record.answered()
             last = await transfer.relay(answer)
         await exchange.write(last, is_last=True)
@@ -228,28 +231,6 @@ class Passthrough:
         record.follow(plan)
         transfer.exchange.reply.append(plan.header)
         return plan
-
-    async def _first(
-        self, plan: Plan, surface: Surface, attempt: Callable[[Aim, Carrier], Awaitable[Answer]]
-    ) -> Answer:
-        """The first target's answer that is one. Raises the last target's error."""
-        able = [
-            (aim, aim.provider)
-            for aim in plan.aims
-            if isinstance(aim.provider, Carrier) and aim.provider.carries(surface)
-        ]
-        if not able:
-            aim = plan.aims[0]
-            aim.provider.check(surface, aim.target.model)
-            raise InvalidRequest(f"`{plan.name}` has no target that serves {surface}.", param="model")
-        for aim, carrier in able:
-            try:
-                aim.provider.check(surface, aim.target.model)
-                return await attempt(aim, carrier)
-            except (UpstreamError, ModelMissing) as error:
-                if aim is able[-1][0] or not may_switch(error):
-                    raise
-        raise AssertionError("there is at least one target")
 
 
 async def _fail(transfer: Transfer, error: BaseException) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from headworks.errors import ModelMissing, UpstreamError, UpstreamRejected
+from headworks.errors import UpstreamError, UpstreamRejected
 from headworks.gateway.answering import RECHECK_S
 from headworks.gateway.exchange import AsgiExchange, Scope
 from headworks.gateway.wire.headers import Header, passed_on
@@ -21,7 +21,6 @@ NO_CACHE: Header = (b"cache-control", b"no-store")
 _ALSO_PASSED_ON = frozenset((b"content-length", b"content-disposition"))
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 1024 * 1024
-_TOO_MANY = 429
 _UNAUTHORIZED = 401
 
 
@@ -89,11 +88,6 @@ class Transfer:
             return held
         finally:
             answer.abort()
-
-
-def may_switch(error: UpstreamError | ModelMissing) -> bool:
-    """Whether another target may do better: not where the provider refused what the caller wrote."""
-    return not isinstance(error, UpstreamRejected) or error.status >= 500 or error.status == _TOO_MANY
 
 
 async def accepted(carrier: Carrier, errand: Errand, name: str) -> Answer:
