@@ -57,6 +57,7 @@ HAND_IN = {
     ("PUT", "/api/collections/{name}/documents"),
     ("POST", "/api/collections/{name}/syncs"),
     ("POST", "/api/collections/{name}/syncs/{sync}/finish"),
+    ("POST", "/api/collections/{name}/sources/sync"),
 }
 """Each pass and each file has a row of its own; an audit event for each of thousands would bury the rest."""
 

@@ -22,7 +22,8 @@ class Page:
 
 
 def html(text: str, head: str = "", **headers: str) -> Page:
-    page = f"<!doctype html><html><head><title>{text[:30]}</title>{head}</head><body><p>{text}</p></body></html>"
+    title = text.partition("<")[0]
+    page = f"<!doctype html><html><head><title>{title}</title>{head}</head><body><p>{text}</p></body></html>"
     return Page(page.encode(), headers={"content-type": "text/html; charset=utf-8", **headers})
 
 

@@ -12,6 +12,7 @@ from headworks.releases.contract import SchemaReader
 from headworks.releases.features import parse_feature
 from headworks.releases.reading import Section, decode, nearest, read_yaml
 from headworks.releases.route_files import notice_of, read_route_entry
+from headworks.releases.source_files import read_sources
 from headworks.types.features import every_target
 from headworks.types.workspace import AccountSpec, CollectionSpec, FeatureSpec, RouteSpec, Workspace
 
@@ -127,7 +128,7 @@ def _read_roles(reading: _Reading, path: str, content: bytes) -> None:
 def _read_collection(reading: _Reading, path: str, content: bytes) -> None:
     top = read_yaml(path, decode(path, content))
     name = path.removeprefix("collections/").removesuffix(".yaml")
-    top.refuse("sources", "freshness", "parser")
+    top.refuse("freshness", "parser")
     chunks = top.section("chunks")
     tokens = chunks.whole("tokens", 200, 40, 240) if chunks else 200
     overlap = chunks.whole("overlap", 1, 0, 5) if chunks else 1
@@ -148,6 +149,7 @@ def _read_collection(reading: _Reading, path: str, content: bytes) -> None:
         overlap,
         top.choice("embedding", EMBEDDINGS, "builtin/minilm"),
         top.where(),
+        read_sources(top),
     )
     top.finish()
     reading.collections.append(spec)

@@ -16,6 +16,7 @@ from headworks.identity.routes import declare, require
 from headworks.retrieval.contract import DocumentAt, DocumentView, Explanation, Item, Progress, Ranking, Sync
 from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
 from headworks.retrieval.service import Retrieval
+from headworks.retrieval.sources.asking import SourceView
 from headworks.types.identity import Principal
 
 router = APIRouter(tags=["retrieval"])
@@ -59,6 +60,12 @@ class Seen(_Body):
     """`{"seen": ["a.md", "b/c.md"]}`: every path that the source has now."""
 
     seen: list[str] = Field(max_length=1_000_000)
+
+
+class Sources(BaseModel):
+    """The sources of a collection, by name."""
+
+    rows: list[SourceView]
 
 
 class Question(_Body):
@@ -217,6 +224,18 @@ async def finish_sync(request: Request, name: str, sync: str, body: Seen, caller
 async def progress(request: Request, name: str, sync: str, caller: Writer) -> Progress:
     """How far a sync of the caller's is, and which files failed."""
     return await _retrieval(request).progress(caller, collection=name, sync=sync)
+
+
+@router.post("/api/collections/{name}/sources/sync", status_code=_ACCEPTED, openapi_extra=declare(_WRITE, None))
+async def sync_sources(request: Request, name: str, caller: Writer) -> Sources:
+    """Ask for a sync of every source of the collection's file: 202 when it will be done, without waiting for it."""
+    return Sources(rows=await _retrieval(request).sync_sources(caller, name))
+
+
+@router.get("/api/collections/{name}/sources", openapi_extra=declare(_WRITE, None))
+async def list_sources(request: Request, name: str, caller: Writer) -> Sources:
+    """The sources of the collection's file: how far their syncs are, and what failed by name."""
+    return Sources(rows=await _retrieval(request).list_sources(caller, name))
 
 
 @router.get("/api/collections/{name}/progress", openapi_extra=declare(_WRITE, None))

@@ -31,6 +31,7 @@ from headworks.retrieval.queueing import Queue
 from headworks.retrieval.quoting import CitationStream
 from headworks.retrieval.search import Searcher
 from headworks.retrieval.sources.asking import SourceSyncs, SourceView
+from headworks.retrieval.sources.catalog import usual_openers
 from headworks.retrieval.sources.stepping import SyncLimits, Tools
 from headworks.retrieval.sources.syncing import Opener, SourceWork
 from headworks.retrieval.store import INGEST_SQL, SQL, Payloads
@@ -65,7 +66,7 @@ class Retrieval:
         *,
         openers: Mapping[str, Opener] | None = None,
     ) -> None:
-        """`directory` is identity's service. `openers` make sources by their kind."""
+        """`directory` is identity's service. `openers` make sources by their kind; else the usual ones."""
         self._db = db
         self._keyring = keyring
         self._models = models
@@ -78,7 +79,7 @@ class Retrieval:
         self._asked_for_vectors: dict[UUID, float] = {}
         self.ingestion = Ingestion(db, keyring, directory, self._queue, max_file_bytes=settings.max_file_mb << 20)
         self.sources = SourceSyncs(db, directory, self._queue, self.ingestion)
-        self._openers = openers or {}
+        self._openers = usual_openers(settings) if openers is None else openers
         self._sync_limits = SyncLimits(settings.max_file_mb << 20, settings.permissions_max_age_h * 3600.0)
 
     # ── Reading ──

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from headworks.cli.client import Client
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, with_client
+from headworks.cli.syncing import sync_sources
 from headworks.cli.terminal import note, one_line, print_json, progress, visible, width
 from headworks.cli.uploading import Ingest, Outcome
 from headworks.config import load_settings
+from headworks.errors import InvalidRequest
 
 app = new_app()
 
@@ -22,7 +24,10 @@ app = new_app()
 def ingest(
     client: Client,
     collection: Annotated[str, typer.Argument(help="The collection's name.", metavar="COLLECTION")],
-    paths: Annotated[list[Path], typer.Argument(help="Folders, or single files.", metavar="PATH")],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders, or single files; none: the sources of its file.", metavar="PATH"),
+    ] = None,
     *,
     readers: Annotated[
         list[str] | None,
@@ -33,6 +38,8 @@ def ingest(
 ) -> None:
     """Bring folders and files into a collection, and wait until they can be found.
 
+    Without a path the server syncs the `sources` of the collection's file, e.g. a web site; Ctrl-C leaves it at that.
+
     Of a folder only what changed since the last time is sent, and what is no longer in it vanishes from the collection.
     Interrupted, run it again: nothing that was handed in is lost. With --readers every file is sent again.
 
@@ -41,9 +48,18 @@ def ingest(
     Example: headworks ingest documents ~/handbook
     """
     named = None if readers is None else tuple(split(readers) or ())
+    if not paths and named is not None:
+        raise InvalidRequest("--readers is for files; those of a source are in the collection's file.", param="readers")
     with progress() as bars:
-        limit = load_settings(None).retrieval.max_file_mb << 20
-        outcome = Ingest(client, collection, named, waits=not no_wait, bars=bars, max_bytes=limit).run(paths)
+        if paths:
+            limit = load_settings(None).retrieval.max_file_mb << 20
+            outcome = Ingest(client, collection, named, waits=not no_wait, bars=bars, max_bytes=limit).run(paths)
+        else:
+            outcome = sync_sources(client, collection, waits=not no_wait, bars=bars)
+    _end(outcome, as_json=as_json)
+
+
+def _end(outcome: Outcome, *, as_json: bool) -> NoReturn:
     if as_json:
         print_json(outcome.as_json())
     else:

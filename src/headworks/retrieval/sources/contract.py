@@ -26,10 +26,14 @@ _LONGEST_MESSAGE = 1000
 class SourceError(Exception):
     """Something about the whole source, not one document: the sync stops here, goes on later, and removes nothing."""
 
-    def __init__(self, message: str, *, code: str = "source_unavailable") -> None:
-        """`message` is a sentence for the one who configured the source, without secrets."""
+    def __init__(self, message: str, *, code: str = "source_unavailable", is_lasting: bool = False) -> None:
+        """`message` is a sentence for the one who configured the source, without secrets.
+
+        `is_lasting`: it will be no other in an hour, so the sync ends instead of trying again.
+        """
         super().__init__(message)
         self.code = code
+        self.is_lasting = is_lasting
 
 
 class Throttled(SourceError):

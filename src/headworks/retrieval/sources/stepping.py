@@ -138,7 +138,7 @@ class OneSync:
             await self._note(error)
             return error.retry_after_s
         self._position.errors += 1
-        if self._position.errors >= _MOST_ERRORS:
+        if error.is_lasting or self._position.errors >= _MOST_ERRORS:
             return await self._give_up(error)
         await self._save()
         await self._note(error)
@@ -298,6 +298,7 @@ class OneSync:
                 f"The source tells who reads its documents, and so does the pattern `{patterns[0].pattern}` of the "
                 "collection's file: take the patterns out, or give the source a collection of its own.",
                 code="readers_twice",
+                is_lasting=True,
             )
         async with self._tools.db.tx(self._curator) as tx:
             await tx.run(

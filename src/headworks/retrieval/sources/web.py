@@ -48,6 +48,7 @@ _PAUSE_S = 30.0
 """Where a site asks for fewer requests and does not say for how long."""
 _NEVER = frozenset({401, 403, 404, 410})
 _BUSY = frozenset({429, 503})
+_LASTING = frozenset({"address_refused", "media_type", "too_large", "redirects"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -158,7 +159,9 @@ class WebSource:
 
     async def _begin(self, visit: Visit, batch: _Batch) -> None:
         if not (await self._rules()).allows(_path(self._start)):
-            raise SourceError(f"The site's robots.txt does not allow to fetch {self._start}.", code="robots")
+            raise SourceError(
+                f"The site's robots.txt does not allow to fetch {self._start}.", code="robots", is_lasting=True
+            )
         if not self._settings.by_sitemap:
             visit.add(self._start, 0, self._settings.pages)
             return
@@ -180,9 +183,11 @@ class WebSource:
                 raise SourceError(f"The sitemap {url} is out of reach: {answer.status}.", code="sitemap")
             return await asyncio.to_thread(parse_sitemap, answer.body)
         except Unfetchable as error:
-            raise SourceError(f"The sitemap {url} is out of reach: {error.message}", code="sitemap") from None
+            lasts = error.code in _LASTING
+            message = f"The sitemap {url} is out of reach: {error.message}"
+            raise SourceError(message, code="sitemap", is_lasting=lasts) from None
         except NotASitemap as error:
-            raise SourceError(f"{url} is not a sitemap: {error}.", code="sitemap") from None
+            raise SourceError(f"{url} is not a sitemap: {error}.", code="sitemap", is_lasting=True) from None
 
     async def _rules(self) -> Robots:
         """The site's robots.txt. One that can't be had forbids everything, so nothing is concluded from it."""
@@ -192,7 +197,9 @@ class WebSource:
             try:
                 answer = await self._fetcher.get(Ask(url, {}, follows=self._is_ours))
             except Unfetchable as error:
-                raise SourceError(f"{url} is out of reach: {error.message}", code=error.code) from None
+                lasts = error.code in _LASTING
+                message = f"{url} is out of reach: {error.message}"
+                raise SourceError(message, code=error.code, is_lasting=lasts) from None
             if answer.status >= 500 or answer.status == 429:
                 raise SourceError(f"{url} is out of reach: {answer.status}.", code="robots")
             data = answer.body if answer.status == 200 else b""
@@ -234,7 +241,8 @@ class WebSource:
         if status not in _NEVER:
             self._fail(visit, batch, depth, Failed(url, "bad_status", f"The site answers {status}."))
         elif url == self._start and not self._settings.by_sitemap:
-            raise SourceError(f"The first page is not there: {url} answers {status}.", code="first_page")
+            message = f"The first page is not there: {url} answers {status}."
+            raise SourceError(message, code="first_page", is_lasting=True)
         elif status in {401, 403}:
             batch.failed.append(Failed(_name(visit, url), "forbidden", f"The site answers {status}."))
 
@@ -243,7 +251,8 @@ class WebSource:
         if self._is_ours(target):
             self._add(visit, batch, target, depth)
         elif url == self._start:
-            raise SourceError(f"{url} leads to another site: {urlsplit(target).netloc}. Name that.", code="redirects")
+            message = f"{url} leads to another site: {urlsplit(target).netloc}. Name that."
+            raise SourceError(message, code="redirects", is_lasting=True)
 
     async def _read(self, visit: Visit, batch: _Batch, todo: tuple[str, int, str], answer: Answer) -> None:
         url, depth, lastmod = todo
@@ -291,7 +300,7 @@ class WebSource:
         """A page that could not be looked at: what is known of it, and where it leads, stays."""
         url = failed.path
         if url == self._start and not self._settings.by_sitemap and url not in visit.pages:
-            raise SourceError(f"{url}: {failed.message}", code=failed.code)
+            raise SourceError(f"{url}: {failed.message}", code=failed.code, is_lasting=failed.code in _LASTING)
         if failed.code != "media_type":
             batch.failed.append(Failed(_name(visit, url), failed.code, failed.message))
             if (known := visit.pages.get(url)) is not None:

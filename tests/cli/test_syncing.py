@@ -1,0 +1,73 @@
+"""The command looks on while the server syncs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from headworks.cli.client import Client
+from headworks.cli.syncing import sync_sources
+from headworks.cli.terminal import progress
+from headworks.cli.uploading import Failed
+from headworks.errors import NotFound
+
+
+class Server(Client):
+    """Says one thing after the other."""
+
+    def __init__(self, *answers: list[dict[str, Any]]) -> None:
+        super().__init__("http://127.0.0.1:1", "key")
+        self.answers: Iterator[list[dict[str, Any]]] = iter(answers)
+        self.asked: list[str] = []
+
+    def get(self, path: str, **query: object) -> Any:
+        del query
+        self.asked.append(f"GET {path}")
+        return {"rows": next(self.answers)}
+
+    def post(self, path: str, body: object = None) -> Any:
+        del body
+        self.asked.append(f"POST {path}")
+        return {"rows": next(self.answers)}
+
+
+def row(state: str, done: int = 0, total: int = 0, trouble: str = "", **more: Any) -> dict[str, Any]:
+    failed = more.pop("failed", [])
+    counts = {"done": done, "total": total, "documents": done, "chunks": 2 * done, "failed": failed, "notice": ""}
+    return {
+        "source": "site", "kind": "web", "state": state, "trouble": trouble, "looked_at": done, "expected": None,
+        "progress": counts, **more,
+    }  # fmt: skip
+
+
+def run(server: Server, *, waits: bool = True) -> Any:
+    with progress() as bars:
+        return sync_sources(server, "docs", waits=waits, bars=bars)
+
+
+def test_it_looks_on_until_everything_is_found() -> None:
+    failed = [{"path": "x/a.html", "code": "empty", "message": "There is no text in it."}]
+    server = Server([row("changes")], [row("sweep", 1, 3)], [row("done", 2, 3)], [row("done", 3, 3, failed=failed)])
+    outcome = run(server)
+    assert (outcome.documents, outcome.chunks, outcome.sent, outcome.unchanged) == (3, 6, 2, 1)
+    assert outcome.failed == [Failed("x/a.html", "empty", "There is no text in it.")]
+    assert not outcome.is_waiting
+    assert server.asked == ["POST /api/collections/docs/sources/sync"] + ["GET /api/collections/docs/sources"] * 3
+
+
+def test_a_sync_that_failed_is_named() -> None:
+    outcome = run(Server([row("changes")], [row("failed", trouble="The site is out of reach.")]))
+    assert outcome.failed == [Failed("site", "sync_failed", "The site is out of reach.")]
+
+
+def test_nobody_waits_where_nobody_wants_to() -> None:
+    server = Server([row("changes")])
+    assert run(server, waits=False).is_waiting
+    assert len(server.asked) == 1
+
+
+def test_a_collection_without_sources_is_said() -> None:
+    with pytest.raises(NotFound, match="names no sources"):
+        run(Server([]))
