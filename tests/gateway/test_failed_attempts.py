@@ -127,3 +127,13 @@ def test_three_attempts_add_up(world: World, provider: SimulatedProvider, other:
     row = world.records.row()
     assert row.attempts == len(provider.seen) + 1
     assert (row.input_tokens, row.output_tokens) == (1100 + 1000 * len(provider.seen), 300 + 200 * len(provider.seen))
+
+
+def test_a_whole_answer_in_the_place_of_a_stream_was_worked_on(
+    world: World, provider: SimulatedProvider, other: SimulatedProvider
+) -> None:
+    provider.will(Reply.json(completion("Whole.", usage=COUNTED)))
+    other.will(Reply.events(streamed("Here.", usage=LAST)))
+    world.post({"model": "priced-pair", "messages": ASK, "stream": True})
+    row = world.records.row()
+    assert (row.attempts, row.input_tokens, row.output_tokens, row.is_estimated) == (2, 2100, 500, False)

@@ -299,9 +299,10 @@ async def _refuse(
     """Raise for what is no stream: an error is passed on, anything else is no answer."""
     body = await answer.read(_MAX_ERROR_BYTES)
     if spoken is None:
-        judged(aim, dialect, answer.status, answer.headers, body, record)
+        whole = judged(aim, dialect, answer.status, answer.headers, body, record)
     else:
-        read(aim, dialect, spoken, answer.status, answer.headers, body, record=record)
+        whole = read(aim, dialect, spoken, answer.status, answer.headers, body, record=record)
+    record.settle(whole.usage)
     raise no_answer(aim, answer.headers, "it is not a stream of events")
 
 

@@ -28,6 +28,7 @@ def counted_in(spoken: Spoken, body: bytes) -> Usage | None:
     """What a whole body counts that is no answer of its format, as far as it can be read."""
     judge: Callable[[bytes], Verdict] | None = getattr(spoken, "judge", None)
     with suppress(UpstreamError, *UNREADABLE):
+        body.decode()
         if judge is not None:
             return judge(body).usage
         if spoken.name == "converse":

@@ -36,6 +36,7 @@ LEAVES_WITHIN_S = 0.5
 """The contract says 0.1 s; a machine whose cores are busy with other tests gets more time to notice."""
 _TOKEN = re.compile(r"t(\d+)\.(\d+)\S* ")
 _BEGUN = re.compile(rb'"message_start".*?"input_tokens": (\d+),.*?"output_tokens": (\d+)')
+_STREAMS = frozenset(("text/event-stream", "application/vnd.amazon.eventstream"))
 _ENDINGS = {
     "chat": b"data: [DONE]\n\n",
     "messages": b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
@@ -352,7 +353,9 @@ def _usage(evidence: Evidence, row: Mapping[str, Any], heard: Heard, *, has_answ
     if has_answer and (last is None or last.counts is None):
         yield from _estimated(row, len(_TOKEN.findall(heard.text)))
         return
-    counted = [(found, seen.streams and seen is not last) for seen in evidence.seen if (found := _counted(seen))]
+    counted = [
+        (found, _kind(seen) in _STREAMS and seen is not last) for seen in evidence.seen if (found := _counted(seen))
+    ]
     got, is_estimated = (row["input_tokens"], row["output_tokens"]), row["is_estimated"]
     if not counted:
         if got != (None, None) or row["cost_micro_usd"]:
@@ -365,8 +368,19 @@ def _usage(evidence: Evidence, row: Mapping[str, Any], heard: Heard, *, has_answ
         yield Complaint("no-cost", f"cost {row['cost_micro_usd']} by {row['price_version']}")
 
 
+def _kind(seen: Seen) -> str:
+    """What the provider called its answer."""
+    return dict(seen.headers).get("content-type", "").partition(";")[0]
+
+
 def _counted(seen: Seen) -> tuple[int, int] | None:
-    """All that a provider counted of one request: Messages begins with a count, and often ends with none."""
+    """All that a provider counted of one request: Messages begins with a count, and often ends with none.
+
+    Nothing, where it sent a stream to who asked for none, or called a stream something else: that is not read.
+    """
+    kind = _kind(seen)
+    if (kind in _STREAMS) != seen.streams and (kind in _STREAMS or kind != "application/json"):
+        return None
     if seen.counts is not None or seen.surface != "messages" or not seen.streams:
         return seen.counts
     begun = _BEGUN.search(seen.sent)

@@ -94,6 +94,7 @@ async def _stream_instead_of_json(x: Exchange) -> None:
 @kind("json-instead-of-stream", "body", stream=failed(502, NO_ANSWER))
 async def _json_instead_of_stream(x: Exchange) -> None:
     answer_with(x, 200, x.whole(), _JSON)
+    x.said(counts=x.counts)
 
 
 # ── What carries it ──
