@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.errors import HeadworksError, UpstreamError
-from headworks.formats.chat import answers, chunks, messages, plain, requests
+from headworks.formats.chat import answers, chunks, messages, plain, requests, tools
 from headworks.formats.chat.members import NO_RAW, Misread
 from headworks.formats.chat.streams import ChatReader
 from headworks.formats.neutral import (
@@ -54,25 +54,61 @@ def outcome(make: Any, *given: Any, **more: Any) -> Any:
 
 
 def each_by_itself(raw: msgspec.Raw) -> list[Turn]:
-    return messages.MessageReader().read(msgspec.json.decode(raw, type=list[msgspec.Raw]))
+    return messages.MessageReader().read(msgspec.json.decode(raw, type=list[msgspec.Raw]), is_careful=True)
 
 
-@given(
-    st.lists(
-        st.fixed_dictionaries(
-            {
-                "role": st.sampled_from(("user", "assistant", "system", "developer", "tool", "x")),
-                "content": TEXTS | ODD,
-            },
-            optional={"name": TEXTS | ODD, "refusal": ODD, "tool_calls": st.just([CALL]) | ODD, "tool_call_id": ODD},
-        ),
-        min_size=1,
-        max_size=3,
+CUSTOM = {"id": "x", "type": "custom", "custom": {"name": "f", "input": "i"}}
+MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(("user", "assistant", "system", "developer", "tool", "x"))},
+        optional={
+            "content": TEXTS | ODD,
+            "name": TEXTS | ODD,
+            "refusal": ODD,
+            "tool_calls": st.lists(st.just(CALL) | st.just(CALL | {"index": 0}) | st.just(CUSTOM), max_size=2) | ODD,
+            "tool_call_id": st.sampled_from(("x", None, 7)),
+        },
     )
+    | st.fixed_dictionaries({"role": st.just("assistant"), "content": TEXTS}, optional={"tool_calls": st.just([CALL])})
+    | st.fixed_dictionaries({"role": st.just("tool"), "content": TEXTS, "tool_call_id": st.sampled_from(("x", "y"))}),
+    min_size=1,
+    max_size=4,
 )
+
+
+@given(MESSAGES)
 def test_messages_read_at_once_are_those_read_one_by_one(value: list[dict[str, Any]]) -> None:
     raw = msgspec.Raw(json.dumps(value).encode())
     assert outcome(messages.read_messages, raw) == outcome(each_by_itself, raw)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(("function", "custom", "new"))},
+        optional={
+            "function": st.fixed_dictionaries(
+                {"name": TEXTS | ODD},
+                optional={
+                    "parameters": st.just({"type": "object"}) | ODD,
+                    "description": TEXTS | ODD,
+                    "strict": ODD,
+                    "new": ODD,
+                },
+            )
+            | ODD,
+            "cache_control": st.just({"type": "ephemeral"}) | ODD,
+            "new": ODD,
+        },
+    )
+)
+def test_a_tool_read_at_once_is_the_one_read_carefully(value: dict[str, Any]) -> None:
+    raw = msgspec.Raw(json.dumps(value).encode())
+    read = outcome(tools.read_tools, [raw])
+    carefully = outcome(tools.read_tool_carefully, raw)
+    if isinstance(carefully, Tool):
+        assert read == [carefully]
+    else:
+        assert (read[0], read[2]) == (carefully[0], carefully[2])
 
 
 def test_what_are_no_messages_is_named() -> None:

@@ -303,6 +303,10 @@ def test_instructions_in_the_middle_are_refused() -> None:
     assert refused(chat(HELLO, Turn("developer", [TextBlock("Now shorter.")]), HELLO)) == "messages[1]"
 
 
+def test_the_name_of_a_system_prompt_is_a_hint() -> None:
+    assert left_out(chat(Turn("system", [TextBlock("s")], "n"), HELLO)) == ("messages[0].name",)
+
+
 def test_a_system_prompt_is_text() -> None:
     assert refused(chat(Turn("system", [ImageBlock(Source(url="u"))]), HELLO)) == "messages[0].content"
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headworks.errors import HeadworksError
-from headworks.formats.messages import answers, bodies, plain, requests
+from headworks.formats.messages import answers, blocks, bodies, plain, requests
 from headworks.formats.neutral import (
     Answer,
     Block,
@@ -110,6 +110,63 @@ def test_a_request_read_at_once_is_the_one_read_carefully(value: dict[str, Any])
     found = plain.read_request(body)
     assert found is None or found == requests.read_carefully(body)
     assert outcome(requests.read_request, body) == outcome(requests.read_carefully, body)
+
+
+MARKERS = st.sampled_from(
+    ({"type": "ephemeral"}, {"type": "ephemeral", "ttl": "1h"}, {"type": "ephemeral", "ttl": "9h"})
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from(("text", "tool_use", "tool_result", "thinking", "new"))},
+        optional={
+            "text": TEXTS | ODD,
+            "citations": ODD,
+            "id": TEXTS,
+            "name": TEXTS,
+            "input": ODD,
+            "tool_use_id": TEXTS,
+            "content": TEXTS | ODD,
+            "is_error": st.booleans() | ODD,
+            "cache_control": MARKERS | ODD,
+            "new": ODD,
+        },
+    )
+    | st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}, optional={"cache_control": MARKERS})
+    | st.fixed_dictionaries(
+        {"type": st.just("tool_use"), "id": TEXTS, "name": TEXTS, "input": ODD}, optional={"cache_control": MARKERS}
+    )
+    | st.fixed_dictionaries(
+        {"type": st.just("tool_result"), "tool_use_id": TEXTS, "content": TEXTS},
+        optional={"cache_control": MARKERS, "is_error": st.booleans()},
+    )
+)
+def test_a_block_read_at_once_is_the_one_read_carefully(value: dict[str, Any]) -> None:
+    raw = msgspec.Raw(json.dumps(value).encode())
+    assert outcome(blocks.read_block, raw, "at") == outcome(blocks.read_block_carefully, raw, "at")
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "name": TEXTS | ODD,
+            "input_schema": ODD,
+            "description": TEXTS | ODD,
+            "type": st.sampled_from(("custom", "new", None)),
+            "strict": ODD,
+            "cache_control": MARKERS | ODD,
+            "new": ODD,
+        },
+    )
+    | st.fixed_dictionaries({"name": TEXTS, "input_schema": st.just({})}, optional={"description": TEXTS})
+)
+def test_a_tool_read_at_once_is_the_one_read_carefully(value: dict[str, Any]) -> None:
+    raw = msgspec.Raw(json.dumps(value).encode())
+    body = msgspec.json.encode(ASKED | {"tools": [raw]})
+    read, carefully = outcome(requests.read_request, body), outcome(requests.read_tool_carefully, raw, "tools[0]")
+    assert (read.tools if isinstance(read, Request) else [read]) == [carefully]
 
 
 def turns_of(texts: st.SearchStrategy[TextBlock]) -> st.SearchStrategy[list[Turn]]:

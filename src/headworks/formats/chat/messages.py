@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from headworks.formats.chat.calls import (
@@ -9,7 +11,7 @@ from headworks.formats.chat.calls import (
     read_function_call,
 )
 from headworks.formats.chat.citations import read_annotation
-from headworks.formats.chat.members import NO_RAW, Misread, Shape, is_null
+from headworks.formats.chat.members import NO_RAW, NULL, Misread, Shape, is_null
 from headworks.formats.chat.parts import read_cache, read_part
 from headworks.formats.chat.saying import MARK
 from headworks.formats.chat.thoughts import read_thoughts
@@ -55,9 +57,30 @@ class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     content: str
 
 
+class _Function(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    name: str
+    arguments: str
+
+
+class _Call(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    id: str
+    type: Literal["function"]
+    function: _Function
+
+
+class _Usual(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A message of a conversation with tools."""
+
+    role: Role | Literal["tool"]
+    content: str | msgspec.UnsetType | None = msgspec.UNSET
+    tool_calls: list[_Call] | msgspec.UnsetType = msgspec.UNSET
+    tool_call_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
 MESSAGE = Shape(Message)
 _AUDIO_ID = Shape(_AudioId)
 _plain = msgspec.json.Decoder(list[_Plain]).decode
+_usual = msgspec.json.Decoder(_Usual).decode
 _each = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _PLAIN: dict[str, Role] = {"user": "user", "system": "system", "developer": "developer"}
 _ONLY_ASSISTANTS = (
@@ -110,15 +133,52 @@ class MessageReader:
         self._function_call = ""
         self._at = 0
 
-    def read(self, raws: list[msgspec.Raw]) -> list[Turn]:
-        """The turns. Raises Misread."""
+    def read(self, raws: list[msgspec.Raw], *, is_careful: bool = False) -> list[Turn]:
+        """The turns. Raises Misread. `is_careful`: nothing is read at once; what comes of it is the same."""
         try:
             for self._at, raw in enumerate(raws):
-                message, ext = MESSAGE.read(raw)
-                self._take(message, ext)
+                if is_careful or not self._take_usual(raw):
+                    message, ext = MESSAGE.read(raw)
+                    self._take(message, ext)
         except Misread as error:
             raise error.within(f"messages[{self._at}]") from None
         return self._turns
+
+    def _take_usual(self, raw: msgspec.Raw) -> bool:
+        """Whether it was one that says no more than most."""
+        try:
+            message = _usual(raw)
+        except msgspec.ValidationError:
+            return False
+        role, content, calls = message.role, message.content, message.tool_calls
+        if role == "assistant":
+            return message.tool_call_id is msgspec.UNSET and self._take_answer(content, calls)
+        if not isinstance(content, str) or calls is not msgspec.UNSET:
+            return False
+        made = message.tool_call_id
+        if role == "tool" and made is not msgspec.UNSET:
+            self._add_result(ToolResultBlock(made, (TextBlock(content),), is_custom=made in self._custom))
+            return True
+        if role == "tool" or made is not msgspec.UNSET:
+            return False
+        self._turns.append(Turn(role, [TextBlock(content)]))
+        return True
+
+    def _take_answer(self, content: str | msgspec.UnsetType | None, calls: list[_Call] | msgspec.UnsetType) -> bool:
+        if content == "" or calls == [] or not (content or calls):
+            return False
+        blocks: list[Block] = [TextBlock(content)] if isinstance(content, str) else []
+        try:
+            blocks += [
+                ToolCallBlock(call.id, call.function.name, call.function.arguments.encode()) for call in calls or ()
+            ]
+        except UnicodeEncodeError:
+            return False
+        turn = Turn("assistant", blocks)
+        if content is None:
+            turn.ext["content"] = NULL
+        self._turns.append(turn)
+        return True
 
     def _take(self, message: Message, ext: Ext) -> None:
         role = message.role
@@ -169,6 +229,9 @@ class MessageReader:
         cache = read_cache(message.cache_control, ext)
         content = tuple(_content(message.content, ext))
         result = ToolResultBlock(made, content, message.name, None, made in self._custom, cache, ext)
+        self._add_result(result)
+
+    def _add_result(self, result: ToolResultBlock) -> None:
         last = self._turns[-1] if self._turns else None
         if last is not None and last.role == "user" and last.blocks and isinstance(last.blocks[-1], ToolResultBlock):
             last.blocks.append(result)

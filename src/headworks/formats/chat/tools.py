@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from headworks.formats.chat.members import NO_RAW, Misread, Shape, is_null, kind_of, starts, under
@@ -15,6 +17,20 @@ class _Function(msgspec.Struct, forbid_unknown_fields=True):
     description: str | None = None
     parameters: msgspec.Raw = NO_RAW
     strict: bool | None = None
+
+
+class _PlainFunction(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    name: str
+    parameters: msgspec.Raw
+    description: str | msgspec.UnsetType = msgspec.UNSET
+    strict: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class _PlainTool(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """As most tools are."""
+
+    type: Literal["function"]
+    function: _PlainFunction
 
 
 class _Custom(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,6 +88,7 @@ class _Syntax(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _TOOL, _FUNCTION, _CUSTOM = Shape(_Tool), Shape(_Function), Shape(_Custom)
+_plain = msgspec.json.Decoder(_PlainTool).decode
 _choice = msgspec.json.Decoder(_Choice).decode
 _named = msgspec.json.Decoder(_Named).decode
 _format = msgspec.json.Decoder(_Format).decode
@@ -103,6 +120,23 @@ def read_functions(raws: list[msgspec.Raw]) -> list[Tool]:
 
 
 def _read_tool(raw: msgspec.Raw) -> Tool:
+    try:
+        function = _plain(raw).function
+    except msgspec.ValidationError:
+        return read_tool_carefully(raw)
+    if not starts(function.parameters, b"{"):
+        return read_tool_carefully(raw)
+    description = None if function.description is msgspec.UNSET else function.description
+    return Tool(
+        function.name,
+        description,
+        function.parameters,
+        None if function.strict is msgspec.UNSET else function.strict,
+    )
+
+
+def read_tool_carefully(raw: msgspec.Raw) -> Tool:
+    """One of `tools`, whatever stands there. Raises Misread."""
     kind = kind_of(raw)
     if kind not in {"function", "custom"}:
         return Tool(kind, origin="chat", raw=raw)

@@ -10,7 +10,7 @@ import msgspec
 from headworks.errors import InvalidRequest
 from headworks.formats.messages import thoughts
 from headworks.formats.messages.citations import read_citation
-from headworks.formats.messages.objects import MARK, USUAL, Members, boolean, rows, text, text_or_rows
+from headworks.formats.messages.objects import MARK, USUAL, Members, boolean, is_object, rows, text, text_or_rows
 from headworks.formats.neutral import (
     Block,
     Cache,
@@ -57,6 +57,26 @@ class _Switch(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     enabled: bool
 
 
+class _UsualText(msgspec.Struct, tag="text", tag_field="type", forbid_unknown_fields=True, gc=False):
+    text: str
+    cache_control: _Ephemeral | msgspec.UnsetType = msgspec.UNSET
+
+
+class _UsualCall(msgspec.Struct, tag="tool_use", tag_field="type", forbid_unknown_fields=True, gc=False):
+    id: str
+    name: str
+    input: msgspec.Raw
+    cache_control: _Ephemeral | msgspec.UnsetType = msgspec.UNSET
+
+
+class _UsualResult(msgspec.Struct, tag="tool_result", tag_field="type", forbid_unknown_fields=True, gc=False):
+    tool_use_id: str
+    content: str
+    is_error: bool | msgspec.UnsetType = msgspec.UNSET
+    cache_control: _Ephemeral | msgspec.UnsetType = msgspec.UNSET
+
+
+_usual = msgspec.json.Decoder(_UsualText | _UsualCall | _UsualResult).decode
 _ephemeral = msgspec.json.Decoder(_Ephemeral).decode
 _DIRECT = msgspec.Raw(b'{"type":"direct"}')
 
@@ -92,6 +112,24 @@ def is_plain(block: Block) -> TypeGuard[TextBlock]:
 
 def read_block(raw: msgspec.Raw, at: str) -> Block:
     """One block; of a kind that no other format has, or with a source that we don't know, as it stands."""
+    try:
+        found = _usual(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return read_block_carefully(raw, at)
+    marker = found.cache_control
+    cache = None if marker is msgspec.UNSET else Cache(None if marker.ttl is msgspec.UNSET else marker.ttl)
+    if isinstance(found, _UsualText):
+        return TextBlock(found.text, cache=cache)
+    if isinstance(found, _UsualResult):
+        is_error = None if found.is_error is msgspec.UNSET else found.is_error
+        return ToolResultBlock(found.tool_use_id, (TextBlock(found.content),), is_error=is_error, cache=cache)
+    if not is_object(found.input):
+        return read_block_carefully(raw, at)
+    return ToolCallBlock(found.id, found.name, bytes(found.input), cache=cache)
+
+
+def read_block_carefully(raw: msgspec.Raw, at: str) -> Block:
+    """As `read_block`, whatever stands there."""
     members = Members(raw, at)
     kind = members.need("type", text)
     reader = _READERS.get(kind)

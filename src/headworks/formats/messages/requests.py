@@ -17,6 +17,7 @@ from headworks.formats.messages.objects import (
     integer,
     invalid,
     is_null,
+    is_object,
     number,
     rows,
     text,
@@ -76,6 +77,15 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     content: str | list[msgspec.Raw]
 
 
+class _PlainTool(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """As most tools are."""
+
+    name: str
+    input_schema: msgspec.Raw
+    description: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_plain_tool = msgspec.json.Decoder(_PlainTool).decode
 _thinking = msgspec.json.Decoder(_Enabled | _Adaptive | _Disabled).decode
 _schema = msgspec.json.Decoder(_Schema).decode
 _output_config = msgspec.json.Decoder(_OutputConfig).decode
@@ -201,6 +211,18 @@ def _read_tools(members: Members, request: Request) -> None:
 
 
 def _tool(raw: msgspec.Raw, at: str) -> Tool:
+    try:
+        found = _plain_tool(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return read_tool_carefully(raw, at)
+    if not is_object(found.input_schema):
+        return read_tool_carefully(raw, at)
+    description = None if found.description is msgspec.UNSET else found.description
+    return Tool(found.name, description, found.input_schema)
+
+
+def read_tool_carefully(raw: msgspec.Raw, at: str) -> Tool:
+    """One of `tools`, whatever stands there. Raises InvalidRequest."""
     members = Members(raw, at)
     kind = members.take("type", text)
     if kind == "custom":
