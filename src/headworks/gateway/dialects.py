@@ -28,7 +28,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """A path with its format. `fields` must be there, each starting with one of the bytes beside it.
 
     `format` is None where bytes only ever pass through. `caps` are the names of the cap on output; `asks_usage`: usage
-    comes in a stream only for who asks for it.
+    comes in a stream only for who asks for it. `names_user`: where the end user is named, beside `user`.
     """
 
     surface: Surface
@@ -39,6 +39,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     asks_usage: bool = False
     can_stream: bool = True
     id_prefix: str = ""
+    names_user: str = "safety_identifier"
     judge: Callable[[bytes], Verdict]
     error_body: Callable[[HeadworksError | Failed], bytes]
     error_event: Callable[[HeadworksError], bytes]
@@ -144,6 +145,7 @@ DIALECTS: tuple[Dialect, ...] = (
         fields=(_MESSAGES,),
         caps=("max_tokens",),
         id_prefix="msg_",
+        names_user="metadata",
         judge=MESSAGES.judge,
         error_body=MESSAGES.error_body,
         error_event=lambda error: b"event: error\ndata: " + MESSAGES.error_body(error) + b"\n\n",

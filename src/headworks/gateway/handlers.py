@@ -306,11 +306,22 @@ def _call(exchange: Exchange, raw: bytes) -> Call:
         reply=exchange.reply,
         streams=streams,
         wants_usage=streams and dialect.asks_usage and _wants_usage(body),
-        end_user=body.text("user") if "user" in members else None,
+        end_user=_end_user(body, dialect) if "user" in members or dialect.names_user in members else None,
         caller=exchange.caller,
         forwarded=exchange.forwarded,
         gathers=exchange.gathers and not streams,
     )
+
+
+def _end_user(body: Body, dialect: Dialect) -> str | None:
+    """Whom the caller asks for; what the format says today goes before `user`, which OpenAI is giving up."""
+    named = dialect.names_user
+    if named == "metadata":
+        metadata = body.section(named)
+        found = None if metadata is None else metadata.text("user_id")
+    else:
+        found = body.text(named)
+    return body.text("user") if found is None else found
 
 
 def _wants_usage(body: Body) -> bool:
