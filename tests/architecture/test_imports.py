@@ -72,6 +72,7 @@ def past_the_face(pairs: list[tuple[str, str]]) -> list[str]:
         and not (room(importer) == "cli" and imported in ON_THE_CALLERS_MACHINE)
         and len(imported.split(".")) > 2
         and imported.split(".")[2] not in FACES
+        and imported.split(".")[-1] != "contract"  # of a kind of extensions, which others implement
     ]
 
 

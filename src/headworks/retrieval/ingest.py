@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +17,7 @@ from headworks.retrieval import collections
 from headworks.retrieval.contract import Directory, Failure, Item, Progress, Sync
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import AS_COLLECTION, read_patterns, refuse_given
+from headworks.retrieval.sources.contract import check_path
 from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
 from headworks.storage.blobs import Blobs
 from headworks.storage.pool import Database, Tx
@@ -31,8 +30,6 @@ CONFIGURED = "source:"
 """What the names of sources begin with that a collection's file configures."""
 LIKE_COLLECTION = "*"
 """Instead of names of readers: take the document's own list away."""
-_LONGEST_PATH = 1_000
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,20 +232,6 @@ def too_large(limit: int) -> BodyTooLarge:
         next_step="Split it, or raise `max_file_mb` in [retrieval] of headworks.toml.",
         param="body",
     )
-
-
-def check_path(path: str) -> str:
-    """The path in NFC, if it is a plain relative one: patterns of readers must mean the same file that is stored."""
-    normal = unicodedata.normalize("NFC", path)
-    parts = normal.split("/")
-    if len(normal) > _LONGEST_PATH or {"", ".", ".."} & set(parts) or _UNUSABLE.search(normal):
-        raise InvalidRequest(
-            f"{path[:80]!r} is not a path of a document.",
-            next_step="Use a relative one such as `policies/claims.md`, without `..`, empty parts and control "
-            f"characters, of at most {_LONGEST_PATH} characters.",
-            param="path",
-        )
-    return normal
 
 
 def _check_source(source: str) -> None:

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from headworks.errors import InvalidRequest
-from headworks.retrieval.ingest import check_path
 from headworks.retrieval.sources.contract import (
     ANYONE,
     GROUP,
@@ -28,6 +27,7 @@ from headworks.retrieval.sources.contract import (
     Source,
     SourceError,
     Throttled,
+    check_path,
 )
 
 _Answer = TypeVar("_Answer")
