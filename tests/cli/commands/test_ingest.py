@@ -120,6 +120,8 @@ def test_readers_of_an_upload_shut_others_out(cli: Any, folder: Path, word: Call
         (("nowhere", "."), "There is no collection `nowhere`."),
         (("docs", "no-such-file.md"), "no-such-file.md: there is no such file or folder."),
         (("docs", ".", "--readers", "evryone"), "Did you mean `everyone`?"),
+        (("docs",), "The file of the collection `docs` names no sources."),
+        (("docs", "--readers", "everyone"), "--readers is for files"),
     ],
 )
 def test_what_can_not_be_ingested_is_said(
@@ -129,6 +131,20 @@ def test_what_can_not_be_ingested_is_said(
     done = cli("ingest", *words, check=False)
     assert done.returncode == 1
     assert message in done.stderr + done.stdout
+
+
+def test_a_source_of_the_file_is_synced_by_the_server_and_what_is_wrong_with_it_is_said(
+    cli: Any, workspace: Callable[..., Path]
+) -> None:
+    folder = workspace()
+    file = folder / "collections" / "cli-docs.yaml"
+    file.write_text(f"{file.read_text()}\nsources:\n  - {{name: intranet, web: 'http://127.0.0.1:9/'}}\n")
+    cli("apply", str(folder), "--project", "cli")
+    done = cli("ingest", "cli-docs", "--json", check=False)
+    assert done.returncode == 1
+    [failed] = json.loads(done.stdout)["failed"]
+    assert (failed["path"], failed["code"]) == ("intranet", "sync_failed")
+    assert "`fetch_private_hosts` may name it" in failed["message"]
 
 
 def test_nobody_waits_with_no_wait(cli: Any, folder: Path, word: Callable[[int], str]) -> None:
