@@ -120,8 +120,9 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
     accounts = {"outside": ("openai", first), "other": ("openai", second), "inside": ("vllm", first)}
     accounts |= {"silent": ("mistral", first), "down": ("openai", "http://127.0.0.1:9/v1")}
     accounts |= {"claude": ("anthropic", first), "google": ("gemini", first)}
-    accounts |= {"cohere": ("cohere", first), "jina": ("jina", first)}
+    accounts |= {name: (name, first) for name in ("cohere", "jina", "tei", "sglang", "voyage", "fireworks")}
     routes = {
+        "ranked-apart": "[tei/any, sglang/bge, jina/jina-reranker]",
         "ranked": "[cohere/rerank-v3.5, jina/jina-reranker]",
         "outside": "[outside/m1]",
         "inside": "[inside/m1]",

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headworks.errors import StartupRefused
+from headworks.providers.reranking import Shape
 from headworks.providers.vendors import VENDORS, Vendor
 
 PROBE_TIMEOUT_S = 0.3
@@ -54,6 +55,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     owned_by: str = ""
     price_provider: str = ""
     paths: dict[str, str] = {}
+    reranks_as: Shape | None = None
 
     @property
     def is_local(self) -> bool:
@@ -215,7 +217,8 @@ A provider is usable as soon as one of its environment variables holds a key; a 
 |---|---|---|---|---|---|---|---|---|---|
 {rows}
 
-What some of them serve beside that, for which requests and answers go through byte for byte:
+What some of them serve beside that. Requests and answers go through byte for byte, but for
+[reranking](passthrough.md) by {rerankers}:
 
 | id | rerank | moderations | images | audio | files | batches |
 |---|---|---|---|---|---|---|
@@ -249,6 +252,7 @@ def reference_page(catalog: Catalog) -> str:
         rows="\n".join(_table_row(provider) for provider in catalog),
         more="\n".join(_second_row(provider) for provider in catalog if _beside(provider)),
         completion=", ".join(f"`{p.id}`" for p in catalog if p.max_tokens_field == "max_completion_tokens"),
+        rerankers=", ".join(f"`{p.id}`" for p in catalog if p.reranks_as),
         silent=", ".join(f"`{p.id}`" for p in catalog if not p.stream_usage),
         vendors="\n".join(map(_vendor_row, VENDORS.values())),
     )

@@ -13,6 +13,7 @@ from headworks.providers import catalog
 from headworks.providers.contract import Answer, Ask, Errand, Surface
 from headworks.providers.reaching import Client, origin_of
 from headworks.providers.request_heads import HeaderBlock, HeaderBlocks, header_block
+from headworks.providers.reranking import Reranking, Shape
 from headworks.providers.responses import Headers
 from headworks.types.workspace import AccountSpec
 
@@ -55,6 +56,7 @@ class Compatible:
         self.takes_stream_options = row.stream_usage
         self.cap_field: str = row.max_tokens_field
         self._row = row
+        self._reranks_as = row.reranks_as
         self._upstream = upstream
         self._wanted = _credential_names(row, account)
         self._is_keyless = not self._wanted or (row.is_local and not (account and account.api_key_env))
@@ -86,8 +88,18 @@ class Compatible:
 
     def fetch(self, ask: Ask) -> Coroutine[Any, Any, tuple[int, Headers, bytes]]:
         """See contract.py."""
+        if self._reranks_as is not None and ask.surface == "rerank":
+            return self._rerank(ask, self._reranks_as)
         path = self._paths[ask.surface]
         return self._upstream.fetch(self._origin, b"POST", path, self._block_for(ask), ask.body, ask.deadlines)
+
+    async def _rerank(self, ask: Ask, shape: Shape) -> tuple[int, Headers, bytes]:
+        ranking = Reranking(shape, ask.body)
+        path, block = self._paths["rerank"], self._block_for(ask)
+        status, headers, body = await self._upstream.fetch(
+            self._origin, b"POST", path, block, ranking.body, ask.deadlines
+        )
+        return status, headers, ranking.told(body) if status == 200 else body
 
     async def stream(self, ask: Ask) -> Answer:
         """See contract.py."""
