@@ -211,6 +211,28 @@ def test_what_can_t_be_recorded_is_not_answered(world: World, provider: Simulate
     assert "[DONE]" not in streamed.text
 
 
+def test_what_arrives_whole_is_answered_once_its_record_is_written(world: World, provider: SimulatedProvider) -> None:
+    from headworks.errors import Unavailable
+
+    provider.will(Reply.json(completion("secret")))
+    answer = world.send(_whole(world, {"model": "outside", "messages": ASK}))
+    assert (answer.split(b" ")[1], b"secret" in answer) == (b"200", True)
+    assert (world.records.row().status, world.records.gathered) == (200, [])
+    world.records.fails = Unavailable("The disk is full.")
+    answer = world.send(_whole(world, {"model": "outside", "messages": ASK}))
+    assert (answer.split(b" ")[1], b"The disk is full." in answer, b"secret" in answer) == (b"503", True, False)
+    answer = world.send(_whole(world, {"model": "nothing", "messages": ASK}))
+    assert (answer.split(b" ")[1], b"The disk is full." in answer) == (b"503", True)
+    assert b"x-headworks-trace" in answer
+
+
+def _whole(world: World, body: dict[str, Any]) -> bytes:
+    """A request that a client writes in one piece, and that is served without a task."""
+    sent = json.dumps(body).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {world.admin_key}\r\n"
+    return f"{head}content-length: {len(sent)}\r\nconnection: close\r\n\r\n".encode() + sent
+
+
 def test_several_requests_follow_each_other_on_one_connection(world: World) -> None:
     body = json.dumps({"model": "builtin/simulated", "messages": ASK}).encode()
     one = (

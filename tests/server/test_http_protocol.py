@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import inspect
 import logging
@@ -280,6 +281,27 @@ async def test_a_client_that_leaves_is_noticed(protocol: type[HttpToolsProtocol]
         await reader.readuntil(b"first\r\n")
         writer.close()
         assert await asyncio.wait_for(noticed, LIMIT_S) == "http.disconnect"
+
+
+async def test_a_connection_that_is_gone_leaves_nothing_for_the_collector() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG001
+        await receive()
+        await send(start([length(2)]))
+        await send(body(b"ok"))
+
+    async with Side(OneWriteProtocol, app) as side:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                async with side.client() as (reader, writer):
+                    writer.write(GET)
+                    await reader.readuntil(b"ok")
+            await asyncio.sleep(0.05)  # the transports are let go by callbacks of their own
+            left = [each for each in gc.get_objects() if isinstance(each, OneWriteProtocol)]
+        finally:
+            gc.enable()
+    assert not left
 
 
 @pytest.mark.parametrize("sized", [True, False])

@@ -196,6 +196,7 @@ class Remembering:
     def __init__(self) -> None:
         self.rows: list[UsageRow] = []
         self.spans: list[Span] = []
+        self.gathered: list[UsageRow] = []
         self.fails: Exception | None = None
         self.changed = threading.Condition()
 
@@ -206,6 +207,14 @@ class Remembering:
             self.rows.append(row)
             self.spans.extend(spans)
             self.changed.notify_all()
+
+    def gather(self, row: UsageRow) -> None:
+        self.gathered.append(row)
+
+    def flush(self) -> None:
+        gathered, self.gathered = self.gathered, []
+        for row in gathered:
+            self.write(row)
 
     def row(self, number: int = 1, timeout_s: float = 5.0) -> UsageRow:
         """The row of that number, once it is written."""

@@ -34,6 +34,7 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
         while not watch.is_terminal:
             if events:
                 yield Relayed(events)
+                events = stream.held = b""  # a stream may stay open for long
             if watch.is_finished and grace is None and watch.ending:
                 grace = _Grace(stream.answer)
             try:
