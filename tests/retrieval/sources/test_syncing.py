@@ -238,6 +238,24 @@ async def test_cut_off_anywhere_a_sync_loses_nothing_and_doubles_nothing(
     assert place.calls < 1000
 
 
+async def test_a_source_that_breaks_its_contract_ends_with_a_reason(
+    sources: Any, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jane, _ = people
+    await filled(sources, 2)
+    await sources.sync()
+
+    def broken(self: SimulatedPlace) -> None:
+        raise KeyError("something of the source's own")
+
+    with monkeypatch.context() as planted:
+        planted.setattr(SimulatedPlace, "asked", broken)
+        view = (await sources.sync())["wiki"]
+    assert (view.state, view.trouble) == ("failed", "An internal error (KeyError); the server's log has more.")
+    assert len(await found(sources, jane)) == 2
+    assert (await sources.sync())["wiki"].state == "done"
+
+
 async def test_a_revocation_reaches_what_is_still_in_the_queue(sources: Any, people: Any) -> None:
     jane, _ = people
     place = await filled(sources, 1)

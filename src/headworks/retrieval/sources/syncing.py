@@ -6,11 +6,12 @@ and a step that another one has overtaken writes nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from headworks.errors import NotFound
+from headworks.errors import HeadworksError, NotFound
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.ingest import CONFIGURED
 from headworks.retrieval.sources.contract import Change, Changes, Fetched, Gone, Groups, Present, Source, SourceError
@@ -19,6 +20,8 @@ from headworks.retrieval.sources.stepping import DONE_S, SQL, OneSync, Overtaken
 from headworks.retrieval.store import CollectionRow, find_collection
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId
+
+_log = logging.getLogger(__name__)
 
 Opener = Callable[[Mapping[str, Any]], Source]
 """Makes a source from its settings in the collection's file."""
@@ -72,6 +75,12 @@ async def _advance(one: OneSync) -> float:
             return await one.go_on()
         except SourceError as error:
             return await one.stumble(error)
+        except (HeadworksError, Overtaken):
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the sync ends with a reason
+            _log.exception("A source failed in a way that its contract does not know")
+            message = f"An internal error ({type(error).__name__}); the server's log has more."
+            return await one.stumble(SourceError(message, code="internal_error"))
     except Overtaken:
         return DONE_S
 
