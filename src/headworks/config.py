@@ -77,7 +77,7 @@ class RetrievalServerSettings:
     permissions_max_age_h: int = 24
     """Documents whose readers are told by their source are hidden when it last told them longer ago, in hours."""
     fetch_private_hosts: tuple[str, ...] = ()
-    """Hosts that web sources may fetch although they are private, or of another port: `wiki.internal`, `10.0.0.7:8080`."""
+    """Hosts that web sources may fetch although private, or of another port: `wiki.internal`, `10.0.0.7:8080`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from headworks.storage.pool import Database, Tx
 _SQL = queries.load(__package__)
 _log = logging.getLogger(__name__)
 
+
 async def store(db: Database, records: Sequence[bytes]) -> None:
     """Keep these journal records, in one transaction. Idempotent."""
     batch = split(records)
