@@ -33,7 +33,7 @@ def obrien_fleming(looks: Sequence[float] | int, alpha: float = 0.05) -> tuple[L
     Spending function of Lan and DeMets 1983 after O'Brien and Fleming 1979: 2 - 2 Φ(z(1 - alpha/2) / √fraction), by
     numerical integration. `looks` are the fractions of the evidence, growing to 1, or a number of equal ones. Each look
     tests all evidence so far; looks at the same examples again depend on each other more, and err less.
-    InvalidRequest for fractions that do not grow to 1, and for more than 50 looks.
+    InvalidRequest for fractions that do not grow to 1, for steps below 0.01, and for more than 50 looks.
     """
     fractions = _fractions(looks)
     z = normal_quantile(1 - within(alpha, 0, 0.5, "alpha") / 2)
@@ -47,8 +47,8 @@ def obrien_fleming(looks: Sequence[float] | int, alpha: float = 0.05) -> tuple[L
 
 def _fractions(looks: Sequence[float] | int) -> list[float]:
     given = [(each + 1) / looks for each in range(looks)] if isinstance(looks, int) else list(looks)
-    grows = all(before < after for before, after in zip([0.0, *given], given, strict=False))
-    message = "Looks are fractions of the evidence that grow to 1, at most 50 of them."
+    grows = all(after - before > 0.0099 for before, after in zip([0.0, *given], given, strict=False))
+    message = "Looks are fractions of the evidence that grow to 1, by 0.01 or more each, at most 50 of them."
     step = "Declare for example 0.5 and 1, or a number of equal looks."
     require(0 < len(given) <= 50 and grows and math.isclose(given[-1], 1), "looks", message, step)
     return given
