@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from headworks.errors import InvalidRequest
 from headworks.retrieval.parsers.contract import Heading
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId, PrincipalId, TenantId
@@ -13,6 +16,22 @@ from headworks.types.retrieval import Passage
 
 ItemState = Literal["queued", "done", "unchanged", "failed", "superseded"]
 Ranking = Literal["hybrid", "keywords", "vectors"]
+_LONGEST_PATH = 1_000
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def check_path(path: str) -> str:
+    """The path in NFC, if it is a plain relative one: patterns of readers must mean the same file that is stored."""
+    normal = unicodedata.normalize("NFC", path)
+    parts = normal.split("/")
+    if len(normal) > _LONGEST_PATH or {"", ".", ".."} & set(parts) or _UNUSABLE.search(normal):
+        raise InvalidRequest(
+            f"{path[:80]!r} is not a path of a document.",
+            next_step="Use a relative one such as `policies/claims.md`, without `..`, empty parts and control "
+            f"characters, of at most {_LONGEST_PATH} characters.",
+            param="path",
+        )
+    return normal
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,9 @@ from uuid import UUID
 
 from headworks.errors import BodyTooLarge, InvalidRequest, NotFound
 from headworks.retrieval import collections
-from headworks.retrieval.contract import Directory, Failure, Item, Progress, Sync
+from headworks.retrieval.contract import Directory, Failure, Item, Progress, Sync, check_path
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import AS_COLLECTION, read_patterns, refuse_given
-from headworks.retrieval.sources.contract import check_path
 from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
 from headworks.storage.blobs import Blobs
 from headworks.storage.pool import Database, Tx

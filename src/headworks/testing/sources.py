@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from headworks.errors import InvalidRequest
+from headworks.retrieval.contract import check_path
 from headworks.retrieval.sources.contract import (
     ANYONE,
     GROUP,
@@ -27,7 +28,6 @@ from headworks.retrieval.sources.contract import (
     Source,
     SourceError,
     Throttled,
-    check_path,
 )
 
 _Answer = TypeVar("_Answer")

@@ -12,21 +12,15 @@ A sync has three parts, each in pages, each resumable:
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-
-from headworks.errors import InvalidRequest
 
 ANYONE = "anyone"
 """The reader that stands for everybody, also without an account at the source."""
 GROUP = "group:"
 """What the id of a group of a source begins with, and that of a user does not."""
 _LONGEST_MESSAGE = 1000
-_LONGEST_PATH = 1_000
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class SourceError(Exception):
@@ -187,17 +181,3 @@ class Source(Protocol):
     async def close(self) -> None:
         """Give up connections."""
         ...
-
-
-def check_path(path: str) -> str:
-    """The path in NFC, if it is a plain relative one: patterns of readers must mean the same file that is stored."""
-    normal = unicodedata.normalize("NFC", path)
-    parts = normal.split("/")
-    if len(normal) > _LONGEST_PATH or {"", ".", ".."} & set(parts) or _UNUSABLE.search(normal):
-        raise InvalidRequest(
-            f"{path[:80]!r} is not a path of a document.",
-            next_step="Use a relative one such as `policies/claims.md`, without `..`, empty parts and control "
-            f"characters, of at most {_LONGEST_PATH} characters.",
-            param="path",
-        )
-    return normal

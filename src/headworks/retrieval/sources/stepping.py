@@ -14,6 +14,7 @@ from uuid import UUID
 
 from headworks.errors import InvalidRequest
 from headworks.retrieval import collections
+from headworks.retrieval.contract import check_path
 from headworks.retrieval.ingest import Ingestion, NewItem
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import read_patterns
@@ -28,7 +29,6 @@ from headworks.retrieval.sources.contract import (
     SourceError,
     Throttled,
     Unfetchable,
-    check_path,
 )
 from headworks.retrieval.sources.mapping import readers_of
 from headworks.retrieval.sources.position import Position, SourceRow, seal
