@@ -64,15 +64,14 @@ def test_an_unknown_option_is_wrong_usage() -> None:
 
 @pytest.mark.parametrize("name", list(Commands.entries))
 def test_the_help_of_each_command_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run([name, "--help"]) == 0
-    text = capsys.readouterr().out
-    if "\nCommands:" not in text:
-        assert f"Example: headworks {name}" in text
-        return
-    listed = text.partition("\nCommands:\n")[2]
-    for inner in [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]:
-        assert run([name, inner, "--help"]) == 0
-        assert f"Example: headworks {name} {inner}" in capsys.readouterr().out
+    left = [[name]]
+    while left:
+        words = left.pop()
+        assert run([*words, "--help"]) == 0
+        text, _, listed = capsys.readouterr().out.partition("\nCommands:\n")
+        inner = [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]
+        left += [[*words, each] for each in inner]
+        assert inner or f"Example: headworks {' '.join(words)}" in text
 
 
 def test_an_error_says_what_to_do_and_has_no_traceback() -> None:

@@ -134,13 +134,14 @@ def test_what_can_not_be_ingested_is_said(
 
 
 def test_a_source_of_the_file_is_synced_by_the_server_and_what_is_wrong_with_it_is_said(
-    cli: Any, workspace: Callable[..., Path]
+    cli: Any, server: Server, tmp_path: Path
 ) -> None:
-    folder = workspace()
-    file = folder / "collections" / "cli-docs.yaml"
-    file.write_text(f"{file.read_text()}\nsources:\n  - {{name: intranet, web: 'http://127.0.0.1:9/'}}\n")
-    cli("apply", str(folder), "--project", "cli")
-    done = cli("ingest", "cli-docs", "--json", check=False)
+    server.api("POST", "/api/projects", {"name": "sites"})  # its own, so that the workspace of others stays
+    file = tmp_path / "workspace" / "collections" / "intranet-pages.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("readers: [everyone]\nsources:\n  - {name: intranet, web: 'http://127.0.0.1:9/'}\n")
+    cli("apply", str(tmp_path / "workspace"), "--project", "sites")
+    done = cli("ingest", "intranet-pages", "--json", check=False)
     assert done.returncode == 1
     [failed] = json.loads(done.stdout)["failed"]
     assert (failed["path"], failed["code"]) == ("intranet", "sync_failed")
