@@ -82,7 +82,7 @@ class Record(msgspec.Struct):
         self._settle()
         if self._root is not None:
             self._close_root(self._root)
-        if self._asked.gathers and not self.spans:
+        if self._asked.gathers and not self.spans and row.status != CLIENT_CLOSED:  # then nobody is answered
             self._recorder.gather(row)
         else:
             self._recorder.write(row, self.spans)
