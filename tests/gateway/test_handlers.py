@@ -224,6 +224,9 @@ def test_what_arrives_whole_is_answered_once_its_record_is_written(world: World,
     answer = world.send(_whole(world, {"model": "nothing", "messages": ASK}))
     assert (answer.split(b" ")[1], b"The disk is full." in answer) == (b"503", True)
     assert b"x-headworks-trace" in answer
+    world.records.fails = RuntimeError("secret detail")
+    answer = world.send(_whole(world, {"model": "outside", "messages": ASK}))
+    assert (answer.split(b" ")[1], b"secret" in answer) == (b"500", False)
 
 
 def _whole(world: World, body: dict[str, Any]) -> bytes:

@@ -177,7 +177,7 @@ class Exchange:
         elif isinstance(error, Exception) and not isinstance(error, CallerLeft):
             _log.error("a request failed unexpectedly", exc_info=error)
             with suppress(Exception):
-                await self._tell(Unexpected("Something went wrong in the server.", next_step="Its log says what."))
+                await self._tell(_unexpected())
         elif not isinstance(error, CallerLeft) and not self._is_about_caller(error):
             raise error
 
@@ -241,11 +241,12 @@ class ArrivedExchange(Exchange):
             self._request.answer(status, headers, body)
         except (RuntimeError, ValueError):
             _log.exception("an answer could not be sent")
-            self.refuse(Unexpected("Something went wrong in the server.", next_step="Its log says what."))
+            self.refuse(_unexpected())
 
     def refuse(self, error: HeadworksError) -> None:
         """In the place of an answer that may not be given."""
-        self._request.answer(error.status, [*headers_of(error), *self.reply], self.dialect.body_of(error))
+        with suppress(RuntimeError):  # the caller has left in this turn
+            self._request.answer(error.status, [*headers_of(error), *self.reply], self.dialect.body_of(error))
 
     async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
         """See Exchange."""
@@ -285,7 +286,10 @@ class Outbox:
         waiting, self._waiting = self._waiting, []
         try:
             self._recorder.flush()
-        except HeadworksError as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, nobody is left waiting
+            if not isinstance(error, HeadworksError):
+                _log.error("records could not be written", exc_info=error)
+                error = _unexpected()
             for exchange, *_ in waiting:
                 exchange.refuse(error)
             return
@@ -362,6 +366,10 @@ class AsgiExchange(Exchange):
         if is_about_caller and self._task is not None:
             self._task.uncancel()
         return is_about_caller
+
+
+def _unexpected() -> Unexpected:
+    return Unexpected("Something went wrong in the server.", next_step="Its log says what.")
 
 
 def _too_large(limit: int) -> BodyTooLarge:

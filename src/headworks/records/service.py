@@ -20,7 +20,7 @@ class Records:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self._gathered: list[UsageRow] = []
+        self._gathered: list[bytes] = []
         self._recent: list[bytes] = []
         self._is_whole = True
         self.many = asyncio.Event()
@@ -38,13 +38,13 @@ class Records:
 
     def gather(self, row: UsageRow) -> None:
         """Have the row of a request written by the next `flush`, with others; who answers it calls that first."""
-        self._gathered.append(row)
+        self._gathered.append(usage_line(row))
 
     def flush(self) -> None:
         """Write what was gathered, together. Raises Unavailable, and then nothing of it is kept."""
-        rows, self._gathered = self._gathered, []
-        if rows:
-            self._keep([usage_line(row) for row in rows])
+        lines, self._gathered = self._gathered, []
+        if lines:
+            self._keep(lines)
 
     def _keep(self, lines: list[bytes]) -> None:
         self.journal.extend(lines)
