@@ -99,7 +99,7 @@ class Response(Signal):
             self.is_set = False
             try:
                 await self
-            except BaseException:  # as `wait`, with fewer steps for each piece
+            except BaseException:  # cancelled: nobody will read on
                 self.abort()
                 raise
         return self.take()
@@ -114,13 +114,8 @@ class Response(Signal):
             self._carrier.resume_reading()
         return data
 
-    async def wait(self) -> None:
-        """Until something new happens; if the waiting task is cancelled the connection is closed at once."""
-        self.is_set = False
-        await self.arrival()
-
     async def arrival(self) -> None:
-        """Until the head is there, for a caller who wants it `whole` the end; else as `wait`."""
+        """Until the head is there, for a caller who wants it `whole` the end. Cancelled, the connection is closed."""
         try:
             await self
         except BaseException:
