@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from psycopg import sql
-from running_gateway import Running, World
+from running_gateway import IMPATIENT, Running, World
 
 from headworks.storage.embedded import Cluster
 from headworks.storage.pool import DatabaseUrls
@@ -38,6 +38,12 @@ def world(world_of_session: World) -> Iterator[World]:
     world_of_session.shelf.asked.clear()
     yield world_of_session
     world_of_session.close_clients()
+
+
+@pytest.fixture
+def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deadlines that a silent provider is given up by while a test waits."""
+    monkeypatch.setattr(world.gateway._attempts, "_deadlines", IMPATIENT)  # noqa: SLF001 -- they are set at the start
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ STREAM_FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.usefixtures("impatient")
 def test_the_next_target_answers_for_a_failing_one(
     world: World, provider: SimulatedProvider, other: SimulatedProvider, fault: Reply
 ) -> None:
@@ -70,6 +71,7 @@ def test_the_next_target_answers_for_a_failing_one(
 
 
 @pytest.mark.parametrize("fault", STREAM_FAULTS.values(), ids=STREAM_FAULTS)
+@pytest.mark.usefixtures("impatient")
 def test_the_next_target_streams_as_long_as_nothing_was_said(
     world: World, provider: SimulatedProvider, other: SimulatedProvider, fault: Reply
 ) -> None:
@@ -145,13 +147,14 @@ def test_the_last_error_is_passed_on_as_it_is(world: World, provider: SimulatedP
         (Reply.html(), 502, "upstream_not_an_answer", "text/html that is no answer"),
         (Reply.html(503), 503, "upstream_error", "status 503 and text/html"),
         (Reply.hang_up(), 502, "upstream_error", "closed the connection without an answer"),
-        (Reply.silence(), 504, "upstream_timeout", "first byte deadline of 1 s"),
+        (Reply.silence(), 504, "upstream_timeout", "first byte deadline of 2 s"),
         (Reply.raw(b"{}", 401), 502, "upstream_unauthorized", "yours is fine"),
         (Reply.raw(b'{"choices": [{"mess'), 502, "upstream_not_an_answer", "that is no answer"),
         (Reply(200, {"content-length": "50"}, (b'{"choices":',), end="cut"), 502, "stream_truncated", "in the middle"),
     ],
 )
 @pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.usefixtures("impatient")
 def test_a_fault_of_the_provider_is_named(
     world: World, provider: SimulatedProvider, fault: Reply, status: int, code: str, said: str, *, is_stream: bool
 ) -> None:

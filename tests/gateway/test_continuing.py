@@ -80,6 +80,7 @@ CUTS: dict[str, Reply] = {
 
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.usefixtures("impatient")
 def test_the_next_target_goes_on_where_the_first_was_cut_off(
     world: World, provider: SimulatedProvider, other: SimulatedProvider, cut: Reply
 ) -> None:

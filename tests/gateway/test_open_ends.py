@@ -59,6 +59,7 @@ def test_half_an_event_is_not_joined_with_the_end(world: World, provider: Simula
     assert answer.content == b"".join(Reply.events(whole).pieces) + DONE
 
 
+@pytest.mark.usefixtures("impatient")
 def test_the_idle_deadline_ends_it_in_the_same_way(
     world: World, provider: SimulatedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,6 +213,7 @@ def test_an_error_event_in_the_middle_is_passed_on_unchanged(world: World, provi
     assert (row.status, row.error_code) == (200, "upstream_error")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_provider_that_falls_silent_in_the_middle_is_given_up(world: World, provider: SimulatedProvider) -> None:
     provider.will(Reply.events([chunk("One")], end="hang"))
     *_, last = events_of(stream(world))

@@ -49,7 +49,10 @@ from headworks.types.records import Span, UsageRow
 from headworks.types.retrieval import Citation, Passage
 from headworks.types.workspace import CollectionSpec
 
-DEADLINES = Deadlines(connect_s=2.0, first_byte_s=1.0, idle_s=1.0, total_s=10.0)
+DEADLINES = Deadlines(connect_s=20.0, first_byte_s=20.0, idle_s=20.0, total_s=40.0)
+"""No busy machine takes as long."""
+IMPATIENT = Deadlines(connect_s=20.0, first_byte_s=2.0, idle_s=2.0, total_s=40.0)
+"""For providers that fall silent."""
 MAX_BODY_MB = 2
 KEY_ENV = "SIMULATED_KEY"
 """What an account of a simulated server names as its credential."""
