@@ -43,7 +43,7 @@ def world(world_of_session: World) -> Iterator[World]:
 @pytest.fixture
 def impatient(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines that a silent provider is given up by while a test waits."""
-    monkeypatch.setattr(world.gateway._attempts, "_deadlines", IMPATIENT)  # noqa: SLF001 -- they are set at the start
+    monkeypatch.setattr(world.gateway._attempts, "_deadlines", IMPATIENT)
 
 
 @pytest.fixture
