@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.errors import SealBroken
-from headworks.retrieval.parsers.contract import Heading, ParsedDocument
+from headworks.retrieval.parsers.contract import Box, Heading, ParsedDocument, Table
 from headworks.retrieval.store import Payloads, StoredChunk, storable, vector_text
 from headworks.types.ids import new_id
 
@@ -28,6 +31,24 @@ async def test_a_text_comes_back_with_headings_and_pages(world: World) -> None:
     sealed = payloads.seal_text(document, 3, PARSED)
     assert b"Stands" not in sealed
     assert payloads.open_text(document, 3, sealed).as_parsed("Héron", "text/markdown") == PARSED
+
+
+async def test_boxes_and_tables_come_back_with_the_text(world: World) -> None:
+    payloads = await _payloads(world)
+    document = new_id()
+    boxes = (Box(0, 5, 1, 72.0, 10.5, 300.1, 22.0), Box(7, 7, 3, 0.0, 0.0, 595.3, 841.9), Box(9, 18, 2, 1, 2, 3, 4))
+    parsed = replace(PARSED, boxes=boxes, tables=(Table(0, 18, 5), Table(18, 18, 18)))
+    stored = payloads.open_text(document, 1, payloads.seal_text(document, 1, parsed))
+    assert stored.as_parsed(parsed.title, parsed.media_type) == parsed
+
+
+async def test_a_text_that_was_stored_without_boxes_has_none(world: World) -> None:
+    payloads = await _payloads(world)
+    document = new_id()
+    old = orjson.dumps({"text": "a", "headings": [], "pages": [0]})
+    sealed = world.keyring.seal(world.admin.tenant, "document_text.content", f"{document}/1", old)
+    stored = payloads.open_text(document, 1, sealed)
+    assert (stored.text, stored.pages, stored.boxes, stored.tables) == ("a", (0,), (), ())
 
 
 async def test_a_chunk_comes_back_with_what_it_is_indexed_by(world: World) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from headworks.retrieval.parsers.contract import Heading, ParsedDocument
+from headworks.retrieval.parsers.contract import Box, Heading, ParsedDocument, Table
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
@@ -42,15 +42,17 @@ class CollectionRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredText:
-    """What a version of a document says: the text that offsets point into, with its headings and pages."""
+    """What a version of a document says: the text that offsets point into, with its structure as ParsedDocument's."""
 
     text: str
     headings: tuple[Heading, ...]
     pages: tuple[int, ...]
+    boxes: tuple[Box, ...] = ()
+    tables: tuple[Table, ...] = ()
 
     def as_parsed(self, title: str, media_type: str) -> ParsedDocument:
         """The document as its parser gave it."""
-        return ParsedDocument(self.text, title, self.headings, media_type, self.pages)
+        return ParsedDocument(self.text, title, self.headings, media_type, self.pages, self.boxes, self.tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,24 @@ class Payloads:
     def seal_text(self, document: UUID, version: int, parsed: ParsedDocument) -> bytes:
         """A value for `document_text.content`."""
         headings = [(each.level, each.text, each.start, each.end) for each in parsed.headings]
-        data = orjson.dumps({"text": parsed.text, "headings": headings, "pages": parsed.pages})
+        found: dict[str, Any] = {"text": parsed.text, "headings": headings, "pages": parsed.pages}
+        if parsed.boxes:
+            found["boxes"] = list(_packed(parsed.boxes))
+        if parsed.tables:
+            found["tables"] = [(each.start, each.end, each.header_end) for each in parsed.tables]
+        data = orjson.dumps(found)
         return self._keyring.seal(self._tenant, "document_text.content", f"{document}/{version}", data)
 
     def open_text(self, document: UUID, version: int, sealed: bytes) -> StoredText:
         """The text of a version. Raises SealBroken."""
         found = orjson.loads(self._keyring.open(self._tenant, "document_text.content", f"{document}/{version}", sealed))
-        return StoredText(found["text"], tuple(Heading(*each) for each in found["headings"]), tuple(found["pages"]))
+        return StoredText(
+            found["text"],
+            tuple(Heading(*each) for each in found["headings"]),
+            tuple(found["pages"]),
+            tuple(_unpacked(found.get("boxes", ()))),
+            tuple(Table(*each) for each in found.get("tables", ())),
+        )
 
     def seal_chunk(self, chunk: int, stored: StoredChunk) -> bytes:
         """A value for `chunk.content`."""
@@ -94,6 +107,29 @@ class Payloads:
         """A chunk as it was stored. Raises SealBroken."""
         found = orjson.loads(self._keyring.open(self._tenant, "chunk.content", chunk, sealed))
         return StoredChunk(found["text"], tuple(found["section"]), found["context"])
+
+
+_BOX_NUMBERS = 7
+_POINT_PARTS = 10
+"""Corners of boxes are stored in tenths of a point."""
+
+
+def _packed(boxes: Iterable[Box]) -> Iterator[int]:
+    """Boxes as small numbers: each start counts from the end before, each end from its start, each page likewise."""
+    at, page = 0, 0
+    for box in boxes:
+        yield from (box.start - at, box.end - box.start, box.page - page)
+        yield from (round(corner * _POINT_PARTS) for corner in (box.x0, box.y0, box.x1, box.y1))
+        at, page = box.end, box.page
+
+
+def _unpacked(numbers: Sequence[int]) -> Iterator[Box]:
+    at, page = 0, 0
+    for place in range(0, len(numbers), _BOX_NUMBERS):
+        gap, length, turned, *corners = numbers[place : place + _BOX_NUMBERS]
+        start, page = at + gap, page + turned
+        at = start + length
+        yield Box(start, at, page, *(corner / _POINT_PARTS for corner in corners))
 
 
 def vector_text(vector: Iterable[float]) -> str:

@@ -20,11 +20,42 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """Where a line of a document's text stands on its page: the characters from `start` to `end` of the text.
+
+    `page` counts from 1. The corners are in points (1/72 inch) from the top left of the page as a viewer shows it,
+    `x0` and `y0` the upper left one, `x1` and `y1` the lower right one. A row of a table has one box.
+    """
+
+    start: int
+    end: int
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    r"""A table within a document's text: lines of `| a | b |`, with a `|` within a cell written as `\|`.
+
+    The characters from `start` to `end` are all of its rows, those from `start` to `header_end` the rows that name its
+    columns (without the rule of `| --- |` below them, which is part of the table): none when it is equal to `start`.
+    """
+
+    start: int
+    end: int
+    header_end: int
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
     """A document as text. `text` is what is stored: each offset anywhere in Headworks counts its characters.
 
     `headings` are in order of `start`; `pages` holds the offset at which each page starts, and is empty where the
-    format has no pages.
+    format has no pages. `boxes` (in order of `start`, none overlaps another) are there where lines have a place on a
+    page: in PDFs and pictures. `tables` are in order of `start`.
     """
 
     text: str
@@ -32,6 +63,8 @@ class ParsedDocument:
     headings: tuple[Heading, ...]
     media_type: str
     pages: tuple[int, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    tables: tuple[Table, ...] = ()
 
 
 class Parser(Protocol):
