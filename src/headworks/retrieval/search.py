@@ -17,6 +17,7 @@ from uuid import UUID
 from headworks.errors import HeadworksError, InvalidRequest, ModelMissing
 from headworks.retrieval.collections import not_readable
 from headworks.retrieval.contract import Ranking, SearchResult
+from headworks.retrieval.nearest import Nearest, Within
 from headworks.retrieval.passages import lexical
 from headworks.retrieval.passages.fusion import Fused, fuse
 from headworks.retrieval.store import SEARCH_SQL, Payloads, storable, vector_text
@@ -67,6 +68,7 @@ class Searcher:
         self._keyring = keyring
         self._models = models
         self._want_vectors = want_vectors
+        self._nearest = Nearest()
 
     async def search(
         self,
@@ -91,7 +93,7 @@ class Searcher:
             if ranking == "vectors" and vector.notice:
                 raise ModelMissing(f"No ranking by vectors: {vector.notice}.", next_step="Ask for the hybrid one.")
             async with self._db.tx(principal) as tx:
-                fused = await _candidates(tx, principal, plan, vector, max(_CANDIDATES, 2 * k))
+                fused = await self._candidates(tx, principal, plan, vector, max(_CANDIDATES, 2 * k))
                 passages = await self._read(tx, principal, plan, fused[:k])
             if passages or not fused or attempt:
                 break
@@ -133,6 +135,34 @@ class Searcher:
             return _Vector(None, "the collection's vectors are of other weights and are being made anew")
         return _Vector(vector_text(made.vectors[0]))
 
+    async def _candidates(self, tx: Tx, principal: Principal, plan: _Plan, vector: _Vector, limit: int) -> list[Fused]:
+        """What the caller may read of the best of both legs, each scored in both.
+
+        The best by keywords are asked for in growing numbers, until enough of them are readable or there are no more.
+        """
+        within = Within(principal, plan.collection.collection_id, plan.collection.generation_id)
+        similarity: dict[int, float] = {}
+        if vector.text is not None:
+            similarity = await self._nearest.find(tx, within, vector.text, limit)
+        nearest = list(similarity)
+        ranked, _ = plan.keywords.rank()
+        by_keyword: list[int] = []
+        for asked in _growing(ranked.tolist()):
+            readable = await self._nearest.gate(tx, within, asked, vector.text)
+            similarity |= {chunk: found for chunk, found in readable.items() if found is not None}
+            by_keyword += [chunk for chunk in asked if chunk in readable]
+            if len(by_keyword) >= limit:
+                break
+        union = sorted({*by_keyword[:limit], *nearest})
+        if not union:
+            return []
+        worst = min(similarity.values(), default=0.0)  # for a chunk whose vector is still being made
+        return fuse(
+            union,
+            [float(score) for score in plan.keywords.scores_of(union)] if by_keyword else None,
+            [similarity.get(chunk, worst) for chunk in union] if similarity else None,
+        )
+
     async def _read(self, tx: Tx, principal: Principal, plan: _Plan, best: Sequence[Fused]) -> list[Passage]:
         rows = await tx.fetch_all(
             SEARCH_SQL.read_chunks,
@@ -162,44 +192,8 @@ def _notice(plan: _Plan, vector: _Vector) -> str:
     return ""
 
 
-async def _candidates(tx: Tx, principal: Principal, plan: _Plan, vector: _Vector, limit: int) -> list[Fused]:
-    """What the caller may read of the best of both legs, each scored in both.
-
-    The best by keywords are asked for in growing numbers, until enough of them are readable or there are no more.
-    """
-    ranked, _ = plan.keywords.rank()
-    by_keyword: list[int] = []
-    nearest: list[int] = []
-    similarity: dict[int, float] = {}
-    for turn, asked in enumerate(_growing(ranked.tolist())):
-        rows = await tx.fetch_all(
-            SEARCH_SQL.gate,
-            tenant=principal.tenant,
-            generation=plan.collection.generation_id,
-            chunks=asked,
-            vector=vector.text,
-            limit=limit if vector.text is not None and not turn else 0,
-        )
-        similarity |= {row.chunk_id: -row.distance for row in rows if row.distance is not None}
-        nearest += [row.chunk_id for row in rows if not row.is_asked]
-        readable = {row.chunk_id for row in rows if row.is_asked}
-        by_keyword += [chunk for chunk in asked if chunk in readable]
-        if len(by_keyword) >= limit:
-            break
-    union = sorted({*by_keyword[:limit], *nearest})
-    if not union:
-        return []
-    worst = min(similarity.values(), default=0.0)  # for a chunk whose vector is still being made
-    return fuse(
-        union,
-        [float(score) for score in plan.keywords.scores_of(union)] if by_keyword else None,
-        [similarity.get(chunk, worst) for chunk in union] if similarity else None,
-    )
-
-
 def _growing(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    start, size = _FIRST_GATE, _FIRST_GATE * 4
-    yield ids[:_FIRST_GATE]
+    start, size = 0, _FIRST_GATE
     while start < len(ids):
         yield ids[start : start + size]
         start, size = start + size, size * 4

@@ -18,22 +18,6 @@ SELECT c.collection_id, c.generation_id, c.lacks_vectors, g.model, g.model_diges
  WHERE c.tenant_id = %(tenant)s AND c.name = %(name)s
    AND EXISTS (SELECT FROM collection_reader r WHERE r.tenant_id = c.tenant_id AND r.collection_id = c.collection_id)
 
--- name: gate
--- Of what the caller may read: which of these chunks, and the nearest ones, each with its distance. Exact: vectors are of
--- length 1, so the negative inner product ranks as the cosine does, and `+ 0` keeps the planner from any index on them.
-WITH nearest AS MATERIALIZED (
-    SELECT e.chunk_id, (e.vector <#> %(vector)s::halfvec) + 0 AS distance
-      FROM embedding_384 e
-     WHERE e.tenant_id = %(tenant)s AND e.generation_id = %(generation)s
-     ORDER BY distance
-     LIMIT %(limit)s)
-SELECT chunk_id, distance, false AS is_asked FROM nearest
- UNION ALL
-SELECT c.chunk_id, (e.vector <#> %(vector)s::halfvec) + 0, true
-  FROM chunk c
-  LEFT JOIN embedding_384 e ON e.tenant_id = %(tenant)s AND e.generation_id = %(generation)s AND e.chunk_id = c.chunk_id
- WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
-
 -- name: read_chunks
 SELECT c.chunk_id, c.document_id, d.version, d.path, d.title, c.ordinal, c.start_offset, c.end_offset, c.content
   FROM chunk c

@@ -18,6 +18,7 @@ from headworks.types.ids import TenantId
 SQL = load("headworks.retrieval")
 INGEST_SQL = load("headworks.retrieval", "ingest.sql")
 SEARCH_SQL = load("headworks.retrieval", "search.sql")
+NEAREST_SQL = load("headworks.retrieval", "nearest.sql")
 
 DIMENSION = 384
 """Of the one table of embeddings that there is."""
