@@ -40,7 +40,9 @@ NOT_PAYLOAD = {
     "web_session.replaces": "a keyed hash",
     "web_session.session_hash": "a keyed hash",
 }
-IMMUTABLE = {"audit_event", "channel_move", "release", "release_file", "span", "usage"}
+IMMUTABLE = {"audit_event", "channel_move", "purge_receipt", "release", "release_file"}
+ERASABLE = {"span": "payload", "usage": "end_user"}
+"""Append-only but for this column, which may become null, by the curator."""
 
 TABLES = """
     FROM pg_class c
@@ -113,6 +115,16 @@ CHECKS: dict[str, str] = {
     "what is immutable can't be changed": f"""
         SELECT c.relname || ' ' || g.privilege_type {GRANTS}
            AND c.relname = ANY (%(immutable)s) AND g.privilege_type IN ('UPDATE', 'DELETE')""",
+    "what may be erased is only forgotten, by the curator": f"""
+        SELECT c.relname || ' ' || g.privilege_type {GRANTS}
+           AND c.relname = ANY (%(erasable)s) AND r.rolname = 'hw_app' AND g.privilege_type NOT IN ('SELECT', 'UPDATE')
+         UNION ALL
+        SELECT c.relname {TABLES} AND c.relname = ANY (%(erasable)s)
+           AND NOT (EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+                             WHERE t.tgrelid = c.oid AND f.proname = 'only_forgets' AND t.tgenabled = 'O')
+                    AND EXISTS (SELECT FROM pg_policy p
+                                 WHERE p.polrelid = c.oid AND p.polcmd = 'w' AND NOT p.polpermissive
+                                   AND pg_get_expr(p.polqual, p.polrelid) ~ 'is_curator'))""",
     "rights on single columns are not given": """
         SELECT attrelid::regclass || '.' || attname FROM pg_attribute
          WHERE attacl IS NOT NULL
@@ -206,6 +218,9 @@ PLANTED = [
     ("GRANT SELECT ON usage TO hw_ingest", "hw_system only reads and hw_ingest only appends"),
     ("GRANT UPDATE ON release TO hw_app", "what is immutable can't be changed"),
     ("GRANT DELETE ON audit_event TO hw_app", "what is immutable can't be changed"),
+    ("GRANT DELETE ON usage TO hw_app", "what may be erased is only forgotten, by the curator"),
+    ("DROP POLICY erased ON span", "what may be erased is only forgotten, by the curator"),
+    ("DROP TRIGGER only_forgets ON usage", "what may be erased is only forgotten, by the curator"),
     ("GRANT UPDATE (manifest) ON release TO hw_app", "rights on single columns are not given"),
     ("CREATE VIEW leak AS SELECT * FROM project", "a view asks as its caller"),
     ("ALTER VIEW acting_as SET (security_invoker = false)", "a view asks as its caller"),
@@ -239,6 +254,7 @@ def violations(connection: Superuser, check: str) -> list[str]:
     lists = {
         "without_tenant": list(WITHOUT_TENANT),
         "immutable": list(IMMUTABLE),
+        "erasable": list(ERASABLE),
         "bytes": [*SEALED, *NOT_PAYLOAD],
     }
     used = {name: value for name, value in lists.items() if f"%({name})s" in CHECKS[check]}
@@ -283,6 +299,7 @@ def test_the_listed_exceptions_still_exist(module_superuser: Superuser) -> None:
     tables = {name.split(".")[0] for name in columns}
     assert set(WITHOUT_TENANT) <= tables
     assert tables >= IMMUTABLE
+    assert {f"{table}.{column}" for table, column in ERASABLE.items()} <= columns
     assert (SEALED | set(NOT_PAYLOAD)) <= columns
 
 

@@ -282,12 +282,19 @@ CREATE TABLE document (
     version       integer NOT NULL,
     restricted    boolean NOT NULL,              -- has a list of its own: document_reader; empty = nobody
     given_readers uuid[],                        -- the list given on upload; null: none was; a pattern goes before it
+    own_metadata  jsonb NOT NULL DEFAULT '{}',   -- what the file says of itself
+    given_metadata jsonb,                        -- what was said of it on upload; null: nothing was
+    metadata      jsonb NOT NULL GENERATED ALWAYS AS (own_metadata || coalesce(given_metadata, '{}')) STORED,
     readers_from  uuid,                          -- the source that tells its readers: hidden when it has not for too long
     handed_in_by  uuid NOT NULL,                 -- who knows its path and hash without reading it
     characters    integer NOT NULL,
     blob_id       uuid,
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now(),
+    confirmed_at  timestamptz NOT NULL DEFAULT now(),    -- when it was last handed in, or still there at the end of a sync
+    valid_from    timestamptz,                   -- before, and from valid_to on, nobody reads it; null: no limit
+    valid_to      timestamptz,
+    review_at     timestamptz,                   -- when somebody is to look at it again
     tombstoned_at timestamptz,
     PRIMARY KEY (tenant_id, document_id),
     UNIQUE (tenant_id, collection_id, source, path),
@@ -301,6 +308,19 @@ CREATE TABLE document_reader (
     PRIMARY KEY (tenant_id, document_id, principal_id),
     FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
+);
+
+CREATE TABLE document_version (         -- what a document was, and who brought it; its text lies in document_text until it is purged
+    tenant_id     uuid NOT NULL,
+    document_id   uuid NOT NULL,
+    version       integer NOT NULL,
+    content_hash  text NOT NULL,
+    characters    integer NOT NULL,
+    handed_in_by  uuid NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    replaced_at   timestamptz,                   -- null: it is the one that is read
+    PRIMARY KEY (tenant_id, document_id, version),
+    FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE
 );
 
 CREATE TABLE document_text (            -- the stored text that offsets point into, and its headings
@@ -390,6 +410,7 @@ CREATE TABLE source (                   -- where a collection's documents come f
     carries_permissions boolean NOT NULL DEFAULT false,
     readable_until timestamptz,                  -- of documents whose readers it tells
     synced_at     timestamptz,                   -- the end of the last sync that went through
+    due_at        timestamptz,                   -- when the next sync begins by itself; null: only when asked for
     PRIMARY KEY (tenant_id, source_id),
     UNIQUE (tenant_id, collection_id, name),
     FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
@@ -407,6 +428,10 @@ CREATE TABLE ingest_item (              -- one file handed in; acknowledged when
     bytes         bigint NOT NULL,
     blob_id       uuid,
     readers       uuid[],                        -- given on upload; null: none were
+    metadata      jsonb,                         -- given on upload; null: none was
+    valid_from    timestamptz,                   -- as in document, given on upload
+    valid_to      timestamptz,
+    review_at     timestamptz,
     state         text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'done', 'unchanged', 'failed', 'superseded')),
     attempts      integer NOT NULL DEFAULT 0,    -- how often a run has taken it up: what kills processes is set aside
     chunks        integer NOT NULL DEFAULT 0,
@@ -429,6 +454,38 @@ CREATE TABLE blob (                     -- originals, sealed, in pieces of at mo
     PRIMARY KEY (tenant_id, blob_id, piece)
 );
 ALTER TABLE blob ALTER COLUMN content SET STORAGE EXTERNAL;
+
+CREATE TABLE legal_hold (               -- while it stands, nothing of the document, the collection or the person is purged or erased
+    tenant_id     uuid NOT NULL REFERENCES tenant,
+    hold_id       uuid NOT NULL,
+    kind          text NOT NULL CHECK (kind IN ('document', 'collection', 'person')),
+    subject_id    uuid NOT NULL,
+    reason        text NOT NULL,
+    placed_by     uuid NOT NULL,
+    placed_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, hold_id),
+    UNIQUE (tenant_id, kind, subject_id)
+);
+
+CREATE TABLE purge_receipt (            -- what was removed for good: ids, hashes and counts, never text or names; append-only
+    tenant_id     uuid NOT NULL REFERENCES tenant,
+    receipt_id    uuid NOT NULL,
+    kind          text NOT NULL CHECK (kind IN ('purge', 'erasure')),
+    subject       text NOT NULL,                 -- `collection:…`, `document:…` or `person:…`, by id
+    policy        text NOT NULL,                 -- the rule or the request that it was removed by
+    asked_by      uuid NOT NULL,
+    at            timestamptz NOT NULL DEFAULT now(),
+    detail        jsonb NOT NULL,
+    PRIMARY KEY (tenant_id, receipt_id)
+);
+
+CREATE TABLE job_pause (                -- runs of these partitions of durable work wait until it is taken away
+    tenant_id     uuid NOT NULL REFERENCES tenant,
+    partition     text NOT NULL,
+    paused_by     uuid NOT NULL,
+    paused_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, partition)
+);
 
 -- ── Records: append-only; partitions by arrival are made ahead by storage/partitions.py ───────────────────────────────
 
@@ -579,11 +636,13 @@ DECLARE
     every_table text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','collection','generation','collection_reader','document','document_reader','document_text','chunk',
-        'embedding_384','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response'];
+        'embedding_384','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response',
+        'document_version','legal_hold','purge_receipt','job_pause'];
     by_tenant text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
-        'channel','channel_move','collection','generation','posting','posting_segment','source','blob','usage','span','audit_event'];
-    of_document text[] := ARRAY['document_text','chunk','embedding_384'];
+        'channel','channel_move','collection','generation','posting','posting_segment','source','blob','usage','span','audit_event',
+        'legal_hold','purge_receipt','job_pause'];
+    of_document text[] := ARRAY['document_version','chunk','embedding_384'];
     for_system text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','route','account','release','release_file','channel','collection'];
     bumping text[] := ARRAY['principal','membership','project','role_binding','role_definition','feature_grant','api_key','api_key_group',
@@ -602,7 +661,7 @@ BEGIN
         EXECUTE format('CREATE POLICY readable ON %I FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()) AND EXISTS '
                        '(SELECT FROM document d WHERE d.tenant_id = %I.tenant_id AND d.document_id = %I.document_id))', t, t, t);
     END LOOP;
-    FOREACH t IN ARRAY of_document || ARRAY['document','document_reader','collection_reader'] LOOP
+    FOREACH t IN ARRAY of_document || ARRAY['document_text','document','document_reader','collection_reader'] LOOP
         EXECUTE format('CREATE POLICY curated_insert ON %I FOR INSERT TO hw_app WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
         EXECUTE format('CREATE POLICY curated_update ON %I FOR UPDATE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator())) '
                        'WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
@@ -643,14 +702,25 @@ BEGIN
     END LOOP;
 END $$;
 
--- A stored response is its owner's alone; the curator removes what has expired.
+-- A stored response is its owner's alone; the curator removes what has expired and what is erased.
 CREATE POLICY own ON stored_response FOR ALL TO hw_app
     USING (tenant_id = (SELECT app_tenant()) AND principal_id = (SELECT app_principal()))
     WITH CHECK (tenant_id = (SELECT app_tenant()) AND principal_id = (SELECT app_principal()));
-CREATE POLICY expired_seen ON stored_response FOR SELECT TO hw_app
-    USING (tenant_id = (SELECT app_tenant()) AND expires_at <= now() AND (SELECT is_curator()));
-CREATE POLICY expired_removed ON stored_response FOR DELETE TO hw_app
-    USING (tenant_id = (SELECT app_tenant()) AND expires_at <= now() AND (SELECT is_curator()));
+CREATE POLICY curated_seen ON stored_response FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()));
+CREATE POLICY curated_removed ON stored_response FOR DELETE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()));
+
+-- Usage and spans are append-only but for what erasure takes out of them, which the curator does and a trigger keeps to.
+CREATE FUNCTION only_forgets() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_jsonb(NEW) - TG_ARGV[0] <> to_jsonb(OLD) - TG_ARGV[0] OR to_jsonb(NEW) -> TG_ARGV[0] <> 'null' THEN
+        RAISE EXCEPTION 'rows of % are not changed', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER only_forgets BEFORE UPDATE ON span FOR EACH ROW EXECUTE FUNCTION only_forgets('payload');
+CREATE TRIGGER only_forgets BEFORE UPDATE ON usage FOR EACH ROW EXECUTE FUNCTION only_forgets('end_user');
+CREATE POLICY erased ON span AS RESTRICTIVE FOR UPDATE TO hw_app USING ((SELECT is_curator()));
+CREATE POLICY erased ON usage AS RESTRICTIVE FOR UPDATE TO hw_app USING ((SELECT is_curator()));
 
 -- A grant is seen from both ends, and written only from home.
 CREATE POLICY seen_from_both_ends ON feature_grant FOR SELECT TO hw_app
@@ -665,10 +735,16 @@ CREATE POLICY readable ON collection_reader FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT acting_ids())::uuid[])));
 CREATE POLICY readable ON document_reader FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT acting_ids())::uuid[])));
+-- The text of a version that was replaced is the curator's, until it is purged.
+CREATE POLICY readable ON document_text FOR SELECT TO hw_app USING (
+    tenant_id = (SELECT app_tenant())
+    AND EXISTS (SELECT FROM document d WHERE d.tenant_id = document_text.tenant_id AND d.document_id = document_text.document_id
+                   AND (d.version = document_text.version OR (SELECT is_curator()))));
 CREATE POLICY readable ON document FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant())
     AND ((SELECT is_curator())
          OR (tombstoned_at IS NULL
+             AND (valid_from IS NULL OR valid_from <= now()) AND (valid_to IS NULL OR valid_to > now())
              AND collection_id = ANY ((SELECT readable_collections())::uuid[])
              AND (readers_from IS NULL OR readers_from = ANY ((SELECT fresh_sources())::uuid[]))
              AND (NOT restricted
@@ -680,10 +756,11 @@ GRANT USAGE ON SCHEMA headworks TO hw_app, hw_system, hw_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     principal, membership, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
     snapshot_version, workspace_file, route, account, channel, collection, generation, collection_reader, document, document_reader,
-    document_text, chunk, embedding_384, posting, posting_segment, sync, source, ingest_item, blob, stored_response TO hw_app;
+    document_text, chunk, embedding_384, posting, posting_segment, sync, source, ingest_item, blob, stored_response,
+    document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
-GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, audit_event TO hw_app;
+GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, audit_event, purge_receipt TO hw_app;
 GRANT SELECT, INSERT, UPDATE ON data_key TO hw_app;
-GRANT SELECT ON usage, span TO hw_app;
+GRANT SELECT, UPDATE ON usage, span TO hw_app;      -- UPDATE: see only_forgets
 GRANT SELECT, INSERT, UPDATE, DELETE ON replica TO hw_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA headworks TO hw_app;
