@@ -23,10 +23,14 @@ WITHOUT_TENANT = {
     "replica": "heartbeats of processes, which serve all tenants",
 }
 SEALED = {
+    "attestation.envelope",
     "blob.content",
     "chunk.content",
     "document_text.content",
+    "proposal.content",
+    "proposal_comment.content",
     "release_file.content",
+    "signing_key.material",
     "source.state",
     "span.payload",
     "stored_response.content",
@@ -40,7 +44,17 @@ NOT_PAYLOAD = {
     "web_session.replaces": "a keyed hash",
     "web_session.session_hash": "a keyed hash",
 }
-IMMUTABLE = {"audit_event", "channel_move", "purge_receipt", "release", "release_file"}
+IMMUTABLE = {
+    "attestation",
+    "audit_event",
+    "channel_move",
+    "proposal_comment",
+    "purge_receipt",
+    "release",
+    "release_file",
+    "span",
+    "usage",
+}
 ERASABLE = {"span": "payload", "usage": "end_user"}
 """Append-only but for this column, which may become null, by the curator."""
 

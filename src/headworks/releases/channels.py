@@ -8,6 +8,10 @@ from typing import Literal
 from headworks.types.workspace import FeatureSpec
 
 ChannelName = Literal["prod", "canary", "staging"]
+Way = Literal["apply", "promote", "rollback", "break_glass"]
+"""How a pointer came to where it points."""
+Kind = Literal["feature", "gate"]
+"""What a bundle is: what is called, or what judges it."""
 
 
 @dataclass(frozen=True, slots=True)

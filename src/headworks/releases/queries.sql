@@ -38,8 +38,8 @@ UNION ALL
 SELECT 'provider', name FROM account WHERE tenant_id = %(tenant)s AND project_id <> %(project)s AND name = ANY(%(accounts)s);
 
 -- name: put_release
-INSERT INTO release (tenant_id, digest, project_id, feature, manifest, created_by)
-VALUES (%(tenant)s, %(digest)s, %(project)s, %(feature)s, %(manifest)s, %(by)s)
+INSERT INTO release (tenant_id, digest, project_id, feature, kind, manifest, created_by)
+VALUES (%(tenant)s, %(digest)s, %(project)s, %(feature)s, %(kind)s, %(manifest)s, %(by)s)
 ON CONFLICT (tenant_id, digest) DO NOTHING;
 
 -- name: put_release_file
@@ -48,22 +48,28 @@ VALUES (%(tenant)s, %(sha256)s, %(media_type)s, %(content)s)
 ON CONFLICT (tenant_id, sha256) DO NOTHING;
 
 -- name: channels_of_project
-SELECT feature, name, digest, revision, moved_at FROM channel
+SELECT feature, name, digest, revision, moved_by_way AS way, moved_at FROM channel
 WHERE tenant_id = %(tenant)s AND project_id = %(project)s ORDER BY feature, name;
 
 -- name: open_channel
-INSERT INTO channel (tenant_id, project_id, feature, name, digest)
-VALUES (%(tenant)s, %(project)s, %(feature)s, %(name)s, %(digest)s)
+INSERT INTO channel (tenant_id, project_id, feature, name, digest, moved_by_way, revision)
+SELECT %(tenant)s, %(project)s, %(feature)s, %(name)s, %(digest)s, %(way)s, coalesce(max(revision), 0) + 1
+  FROM channel_move
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND feature = %(feature)s AND name = %(name)s
 ON CONFLICT (tenant_id, project_id, feature, name) DO NOTHING;
 
 -- name: move_channel
-UPDATE channel SET digest = %(digest)s, revision = revision + 1, moved_at = now()
+UPDATE channel SET digest = %(digest)s, moved_by_way = %(way)s, revision = revision + 1, moved_at = now()
 WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND feature = %(feature)s AND name = %(name)s
   AND revision = %(revision)s;
 
 -- name: note_move
-INSERT INTO channel_move (tenant_id, move_id, project_id, feature, name, from_digest, to_digest, ungated, moved_by)
-VALUES (%(tenant)s, %(move)s, %(project)s, %(feature)s, %(name)s, %(from_digest)s, %(digest)s, %(ungated)s, %(by)s);
+INSERT INTO channel_move
+       (tenant_id, move_id, project_id, feature, name, from_digest, to_digest, revision, way, ungated, reason, proposal, moved_by)
+SELECT %(tenant)s, %(move)s, %(project)s, %(feature)s, %(name)s, %(from_digest)s, %(digest)s, c.revision, %(way)s,
+       %(ungated)s, %(reason)s, %(proposal)s, %(by)s
+  FROM channel c
+ WHERE c.tenant_id = %(tenant)s AND c.project_id = %(project)s AND c.feature = %(feature)s AND c.name = %(name)s;
 
 -- name: close_channels
 DELETE FROM channel WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND NOT feature = ANY(%(kept)s);
@@ -77,17 +83,17 @@ SELECT r.digest, r.feature, r.created_at, r.project_id,
        coalesce((SELECT array_agg(c.name ORDER BY c.name) FROM channel c
                   WHERE c.tenant_id = r.tenant_id AND c.digest = r.digest), '{}') AS channels
   FROM release r
- WHERE r.tenant_id = %(tenant)s ORDER BY r.created_at DESC LIMIT %(most)s;
+ WHERE r.tenant_id = %(tenant)s AND r.kind = 'feature' ORDER BY r.created_at DESC LIMIT %(most)s;
 
 -- name: release_files
-SELECT r.project_id, r.feature, r.manifest, f.sha256, f.content
+SELECT r.project_id, r.feature, r.kind, r.manifest, r.created_by, r.created_at, f.sha256, f.content
   FROM release r
   JOIN release_file f ON f.tenant_id = r.tenant_id
    AND f.sha256 IN (SELECT entry->>'sha256' FROM jsonb_array_elements(r.manifest) entry)
  WHERE r.tenant_id = %(tenant)s AND r.digest = %(digest)s;
 
 -- name: live_channels
-SELECT tenant_id, project_id, feature, name, digest FROM channel;
+SELECT tenant_id, project_id, feature, name, digest, moved_by_way AS way FROM channel;
 
 -- name: live_routes
 SELECT tenant_id, name, definition, digest FROM route;

@@ -12,13 +12,13 @@ from psycopg.types.json import Jsonb
 
 from headworks.errors import Conflict
 from headworks.releases.bundles import Bundle, resolve_route
-from headworks.releases.channels import ChannelName
+from headworks.releases.channels import ChannelName, Kind, Way
 from headworks.releases.route_bodies import written_route
 from headworks.storage import queries
 from headworks.storage.pool import Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, ProjectId, TenantId, new_id
+from headworks.types.ids import Digest, PrincipalId, ProjectId, TenantId, new_id
 from headworks.types.workspace import Workspace
 
 _SQL = queries.load(__package__)
@@ -32,6 +32,8 @@ class ChannelRow:
     name: str
     digest: Digest
     revision: int
+    way: Way
+    """How it came there."""
     moved_at: datetime
 
 
@@ -52,6 +54,11 @@ class StoredRelease:
 
     project: ProjectId
     files: dict[str, bytes]
+    feature: str
+    kind: Kind
+    manifest: list[dict[str, str]]
+    created_by: PrincipalId | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,9 @@ class Move:
     channel: ChannelName
     digest: Digest
     is_ungated: bool
+    way: Way = "apply"
+    reason: str = ""
+    proposal: int | None = None
 
 
 async def lock_project(tx: Tx, project: ProjectId) -> None:
@@ -121,7 +131,13 @@ async def put_accounts_and_routes(tx: Tx, principal: Principal, project: Project
 
 
 async def put_release(
-    tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId, feature: str, bundle: Bundle
+    tx: Tx,
+    keyring: Keyring,
+    principal: Principal,
+    project: ProjectId,
+    feature: str,
+    bundle: Bundle,
+    kind: Kind = "feature",
 ) -> None:
     """Keep a bundle; a release that is there already stays as it is."""
     for file in bundle.files:
@@ -139,6 +155,7 @@ async def put_release(
         digest=bundle.digest,
         project=project,
         feature=feature,
+        kind=kind,
         manifest=Jsonb(bundle.manifest),
         by=principal.id,
     )
@@ -158,6 +175,7 @@ async def move_channel(tx: Tx, principal: Principal, move: Move, current: Channe
         "feature": move.feature,
         "name": move.channel,
         "digest": move.digest,
+        "way": move.way,
     }
     if current is None:
         moved = await tx.run(_SQL["open_channel"], **scope)
@@ -169,7 +187,14 @@ async def move_channel(tx: Tx, principal: Principal, move: Move, current: Channe
         )
     from_digest = current.digest if current else None
     await tx.run(
-        _SQL["note_move"], move=new_id(), from_digest=from_digest, ungated=move.is_ungated, by=principal.id, **scope
+        _SQL["note_move"],
+        move=new_id(),
+        from_digest=from_digest,
+        ungated=move.is_ungated,
+        reason=move.reason,
+        proposal=move.proposal,
+        by=principal.id,
+        **scope,
     )
 
 
@@ -207,7 +232,16 @@ async def release_files(tx: Tx, keyring: Keyring, tenant: TenantId, digest: Dige
     if not rows:
         return None
     content = {row.sha256: keyring.open(tenant, "release_file.content", row.sha256, row.content) for row in rows}
-    return StoredRelease(rows[0].project_id, {each["path"]: content[each["sha256"]] for each in rows[0].manifest})
+    first = rows[0]
+    return StoredRelease(
+        first.project_id,
+        {each["path"]: content[each["sha256"]] for each in first.manifest},
+        first.feature,
+        first.kind,
+        first.manifest,
+        first.created_by,
+        first.created_at,
+    )
 
 
 async def live_channels(tx: Tx) -> list[Any]:

@@ -41,7 +41,7 @@ CREATE TABLE principal (                -- kind `curator`: the tenant's ingest w
     UNIQUE (tenant_id, principal_id, kind)
 );
 
-CREATE TABLE membership (               -- users and service accounts in groups
+CREATE TABLE membership (               -- who is directly in a group: users, service accounts, other groups; cycles are harmless
     tenant_id    uuid NOT NULL,
     group_id     uuid NOT NULL,
     group_kind   text NOT NULL DEFAULT 'group' CHECK (group_kind = 'group'),
@@ -49,6 +49,18 @@ CREATE TABLE membership (               -- users and service accounts in groups
     PRIMARY KEY (tenant_id, principal_id, group_id),
     FOREIGN KEY (tenant_id, group_id, group_kind) REFERENCES principal (tenant_id, principal_id, kind) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
+);
+
+CREATE INDEX membership_of_group ON membership (tenant_id, group_id);
+
+CREATE TABLE principal_closure (        -- all groups that a principal is in, also through groups; written by `refresh_closure` only
+    tenant_id    uuid NOT NULL,
+    principal_id uuid NOT NULL,
+    group_id     uuid NOT NULL,
+    is_enabled   boolean NOT NULL,       -- by a way on which no group is disabled: such a one admits, any way denies
+    PRIMARY KEY (tenant_id, principal_id, group_id),
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, group_id) REFERENCES principal ON DELETE CASCADE
 );
 
 CREATE TABLE project (                  -- a workspace, owned by its home tenant
@@ -136,6 +148,51 @@ CREATE TABLE web_session (
     FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
 );
 
+-- ── Groups in groups: the closure moves in the transaction that changes a membership or shuts a group ──────────────────
+
+CREATE FUNCTION refresh_closure(of_tenant uuid, changed uuid) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE affected uuid[];
+BEGIN
+    -- One at a time: of two that each add an edge, the second must see the edge of the first.
+    PERFORM pg_advisory_xact_lock(hashtextextended('closure ' || of_tenant::text, 0));
+    affected := ARRAY(
+        WITH RECURSIVE inside AS (
+            SELECT changed AS principal_id
+             UNION
+            SELECT m.principal_id FROM headworks.membership m JOIN inside i ON i.principal_id = m.group_id
+             WHERE m.tenant_id = of_tenant)
+        SELECT principal_id FROM inside);
+    DELETE FROM headworks.principal_closure c WHERE c.tenant_id = of_tenant AND c.principal_id = ANY (affected);
+    INSERT INTO headworks.principal_closure (tenant_id, principal_id, group_id, is_enabled)
+    WITH RECURSIVE way AS (
+        SELECT m.principal_id, m.group_id, g.disabled_at IS NULL AS is_enabled
+          FROM headworks.membership m
+          JOIN headworks.principal g ON g.tenant_id = m.tenant_id AND g.principal_id = m.group_id
+         WHERE m.tenant_id = of_tenant AND m.principal_id = ANY (affected)
+         UNION
+        SELECT w.principal_id, m.group_id, w.is_enabled AND g.disabled_at IS NULL
+          FROM way w
+          JOIN headworks.membership m ON m.tenant_id = of_tenant AND m.principal_id = w.group_id
+          JOIN headworks.principal g ON g.tenant_id = m.tenant_id AND g.principal_id = m.group_id)
+    SELECT of_tenant, w.principal_id, w.group_id, bool_or(w.is_enabled) FROM way w GROUP BY w.principal_id, w.group_id;
+END $$;
+
+CREATE FUNCTION membership_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN PERFORM headworks.refresh_closure(OLD.tenant_id, OLD.principal_id); END IF;
+    IF TG_OP <> 'DELETE' THEN PERFORM headworks.refresh_closure(NEW.tenant_id, NEW.principal_id); END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION group_shut_or_opened() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM headworks.refresh_closure(NEW.tenant_id, NEW.principal_id);
+    RETURN NULL;
+END $$;
+-- By their names they come after `bumps_snapshot`, whose row lock every change of a tenant's principals takes first.
+CREATE TRIGGER refreshes_closure AFTER INSERT OR UPDATE OR DELETE ON membership FOR EACH ROW EXECUTE FUNCTION membership_changed();
+CREATE TRIGGER refreshes_closure AFTER UPDATE OF disabled_at ON principal FOR EACH ROW
+    WHEN (NEW.kind = 'group' AND OLD.disabled_at IS DISTINCT FROM NEW.disabled_at) EXECUTE FUNCTION group_shut_or_opened();
+
 -- ── Snapshots: what the request path keeps in memory is re-read when a tenant's version moves ──────────────────────────
 
 CREATE TABLE snapshot_version (
@@ -189,6 +246,7 @@ CREATE TABLE release (                  -- immutable: no UPDATE is ever granted
     digest      text NOT NULL,           -- sha256:… of the canonical manifest
     project_id  uuid NOT NULL,
     feature     text NOT NULL,
+    kind        text NOT NULL DEFAULT 'feature' CHECK (kind IN ('feature', 'gate')),    -- what is called, or what judges it
     manifest    jsonb NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now(),
     created_by  uuid,
@@ -210,7 +268,8 @@ CREATE TABLE channel (
     feature     text NOT NULL,
     name        text NOT NULL CHECK (name IN ('prod', 'canary', 'staging')),
     digest      text NOT NULL,
-    revision    bigint NOT NULL DEFAULT 1,     -- compare-and-swap
+    revision    bigint NOT NULL DEFAULT 1,     -- compare-and-swap; goes on where a closed channel's ended
+    moved_by_way text NOT NULL DEFAULT 'apply' CHECK (moved_by_way IN ('apply', 'promote', 'rollback', 'break_glass')),
     moved_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, project_id, feature, name),
     FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE,
@@ -225,10 +284,106 @@ CREATE TABLE channel_move (             -- append-only history of the pointers
     name        text NOT NULL,
     from_digest text,
     to_digest   text NOT NULL,
+    revision    bigint NOT NULL,
+    way         text NOT NULL DEFAULT 'apply' CHECK (way IN ('apply', 'promote', 'rollback', 'break_glass')),
     ungated     boolean NOT NULL,
+    reason      text NOT NULL DEFAULT '',
+    proposal    bigint,                  -- its number
     moved_by    uuid,
     moved_at    timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (tenant_id, move_id)
+    PRIMARY KEY (tenant_id, move_id),
+    UNIQUE (tenant_id, project_id, feature, name, revision)
+);
+
+CREATE TABLE feature_gate (             -- what judges releases on their way to prod: never the one that a proposal brings along
+    tenant_id   uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    feature     text NOT NULL,
+    digest      text NOT NULL,
+    dataset     text,                    -- digest of its golden files; null: it has none
+    revision    bigint NOT NULL DEFAULT 1,
+    attached_at timestamptz NOT NULL DEFAULT now(),
+    attached_by uuid,
+    PRIMARY KEY (tenant_id, project_id, feature),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, digest) REFERENCES release
+);
+
+CREATE TABLE signing_key (              -- Ed25519: our own, and those of others whose attestations may be imported
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    key_id      text NOT NULL,           -- sha256:… of the public key
+    is_own      boolean NOT NULL,
+    material    bytea NOT NULL,          -- sealed: the private key of our own, the public key of another
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    retired_at  timestamptz,
+    PRIMARY KEY (tenant_id, key_id)
+);
+
+CREATE TABLE attestation (              -- signed statements about a digest: append-only
+    tenant_id      uuid NOT NULL,
+    attestation_id uuid NOT NULL,
+    digest         text NOT NULL,
+    predicate_type text NOT NULL,
+    envelope       bytea NOT NULL,       -- sealed: what was signed, and the signature
+    made_at        timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, attestation_id),
+    FOREIGN KEY (tenant_id, digest) REFERENCES release
+);
+CREATE INDEX attestation_of_release ON attestation (tenant_id, digest, predicate_type);
+
+CREATE TABLE release_block (            -- an incident: nothing is promoted until it is lifted
+    tenant_id   uuid NOT NULL,
+    block_id    uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    feature     text NOT NULL,
+    digest      text,                    -- null: every release of the feature
+    reason      text NOT NULL,
+    made_by     uuid NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    lifted_by   uuid,
+    lifted_at   timestamptz,
+    PRIMARY KEY (tenant_id, block_id),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE proposal (                 -- a change of a workspace's files, talked over before it is live
+    tenant_id   uuid NOT NULL,
+    proposal_id uuid NOT NULL,
+    number      bigint NOT NULL,
+    project_id  uuid NOT NULL,
+    state       text NOT NULL CHECK (state IN ('draft', 'open', 'accepted', 'closed')),
+    content     bytea NOT NULL,          -- sealed: title, description, files
+    made_by     uuid NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    closed_by   uuid,
+    closed_at   timestamptz,
+    PRIMARY KEY (tenant_id, proposal_id),
+    UNIQUE (tenant_id, number),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE proposal_release (         -- which releases it brings, and what was live when it was written
+    tenant_id   uuid NOT NULL,
+    proposal_id uuid NOT NULL,
+    feature     text NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('feature', 'gate')),
+    base        text,
+    digest      text NOT NULL,
+    PRIMARY KEY (tenant_id, proposal_id, feature, kind),
+    FOREIGN KEY (tenant_id, proposal_id) REFERENCES proposal ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, digest) REFERENCES release
+);
+
+CREATE TABLE proposal_comment (         -- append-only
+    tenant_id   uuid NOT NULL,
+    comment_id  uuid NOT NULL,
+    proposal_id uuid NOT NULL,
+    content     bytea NOT NULL,          -- sealed: text, and the file and line it is about
+    made_by     uuid NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, comment_id),
+    FOREIGN KEY (tenant_id, proposal_id) REFERENCES proposal ON DELETE CASCADE
 );
 
 -- ── Retrieval ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,6 +425,15 @@ CREATE TABLE collection_reader (
     FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
 );
 
+CREATE TABLE collection_denial (        -- deny entries go before every reader, also through groups
+    tenant_id     uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    principal_id  uuid NOT NULL,
+    PRIMARY KEY (tenant_id, collection_id, principal_id),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
+);
+
 CREATE TABLE document (
     tenant_id     uuid NOT NULL,
     document_id   uuid NOT NULL,
@@ -282,6 +446,8 @@ CREATE TABLE document (
     version       integer NOT NULL,
     restricted    boolean NOT NULL,              -- has a list of its own: document_reader; empty = nobody
     given_readers uuid[],                        -- the list given on upload; null: none was; a pattern goes before it
+    has_denials   boolean NOT NULL DEFAULT false,    -- there are rows of document_denial
+    given_denials uuid[] NOT NULL DEFAULT '{}',  -- those of them that were given on upload
     own_metadata  jsonb NOT NULL DEFAULT '{}',   -- what the file says of itself
     given_metadata jsonb,                        -- what was said of it on upload; null: nothing was
     metadata      jsonb NOT NULL GENERATED ALWAYS AS (own_metadata || coalesce(given_metadata, '{}')) STORED,
@@ -321,6 +487,15 @@ CREATE TABLE document_version (         -- what a document was, and who brought 
     replaced_at   timestamptz,                   -- null: it is the one that is read
     PRIMARY KEY (tenant_id, document_id, version),
     FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE
+);
+
+CREATE TABLE document_denial (
+    tenant_id     uuid NOT NULL,
+    document_id   uuid NOT NULL,
+    principal_id  uuid NOT NULL,
+    PRIMARY KEY (tenant_id, document_id, principal_id),
+    FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
 );
 
 CREATE TABLE document_text (            -- the stored text that offsets point into, and its headings
@@ -428,6 +603,7 @@ CREATE TABLE ingest_item (              -- one file handed in; acknowledged when
     bytes         bigint NOT NULL,
     blob_id       uuid,
     readers       uuid[],                        -- given on upload; null: none were
+    denials       uuid[],                        -- the same of deny entries
     metadata      jsonb,                         -- given on upload; null: none was
     valid_from    timestamptz,                   -- as in document, given on upload
     valid_to      timestamptz,
@@ -589,8 +765,9 @@ CREATE TABLE replica (                  -- heartbeats of the processes that do d
 );
 
 -- ── Who the caller reads as ────────────────────────────────────────────────────────────────────────────────────────────
--- A whole key (or a session) reads as its principal and all its groups; a narrowed key only as those of its named groups
--- that the principal is still in; a revoked or expired key and a disabled principal as nobody.
+-- A whole key (or a session) reads as its principal and all its groups, also those that its groups are in; a narrowed key
+-- only as those of its named groups that the principal is still in; a revoked or expired key and a disabled principal as
+-- nobody.
 
 CREATE VIEW acting_as WITH (security_invoker = true) AS
     WITH asking AS (
@@ -603,10 +780,9 @@ CREATE VIEW acting_as WITH (security_invoker = true) AS
     )
     SELECT principal_id FROM asking WHERE NOT narrowed
     UNION ALL
-    SELECT m.group_id FROM asking a JOIN membership m ON m.tenant_id = a.tenant_id AND m.principal_id = a.principal_id
-                                    JOIN principal g ON g.tenant_id = m.tenant_id AND g.principal_id = m.group_id AND g.disabled_at IS NULL
-     WHERE NOT a.narrowed
-        OR EXISTS (SELECT FROM api_key_group n WHERE n.tenant_id = m.tenant_id AND n.key_id = app_key() AND n.group_id = m.group_id);
+    SELECT m.group_id FROM asking a JOIN principal_closure m ON m.tenant_id = a.tenant_id AND m.principal_id = a.principal_id
+     WHERE m.is_enabled AND (NOT a.narrowed
+        OR EXISTS (SELECT FROM api_key_group n WHERE n.tenant_id = m.tenant_id AND n.key_id = app_key() AND n.group_id = m.group_id));
 
 -- What the policies ask, once per statement. In plpgsql, whose plans are kept for the session: written out in each policy,
 -- planning a statement took longer than executing it.
@@ -618,6 +794,16 @@ END $$;
 CREATE FUNCTION acting_ids() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
     RETURN ARRAY(SELECT a.principal_id FROM headworks.acting_as a);
+END $$;
+-- Whose deny entries hold for the caller: a key that is narrowed, or a group that is disabled, opens nothing by that.
+CREATE FUNCTION deniable_ids() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN headworks.app_principal() || ARRAY(SELECT c.group_id FROM headworks.principal_closure c
+                                               WHERE c.tenant_id = headworks.app_tenant() AND c.principal_id = headworks.app_principal());
+END $$;
+CREATE FUNCTION denied_collections() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN ARRAY(SELECT DISTINCT d.collection_id FROM headworks.collection_denial d WHERE d.tenant_id = headworks.app_tenant());
 END $$;
 CREATE FUNCTION readable_collections() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 BEGIN
@@ -633,17 +819,17 @@ END $$;
 
 DO $$
 DECLARE
-    every_table text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
+    every_table text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
-        'channel','channel_move','collection','generation','collection_reader','document','document_reader','document_text','chunk',
+        'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','collection_reader','collection_denial','document','document_reader','document_denial','document_text','chunk',
         'embedding_384','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response',
         'document_version','legal_hold','purge_receipt','job_pause'];
-    by_tenant text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition',
+    by_tenant text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
-        'channel','channel_move','collection','generation','posting','posting_segment','source','blob','usage','span','audit_event',
+        'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','posting','posting_segment','source','blob','usage','span','audit_event',
         'legal_hold','purge_receipt','job_pause'];
     of_document text[] := ARRAY['document_version','chunk','embedding_384'];
-    for_system text[] := ARRAY['tenant','data_key','principal','membership','project','role_binding','role_definition','feature_grant',
+    for_system text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','route','account','release','release_file','channel','collection'];
     bumping text[] := ARRAY['principal','membership','project','role_binding','role_definition','feature_grant','api_key','api_key_group',
         'route','account','channel'];
@@ -661,7 +847,8 @@ BEGIN
         EXECUTE format('CREATE POLICY readable ON %I FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()) AND EXISTS '
                        '(SELECT FROM document d WHERE d.tenant_id = %I.tenant_id AND d.document_id = %I.document_id))', t, t, t);
     END LOOP;
-    FOREACH t IN ARRAY of_document || ARRAY['document_text','document','document_reader','collection_reader'] LOOP
+    FOREACH t IN ARRAY of_document || ARRAY['document_text','document','document_reader','document_denial','collection_reader',
+                     'collection_denial'] LOOP
         EXECUTE format('CREATE POLICY curated_insert ON %I FOR INSERT TO hw_app WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
         EXECUTE format('CREATE POLICY curated_update ON %I FOR UPDATE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator())) '
                        'WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
@@ -731,8 +918,13 @@ CREATE POLICY changed_at_home ON feature_grant FOR UPDATE TO hw_app
 CREATE POLICY taken_back_at_home ON feature_grant FOR DELETE TO hw_app USING (tenant_id = (SELECT app_tenant()));
 
 -- No reader, no chunk.
+CREATE POLICY holds ON collection_denial FOR SELECT TO hw_app USING (
+    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT deniable_ids())::uuid[])));
+CREATE POLICY holds ON document_denial FOR SELECT TO hw_app USING (
+    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT deniable_ids())::uuid[])));
 CREATE POLICY readable ON collection_reader FOR SELECT TO hw_app USING (
-    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT acting_ids())::uuid[])));
+    tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator())
+        OR principal_id = ANY ((SELECT acting_ids())::uuid[]) AND collection_id <> ALL ((SELECT denied_collections())::uuid[])));
 CREATE POLICY readable ON document_reader FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT acting_ids())::uuid[])));
 -- The text of a version that was replaced is the curator's, until it is purged.
@@ -748,19 +940,22 @@ CREATE POLICY readable ON document FOR SELECT TO hw_app USING (
              AND collection_id = ANY ((SELECT readable_collections())::uuid[])
              AND (readers_from IS NULL OR readers_from = ANY ((SELECT fresh_sources())::uuid[]))
              AND (NOT restricted
-                  OR EXISTS (SELECT FROM document_reader r WHERE r.tenant_id = document.tenant_id AND r.document_id = document.document_id)))));
+                  OR EXISTS (SELECT FROM document_reader r WHERE r.tenant_id = document.tenant_id AND r.document_id = document.document_id))
+             AND (NOT has_denials
+                  OR NOT EXISTS (SELECT FROM document_denial n WHERE n.tenant_id = document.tenant_id AND n.document_id = document.document_id)))));
 
 -- ── Rights ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 GRANT USAGE ON SCHEMA headworks TO hw_app, hw_system, hw_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    principal, membership, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
-    snapshot_version, workspace_file, route, account, channel, collection, generation, collection_reader, document, document_reader,
+    principal, membership, principal_closure, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
+    snapshot_version, workspace_file, route, account, channel, feature_gate, proposal_release, collection, generation, collection_reader, collection_denial,
+    document, document_reader, document_denial,
     document_text, chunk, embedding_384, posting, posting_segment, sync, source, ingest_item, blob, stored_response,
     document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
-GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, audit_event, purge_receipt TO hw_app;
-GRANT SELECT, INSERT, UPDATE ON data_key TO hw_app;
+GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt TO hw_app;
+GRANT SELECT, INSERT, UPDATE ON data_key, signing_key, release_block, proposal TO hw_app;
 GRANT SELECT, UPDATE ON usage, span TO hw_app;      -- UPDATE: see only_forgets
 GRANT SELECT, INSERT, UPDATE, DELETE ON replica TO hw_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA headworks TO hw_app;
