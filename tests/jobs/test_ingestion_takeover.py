@@ -21,7 +21,7 @@ from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.models import Models
-from headworks.types.workspace import CollectionSpec
+from headworks.types.workspace import ChunkingSpec, CollectionSpec
 
 from .conftest import until
 
@@ -64,7 +64,7 @@ async def _retrieval(db: Database, keyring: Keyring, models: Models) -> tuple[Re
     admin = await identity.operator()
     retrieval = Retrieval(db, keyring, models, Jobs(), identity, RetrievalServerSettings())
     project = await identity.find_project(admin, "default")
-    spec = CollectionSpec("handbook", "", ("everyone",), (), 200, 1, "builtin/minilm", "handbook.yaml:1")
+    spec = CollectionSpec("handbook", "", ("everyone",), (), ChunkingSpec(), "builtin/minilm", "handbook.yaml:1")
     await retrieval.declare(admin, project.id, [spec])
     return retrieval, admin
 

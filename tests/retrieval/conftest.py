@@ -29,7 +29,7 @@ from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.models import Completion, Embeddings, ModelCall, Prompt, Usage
-from headworks.types.workspace import CollectionSpec
+from headworks.types.workspace import ChunkingSpec, CollectionSpec
 
 PEPPER = b"pepper of the tests of retrieval"
 
@@ -147,7 +147,7 @@ class World:
     ) -> None:
         maker = maker or self.admin
         project = await self.identity.find_project(maker, "default")
-        wanted = CollectionSpec(name, "", readers, tuple(documents), 200, 1, "builtin/minilm", f"{name}.yaml:1")
+        wanted = CollectionSpec(name, "", readers, tuple(documents), ChunkingSpec(), "builtin/minilm", f"{name}.yaml:1")
         await self.retrieval.declare(maker, project.id, [replace(wanted, **spec)])
 
     async def hand_in(self, collection: str, path: str, text: str | bytes, **more: Any) -> Item:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headworks.errors import NotFound, WorkspaceInvalid
+from headworks.types.workspace import ChunkingSpec
 
 from .conftest import World
 
@@ -105,7 +106,7 @@ async def test_other_chunk_settings_are_a_new_generation_and_the_old_one_serves_
     await world.collection("handbook", "everyone")
     await world.add("handbook", "a.md", TEXT)
     before = world.count("chunk")
-    await world.collection("handbook", "everyone", chunk_tokens=60)
+    await world.collection("handbook", "everyone", chunking=ChunkingSpec(tokens=60))
     assert world.count("generation") == 2
     assert await world.found(world.admin, "handbook", "heron"), "the old one serves"
     assert world.count("chunk") == before
@@ -125,7 +126,7 @@ async def test_what_is_handed_in_while_a_generation_is_made_is_in_both(world: Wo
     await world.collection("handbook", "everyone")
     await world.add("handbook", "a.md", TEXT)
     await world.hand_in("handbook", "b.md", TEXT)
-    await world.collection("handbook", "everyone", chunk_tokens=60)
+    await world.collection("handbook", "everyone", chunking=ChunkingSpec(tokens=60))
     await world.hand_in("handbook", "a.md", TEXT + "\n\nAn egret.")
     await world.hand_in("handbook", "c.md", TEXT)
     await world.drain()
@@ -140,8 +141,8 @@ async def test_what_is_handed_in_while_a_generation_is_made_is_in_both(world: Wo
 async def test_settings_that_are_taken_back_leave_no_half_made_generation(world: World) -> None:
     await world.collection("handbook", "everyone")
     await world.add("handbook", "a.md", TEXT)
-    await world.collection("handbook", "everyone", chunk_tokens=60)
-    await world.collection("handbook", "everyone", chunk_tokens=80)
+    await world.collection("handbook", "everyone", chunking=ChunkingSpec(tokens=60))
+    await world.collection("handbook", "everyone", chunking=ChunkingSpec(tokens=80))
     await world.collection("handbook", "everyone")
     assert world.count("generation") == 1
     await world.drain()

@@ -6,6 +6,7 @@ import pytest
 
 from headworks.retrieval import index
 from headworks.retrieval.index import chosen_segments
+from headworks.types.workspace import ChunkingSpec
 
 from .conftest import World
 
@@ -99,7 +100,7 @@ async def test_a_new_generation_does_not_go_live_without_the_vectors_that_the_ol
     await world.collection("handbook", "everyone")
     await world.add("handbook", "a.md", HERON)
     world.models.is_missing = True
-    await world.collection("handbook", "everyone", chunk_tokens=60)
+    await world.collection("handbook", "everyone", chunking=ChunkingSpec(tokens=60))
     await world.drain()
     world.models.is_missing = False
     assert (await world.search(world.admin, "handbook", "heron")).ranking == "hybrid", "the old one still serves"

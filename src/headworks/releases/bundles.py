@@ -108,7 +108,7 @@ def build_bundle(
             "fusion": "convex",
         }
         if collection is not None:
-            settings["retrieval"]["chunks"] = {"tokens": collection.chunk_tokens, "overlap": collection.chunk_overlap}
+            settings["retrieval"]["chunks"] = collection.chunking.of_index() | collection.chunking.of_passages()
             settings["retrieval"]["embedding"] = {
                 "model": collection.embedding,
                 "weights": weights_digest(collection.embedding),

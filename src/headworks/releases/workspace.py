@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from headworks.errors import NotSupportedYet, WorkspaceInvalid
 from headworks.releases.account_files import read_account
+from headworks.releases.chunking_files import check_context_models, read_chunking
 from headworks.releases.contract import SchemaReader
 from headworks.releases.features import parse_feature
 from headworks.releases.reading import Section, decode, nearest, read_yaml
@@ -129,11 +130,6 @@ def _read_collection(reading: _Reading, path: str, content: bytes) -> None:
     top = read_yaml(path, decode(path, content))
     name = path.removeprefix("collections/").removesuffix(".yaml")
     top.refuse("freshness", "parser")
-    chunks = top.section("chunks")
-    tokens = chunks.whole("tokens", 200, 40, 240) if chunks else 200
-    overlap = chunks.whole("overlap", 1, 0, 5) if chunks else 1
-    if chunks:
-        chunks.finish()
     documents = []
     for item in top.items("documents"):
         if isinstance(item, str):
@@ -145,8 +141,7 @@ def _read_collection(reading: _Reading, path: str, content: bytes) -> None:
         top.text("description", ""),
         top.names("readers"),
         tuple(documents),
-        tokens,
-        overlap,
+        read_chunking(top),
         top.choice("embedding", EMBEDDINGS, "builtin/minilm"),
         top.where(),
         read_sources(top),
@@ -254,6 +249,7 @@ def _check_references(workspace: Workspace, around: Surroundings) -> None:
                 raise WorkspaceInvalid(
                     f"{route.where}: there is no `{target.name}`.", next_step=nearest(target.model, BUILTIN_MODELS)
                 )
+    check_context_models(workspace.collections, routes, providers)
     for feature in workspace.features:
         _check_output(workspace, feature)
         if feature.route not in routes:

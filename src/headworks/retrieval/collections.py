@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 from headworks.errors import HeadworksError, NotFound, WorkspaceInvalid
@@ -49,7 +50,7 @@ async def listed(db: Database, principal: Principal) -> list[CollectionView]:
     return [CollectionView(row.name, row.description or "", row.documents, row.epoch) for row in rows]
 
 
-def chunk_settings(chunking: dict[str, int]) -> ChunkSettings:
+def chunk_settings(chunking: dict[str, Any]) -> ChunkSettings:
     """How a generation's chunks are cut."""
     return ChunkSettings(max_tokens=chunking["tokens"], overlap_sentences=chunking["overlap"])
 
@@ -102,6 +103,7 @@ class Declarer:
                 {"name": each.name, "kind": each.kind, "settings": dict(each.settings), "readers": dict(each.readers)}
                 for each in spec.sources
             ],
+            "passages": spec.chunking.of_passages(),
         }
         row = await self._found_or_made(tx, curator, project, spec)
         if row.project_id != project:
@@ -150,11 +152,11 @@ async def _generation(tx: Tx, curator: Principal, spec: CollectionSpec, row: Col
     return pending
 
 
-def _wanted(spec: CollectionSpec) -> tuple[str, dict[str, int]]:
-    return spec.embedding, {"tokens": spec.chunk_tokens, "overlap": spec.chunk_overlap}
+def _wanted(spec: CollectionSpec) -> tuple[str, dict[str, Any]]:
+    return spec.embedding, spec.chunking.of_index()
 
 
-async def add_generation(tx: Tx, curator: Principal, collection: UUID, model: str, chunking: dict[str, int]) -> UUID:
+async def add_generation(tx: Tx, curator: Principal, collection: UUID, model: str, chunking: dict[str, Any]) -> UUID:
     """A new, empty generation."""
     generation = new_id()
     await tx.run(

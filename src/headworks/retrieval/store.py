@@ -38,7 +38,7 @@ class CollectionRow:
     epoch: int
     model: str
     model_digest: str | None
-    chunking: dict[str, int]
+    chunking: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

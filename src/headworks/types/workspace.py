@@ -32,6 +32,53 @@ class SourceSpec:
     readers: tuple[tuple[str, str], ...] = ()
 
 
+LANGUAGES = (
+    *("ar", "ca", "cs", "da", "de", "el", "en", "es", "eu", "fa", "fi", "fr", "ga", "he", "hi", "hu", "hy", "id", "it"),
+    *("ja", "ko", "lt", "nl", "no", "pl", "pt", "ro", "ru", "sv", "ta", "th", "tr", "uk", "yi", "zh"),
+)
+"""Those whose texts keyword search knows how to take apart, by ISO 639-1 code."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkingSpec:
+    """`chunking` of a collection: how documents are cut and indexed, and how much around a chunk is shown.
+
+    `tokens` are the embedding model's own. `parent_tokens` and `neighbours` 0: what is shown is the chunk itself;
+    `passages_tokens` is the most that all passages of one search may have together when they show more. `language`
+    is a code, or auto. `context_model` (a route or `provider/model`) writes what situates a chunk; empty: none.
+    """
+
+    tokens: int = 200
+    overlap: int = 1
+    has_whole_tables: bool = False
+    has_headers: bool = True
+    language: str = "auto"
+    context_model: str = ""
+    parent_tokens: int = 0
+    neighbours: int = 0
+    passages_tokens: int = 8_000
+
+    def of_index(self) -> dict[str, Any]:
+        """What an index is made by. A default that has come later is left out, so that it makes no index anew."""
+        chosen: dict[str, Any] = {"tokens": self.tokens, "overlap": self.overlap}
+        if self.has_whole_tables:
+            chosen["tables"] = "whole"
+        if not self.has_headers:
+            chosen["headers"] = False
+        if self.language != "auto":
+            chosen["language"] = self.language
+        if self.context_model:
+            chosen["context"] = self.context_model
+        return chosen
+
+    def of_passages(self) -> dict[str, int]:
+        """How much is shown around what was found; empty: nothing."""
+        if not self.parent_tokens and not self.neighbours:
+            return {}
+        names = ("parent_tokens", "neighbours", "passages_tokens")
+        return {name: getattr(self, name) for name in names}
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionSpec:
     """`collections/<name>.yaml`. `readers` are names of groups or principals; empty: nobody.
@@ -44,8 +91,7 @@ class CollectionSpec:
     description: str
     readers: tuple[str, ...]
     documents: tuple[tuple[str, tuple[str, ...]], ...]
-    chunk_tokens: int
-    chunk_overlap: int
+    chunking: ChunkingSpec
     embedding: str
     where: str
     sources: tuple[SourceSpec, ...] = ()
