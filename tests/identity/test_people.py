@@ -90,12 +90,6 @@ async def test_an_unknown_name_is_answered_with_near_ones(identity: Identity, ow
         assert message in str(caught.value)
 
 
-async def test_a_group_is_no_member_of_a_group(identity: Identity, owner: Principal) -> None:
-    await identity.create_group(owner, "night")
-    with pytest.raises(InvalidRequest, match="groups are not nested"):
-        await identity.add_member(owner, "everyone", "night")
-
-
 async def test_joining_and_leaving_twice_is_no_error_and_one_audit_event(
     identity: Identity, owner: Principal, as_superuser: Superuser
 ) -> None:

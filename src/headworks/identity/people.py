@@ -82,20 +82,27 @@ async def enable(tx: Tx, maker: Principal, name: str) -> PrincipalView:
 
 
 async def add_member(tx: Tx, maker: Principal, group: str, member: str) -> GroupView:
-    """Put a user or service account into a group. Nothing happens if it is there."""
+    """Put a user, a service account or another group into a group. Nothing happens if it is there.
+
+    The members of a group are members of the groups that it is in: they read through them and have their roles. Rings
+    of groups are allowed: each of their groups then has the members of all.
+    """
     found = await find_named(tx, maker.tenant, group, ["group"])
-    principal = await _member(tx, maker.tenant, member)
+    principal = await find_named(tx, maker.tenant, member)
+    if principal.id == found.id:
+        raise InvalidRequest(f"`{group}` can't be in itself.", next_step="Name another group.", param="member")
     refuse_more(maker, await _rights_of(tx, maker.tenant, found), f"Membership in `{group}`")
-    refuse_wider_groups(maker, [found.id], f"A member of `{group}`")
+    given = {found.id, *await store.groups_above(tx, maker.tenant, found.id)}
+    refuse_wider_groups(maker, given, f"A member of `{group}`")
     if await tx.run(SQL.add_member, tenant=maker.tenant, group=found.id, principal=principal.id):
         await note(tx, maker, "group.add", f"principal:{group}", member=member)
     return await group_view(tx, maker.tenant, group)
 
 
 async def remove_member(tx: Tx, maker: Principal, group: str, member: str) -> GroupView:
-    """Take a user or service account out of a group: what it read through it is gone from the next statement."""
+    """Take somebody, or a group, out of a group: what was read through it is gone from the next statement."""
     found = await find_named(tx, maker.tenant, group, ["group"])
-    principal = await _member(tx, maker.tenant, member)
+    principal = await find_named(tx, maker.tenant, member)
     if await tx.run(SQL.remove_member, tenant=maker.tenant, group=found.id, principal=principal.id):
         await note(tx, maker, "group.remove", f"principal:{group}", member=member)
         await _keep_an_owner(tx, maker.tenant, f"`{member}` can't leave `{group}`")
@@ -177,21 +184,12 @@ async def _add(tx: Tx, tenant: TenantId, name: str, kind: str) -> PrincipalId:
     return principal
 
 
-async def _member(tx: Tx, tenant: TenantId, name: str) -> Found:
-    found = await find_named(tx, tenant, name)
-    if found.kind == "group":
-        raise InvalidRequest(
-            f"`{name}` is a group, and groups are not nested.", next_step="Add its members.", param="principal"
-        )
-    return found
-
-
 async def _rights_of(tx: Tx, tenant: TenantId, found: Found) -> frozenset[str]:
     """What a principal may do, or what a group gives its members."""
     if found.kind != "group":
         holder = await store.holder_of(tx, tenant, found.id)
         return holder.permissions if holder else frozenset()
-    return await store.rights_of_roles(tx, tenant, await store.roles_bound_to(tx, tenant, found.id))
+    return await store.rights_of_roles(tx, tenant, await store.roles_given_by(tx, tenant, found.id))
 
 
 async def _keep_an_owner(tx: Tx, tenant: TenantId, what: str) -> None:

@@ -16,10 +16,9 @@ SELECT p.tenant_id, p.principal_id, p.name, p.kind, p.disabled_at IS NOT NULL AS
                 AND (b.principal_id = p.principal_id OR b.principal_id = ANY (g.groups))) AS roles
   FROM principal p
  CROSS JOIN LATERAL (
-       SELECT coalesce(array_agg(m.group_id), '{}') AS groups
-         FROM membership m
-         JOIN principal g ON g.tenant_id = m.tenant_id AND g.principal_id = m.group_id AND g.disabled_at IS NULL
-        WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.principal_id) g
+       SELECT coalesce(array_agg(c.group_id), '{}') AS groups
+         FROM principal_closure c
+        WHERE c.tenant_id = p.tenant_id AND c.principal_id = p.principal_id AND c.is_enabled) g
  WHERE p.tenant_id = ANY (%(tenants)s::uuid[]) AND p.kind IN ('user', 'service')
    AND (%(principal)s::uuid IS NULL OR p.principal_id = %(principal)s)
 
@@ -120,6 +119,21 @@ INSERT INTO membership (tenant_id, group_id, principal_id)
 VALUES (%(tenant)s, %(group)s, %(principal)s)
     ON CONFLICT DO NOTHING
 
+-- name: list_groups_above
+-- The groups that a principal is in, also through groups.
+SELECT group_id, is_enabled FROM principal_closure WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s
+
+-- name: list_edges_above
+-- The memberships that lead from a principal to all groups that it is in, with the groups' names.
+SELECT m.principal_id, m.group_id, g.name, g.disabled_at IS NOT NULL AS is_disabled
+  FROM membership m
+  JOIN principal g ON g.tenant_id = m.tenant_id AND g.principal_id = m.group_id
+ WHERE m.tenant_id = %(tenant)s
+   AND (m.principal_id = %(principal)s
+        OR m.principal_id IN (SELECT c.group_id FROM principal_closure c
+                               WHERE c.tenant_id = %(tenant)s AND c.principal_id = %(principal)s))
+ ORDER BY g.name
+
 -- name: remove_member
 DELETE FROM membership
  WHERE tenant_id = %(tenant)s AND group_id = %(group)s AND principal_id = %(principal)s
@@ -129,18 +143,20 @@ SELECT count(DISTINCT p.principal_id)
   FROM principal p
   JOIN role_binding b ON b.tenant_id = p.tenant_id AND b.role = %(role)s
    AND (b.principal_id = p.principal_id
-        OR b.principal_id IN (SELECT m.group_id
-                                FROM membership m
-                                JOIN principal g ON g.tenant_id = m.tenant_id AND g.principal_id = m.group_id
-                                 AND g.disabled_at IS NULL
-                               WHERE m.tenant_id = p.tenant_id AND m.principal_id = p.principal_id))
+        OR b.principal_id IN (SELECT c.group_id
+                                FROM principal_closure c
+                               WHERE c.tenant_id = p.tenant_id AND c.principal_id = p.principal_id AND c.is_enabled))
  WHERE p.tenant_id = %(tenant)s AND p.kind IN ('user', 'service') AND p.disabled_at IS NULL
 
 -- ── Roles ──
 
--- name: list_roles_of
-SELECT role FROM role_binding
- WHERE tenant_id = %(tenant)s AND principal_id = %(principal)s
+-- name: list_roles_given_by
+-- What a group gives its members: its own roles, and those of the groups that it is in.
+SELECT DISTINCT b.role FROM role_binding b
+ WHERE b.tenant_id = %(tenant)s
+   AND (b.principal_id = %(group)s
+        OR b.principal_id IN (SELECT c.group_id FROM principal_closure c
+                               WHERE c.tenant_id = %(tenant)s AND c.principal_id = %(group)s AND c.is_enabled))
 
 -- name: add_binding
 INSERT INTO role_binding (tenant_id, principal_id, role)

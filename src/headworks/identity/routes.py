@@ -269,13 +269,13 @@ async def list_groups(request: Request, caller: Writer) -> Rows[GroupView]:
 
 @router.put("/api/groups/{name}/members/{member}", openapi_extra=declare(_WRITES_PRINCIPALS, "group.add"))
 async def add_member(request: Request, name: str, member: str, caller: Writer) -> GroupView:
-    """Put a user or service account into a group."""
+    """Put a user, service account or group into a group."""
     return await _identity(request).add_member(caller, name, member)
 
 
 @router.delete("/api/groups/{name}/members/{member}", openapi_extra=declare(_WRITES_PRINCIPALS, "group.remove"))
 async def remove_member(request: Request, name: str, member: str, caller: Writer) -> GroupView:
-    """Take somebody out of a group."""
+    """Take somebody, or a group, out of a group."""
     return await _identity(request).remove_member(caller, name, member)
 
 

@@ -171,13 +171,13 @@ class Identity:
             return await store.list_groups(tx, maker.tenant)
 
     async def add_member(self, maker: Principal, group: str, member: str) -> GroupView:
-        """Put a user or service account into a group; it reads through it from the next statement."""
+        """Put a user, service account or group into a group; it reads through it from the next statement."""
         allow(maker, "principal:write")
         async with self._db.tx(maker) as tx:
             return await people.add_member(tx, maker, group, member)
 
     async def remove_member(self, maker: Principal, group: str, member: str) -> GroupView:
-        """Take somebody out of a group; nothing is read through it from the next statement."""
+        """Take somebody or a group out of a group; nothing is read through it from the next statement."""
         allow(maker, "principal:write")
         async with self._db.tx(maker) as tx:
             return await people.remove_member(tx, maker, group, member)

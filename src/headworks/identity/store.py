@@ -98,9 +98,15 @@ async def rights_of_roles(tx: Tx, tenant: TenantId, roles: Collection[str]) -> f
     return permissions_of(roles, await definitions_of(tx, tenant), is_operator=is_operator)
 
 
-async def roles_bound_to(tx: Tx, tenant: TenantId, principal: PrincipalId) -> list[str]:
-    """The roles that are bound to a principal or group itself."""
-    return [row.role for row in await tx.fetch_all(SQL.list_roles_of, tenant=tenant, principal=principal)]
+async def roles_given_by(tx: Tx, tenant: TenantId, group: PrincipalId) -> list[str]:
+    """The roles that a group gives its members: its own, and those of the groups that it is in."""
+    return [row.role for row in await tx.fetch_all(SQL.list_roles_given_by, tenant=tenant, group=group)]
+
+
+async def groups_above(tx: Tx, tenant: TenantId, principal: PrincipalId) -> frozenset[PrincipalId]:
+    """All groups that a principal is in, also through groups, disabled ones too."""
+    rows = await tx.fetch_all(SQL.list_groups_above, tenant=tenant, principal=principal)
+    return frozenset(PrincipalId(row.group_id) for row in rows)
 
 
 async def holder_of(tx: Tx, tenant: TenantId, principal: PrincipalId) -> Holder | None:

@@ -13,7 +13,7 @@ from headworks.cli.terminal import pick, print_json, table
 
 app = new_app("Create groups, and say who is in them. Collections and documents name groups as their readers.")
 _Group = Annotated[str, typer.Argument(help="The group's name.", metavar="GROUP")]
-_Member = Annotated[str, typer.Argument(help="A user or service account.", metavar="NAME")]
+_Member = Annotated[str, typer.Argument(help="A user, a service account or another group.", metavar="NAME")]
 
 
 @app.command()
@@ -47,7 +47,9 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
 @app.command()
 @with_client
 def add(client: Client, group: _Group, member: _Member, *, as_json: AsJson = False) -> None:
-    """Put a user or service account into a group; it reads through it from the next statement.
+    """Put a user, a service account or another group into a group; it reads through it from the next statement.
+
+    Members of a group are members of the groups that it is in, too. Rings of groups are harmless.
 
     Example: headworks group add clinicians jane
     """
