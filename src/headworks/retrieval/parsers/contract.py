@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ class ParsedDocument:
 
     `headings` are in order of `start`; `pages` holds the offset at which each page starts, and is empty where the
     format has no pages. `boxes` (in order of `start`, none overlaps another) are there where lines have a place on a
-    page: in PDFs and pictures. `tables` are in order of `start`.
+    page: in PDFs and pictures. `tables` are in order of `start`. `metadata` is what the
+    file says of itself, for filters: text, numbers, truth values and lists of those by key.
     """
 
     text: str
@@ -65,6 +66,7 @@ class ParsedDocument:
     pages: tuple[int, ...] = ()
     boxes: tuple[Box, ...] = ()
     tables: tuple[Table, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 class Parser(Protocol):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 ANYONE = "anyone"
 """The reader that stands for everybody, also without an account at the source."""
@@ -110,10 +110,15 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A document's bytes. `media_type` where the source knows it, else empty: the path's ending decides."""
+    """A document's bytes. `media_type` where the source knows it, else empty: the path's ending decides.
+
+    `metadata` is what the source says of the document, for filters: text, numbers, truth values, dates and lists of
+    those by key; None: it says nothing. What can't be stored is left out.
+    """
 
     data: bytes
     media_type: str = ""
+    metadata: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from headworks.errors import InvalidRequest
 from headworks.retrieval import collections
 from headworks.retrieval.contract import check_path
 from headworks.retrieval.ingest import Ingestion, NewItem
+from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import read_patterns
 from headworks.retrieval.sources.contract import (
@@ -199,8 +200,9 @@ class OneSync:
             raise Unfetchable("too_large", f"It has more than the limit of {limit >> 20} MB.")
         digest = await asyncio.to_thread(_sha256, fetched.data)
         new = NewItem(
-            new_id(), self._found.sync_id, self._found.name, path, fetched.data, digest, readers, fetched.media_type
-        )
+            new_id(), self._found.sync_id, self._found.name, path, fetched.data, digest, readers, fetched.media_type,
+            None if fetched.metadata is None else parsed_metadata(fetched.metadata),
+        )  # fmt: skip
         async with self._tools.db.tx(self._curator) as tx:
             await self._tools.ingestion.put(tx, self._curator, self._row, new)
 
