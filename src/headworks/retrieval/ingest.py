@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from headworks.errors import BodyTooLarge, InvalidRequest, NotFound
@@ -56,7 +57,7 @@ class HandedIn:
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
-    """A file that has been looked at: its path is good, its readers are ids."""
+    """A file that has been looked at: its path is good, its readers are ids, its metadata is as it is stored."""
 
     item: UUID
     sync: UUID | None
@@ -70,6 +71,7 @@ class NewItem:
 
 class Ingestion:
     """What a caller with `collection:write` does; whether it may read the collection is another matter."""
+    metadata: Mapping[str, Any] | None = None
 
     def __init__(
         self, db: Database, keyring: Keyring, directory: Directory, queue: Queue, *, max_file_bytes: int
