@@ -7,25 +7,26 @@ byte for byte. What fails is removed together with the space before it, and coun
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from headworks.retrieval.passages.citations import (
-    SUPPORT_FLOOR,
-    Marker,
-    MarkerScanner,
-    Quote,
-    WordWeights,
-    best_quote,
-    claim_before,
-)
-from headworks.retrieval.store import SQL, Payloads
+from headworks.retrieval.passages.citations import SUPPORT_FLOOR, Quotable, Quote, WordWeights, content
+from headworks.retrieval.passages.groundedness import measured
+from headworks.retrieval.passages.markers import Claims, Marker, MarkerScanner
+from headworks.retrieval.store import SQL, Payloads, StoredText
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.retrieval import Citation, Passage
+from headworks.types.retrieval import Area, Citation, Groundedness, Passage
+
+MOST_MARKERS = 1_000
+"""Of one answer that are looked at: the rest are taken out, too."""
+_LONG = 20_000
+"""Characters of an answer that are measured beside the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,15 @@ class CitationStream:
         self._principal = principal
         self._passages = {passage.number: passage for passage in passages}
         self._weights = WordWeights(passage.text for passage in passages)
+        self._quotable = {each.number: Quotable(each.text, self._weights, _context(each)) for each in passages}
         self._scanner = MarkerScanner()
-        self._markers: list[Marker] = []
-        self._fed = ""
+        self._claims = Claims(content)
+        self._markers = 0
         self._space = ""  # at the end of what came so far: goes with a marker that is taken out
         self._shown = 0
-        self._texts: dict[tuple[UUID, int], str] = {}
+        self._answer: list[str] = []
+        self._citations: list[Citation] = []
+        self._texts: dict[tuple[UUID, int], StoredText] = {}
         self.kept = 0
         self.unknown = 0
         """Markers with a number that no passage has."""
@@ -68,22 +72,31 @@ class CitationStream:
         """Markers whose passage does not say what they claim."""
         self.unreadable = 0
         """Markers whose passage may no longer be read, or no longer stands in the stored text."""
+        self.excess = 0
+        """Markers beyond the number that is looked at."""
+        self.groundedness = Groundedness()
+        """Of all of the answer, once it is finished."""
 
     @property
     def dropped(self) -> int:
         """Markers on a passage that were taken out."""
-        return self.unsupported + self.unreadable
+        return self.unsupported + self.unreadable + self.excess
 
     async def feed(self, text: str) -> list[Piece | Citation]:
         """What is certain after this part of the answer: text, and each citation after the text that it belongs to."""
-        self._fed += text
+        self._claims.feed(text)
         return await self._resolve(self._scanner.feed(text))
 
     async def finish(self) -> list[Piece | Citation]:
-        """What was held back."""
+        """What was held back; measures the answer."""
         out = await self._resolve(self._scanner.finish())
         self._show(self._space, out)
         self._space = ""
+        answer = "".join(self._answer)
+        of_answer = (answer, self._citations, self._quotable, self._weights)
+        self.groundedness = (
+            measured(*of_answer) if len(answer) < _LONG else await asyncio.to_thread(measured, *of_answer)
+        )
         return out
 
     async def _resolve(self, found: Sequence[str | Marker]) -> list[Piece | Citation]:
@@ -99,16 +112,18 @@ class CitationStream:
 
     def _candidates(self, marker: Marker) -> list[_Candidate]:
         """The quotes that a marker may stand for; counts what has none."""
-        claim = claim_before(self._fed, marker, self._markers)
-        self._markers.append(marker)
+        self._markers += 1
+        if self._markers > MOST_MARKERS:
+            self.excess += len(marker.numbers)
+            return []
+        claim = self._claims.of(marker)
         candidates: list[_Candidate] = []
         for number in marker.numbers:
             passage = self._passages.get(number)
             if passage is None:
                 self.unknown += 1
                 continue
-            context = " ".join((passage.title, *passage.section))
-            quote = best_quote(claim, passage.text, self._weights, context)
+            quote = self._quotable[number].best(claim)
             if quote is None or quote.support < SUPPORT_FLOOR:
                 self.unsupported += 1
             else:
@@ -132,7 +147,7 @@ class CitationStream:
         payloads = Payloads(self._keyring, self._principal.tenant)
         for row in rows:
             at = (row.document_id, row.version)
-            self._texts[at] = known.get(at) or payloads.open_text(*at, row.content).text
+            self._texts[at] = known.get(at) or payloads.open_text(*at, row.content)
 
     def _put_marker(self, marker: Marker, candidates: Sequence[_Candidate], out: list[Piece | Citation]) -> None:
         verified = [one for one in candidates if self._stands(one)]
@@ -147,13 +162,18 @@ class CitationStream:
         start = self._shown
         self._show(raw, out)
         self.kept += len(verified)
-        out.extend(_citation(one, start, self._shown) for one in verified)
+        cited = [_citation(one, start, self._shown, self._stored(one.passage)) for one in verified]
+        self._citations += cited
+        out.extend(cited)
 
     def _stands(self, one: _Candidate) -> bool:
         """Whether the quote stands in the stored text where the passage says."""
         stored = self._texts.get((one.passage.document, one.passage.version))
         start, end = one.passage.start + one.quote.start, one.passage.start + one.quote.end
-        return stored is not None and stored[start:end] == one.passage.text[one.quote.start : one.quote.end] != ""
+        return stored is not None and stored.text[start:end] == one.passage.text[one.quote.start : one.quote.end] != ""
+
+    def _stored(self, passage: Passage) -> StoredText:
+        return self._texts[passage.document, passage.version]
 
     def _put_text(self, text: str, out: list[Piece | Citation]) -> None:
         """Text without the spaces at its end, which wait for what follows."""
@@ -165,12 +185,18 @@ class CitationStream:
     def _show(self, text: str, out: list[Piece | Citation]) -> None:
         if text:
             out.append(Piece(text))
+            self._answer.append(text)
             self._shown += len(text)
 
 
-def _citation(one: _Candidate, marker_start: int, marker_end: int) -> Citation:
+def _context(passage: Passage) -> str:
+    return " ".join((passage.title, *passage.section))
+
+
+def _citation(one: _Candidate, marker_start: int, marker_end: int, stored: StoredText) -> Citation:
     passage, quote = one.passage, one.quote
     text = passage.text[quote.start : quote.end]
+    start, end = passage.start + quote.start, passage.start + quote.end
     return Citation(
         number=passage.number,
         document=passage.document,
@@ -178,14 +204,28 @@ def _citation(one: _Candidate, marker_start: int, marker_end: int) -> Citation:
         path=passage.path,
         title=passage.title,
         section=passage.section,
-        start=passage.start + quote.start,
-        end=passage.start + quote.end,
+        start=start,
+        end=end,
         quote=text,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
         support=quote.support,
         marker_start=marker_start,
         marker_end=marker_end,
+        page=bisect_right(stored.pages, start) or None,
+        areas=_areas(stored, start, end),
     )
+
+
+def _areas(stored: StoredText, start: int, end: int) -> tuple[Area, ...]:
+    """Where the lines stand that hold these characters."""
+    boxes = stored.boxes
+    first = bisect_right(boxes, start, key=lambda box: box.end)
+    found: list[Area] = []
+    for box in boxes[first:]:
+        if box.start >= end:
+            break
+        found.append(Area(box.page, box.x0, box.y0, box.x1, box.y1))
+    return tuple(found)
 
 
 def _joined(out: list[Piece | Citation]) -> list[Piece | Citation]:

@@ -28,12 +28,24 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Area:
+    """A part of a page: corners in points (1/72 inch) from its top left; `page` counts from 1."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """A quote that was re-read under the caller's rights and matches the stored text byte for byte.
 
     `start` and `end` are characters into the stored text of that version; `marker_start` and `marker_end` are
     characters into the answer's text; `sha256` is of the quote's UTF-8 bytes; `support` is how well it covers the
-    claim (0 to 1).
+    claim (0 to 1). `page` is the one that the quote begins on, None where the document has no pages; `areas` are the
+    lines of the page that it stands in, where the format knows their places.
     """
 
     number: int
@@ -49,3 +61,54 @@ class Citation:
     support: float
     marker_start: int
     marker_end: int
+    page: int | None = None
+    areas: tuple[Area, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A claim of an answer that is not cited, or not supported: characters `start` to `end` of the answer's text.
+
+    `missing` are numbers, dates and names of the claim that its source does not have, as the claim writes them.
+    """
+
+    start: int
+    end: int
+    is_cited: bool
+    support: float
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Groundedness:
+    """How well an answer stands on what was read for it, counted by words: a tripwire, which knows no negation.
+
+    `claims` are its sentences that state something, `cited` those with a verified citation, `supported` those whose
+    source (what they cite; else all passages) holds at least half of what they say. `support` is the mean over all
+    claims, weighed by their words, `weakest` the lowest; None without claims. `wrong_numbers` and `wrong_names` count
+    what claims say and their sources do not; `doubts` has the first claims that are not cited or not supported.
+    `weight` is that of all claims' words. `unmeasured` counts characters beyond the length that is looked at.
+    """
+
+    claims: int = 0
+    cited: int = 0
+    supported: int = 0
+    support: float | None = None
+    weakest: float | None = None
+    wrong_numbers: int = 0
+    wrong_names: int = 0
+    weight: float = 0.0
+    unmeasured: int = 0
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def presence(self) -> float | None:
+        """The share of claims with a citation; None without claims."""
+        return round(self.cited / self.claims, 4) if self.claims else None
+
+    def counts(self) -> dict[str, float | int | None]:
+        """All but the doubts: numbers, and nothing of the text."""
+        told = {"claims": self.claims, "cited": self.cited, "supported": self.supported, "presence": self.presence}
+        told |= {"support": self.support, "weakest": self.weakest}
+        told |= {"wrong_numbers": self.wrong_numbers, "wrong_names": self.wrong_names}
+        return told | ({"unmeasured": self.unmeasured} if self.unmeasured else {})

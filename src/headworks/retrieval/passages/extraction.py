@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from headworks.retrieval.passages.citations import MARKER, WordWeights, content
+from headworks.retrieval.passages.citations import WordWeights, content
+from headworks.retrieval.passages.markers import MARKER
 from headworks.retrieval.passages.sentences import sentences
 from headworks.types.retrieval import Passage
 
