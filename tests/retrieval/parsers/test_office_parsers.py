@@ -71,7 +71,7 @@ def test_a_word_document_keeps_every_character_and_its_structure() -> None:
         "Coverage",
         "- first\n- second",
         "Codes",
-        "| Code | Visits |\n| 1 < 2 | a/b |",
+        "| Code | Visits |\n| --- | --- |\n| 1 < 2 | a\\|b |",
         "A bold\tand\nbroken line.",
     ]
 

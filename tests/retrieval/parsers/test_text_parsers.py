@@ -187,7 +187,7 @@ def test_html_shows_what_a_reader_sees() -> None:
         "Second\nline",
         "- first\n- second\n- inner\n1. one\n2. two",
         "Codes",
-        "| Code | Visits |\n| 97110 | 2 / 3 |",
+        "| Code | Visits |\n| --- | --- |\n| 97110 | 2 \\| 3 |",
         "More",
         "a = 1\n  b",
         "A chart tail",
@@ -218,24 +218,6 @@ def test_deeply_nested_html_is_read() -> None:
 def test_any_markup_is_read_or_empty(markup: str) -> None:
     document = read(html.parse, "a.html", b"x" + markup.encode())
     assert document == "empty" or (isinstance(document, ParsedDocument) and headings(document) is not None)
-
-
-# ── Tables ──
-
-
-def test_records_name_their_columns() -> None:
-    document = tables.parse("a.csv", b'Code,Visits,Note\n97110,20,"a, b"\n97112,,\n')
-    assert document.text == "- Code: 97110; Visits: 20; Note: a, b\n- Code: 97112"
-
-
-def test_a_table_without_header_is_kept_by_cells() -> None:
-    assert tables.parse("a.tsv", b"1\t2\n3\t4\n").text == "| 1 | 2 |\n| 3 | 4 |"
-
-
-def test_other_delimiters_are_found() -> None:
-    assert (
-        tables.parse("a.csv", b"Name;Price\nA;1,50\nB;2,50\n").text == "- Name: A; Price: 1,50\n- Name: B; Price: 2,50"
-    )
 
 
 # ── Mail ──

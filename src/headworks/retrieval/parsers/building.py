@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
 from pathlib import PurePosixPath
 
 from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers.contract import Heading, ParsedDocument
+from headworks.retrieval.parsers.contract import Box, Heading, ParsedDocument, Table
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -19,7 +22,7 @@ _BOMS = (
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROLS = 0.01
 """Of the characters: text has none, files of other kinds have many."""
-_SPACES = re.compile(r"[^\S\n]+")
+_CELL_END = re.compile(r"(?<!\\)\|")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -76,24 +79,61 @@ def title_from(name: str) -> str:
     return one_line(stem.replace("_", " ")) or "Untitled"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a line stands on its page (from 1), in points from the top left as `contract.Box` has it."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def around(self, other: Place) -> Place:
+        """The smallest place that holds both, on this one's page."""
+        return Place(
+            self.page, min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1)
+        )
+
+
 class TextBuilder:
-    """Collects blocks, separated by blank lines, and knows where each heading and page begins."""
+    """Collects blocks, separated by blank lines, and knows where each heading, page, table and line begins.
+
+    `places` are those of a block's lines, as many as it has: then each of them has a box.
+    """
 
     def __init__(self) -> None:
         self._parts: list[str] = []
         self._length = 0
+        self._last = 0  # where the last part begins
         self._headings: list[Heading] = []
         self._pages: list[int] = []
+        self._boxes: list[Box] = []
+        self._tables: list[Table] = []
 
-    def block(self, text: str, *, separator: str = "\n\n") -> None:
+    def block(self, text: str, *, separator: str = "\n\n", places: Sequence[Place] = ()) -> None:
         """Adds a paragraph, an item, a row: lines of its own. Blank ones are left out."""
         self._append(clean(text).strip("\n").rstrip(), separator)
+        self._place(places)
 
-    def heading(self, level: int, text: str) -> None:
+    def table(self, lines: Sequence[str], header_rows: int, *, places: Sequence[Place] = ()) -> None:
+        """Adds a table by its lines of `| a | b |`, of which the first ones name the columns: a rule follows them."""
+        head = "\n".join(lines[:header_rows])
+        rule = [f"|{' --- |' * (len(_CELL_END.findall(lines[0])) - 1)}"] if header_rows else []
+        text = "\n".join([*lines[:header_rows], *rule, *lines[header_rows:]])
+        self._append(text, "\n\n")
+        start = self._length - len(text)
+        self._tables.append(Table(start, self._length, start + len(head)))
+        if places:
+            self._place([*places[:header_rows], *[None] * len(rule), *places[header_rows:]])
+
+    def heading(self, level: int, text: str, *, places: Sequence[Place] = ()) -> None:
         """Adds a heading on a line of its own."""
         line = one_line(text)
         if line:
             self._append(line, "\n\n")
+            if places:
+                self._place([reduce(Place.around, places)])
             self._headings.append(Heading(max(1, min(level, 9)), line, self._length - len(line), self._length))
 
     def page(self) -> None:
@@ -111,7 +151,16 @@ class TextBuilder:
         text = "".join(self._parts)
         chosen = one_line(title) or self.first_heading or title_from(name)
         pages = tuple(min(page, max(0, self._length - 1)) for page in self._pages)
-        return finished(ParsedDocument(text, chosen, tuple(self._headings), media_type, pages))
+        boxes, tables = tuple(self._boxes), tuple(self._tables)
+        return finished(ParsedDocument(text, chosen, tuple(self._headings), media_type, pages, boxes, tables))
+
+    def _place(self, places: Sequence[Place | None]) -> None:
+        """Gives the lines of the text that was added last their boxes."""
+        start = self._last
+        for place, line in zip(places, "".join(self._parts[-1:]).split("\n"), strict=False):
+            if place is not None and line:
+                self._boxes.append(Box(start, start + len(line), place.page, place.x0, place.y0, place.x1, place.y1))
+            start += len(line) + 1
 
     def _append(self, text: str, separator: str) -> None:
         if not text.strip():
@@ -126,6 +175,7 @@ class TextBuilder:
                 break
             self._pages[place] = self._length
         self._parts.append(text)
+        self._last = self._length
         self._length += len(text)
 
 
@@ -134,13 +184,3 @@ def finished(document: ParsedDocument) -> ParsedDocument:
     if not document.text.strip():
         raise DocumentUnreadable("The file holds no text.", code="empty")
     return document
-
-
-def table_rows(rows: list[list[str]]) -> str:
-    """A table as lines of `| a | b |`, which is what chunks and quotes are cut by."""
-    lines = []
-    for row in rows:
-        cells = [_SPACES.sub(" ", clean(cell).replace("\n", " ").replace("|", "/")).strip() for cell in row]
-        if any(cells):
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)

@@ -38,8 +38,9 @@ _PDF = Format("pdf", "application/pdf", sniffed=True)
 _OOXML = "application/vnd.openxmlformats-officedocument"
 _DOCX = Format("docx", f"{_OOXML}.wordprocessingml.document", sniffed=True)
 _PPTX = Format("pptx", f"{_OOXML}.presentationml.presentation", sniffed=True)
-_XLSX = Format("office", f"{_OOXML}.spreadsheetml.sheet", sniffed=True)
-_ODT = Format("office", "application/vnd.oasis.opendocument.text", sniffed=True)
+_XLSX = Format("xlsx", f"{_OOXML}.spreadsheetml.sheet", sniffed=True)
+_ODT = Format("odf", "application/vnd.oasis.opendocument.text", sniffed=True)
+_ODS = Format("odf", "application/vnd.oasis.opendocument.spreadsheet", sniffed=True)
 _EPUB = Format("epub", "application/epub+zip", sniffed=True)
 _RTF = Format("office", "application/rtf", sniffed=True)
 
@@ -58,8 +59,11 @@ FORMATS: dict[str, Format] = {
     ".docx": _DOCX,
     ".docm": _DOCX,
     ".pptx": _PPTX,
+    ".pptm": _PPTX,
     ".xlsx": _XLSX,
+    ".xlsm": _XLSX,
     ".odt": _ODT,
+    ".ods": _ODS,
     ".epub": _EPUB,
     ".rtf": _RTF,
     ".doc": Format("office", "application/msword", sniffed=True),
@@ -139,7 +143,7 @@ def _inside_zip(data: bytes) -> str:
                     return extension
             if "mimetype" in names and archive.getinfo("mimetype").file_size < 200:
                 kind = archive.read("mimetype").strip().decode("ascii", "replace")
-                return {_ODT.media_type: ".odt", _EPUB.media_type: ".epub"}.get(kind, "")
+                return {_ODT.media_type: ".odt", _ODS.media_type: ".ods", _EPUB.media_type: ".epub"}.get(kind, "")
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
         return ""
     return ""

@@ -6,24 +6,32 @@ and takes body text for headings, which in a guideline turns "BMI > 30" into "BM
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree as ET
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.archives import open_archive, read_entry
-from headworks.retrieval.parsers.building import TextBuilder, table_rows
+from headworks.retrieval.parsers.building import TextBuilder
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.docx_numbering import Numbering
+from headworks.retrieval.parsers.grids import Cell, repeatable, spelled_out, write_table
 from headworks.retrieval.parsers.plain import with_numbered_headings
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_STRICT_W = "{http://purl.oclc.org/ooxml/wordprocessingml/main}"
+_STRICT, _TRANSITIONAL = (
+    re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/"),
+    rb"http://schemas.openxmlformats.org/\1/2006/",
+)
+"""The two sets of names that office documents are written in."""
 _TITLE = "{http://purl.org/dc/elements/1.1/}title"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
 _BODY_LEVEL = 9
+_MOST_COLUMNS = 63
+"""As many as Word allows."""
 _UNSEEN = frozenset(["del", "moveFrom", "instrText", "delText", "delInstrText", "pPr", "rPr", "tblPr", "sectPr"])
 
 
@@ -50,7 +58,7 @@ def read_xml(archive: zipfile.ZipFile, path: str) -> ET.Element | None:
     if b"<!DOCTYPE" in data[:4096]:
         raise DocumentUnreadable("The document has an XML part with a document type: none should.", code="corrupt")
     try:
-        root = ET.fromstring(data.replace(_STRICT_W[1:-1].encode(), _W[1:-1].encode()))  # noqa: S314 -- no DTD, in a limited child
+        root = ET.fromstring(_STRICT.sub(_TRANSITIONAL, data))  # noqa: S314 -- no DTD, in a limited child
     except ET.ParseError as error:
         raise DocumentUnreadable(f"The document is damaged: {path}: {error}.", code="corrupt") from None
     return root
@@ -130,7 +138,7 @@ class _Reader:
             if child.tag == f"{_W}p":
                 self._paragraph(child)
             elif child.tag == f"{_W}tbl":
-                self.builder.block(table_rows(list(self._rows(child))))
+                self._table(child)
                 self._in_list = False
             elif child.tag != _FALLBACK and _local(child) not in _UNSEEN:
                 self.blocks(child)
@@ -168,9 +176,29 @@ class _Reader:
         level = int(own) if own.isdigit() else style.level
         return style, _BODY_LEVEL if level is None else level, _number_of(properties) or style.numbering
 
-    def _rows(self, table: ET.Element) -> Iterator[list[str]]:
-        for row in _near(table, "tr"):
-            yield [" ".join(self._text(part) for part in cell.iter(f"{_W}p")).strip() for cell in _near(row, "tc")]
+    def _table(self, table: ET.Element) -> None:
+        """A table; one with a single column is a frame around paragraphs."""
+        rows = [list(self._cells(row)) for row in _near(table, "tr")]
+        if max((sum(cell.columns for cell in row) for row in rows), default=0) <= 1:
+            for cell in (cell for row in _near(table, "tr") for cell in _near(row, "tc")):
+                self.blocks(cell)
+            return
+        marked = next((place for place, row in enumerate(rows) if not any(cell.is_header for cell in row)), len(rows))
+        write_table(self.builder, spelled_out(_joined(rows)), marked or None)
+
+    def _cells(self, row: ET.Element) -> Iterator[Cell]:
+        """The cells of a row; `rows` is 0 for one that goes on with the cell above."""
+        properties = row.find(f"{_W}trPr")
+        is_header = _is_on(None if properties is None else properties.find(f"{_W}tblHeader"))
+        before = _value(None if properties is None else properties.find(f"{_W}gridBefore"))
+        if before.isdigit():
+            yield Cell("", columns=min(int(before), _MOST_COLUMNS), is_header=is_header)
+        for cell in _near(row, "tc"):
+            span = _value(cell.find(f"{_W}tcPr/{_W}gridSpan"))
+            merged = cell.find(f"{_W}tcPr/{_W}vMerge")
+            goes_on = merged is not None and _value(merged) != "restart"
+            text = "" if goes_on else " ".join(self._text(part) for part in cell.iter(f"{_W}p")).strip()
+            yield Cell(text, int(not goes_on), min(int(span), _MOST_COLUMNS) if span.isdigit() else 1, is_header)
 
     def _text(self, element: ET.Element) -> str:
         parts: list[str] = []
@@ -198,8 +226,27 @@ class _Reader:
 
 
 def _is_hidden(run: ET.Element) -> bool:
-    vanish = run.find(f"{_W}rPr/{_W}vanish")
-    return vanish is not None and _value(vanish) not in {"0", "false"}
+    return _is_on(run.find(f"{_W}rPr/{_W}vanish"))
+
+
+def _is_on(switch: ET.Element | None) -> bool:
+    return switch is not None and _value(switch) not in {"0", "false", "off"}
+
+
+def _joined(rows: list[list[Cell]]) -> list[list[Cell]]:
+    """Word's cells that go on with the one above, told as cells that reach over more than one row."""
+    above: dict[int, Cell] = {}  # by column
+    found: list[list[Cell]] = []
+    for row in rows:
+        line: list[Cell] = []
+        column = 0
+        for cell in row:
+            if cell.rows:
+                above[column] = replace(cell, text=repeatable(cell.text))
+            line.append(cell if cell.rows else replace(above.get(column, cell), columns=cell.columns))
+            column += cell.columns
+        found.append(line)
+    return found
 
 
 def _near(parent: ET.Element, name: str) -> Iterator[ET.Element]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 
-from headworks.retrieval.parsers.building import TextBuilder, decoded, table_rows
+from headworks.retrieval.parsers.building import TextBuilder, decoded
 from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.parsers.facts import page_fact
+from headworks.retrieval.parsers.grids import Cell, Row, spelled_out, write_table
 
 _CHARSET = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{1,40})|<\?xml[^>]{0,100}encoding=[\"']([\w-]{1,40})"
@@ -39,6 +41,8 @@ _CLOSED_BY = {
 """Elements whose start ends an open neighbour of the given kinds, as HTML lets authors leave out the end tag."""
 _BARRIERS = frozenset(["ul", "ol", "dl", "table", "select"])
 _DISPLAY_NONE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_WIDEST_SPAN = 1000
+"""Columns or rows, as browsers have it for columns."""
 _SPACE = re.compile(r"\s+")
 
 
@@ -56,12 +60,13 @@ def declared_encoding(data: bytes) -> str | None:
 def page_of(name: str, markup: str, media_type: str) -> ParsedDocument:
     """The document in a page's markup."""
     builder = TextBuilder()
-    title = read_into(builder, markup)
-    return builder.finish(name, media_type, title)
+    facts: dict[str, str] = {}
+    title = read_into(builder, markup, facts)
+    return replace(builder.finish(name, media_type, title), metadata=facts)
 
 
-def read_into(builder: TextBuilder, markup: str) -> str:
-    """Adds what a page shows to a document; gives the page's title.
+def read_into(builder: TextBuilder, markup: str, facts: dict[str, str] | None = None) -> str:
+    """Adds what a page shows to a document, and to `facts` what it says of itself; gives the page's title.
 
     A menu or form that is opened and never closed would swallow the rest of the page: then nothing but what is never
     shown is left out.
@@ -71,11 +76,15 @@ def read_into(builder: TextBuilder, markup: str) -> str:
     if reader.lost:
         reader = _Reader(_NEVER_SHOWN)
         reader.read(markup)
-    for level, text, separator in reader.blocks:
-        if level:
-            builder.heading(level, text)
+    for block in reader.blocks:
+        if block.rows is not None:
+            write_table(builder, block.rows, block.header_rows)
+        elif block.level:
+            builder.heading(block.level, block.text)
         else:
-            builder.block(text, separator=separator)
+            builder.block(block.text, separator=block.separator)
+    if facts is not None:
+        facts.update(reversed(reader.facts))  # the first of a name
     return reader.title
 
 
@@ -88,8 +97,35 @@ class _Open:
     """Of an ordered list: of its last item."""
 
 
+@dataclass(slots=True)
+class _Block:
+    """A paragraph, an item, a heading (with a level) or a table (with rows), and what stands before it."""
+
+    level: int
+    text: str
+    separator: str = "\n\n"
+    rows: list[Row] | None = None
+    header_rows: int | None = None
+
+    @property
+    def words(self) -> str:
+        """All that it says, where it can't have lines of its own."""
+        return self.text if self.rows is None else " ".join(cell for row in self.rows for cell in row if cell)
+
+
+@dataclass(slots=True)
+class _Cell:
+    is_header: bool
+    rows: int
+    columns: int
+    blocks: list[_Block] = field(default_factory=list)
+
+    def whole(self) -> Cell:
+        return Cell(" ".join(block.words for block in self.blocks), self.rows, self.columns, self.is_header)
+
+
 class _Reader(HTMLParser):
-    """Collects (heading level or 0, text, separator before it) from the events of the standard library's parser."""
+    """Collects blocks from the events of the standard library's parser."""
 
     def __init__(self, left_out: frozenset[str]) -> None:
         super().__init__(convert_charrefs=True)
@@ -97,12 +133,13 @@ class _Reader(HTMLParser):
         self._stack: list[_Open] = []
         self._open: Counter[str] = Counter()  # the tags on the stack
         self._text: list[str] = []
-        self._rows: list[list[list[str]]] = []  # of each open table
+        self._tables: list[list[list[_Cell]]] = []  # those that are open, by row
         self._prefix = ""
         self._separator = "\n\n"
         self._in_title = False
-        self.blocks: list[tuple[int, str, str]] = []
+        self.blocks: list[_Block] = []
         self.title = ""
+        self.facts: list[tuple[str, str]] = []
         self.lost = False
 
     def read(self, markup: str) -> None:
@@ -128,7 +165,7 @@ class _Reader(HTMLParser):
         if tag == "li" and not self._dropped:
             self._prefix = self._bullet()
         else:
-            self._begin_cell(tag)
+            self._begin_cell(tag, dict(attrs))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -166,16 +203,20 @@ class _Reader(HTMLParser):
         around = self._dropped and tag not in {"body", "head"}  # a head that is not closed ends with the body's start
         return around or tag in self._left_out or _is_hidden(attributes)
 
-    def _begin_cell(self, tag: str) -> None:
+    def _begin_cell(self, tag: str, attributes: dict[str, str | None]) -> None:
         """Opens a table, a row or a cell; a row or cell outside any table is only a block."""
         if tag == "table":
-            self._rows.append([])
-        elif tag == "tr" and self._rows:
-            self._rows[-1].append([])
-        elif tag in {"td", "th"} and self._rows and self._rows[-1]:
-            self._rows[-1][-1].append("")
+            self._tables.append([])
+        elif tag == "tr" and self._tables:
+            self._tables[-1].append([])
+        elif tag in {"td", "th"} and self._tables and self._tables[-1]:
+            is_header = tag == "th" or self._open["thead"] > 0
+            rows, columns = _span(attributes, "rowspan"), _span(attributes, "colspan")
+            self._tables[-1][-1].append(_Cell(is_header, rows, columns))
 
     def _void(self, tag: str, attributes: dict[str, str | None]) -> None:
+        if tag == "meta" and (fact := page_fact(attributes)):
+            self.facts.append(fact)
         if self._dropped:
             return
         if tag == "br":
@@ -216,21 +257,41 @@ class _Reader(HTMLParser):
             text = "\n".join(_SPACE.sub(" ", line).strip() for line in text.split("\n"))
         if not text.strip():
             return
-        if self._rows and self._rows[-1] and self._rows[-1][-1]:
-            self._rows[-1][-1][-1] += f" {text.strip()}"
-            return
-        separator = "\n" if self._prefix and self.blocks and self._separator == "\n" else "\n\n"
-        self.blocks.append((level, self._prefix + text.strip("\n"), separator))
+        blocks = self._place()
+        separator = "\n" if self._prefix and blocks and self._separator == "\n" else "\n\n"
+        blocks.append(_Block(level, self._prefix + text.strip("\n"), separator))
         self._separator = "\n" if self._prefix or self._open["li"] else "\n\n"
         self._prefix = ""
 
+    def _place(self) -> list[_Block]:
+        """Where a block belongs: to the innermost cell that is open, else to the page."""
+        cells = (table[-1][-1] for table in reversed(self._tables) if table and table[-1])
+        cell = next(cells, None)
+        return self.blocks if cell is None else cell.blocks
+
     def _end_table(self) -> None:
-        rows = self._rows.pop()
-        text = table_rows(rows)
-        if self._rows and self._rows[-1] and self._rows[-1][-1]:  # a table within a cell
-            self._rows[-1][-1][-1] += " " + " ".join(cell for row in rows for cell in row)
-        elif text and not self._dropped:
-            self.blocks.append((0, text, "\n\n"))
+        """A table becomes a block; one that only arranges the page becomes the blocks within it."""
+        table = self._tables.pop()
+        cells = [cell for row in table for cell in row]
+        place = self._place()
+        if _arranges(table):
+            place.extend(block for cell in cells for block in cell.blocks)
+        elif any(cell.blocks for cell in cells):
+            marked = next((at for at, row in enumerate(table) if not all(cell.is_header for cell in row)), len(table))
+            rows = spelled_out([[cell.whole() for cell in row] for row in table])
+            place.append(_Block(0, "", rows=rows, header_rows=marked if 0 < marked < len(table) else None))
+
+
+def _arranges(table: list[list[_Cell]]) -> bool:
+    """Whether a table is a layout: of one column, or with headings or other tables in its cells."""
+    cells = [cell for row in table for cell in row if not cell.is_header]
+    inner = any(block.level or block.rows is not None for cell in cells for block in cell.blocks)
+    return inner or max((sum(bool(cell.blocks) for cell in row) for row in table), default=0) <= 1
+
+
+def _span(attributes: dict[str, str | None], name: str) -> int:
+    given = (attributes.get(name) or "").strip()
+    return min(int(given), _WIDEST_SPAN) if given.isascii() and given.isdigit() and len(given) < 6 else 1
 
 
 def _is_hidden(attributes: dict[str, str | None]) -> bool:

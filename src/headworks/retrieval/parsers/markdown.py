@@ -1,4 +1,4 @@
-"""Markdown, kept as it stands (only its line ends are normalised), with its headings."""
+"""Markdown, kept as it stands (only its line ends are normalised), with its headings and tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from headworks.retrieval.parsers.building import decoded, finished, one_line, title_from
-from headworks.retrieval.parsers.contract import Heading, ParsedDocument
+from headworks.retrieval.parsers.contract import Heading, ParsedDocument, Table
+from headworks.retrieval.parsers.facts import front_matter
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
@@ -17,6 +18,8 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*")
 _NO_PARAGRAPH = re.compile(r"\s*(?:[-*+>|#]|\d+[.)]\s|<!--|={3,}|-{3,})| {4}|\t")
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)|!?\[([^\]\n]*)\]\[[^\]\n]*\]")
 _MARKUP = re.compile(r"(?<!\\)(?:\*{1,3}|`+|(?<!\w)_{1,3}|_{1,3}(?!\w))|</?[A-Za-z][^<>]*>|\{#[^}]*\}\s*$")
+_TABLE_RULE = re.compile(r" {0,3}(?=[^|]*\||\s*\|)\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
+_CELL_END = re.compile(r"(?<!\\)\|")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -26,18 +29,59 @@ def parse(name: str, data: bytes) -> ParsedDocument:
     headings = tuple(headings_of(text))
     outermost = min((heading.level for heading in headings), default=0)
     title = _front_title(text) or next((each.text for each in headings if each.level == outermost), "")
-    return finished(ParsedDocument(text, title or title_from(name), headings, "text/markdown"))
+    front = _FRONT_MATTER.match(text)
+    facts = front_matter(front[1]) if front else {}
+    tables = tuple(tables_of(text))
+    return finished(
+        ParsedDocument(text, title or title_from(name), headings, "text/markdown", tables=tables, metadata=facts)
+    )
 
 
 def headings_of(text: str) -> Iterator[Heading]:
     """The headings outside code, comments and front matter: `# …`, and lines underlined with `===` or `---`."""
-    front = _FRONT_MATTER.match(text)
-    at = front.end() if front else 0
     scanner = _Scanner()
-    for line in text[at:].split("\n"):
+    for at, line in _lines(text):
         heading = scanner.heading(at, line)
         if heading is not None:
             yield heading
+
+
+def tables_of(text: str) -> Iterator[Table]:
+    """The tables outside code, comments and front matter: a header, a rule of as many columns, and rows."""
+    scanner = _Scanner()
+    header: tuple[int, str] | None = None
+    found: Table | None = None
+    for at, line in _lines(text):
+        scanner.heading(at, line)
+        is_row = scanner.is_open and bool(line.strip()) and not (line.startswith(("    ", "\t")) and found is None)
+        if found is not None and is_row and ("|" in line or not _NO_PARAGRAPH.match(line)):
+            found = Table(found.start, at + len(line.rstrip()), found.header_end)
+            continue
+        if found is not None:
+            yield found
+            found = None
+        if is_row and header is not None and _is_rule_of(line, header[1]):
+            start = header[0]
+            found = Table(start, at + len(line.rstrip()), start + len(header[1].rstrip()))
+        header = (at, line) if is_row and "|" in line else None
+    if found is not None:
+        yield found
+
+
+def _is_rule_of(line: str, header: str) -> bool:
+    return bool(_TABLE_RULE.fullmatch(line)) and _columns(line) == _columns(header)
+
+
+def _columns(line: str) -> int:
+    return len(_CELL_END.findall(line.strip().strip("|"))) + 1
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Start and text of each line below the front matter."""
+    front = _FRONT_MATTER.match(text)
+    at = front.end() if front else 0
+    for line in text[at:].split("\n"):
+        yield at, line
         at += len(line) + 1
 
 
@@ -50,6 +94,11 @@ class _Scanner:
         self._paragraph: tuple[int, str] | None = None
         """Start and text of a paragraph's first line, while it is the only one: an underline makes it a heading."""
         self._may_begin = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last line was neither code nor a comment."""
+        return not self._fence and not self._in_comment
 
     def heading(self, at: int, line: str) -> Heading | None:
         """The heading that ends with this line, which starts there."""

@@ -1,4 +1,4 @@
-"""The other office formats, by kreuzberg: ODT, RTF, XLSX, the binary ones of old, and Outlook messages.
+"""The other office formats, by kreuzberg: RTF, the binary ones of old, and Outlook messages.
 
 Its plain text has no headings and its Markdown escapes characters that a quote must show as they are, so the text is
 written here from the document's structure.
@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers.archives import open_archive, refuse_encrypted_office
-from headworks.retrieval.parsers.building import TextBuilder, one_line, table_rows, title_from
+from headworks.retrieval.parsers.archives import refuse_encrypted_office
+from headworks.retrieval.parsers.building import TextBuilder, one_line, title_from
 from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.parsers.grids import write_sheet, write_table
 from headworks.retrieval.parsers.plain import with_numbered_headings
-from headworks.retrieval.parsers.tables import records
 
 MEDIA_TYPES = {
     ".doc": "application/msword",
@@ -21,10 +21,8 @@ MEDIA_TYPES = {
     ".ppt": "application/vnd.ms-powerpoint",
     ".msg": "application/vnd.ms-outlook",
     ".rtf": "application/rtf",
-    ".odt": "application/vnd.oasis.opendocument.text",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-_SHEETS = frozenset([".xls", ".xlsx"])
+_SHEETS = frozenset([".xls"])
 
 
 def parse(name: str, data: bytes) -> ParsedDocument:
@@ -32,8 +30,6 @@ def parse(name: str, data: bytes) -> ParsedDocument:
     import kreuzberg
 
     refuse_encrypted_office(data)
-    if data.startswith(b"PK\x03\x04"):
-        open_archive(data).close()
     extension = "." + name.rpartition(".")[2].lower()
     media_type = MEDIA_TYPES[extension]
     config = kreuzberg.ExtractionConfig(
@@ -67,7 +63,7 @@ class _Writer:
         self._last_list: int | None = None
 
     def write(self, *, is_sheet: bool) -> None:
-        """Adds every node of the body; tables of a sheet are records."""
+        """Adds every node of the body."""
         for node in self._nodes:
             if node.get("content_layer", "body") in {"body", "footnote"}:
                 content = node["content"]
@@ -84,7 +80,7 @@ class _Writer:
             self._builder.block(f"{self._bullet(around)} {text.strip()}", separator=separator)
         elif kind == "table":
             rows = _rows(content.get("grid") or {})
-            self._builder.block(records(rows) if is_sheet else table_rows(rows))
+            (write_sheet if is_sheet else write_table)(self._builder, rows)
         elif kind == "metadata_block":
             for key, value in content.get("entries", []):
                 self._builder.block(f"{key}: {one_line(value)}", separator="\n")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.building import TextBuilder, clean, one_line
 from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.parsers.facts import pdf_facts
 from headworks.retrieval.parsers.plain import with_numbered_headings
 
 MEDIA_TYPE = "application/pdf"
@@ -57,15 +58,16 @@ def parse(name: str, data: bytes) -> ParsedDocument:
         pages = [list(_lines(document, number)) for number in range(len(document))]
         if sum(len(line.text.replace(" ", "")) for page in pages for line in page) < _FEWEST_CHARACTERS * len(pages):
             _refuse_scan(document, pages)
-        title = one_line(document.get_metadata_dict().get("Title", ""))
+        information = document.get_metadata_dict()
     except pypdfium2.PdfiumError as error:
         if "assword" in str(error):
             raise DocumentUnreadable("The PDF is encrypted and needs a password.", code="encrypted") from None
         raise DocumentUnreadable(f"The PDF is damaged: {one_line(str(error))}", code="corrupt") from None
     builder = TextBuilder()
     _write(builder, _without_furniture(pages))
+    title = one_line(information.get("Title", ""))
     found = builder.finish(name, MEDIA_TYPE, "" if _NO_TITLE.match(title) else title)
-    return with_numbered_headings(found)
+    return with_numbered_headings(replace(found, metadata=pdf_facts(information)))
 
 
 def _lines(document: Any, number: int) -> Iterator[_Line]:  # noqa: ANN401 -- pypdfium2 has no types

@@ -12,9 +12,10 @@ from xml.etree import ElementTree as ET
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.archives import open_archive
-from headworks.retrieval.parsers.building import TextBuilder, table_rows
+from headworks.retrieval.parsers.building import TextBuilder
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.docx import read_xml
+from headworks.retrieval.parsers.grids import Cell, spelled_out, write_table
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
@@ -23,6 +24,7 @@ _R = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 _TITLE = "{http://purl.org/dc/elements/1.1/}title"
 _PRESENTATION = "ppt/presentation.xml"
+_WIDEST_SPAN = 1000
 _TITLES = frozenset(["title", "ctrTitle"])
 _FURNITURE = frozenset(["dt", "ftr", "sldNum", "hdr", "sldImg"])
 
@@ -33,10 +35,10 @@ def parse(name: str, data: bytes) -> ParsedDocument:
     presentation = read_xml(archive, _PRESENTATION)
     if presentation is None:
         raise DocumentUnreadable("The file holds no slides.", code="corrupt")
-    relations = _relations(archive, _PRESENTATION)
+    parts = relations(archive, _PRESENTATION)
     builder = TextBuilder()
     for reference in presentation.iter(f"{_P}sldId"):
-        path = relations.get(reference.get(f"{_R}id", ""), ("", ""))[1]
+        path = parts.get(reference.get(f"{_R}id", ""), ("", ""))[1]
         slide = read_xml(archive, path) if path else None
         if slide is not None and slide.get("show") != "0":
             builder.page()
@@ -56,8 +58,7 @@ def _slide(builder: TextBuilder, slide: ET.Element) -> None:
         if element.tag == f"{_P}sp" and _placeholder(element) not in _TITLES | _FURNITURE:
             _lines(builder, element)
         elif element.tag == f"{_A}tbl":
-            rows = [[" ".join(_paragraphs(cell)) for cell in row.iter(f"{_A}tc")] for row in element.iter(f"{_A}tr")]
-            builder.block(table_rows(rows))
+            _table(builder, element)
 
 
 def _lines(builder: TextBuilder, shape: ET.Element) -> None:
@@ -67,8 +68,28 @@ def _lines(builder: TextBuilder, shape: ET.Element) -> None:
         builder.block(f"- {line.strip()}" if bulleted else line, separator="\n" if place else "\n\n")
 
 
+def _table(builder: TextBuilder, table: ET.Element) -> None:
+    """A table; cells that others reach over are there in the file, too, and are left out."""
+    rows = [
+        [
+            Cell(" ".join(_paragraphs(cell)), _span(cell, "rowSpan"), _span(cell, "gridSpan"))
+            for cell in row.iter(f"{_A}tc")
+            if not {cell.get("hMerge"), cell.get("vMerge")} & {"1", "true"}
+        ]
+        for row in table.iter(f"{_A}tr")
+    ]
+    properties = table.find(f"{_A}tblPr")
+    named = properties is not None and properties.get("firstRow") in {"1", "true"}
+    write_table(builder, spelled_out(rows), 1 if named else None)
+
+
+def _span(cell: ET.Element, name: str) -> int:
+    given = cell.get(name, "")
+    return min(int(given), _WIDEST_SPAN) if given.isdigit() else 1
+
+
 def _notes(builder: TextBuilder, archive: zipfile.ZipFile, slide: str) -> None:
-    for kind, path in _relations(archive, slide).values():
+    for kind, path in relations(archive, slide).values():
         notes = read_xml(archive, path) if kind.endswith("/notesSlide") else None
         if notes is not None:
             said = [
@@ -92,7 +113,7 @@ def _paragraphs(parent: ET.Element) -> Iterator[str]:
         yield "".join(parts)
 
 
-def _relations(archive: zipfile.ZipFile, path: str) -> dict[str, tuple[str, str]]:
+def relations(archive: zipfile.ZipFile, path: str) -> dict[str, tuple[str, str]]:
     """Of a part: identity to (kind, path of the other part)."""
     folder, _, file = path.rpartition("/")
     root = read_xml(archive, f"{folder}/_rels/{file}.rels")
