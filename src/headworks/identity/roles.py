@@ -15,6 +15,13 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "release:pin": "name a channel or a digest: `feature@staging`, `feature@sha256:…`",
         "collection:read": "search collections and open documents; which ones, the readers decide",
         "collection:write": "hand in documents and sync folders",
+        "release:propose": "propose changes of features, and talk about proposals",
+        "release:approve": "approve releases that somebody else has proposed, or object to them",
+        "release:expert": "approve as the principal domain expert, without whom nothing of high risk reaches `prod`",
+        "release:promote": "move channels: promote releases by the rules, and roll back",
+        "release:block": "block a feature's promotions because of an incident, and lift the block",
+        "release:break_glass": "move `prod` past the rules, with a reason that everybody sees",
+        "release:attest": "sign statements of one's own about releases",
         "workspace:read": "see the applied files, features and releases",
         "workspace:apply": "apply a workspace: releases, routes, collections, roles",
         "provider:write": "configure provider accounts",
@@ -36,18 +43,24 @@ OWNER = "owner"
 
 _ENGINEER = (
     "model:call feature:call release:pin collection:read collection:write workspace:read workspace:apply "
-    "provider:write trace:own trace:read reader:explain key:own"
+    "provider:write trace:own trace:read reader:explain key:own "
+    "release:propose release:approve release:promote release:block release:attest"
 )
-_EXPERT = "feature:call release:pin collection:read workspace:read trace:own trace:read key:own"
+_EXPERT = (
+    "feature:call release:pin collection:read workspace:read trace:own trace:read key:own "
+    "release:propose release:approve"
+)
+_PRINCIPAL_EXPERT = f"{_EXPERT} release:expert release:block"
 _REVIEWER = "feature:call collection:read trace:own trace:read key:own"
 _AUDITOR = "workspace:read trace:own trace:read usage:read audit:read"
 
 BUILT_IN_ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         OWNER: frozenset(PERMISSIONS),
-        "admin": frozenset(PERMISSIONS) - {"tenant:create"},
+        "admin": frozenset(PERMISSIONS) - {"tenant:create", "release:expert"},
         "engineer": frozenset(_ENGINEER.split()),
         "expert": frozenset(_EXPERT.split()),
+        "principal-expert": frozenset(_PRINCIPAL_EXPERT.split()),
         "reviewer": frozenset(_REVIEWER.split()),
         "auditor": frozenset(_AUDITOR.split()),
     }

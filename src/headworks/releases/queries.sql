@@ -51,6 +51,14 @@ ON CONFLICT (tenant_id, sha256) DO NOTHING;
 SELECT feature, name, digest, revision, moved_by_way AS way, moved_at FROM channel
 WHERE tenant_id = %(tenant)s AND project_id = %(project)s ORDER BY feature, name;
 
+-- name: channel_of_feature
+SELECT feature, name, digest, revision, moved_by_way AS way, moved_at FROM channel
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND feature = %(feature)s AND name = %(name)s;
+
+-- name: channel_for_update
+SELECT feature, name, digest, revision, moved_by_way AS way, moved_at FROM channel
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND feature = %(feature)s AND name = %(name)s FOR UPDATE;
+
 -- name: open_channel
 INSERT INTO channel (tenant_id, project_id, feature, name, digest, moved_by_way, revision)
 SELECT %(tenant)s, %(project)s, %(feature)s, %(name)s, %(digest)s, %(way)s, coalesce(max(revision), 0) + 1
@@ -83,7 +91,8 @@ SELECT r.digest, r.feature, r.created_at, r.project_id,
        coalesce((SELECT array_agg(c.name ORDER BY c.name) FROM channel c
                   WHERE c.tenant_id = r.tenant_id AND c.digest = r.digest), '{}') AS channels
   FROM release r
- WHERE r.tenant_id = %(tenant)s AND r.kind = 'feature' ORDER BY r.created_at DESC LIMIT %(most)s;
+ WHERE r.tenant_id = %(tenant)s AND r.kind = 'feature'
+   AND (%(project)s::uuid IS NULL OR r.project_id = %(project)s) ORDER BY r.created_at DESC LIMIT %(most)s;
 
 -- name: release_files
 SELECT r.project_id, r.feature, r.kind, r.manifest, r.created_by, r.created_at, f.sha256, f.content

@@ -12,10 +12,13 @@ from headworks.errors import Forbidden, WorkspaceInvalid
 from headworks.identity.service import Identity
 from headworks.releases import store
 from headworks.releases.account_files import check_files
-from headworks.releases.bundles import Bundle, build_bundle, read_bundle
-from headworks.releases.channels import placement
+from headworks.releases.applying import AppliedFeature, Applying
+from headworks.releases.bundles import read_bundle
 from headworks.releases.contract import CollectionDeclarer
+from headworks.releases.evidence import Evidence
+from headworks.releases.promotions import Promotions
 from headworks.releases.route_bodies import read_route
+from headworks.releases.standings import Standings
 from headworks.releases.table import ReleaseTable
 from headworks.releases.workspace import Surroundings, parse_workspace
 from headworks.storage.pool import Database, Tx
@@ -24,18 +27,6 @@ from headworks.types.features import Feature
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId, TenantId
 from headworks.types.workspace import AccountSpec, Workspace
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedFeature:
-    """What became of one feature. `is_moved` is False when the channel already pointed at this digest."""
-
-    name: str
-    digest: Digest
-    channel: str
-    is_moved: bool
-    is_ungated: bool
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,10 @@ class Releases:
         self._collections = collections
         self._identity = identity
         self._around = surroundings
-        self._weights_digest = weights_digest
+        self.evidence = Evidence(db, keyring)
+        self._standings = Standings(keyring, self.evidence)
+        self._applying = Applying(keyring, self._standings, weights_digest)
+        self.promotions = Promotions(db, keyring, identity, self.evidence)
         self._read = lru_cache(maxsize=1024)(_Stored)
 
     async def apply(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> ApplyReport:
@@ -108,10 +102,11 @@ class Releases:
             await store.put_files(tx, self._keyring, principal, project_id, files)
             await store.put_accounts_and_routes(tx, principal, project_id, workspace)
             before = await store.channels(tx, principal, project_id)
-            applied = [
-                await self._release(tx, principal, project_id, workspace, index, before)
-                for index in range(len(workspace.features))
+            done = [
+                await self._applying.release(tx, principal, project_id, workspace, feature, before)
+                for feature in workspace.features
             ]
+            applied = [each for each, _ in done]
             removed = sorted({name for name, _ in before} - {each.name for each in workspace.features})
             await store.close_channels(tx, principal, project_id, [each.name for each in workspace.features])
             await store.note_audit(
@@ -122,35 +117,8 @@ class Releases:
             tuple(each.name for each in workspace.routes),
             tuple(each.name for each in workspace.collections),
             tuple(removed),
-            workspace.notices,
+            (*workspace.notices, *[notice for _, notice in done if notice]),
         )
-
-    async def _release(
-        self,
-        tx: Tx,
-        principal: Principal,
-        project: ProjectId,
-        workspace: Workspace,
-        index: int,
-        before: Mapping[tuple[str, str], store.ChannelRow],
-    ) -> AppliedFeature:
-        feature = workspace.features[index]
-        bundle = self._bundle(workspace, index)
-        place = placement(feature)
-        await store.put_release(tx, self._keyring, principal, project, feature.name, bundle)
-        current = before.get((feature.name, place.channel))
-        is_moved = current is None or current.digest != bundle.digest
-        if is_moved:
-            move = store.Move(project, feature.name, place.channel, bundle.digest, is_ungated=place.is_ungated)
-            await store.move_channel(tx, principal, move, current)
-        return AppliedFeature(feature.name, bundle.digest, place.channel, is_moved, place.is_ungated, place.reason)
-
-    def _bundle(self, workspace: Workspace, index: int) -> Bundle:
-        feature = workspace.features[index]
-        route = next(each for each in workspace.routes if each.name == feature.route)
-        wanted = feature.retrieval.collection if feature.retrieval else None
-        collection = next((each for each in workspace.collections if each.name == wanted), None)
-        return build_bundle(feature, route, collection, self._weights_digest)
 
     async def diff(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> DiffReport:
         """What `apply` would change, with nothing changed."""
@@ -160,10 +128,12 @@ class Releases:
         before = await self.pull(principal, project)
         async with self._db.tx(principal) as tx:
             channels = await store.channels(tx, principal, project_id)
-        features = []
-        for index, feature in enumerate(workspace.features):
-            live = channels.get((feature.name, placement(feature).channel))
-            features.append((feature.name, live.digest if live else None, str(self._bundle(workspace, index).digest)))
+            features = []
+            for feature in workspace.features:
+                digest = self._applying.bundle(workspace, feature).digest
+                place = await self._applying.place(tx, principal, project_id, feature, digest)
+                live = channels.get((feature.name, place.channel))
+                features.append((feature.name, live.digest if live else None, str(digest)))
         return DiffReport(tuple(_changes(before, files)), tuple(features), workspace.notices)
 
     async def _check_files(self, principal: Principal, workspace: Workspace) -> None:

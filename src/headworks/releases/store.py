@@ -75,6 +75,15 @@ class Move:
     proposal: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MadeRelease:
+    """A bundle, and the feature that it is of, or that it judges."""
+
+    feature: str
+    bundle: Bundle
+    kind: Kind = "feature"
+
+
 async def lock_project(tx: Tx, project: ProjectId) -> None:
     """One apply at a time in a project."""
     await tx.run(_SQL["lock_project"], project=project)
@@ -130,16 +139,9 @@ async def put_accounts_and_routes(tx: Tx, principal: Principal, project: Project
         await tx.run(_SQL["put_route"], name=spec.name, definition=Jsonb(written_route(spec)), digest=digest, **scope)
 
 
-async def put_release(
-    tx: Tx,
-    keyring: Keyring,
-    principal: Principal,
-    project: ProjectId,
-    feature: str,
-    bundle: Bundle,
-    kind: Kind = "feature",
-) -> None:
+async def put_release(tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId, made: MadeRelease) -> None:
     """Keep a bundle; a release that is there already stays as it is."""
+    bundle = made.bundle
     for file in bundle.files:
         sealed = keyring.seal(principal.tenant, "release_file.content", file.sha256, file.content)
         await tx.run(
@@ -154,8 +156,8 @@ async def put_release(
         tenant=principal.tenant,
         digest=bundle.digest,
         project=project,
-        feature=feature,
-        kind=kind,
+        feature=made.feature,
+        kind=made.kind,
         manifest=Jsonb(bundle.manifest),
         by=principal.id,
     )
@@ -165,6 +167,20 @@ async def channels(tx: Tx, principal: Principal, project: ProjectId) -> dict[tup
     """The project's pointers by (feature, channel)."""
     rows = await tx.fetch_all(_SQL["channels_of_project"], into=ChannelRow, tenant=principal.tenant, project=project)
     return {(row.feature, row.name): row for row in rows}
+
+
+async def channel(
+    tx: Tx, principal: Principal, project: ProjectId, feature: str, name: ChannelName, *, for_update: bool = False
+) -> ChannelRow | None:
+    """One pointer; `for_update`: nobody else moves it until this transaction ends."""
+    return await tx.fetch_one(
+        _SQL["channel_for_update" if for_update else "channel_of_feature"],
+        into=ChannelRow,
+        tenant=principal.tenant,
+        project=project,
+        feature=feature,
+        name=name,
+    )
 
 
 async def move_channel(tx: Tx, principal: Principal, move: Move, current: ChannelRow | None) -> None:
@@ -217,9 +233,11 @@ async def note_audit(tx: Tx, principal: Principal, action: str, subject: str, de
     )
 
 
-async def releases(tx: Tx, principal: Principal, projects: Mapping[ProjectId, str], most: int) -> list[ReleaseRow]:
-    """The newest releases; `projects` are names by id."""
-    rows = await tx.fetch_all(_SQL["releases_of_tenant"], tenant=principal.tenant, most=most)
+async def releases(
+    tx: Tx, principal: Principal, projects: Mapping[ProjectId, str], most: int, project: ProjectId | None = None
+) -> list[ReleaseRow]:
+    """The newest releases, of one project or of all; `projects` are names by id."""
+    rows = await tx.fetch_all(_SQL["releases_of_tenant"], tenant=principal.tenant, most=most, project=project)
     return [
         ReleaseRow(row.digest, row.feature, row.created_at, projects.get(row.project_id, ""), row.channels)
         for row in rows

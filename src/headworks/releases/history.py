@@ -1,0 +1,99 @@
+"""What the moves of a channel tell: what was good, what was rolled back from, and who moved it first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from headworks.errors import Conflict, NotFound
+from headworks.releases.channels import Order, Way
+from headworks.types.ids import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class MoveRow:
+    """One entry of the log."""
+
+    move_id: UUID
+    channel: str
+    from_digest: Digest | None
+    to_digest: Digest
+    revision: int
+    way: Way
+    ungated: bool
+    reason: str
+    proposal: int | None
+    moved_at: datetime
+    moved_by: str
+
+
+def moved_first(order: Order, now: Digest | None, moves: Sequence[MoveRow]) -> Conflict:
+    """The error for a channel that points elsewhere than expected: who moved it, when, from where to where."""
+    where = f"`{order.feature}@{order.channel}`"
+    if moves and now is not None:
+        last = moves[-1]
+        done = {"rollback": "rolled back", "break_glass": "moved past the rules"}.get(last.way, "moved")
+        came = f" from {short(last.from_digest)}" if last.from_digest else ""
+        message = (
+            f"{where} was {done} by {last.moved_by} at {last.moved_at:%Y-%m-%d %H:%M:%S} UTC{came} to {short(now)}."
+        )
+    else:
+        message = f"{where} points at {short(now) if now else 'nothing'} now."
+    expected = short(order.expected) if order.expected else "nothing"
+    return Conflict(
+        message,
+        next_step=f"You expected {expected} there. Look again, then decide.",
+        code="channel_moved",
+    )
+
+
+def short(digest: str) -> str:
+    """A digest for people."""
+    return digest[:19]
+
+
+def rollback_target(
+    feature: str, live: Digest, moves: Sequence[MoveRow], blocked: Collection[Digest], to: Digest | None
+) -> Digest:
+    """What to roll back to: the pointer before this one that nobody rolled back from or blocked."""
+    good = _pointers(moves)
+    if to is not None:
+        was_live = {each.to_digest for each in moves}
+        if to not in was_live:
+            raise NotFound(f"{short(to)} was never live as `{feature}`.", next_step="`headworks release log` shows.")
+        if to in blocked:
+            raise Conflict(f"{short(to)} is blocked by an incident.", next_step="Roll back to another one.")
+        if to == live:
+            raise Conflict(f"{short(to)} is live already.", code="already_live")
+        return to
+    for digest in reversed(good):
+        if digest != live and digest not in blocked:
+            return digest
+    raise NotFound(
+        f"`{feature}` has no earlier release that was good.", next_step="`headworks release log` shows all moves."
+    )
+
+
+def _pointers(moves: Sequence[MoveRow]) -> list[Digest]:
+    """What was live, one upon the other, without what was rolled back from."""
+    stack: list[Digest] = []
+    for move in moves:
+        if move.way == "rollback":
+            while stack and stack[-1] != move.to_digest:
+                stack.pop()
+        if not stack or stack[-1] != move.to_digest:
+            stack.append(move.to_digest)
+    return stack
+
+
+def left_at(moves: Sequence[MoveRow], digest: Digest) -> MoveRow | None:
+    """The last rollback away from a digest."""
+    return next((each for each in reversed(moves) if each.way == "rollback" and each.from_digest == digest), None)
+
+
+def is_left(moves: Sequence[MoveRow], digest: Digest) -> bool:
+    """Whether a digest was rolled back from, and nobody has chosen it again since."""
+    about = [each for each in moves if digest in {each.from_digest, each.to_digest}]
+    return bool(about) and about[-1].way == "rollback" and about[-1].from_digest == digest
