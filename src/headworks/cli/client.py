@@ -45,9 +45,11 @@ class Events:
 class Client:
     """One server, asked with one key. May be used by several threads; each has a connection of its own."""
 
-    def __init__(self, url: str, key: str | None) -> None:
+    def __init__(self, url: str, key: str | None, *, seen_as: str | None = None) -> None:
+        """`seen_as`: whom every request is made as, which only some routes and administrators may."""
         self.url = _checked(url)
         self._key = key
+        self._seen_as = seen_as
         self._parts = urlsplit(self.url)
         self._local = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
@@ -55,6 +57,12 @@ class Client:
     def with_key(self, key: str | None) -> Client:
         """The same server, asked with another key; closed together with this one."""
         other = Client(self.url, key)
+        other._opened = self._opened
+        return other
+
+    def seeing_as(self, name: str | None) -> Client:
+        """The same server and key, asked as somebody else would see it; None: as oneself. Closed together with this."""
+        other = Client(self.url, self._key, seen_as=name)
         other._opened = self._opened
         return other
 
@@ -112,6 +120,8 @@ class Client:
     def _send(self, method: str, target: str, body: Body, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         if self._key is not None:
             headers = {**headers, "authorization": f"Bearer {self._key}"}
+        if self._seen_as is not None:
+            headers = {**headers, "x-headworks-as": quote(self._seen_as)}
         connection, is_used = self._connection()
         try:
             return self._exchange(connection, method, target, body, headers)

@@ -39,6 +39,7 @@ class Commands(LazyGroup):
         "key": Entry(f"{_COMMANDS}.key", "Make, list and revoke API keys."),
         "principal": Entry(f"{_COMMANDS}.principal", "Create, list, disable and enable users and service accounts."),
         "group": Entry(f"{_COMMANDS}.group", "Create groups, and say who is in them."),
+        "permissions": Entry(f"{_COMMANDS}.permissions", "Say why somebody may or may not read a document."),
         "role": Entry(f"{_COMMANDS}.role", "List roles, and say who has them."),
         "project": Entry(f"{_COMMANDS}.project", "Create and list projects: workspaces side by side."),
         "grant": Entry(f"{_COMMANDS}.grant", "Lend features to other tenants."),

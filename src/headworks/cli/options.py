@@ -22,6 +22,10 @@ UrlOption = Annotated[
 KeyOption = Annotated[
     str | None, typer.Option("--key", envvar="HEADWORKS_API_KEY", help="The API key to ask with.", metavar="KEY")
 ]
+SeenAs = Annotated[
+    str | None,
+    typer.Option("--as", help="See what somebody else would; needs `reader:see_as`, and is audited.", metavar="NAME"),
+]
 Result = TypeVar("Result")
 
 

@@ -69,6 +69,14 @@ class GroupView:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How somebody is in a group: the groups on the way by name, that one last. `is_open`: none of them is disabled."""
+
+    groups: tuple[str, ...]
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoleView:
     """A role with what it allows, and the names of the principals and groups that it is bound to."""
 

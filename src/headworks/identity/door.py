@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import Depends, FastAPI, Request, Response
 
@@ -21,6 +22,8 @@ from headworks.identity.refusals import bearer_token, missing_key
 from headworks.identity.service import Identity
 from headworks.types.identity import Principal
 
+SEEN_AS = "x-headworks-as"
+"""The header that names whom one wants to see as; percent-encoded where a name is not ASCII."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 AuthenticateKey = Callable[[str], Awaitable[Principal]]
@@ -51,15 +54,25 @@ def install(app: FastAPI, identity: Identity, authenticate_key: AuthenticateKey)
     app.state.door = Door(identity, authenticate_key)
 
 
-def require(*permissions: str) -> Any:  # noqa: ANN401 -- what FastAPI's Depends is
+def require(*permissions: str, or_as: bool = False) -> Any:  # noqa: ANN401 -- what FastAPI's Depends is
     """The caller as a dependency, who holds one of these permissions; without any, whoever is authenticated.
 
     `async def route(caller: Annotated[Principal, require("collection:read")])`. Raises Unauthenticated, Forbidden.
+    `or_as`: a route that only shows what somebody may read. There who holds `reader:see_as` may name somebody in
+    `x-headworks-as`, and asks as that one, with his permissions and readers; elsewhere the header is InvalidRequest.
     """
 
     async def authenticated(request: Request) -> Principal:
         door: Door = request.app.state.door
         principal = await door.principal(request)
+        if (name := request.headers.get(SEEN_AS)) is not None:
+            if not or_as:
+                raise InvalidRequest(
+                    "This can't be done as somebody else.",
+                    next_step=f"`{SEEN_AS}` is for searching and opening documents; leave it out here.",
+                    param=SEEN_AS,
+                )
+            principal = await door.identity.seen_as(principal, unquote(name), f"{request.method} {request.url.path}")
         if permissions:
             allow(principal, *permissions)
         return principal

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from headworks.errors import Conflict, InvalidRequest
 from headworks.identity import store
 from headworks.identity.authority import refuse_more, refuse_wider_groups
-from headworks.identity.contract import GroupView, PrincipalView, RoleView
+from headworks.identity.contract import GroupView, PrincipalView, RoleView, Way
 from headworks.identity.names import check_name
 from headworks.identity.roles import BUILT_IN_ROLES, OWNER, check_definitions, check_role
 from headworks.identity.store import SQL, Found, find_named, note
@@ -107,6 +108,27 @@ async def remove_member(tx: Tx, maker: Principal, group: str, member: str) -> Gr
         await note(tx, maker, "group.remove", f"principal:{group}", member=member)
         await _keep_an_owner(tx, maker.tenant, f"`{member}` can't leave `{group}`")
     return await group_view(tx, maker.tenant, group)
+
+
+async def ways_up(tx: Tx, tenant: TenantId, of: PrincipalId) -> dict[PrincipalId, Way]:
+    """The groups that a principal is in, each with the shortest way there; open ways go before others."""
+    above: dict[PrincipalId, list[Any]] = defaultdict(list)
+    for row in await tx.fetch_all(SQL.list_edges_above, tenant=tenant, principal=of):
+        above[PrincipalId(row.principal_id)].append(row)
+    found: dict[PrincipalId, Way] = {}
+    for may_be_shut in (False, True):
+        waiting = deque([(of, Way((), is_open=True))])
+        seen = {of}
+        while waiting:
+            here, way = waiting.popleft()
+            for row in above[here]:
+                group = PrincipalId(row.group_id)
+                if group not in seen and (may_be_shut or not row.is_disabled):
+                    seen.add(group)
+                    further = Way((*way.groups, row.name), is_open=way.is_open and not row.is_disabled)
+                    found.setdefault(group, further)
+                    waiting.append((group, further))
+    return found
 
 
 async def bind_role(tx: Tx, maker: Principal, name: str, role: str) -> PrincipalView:

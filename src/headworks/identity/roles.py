@@ -28,6 +28,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "trace:own": "see the traces of one's own calls",
         "trace:read": "see every trace of the tenant; payloads still need the readers' rights",
         "reader:explain": "ask why somebody may or may not read a document",
+        "reader:see_as": "search and open documents as somebody else would, which the audit tells of",
         "tenant:create": "create tenants; counts only in the operator's tenant",
         "principal:write": "create and disable users, service accounts and groups, and give them roles",
         "key:own": "make, list and revoke one's own API keys",

@@ -10,7 +10,7 @@ from typing import Literal
 
 from headworks.errors import Conflict, Forbidden
 from headworks.identity import founding, grants, keys, people, refusals, sessions, store
-from headworks.identity.authority import allow
+from headworks.identity.authority import allow, refuse_limited
 from headworks.identity.contract import (
     Claim,
     Founded,
@@ -24,6 +24,7 @@ from headworks.identity.contract import (
     ProjectView,
     RoleView,
     TenantView,
+    Way,
     WebSession,
     Whoami,
 )
@@ -354,6 +355,29 @@ class Identity:
             holder = await store.holder_of(tx, principal.tenant, found.id)
         groups = holder.groups if holder else frozenset()
         return Principal(principal.tenant, found.id, found.name, found.kind, frozenset(), groups=groups)
+
+    async def seen_as(self, principal: Principal, name: str, request: str) -> Principal:
+        """A user or service account as he would ask by a whole key, for who has `reader:see_as`; audited.
+
+        What he sees is seen: nothing of the asker's own rights is added, and nothing is taken away by them. The one who
+        is returned may do nothing but read. `request` says what is asked, without its text.
+        """
+        allow(principal, "reader:see_as")
+        refuse_limited(principal, "What somebody else sees")
+        async with self._db.tx(principal) as tx:
+            found = await store.find_named(tx, principal.tenant, name, ["user", "service"])
+            holder = await store.holder_of(tx, principal.tenant, found.id)
+            await note(tx, principal, "reader.see_as", f"principal:{name}", request=request)
+        may = holder.permissions & {"collection:read"} if holder and not holder.is_disabled else frozenset()
+        groups = holder.groups if holder else frozenset()
+        return Principal(
+            principal.tenant, found.id, found.name, found.kind, frozenset(may), groups=groups, seen_by=principal
+        )
+
+    async def ways_up(self, principal: Principal, of: PrincipalId) -> dict[PrincipalId, Way]:
+        """The groups of one's tenant that somebody is in, also through groups, each with the shortest way there."""
+        async with self._db.tx(principal) as tx:
+            return await people.ways_up(tx, principal.tenant, of)
 
     async def principals_named(self, principal: Principal, names: Iterable[str]) -> dict[str, PrincipalId]:
         """The ids of users, service accounts and groups by their names; NotFound with near names for an unknown one."""

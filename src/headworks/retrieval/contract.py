@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from headworks.errors import InvalidRequest
+from headworks.identity.contract import Way
 from headworks.retrieval.parsers.contract import Heading
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId, PrincipalId, TenantId
@@ -127,7 +128,9 @@ class Admission:
     """One of the two lists that a reader must be on: the collection's, or the document's own.
 
     `origin` says where the list comes from. `listed` are the names on it, `by` those of them that admit the
-    principal; a document without a list of its own admits whom the collection admits.
+    principal; a document without a list of its own admits whom the collection admits. `ways` are the groups on the way
+    from the principal to each of `by`, that one last; of the principal's own name there is none. `denied` are the names
+    of the deny entries beside the list, `denied_by` those of them that hold for the principal: they go first.
     """
 
     kind: Literal["collection", "document"]
@@ -135,11 +138,18 @@ class Admission:
     listed: tuple[str, ...]
     by: tuple[str, ...]
     admits: bool
+    ways: tuple[tuple[str, ...], ...] = ()
+    denied: tuple[str, ...] = ()
+    denied_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a principal may or may not read a document: for administrators, since it names both."""
+    """Why a principal may or may not read a document: for administrators, since it names both.
+
+    `obstacles` are reasons why nobody reads it, whatever the lists say: gone, not valid yet or any more, or readers that
+    its source has not told for too long.
+    """
 
     document: DocumentId
     collection: str
@@ -149,6 +159,7 @@ class Explanation:
     may_read: bool
     reason: str
     admissions: tuple[Admission, ...]
+    obstacles: tuple[str, ...] = ()
 
 
 class Directory(Protocol):
@@ -160,6 +171,14 @@ class Directory(Protocol):
 
     async def as_reader(self, principal: Principal, name: str) -> Principal:
         """Somebody without any permission, to find out what he may read."""
+        ...
+
+    async def seen_as(self, principal: Principal, name: str, what: str) -> Principal:
+        """Somebody as an administrator sees what he sees: audited before it is given."""
+        ...
+
+    async def ways_up(self, principal: Principal, of: PrincipalId) -> dict[PrincipalId, Way]:
+        """The groups that somebody is in, also through groups, each with the way there."""
         ...
 
     async def principals_named(self, principal: Principal, names: Iterable[str]) -> dict[str, PrincipalId]:

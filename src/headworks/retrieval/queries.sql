@@ -119,8 +119,11 @@ SELECT principal_id FROM document_reader WHERE tenant_id = %(tenant)s AND docume
 -- name: find_document
 -- For an administrator's question: by id or by path, the living first.
 SELECT d.document_id, d.collection_id, c.name AS collection, d.path, d.title, d.restricted, d.given_readers, c.settings,
-       d.tombstoned_at IS NOT NULL AS is_gone
+       d.given_denials, d.tombstoned_at IS NOT NULL AS is_gone, d.valid_from, d.valid_to,
+       coalesce(d.valid_from > now(), false) AS is_early, coalesce(d.valid_to <= now(), false) AS is_late,
+       s.name AS told_by, s.readable_until, d.readers_from IS NOT NULL AND coalesce(s.readable_until <= now(), true) AS is_stale
   FROM document d JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
+  LEFT JOIN source s ON s.tenant_id = d.tenant_id AND s.source_id = d.readers_from
  WHERE d.tenant_id = %(tenant)s
    AND (d.document_id = %(document)s OR (%(document)s::uuid IS NULL AND d.path = %(path)s))
    AND (%(collection)s::text IS NULL OR c.name = %(collection)s)

@@ -38,12 +38,28 @@ class OwnList:
     pattern: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class PatternDenials:
+    """Documents whose path matches are closed to these principals, whatever list admits them."""
+
+    pattern: str
+    denied: tuple[PrincipalId, ...]
+
+
 def own_list(path: str, patterns: Sequence[PatternReaders], given: Iterable[PrincipalId] | None) -> OwnList | None:
     """The list of a document at this path; None: it has the collection's."""
     for each in patterns:
         if matches(each.pattern, path):
             return OwnList(each.readers, each.pattern)
     return None if given is None else OwnList(tuple(given), None)
+
+
+def denied_at(
+    path: str, patterns: Sequence[PatternDenials], given: Iterable[PrincipalId] = ()
+) -> frozenset[PrincipalId]:
+    """Whom a document at this path is closed to: by every pattern that matches, and by its upload."""
+    by_patterns = (each for pattern in patterns if matches(pattern.pattern, path) for each in pattern.denied)
+    return frozenset((*by_patterns, *given))
 
 
 def given_list(
@@ -90,6 +106,19 @@ def read_patterns(settings: Mapping[str, Any]) -> list[PatternReaders]:
         PatternReaders(each["pattern"], tuple(PrincipalId(UUID(reader)) for reader in each["readers"]))
         for each in settings.get("documents", ())
     ]
+
+
+def read_denials(settings: Mapping[str, Any]) -> list[PatternDenials]:
+    """The deny entries by pattern of a collection's settings as they are stored."""
+    return [
+        PatternDenials(each["pattern"], tuple(PrincipalId(UUID(denied)) for denied in each["denied"]))
+        for each in settings.get("denials", ())
+    ]
+
+
+def write_denials(patterns: Sequence[PatternDenials]) -> list[dict[str, Any]]:
+    """What `read_denials` reads."""
+    return [{"pattern": each.pattern, "denied": [str(denied) for denied in each.denied]} for each in patterns]
 
 
 def write_patterns(patterns: Sequence[PatternReaders]) -> list[dict[str, Any]]:

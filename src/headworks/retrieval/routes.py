@@ -22,7 +22,7 @@ from headworks.types.identity import Principal
 router = APIRouter(tags=["retrieval"])
 
 _READ, _WRITE, _EXPLAIN = "collection:read", "collection:write", "reader:explain"
-Reader = Annotated[Principal, require(_READ)]
+Reader = Annotated[Principal, require(_READ, or_as=True)]
 Writer = Annotated[Principal, require(_WRITE)]
 Explainer = Annotated[Principal, require(_EXPLAIN)]
 

@@ -27,6 +27,8 @@ class Principal:
     allowed_models: frozenset[str] | None = None
     groups: frozenset[PrincipalId] = frozenset()
     is_narrowed: bool = False
+    seen_by: Principal | None = None
+    """An administrator who looks at what this one may read: what that costs is his, and nothing else is done as this one."""
 
     def may(self, permission: str) -> bool:
         """Whether this key or session holds a permission such as `model:call`."""

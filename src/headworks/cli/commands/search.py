@@ -10,7 +10,7 @@ from headworks.cli.answers import place_in
 from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
-from headworks.cli.options import AsJson, with_client
+from headworks.cli.options import AsJson, SeenAs, with_client
 from headworks.cli.terminal import note, one_line, paint, print_json, width, wrapped
 
 app = new_app()
@@ -25,6 +25,7 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for.", metavar="QUERY")],
     *,
     k: Annotated[int, typer.Option("--k", "-k", help="At most so many passages.", metavar="N", min=1, max=100)] = 6,
+    seen_as: SeenAs = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the passages of a collection that come closest to a query; only what the key may read.
@@ -34,7 +35,8 @@ def search(
 
     Example: headworks search documents "how long is an approval valid" --k 3
     """
-    answer = client.post(place("search"), {"collection": collection, "query": query, "k": k})
+    asked = {"collection": collection, "query": query, "k": k}
+    answer = client.seeing_as(seen_as).post(place("search"), asked)
     if as_json:
         print_json([{name: row[name] for name in FIELDS} for row in answer["rows"]])
         return
