@@ -131,7 +131,9 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
         settings.server,
         base_url=runtime.base_url,
     )
-    retrieval = Retrieval(db, keyring, gateway.models, jobs, identity, settings.retrieval)
+    retrieval = Retrieval(
+        db, keyring, gateway.models, jobs, identity, settings.retrieval, vocabulary_of=_vocabularies(minilm)
+    )
     declarer.target = retrieval
     gateway.connect(retrieval)
     drain = Drain(db, records, settings.records.batch_ms / 1000)
@@ -180,6 +182,11 @@ def _weights(minilm: Any) -> Callable[[str], str | None]:  # noqa: ANN401 -- Min
             return None
 
     return digest
+
+
+def _vocabularies(minilm: Any) -> Callable[[str], Callable[[str], int] | None]:  # noqa: ANN401 -- MiniLM, imported late
+    """How the built-in embedding model counts tokens; of others only they know."""
+    return lambda model: minilm.word_counter() if model == "builtin/minilm" else None
 
 
 def _quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:

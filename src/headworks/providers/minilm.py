@@ -10,7 +10,7 @@ import ctypes
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,8 +128,7 @@ class MiniLM:
         session, tokenizer = self._ready()
 
         def one(text: str) -> NDArray[np.float32]:
-            clean = text[:_MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
-            ids = np.array([tokenizer.encode(clean).ids], dtype=np.int64)
+            ids = np.array([tokenizer.encode(_clean(text[:_MAX_CHARACTERS])).ids], dtype=np.int64)
             vector: NDArray[np.float32] = session.run(None, {"input_ids": ids})[0][0]
             return vector
 
@@ -143,6 +142,16 @@ class MiniLM:
                 rows[place] = one(text)
         return rows
 
+    def word_counter(self) -> Callable[[str], int] | None:
+        """What tells how many word pieces a text has, without those that are put around it; None: not installed."""
+        try:
+            verify(self._folder)
+        except ModelMissing:
+            return None
+        tokenizer = _tokenizer(self._folder / TOKENIZER_FILE)
+        tokenizer.no_truncation()
+        return lambda text: len(tokenizer.encode(_clean(text), add_special_tokens=False).ids)
+
     def _ready(self) -> tuple[Any, Any]:
         with self._lock:
             if self._loaded is None:
@@ -150,6 +159,10 @@ class MiniLM:
                 self._loaded = (_session(self._folder / MODEL_FILE), _tokenizer(self._folder / TOKENIZER_FILE))
                 _give_back_memory()
             return self._loaded
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _session(model: Path) -> Any:  # noqa: ANN401 -- onnxruntime has no types

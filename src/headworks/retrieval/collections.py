@@ -52,7 +52,12 @@ async def listed(db: Database, principal: Principal) -> list[CollectionView]:
 
 def chunk_settings(chunking: dict[str, Any]) -> ChunkSettings:
     """How a generation's chunks are cut."""
-    return ChunkSettings(max_tokens=chunking["tokens"], overlap_sentences=chunking["overlap"])
+    return ChunkSettings(
+        max_tokens=chunking["tokens"],
+        overlap_sentences=chunking["overlap"],
+        has_headers=chunking.get("headers", True),
+        has_whole_tables=chunking.get("tables") == "whole",
+    )
 
 
 class Declarer:

@@ -11,6 +11,7 @@ from headworks.errors import HeadworksError, ModelMissing
 from headworks.retrieval import collections, index
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.embedding import Vectors, embed_texts
+from headworks.retrieval.passages.counting import Vocabularies
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.store import (
     INGEST_SQL,
@@ -40,12 +41,22 @@ Outcome = Literal["more", "done", "waiting", "failed"]
 class GenerationWork:
     """The parts of durable work on an index. Each may be repeated, and does what is left to do."""
 
-    def __init__(self, db: Database, keyring: Keyring, models: Models, directory: Directory, queue: Queue) -> None:
+    def __init__(
+        self,
+        db: Database,
+        keyring: Keyring,
+        models: Models,
+        directory: Directory,
+        queue: Queue,
+        *,
+        vocabularies: Vocabularies,
+    ) -> None:
         self._db = db
         self._keyring = keyring
         self._models = models
         self._directory = directory
         self._queue = queue
+        self._vocabularies = vocabularies
 
     async def add_vectors(self, tenant: TenantId, collection: UUID) -> Outcome:
         """Embed some of the live generation's chunks that have no vector."""
@@ -100,16 +111,16 @@ class GenerationWork:
         if not rows:
             return "done"
         payloads = Payloads(self._keyring, tenant)
-        settings = collections.chunk_settings(target.chunking)
-        pieces: list[list[index.Piece]] = []
-        for row in rows:
-            text = payloads.open_text(row.document_id, row.version, row.content)
-            pieces.append(await asyncio.to_thread(index.cut, text.as_parsed(row.title, row.media_type), settings))
+        pieces = [await asyncio.to_thread(self._cut, target, payloads, row) for row in rows]
         indexed = await index.prepare(self._db, curator, pieces)
         vectors = await self._embed(curator, target.model, indexed.texts())
         if not isinstance(vectors, Vectors) and live.model_digest is not None:
             return vectors  # the live generation has vectors; the new one must not do without
         return await self._write_filled(curator, index.Place(curator, collection, generation), rows, indexed, vectors)
+
+    def _cut(self, target: Any, payloads: Payloads, row: Any) -> list[index.Piece]:  # noqa: ANN401 -- rows
+        parsed = payloads.open_text(row.document_id, row.version, row.content).as_parsed(row.title, row.media_type)
+        return index.cut(parsed, collections.chunk_settings(target.chunking), self._vocabularies.of(target.model))
 
     async def _write_filled(
         self,

@@ -11,6 +11,7 @@ from uuid import UUID
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.passages import lexical
 from headworks.retrieval.passages.chunking import ChunkSettings, chunk
+from headworks.retrieval.passages.counting import CountTokens
 from headworks.retrieval.store import INGEST_SQL, Payloads, StoredChunk
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
@@ -21,6 +22,8 @@ _MOST_MERGED_CHUNKS = 400_000
 """A segment larger than this is left alone: it would take hundreds of megabytes to merge."""
 _DEAD_SHARE = 0.25
 _FEWEST_DEAD = 64
+_LONGEST_GAP = 1_000
+"""Characters of space between two chunks. Beyond it they are no neighbours any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,15 @@ class Indexed:
         return [number for ids in self.ids for number in ids]
 
 
-def cut(parsed: ParsedDocument, settings: ChunkSettings) -> list[Piece]:
+def cut(parsed: ParsedDocument, settings: ChunkSettings, count: CountTokens) -> list[Piece]:
     """The chunks of one document."""
     found: list[Piece] = []
-    for span in chunk(parsed, settings):
-        stored = StoredChunk(parsed.text[span.start : span.end], span.section, span.context)
+    before = 0
+    for span in chunk(parsed, settings, count):
+        gap = parsed.text[before : span.start][:_LONGEST_GAP] if found else ""
+        stored = StoredChunk(parsed.text[span.start : span.end], span.section, span.context, gap, span.tokens)
         found.append(Piece(span.ordinal, span.start, span.end, stored))
+        before = span.end
     return found
 
 

@@ -26,6 +26,7 @@ from headworks.retrieval.contract import (
 from headworks.retrieval.generations import GenerationWork
 from headworks.retrieval.ingest import HandedIn, Ingestion
 from headworks.retrieval.jobs import Runs
+from headworks.retrieval.passages.counting import OfModel, Vocabularies
 from headworks.retrieval.permissions import Explainer
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.quoting import CitationStream
@@ -65,8 +66,12 @@ class Retrieval:
         settings: RetrievalServerSettings,
         *,
         openers: Mapping[str, Opener] | None = None,
+        vocabulary_of: OfModel | None = None,
     ) -> None:
-        """`directory` is identity's service. `openers` make sources by their kind; else the usual ones."""
+        """`directory` is identity's service. `openers` make sources by their kind; else the usual ones.
+
+        `vocabulary_of` knows how embedding models count; without it tokens are estimated.
+        """
         self._db = db
         self._keyring = keyring
         self._models = models
@@ -79,6 +84,7 @@ class Retrieval:
         self._asked_for_vectors: dict[UUID, float] = {}
         self.ingestion = Ingestion(db, keyring, directory, self._queue, max_file_bytes=settings.max_file_mb << 20)
         self.sources = SourceSyncs(db, directory, self._queue, self.ingestion)
+        self._vocabularies = Vocabularies(vocabulary_of)
         self._openers = usual_openers(settings) if openers is None else openers
         self._sync_limits = SyncLimits(settings.max_file_mb << 20, settings.permissions_max_age_h * 3600.0)
 
@@ -175,8 +181,9 @@ class Retrieval:
 
     def register_work(self, parsers: Parsers) -> None:
         """In the jobs process, before `jobs.start()`."""
-        items = ItemWork(self._db, self._keyring, self._models, self._directory, self._queue, parsers)
-        generations = GenerationWork(self._db, self._keyring, self._models, self._directory, self._queue)
+        shared = (self._db, self._keyring, self._models, self._directory, self._queue)
+        items = ItemWork(*shared, parsers, vocabularies=self._vocabularies)
+        generations = GenerationWork(*shared, vocabularies=self._vocabularies)
         tools = Tools(self._db, self._keyring, self._queue, self.ingestion, self._sync_limits)
         sources = SourceWork(tools, self._directory, self._openers)
         Runs(self._db, self._directory, self._queue, items, generations, sources).register(self._jobs)

@@ -58,11 +58,17 @@ class StoredText:
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """A chunk's text, the headings it stands under, and the context that it is indexed with."""
+    """A chunk's text, the headings it stands under, and the context that it is indexed with.
+
+    `gap` is the space between the chunk before it and this one, so that neighbours can be put together again; `tokens`
+    are those of its text.
+    """
 
     text: str
     section: tuple[str, ...]
     context: str
+    gap: str = ""
+    tokens: int = 0
 
     @property
     def indexed(self) -> str:
@@ -101,13 +107,18 @@ class Payloads:
 
     def seal_chunk(self, chunk: int, stored: StoredChunk) -> bytes:
         """A value for `chunk.content`."""
-        data = orjson.dumps({"text": stored.text, "section": stored.section, "context": stored.context})
+        found: dict[str, Any] = {"text": stored.text, "section": stored.section, "context": stored.context}
+        if stored.gap:
+            found["gap"] = stored.gap
+        data = orjson.dumps(found | {"tokens": stored.tokens})
         return self._keyring.seal(self._tenant, "chunk.content", chunk, data)
 
     def open_chunk(self, chunk: int, sealed: bytes) -> StoredChunk:
         """A chunk as it was stored. Raises SealBroken."""
         found = orjson.loads(self._keyring.open(self._tenant, "chunk.content", chunk, sealed))
-        return StoredChunk(found["text"], tuple(found["section"]), found["context"])
+        return StoredChunk(
+            found["text"], tuple(found["section"]), found["context"], found.get("gap", ""), found.get("tokens", 0)
+        )
 
 
 _BOX_NUMBERS = 7

@@ -21,6 +21,7 @@ from headworks.retrieval import collections, index
 from headworks.retrieval.contract import Directory, ItemState
 from headworks.retrieval.embedding import Vectors, embed_texts
 from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.passages.counting import Vocabularies
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import given_list, own_list, read_patterns
 from headworks.retrieval.store import (
@@ -107,7 +108,15 @@ class ItemWork:
     """Works on the queue of items of one collection after the other."""
 
     def __init__(
-        self, db: Database, keyring: Keyring, models: Models, directory: Directory, queue: Queue, parsers: Parsers
+        self,
+        db: Database,
+        keyring: Keyring,
+        models: Models,
+        directory: Directory,
+        queue: Queue,
+        parsers: Parsers,
+        *,
+        vocabularies: Vocabularies,
     ) -> None:
         self._db = db
         self._keyring = keyring
@@ -116,6 +125,7 @@ class ItemWork:
         self._directory = directory
         self._queue = queue
         self._parsers = parsers
+        self._vocabularies = vocabularies
         self._parsing = asyncio.Semaphore(_PARSED_AT_ONCE)
 
     async def close_wave(self, tenant: TenantId, collection: UUID, wave: int) -> None:
@@ -179,8 +189,7 @@ class ItemWork:
                     data = await self._blobs.get(tx, curator.tenant, work.item.blob_id)
                 work.parsed = await self._parsers.parse(_name(work.item), data)
             del data
-            settings = collections.chunk_settings(row.chunking)
-            work.pieces = await asyncio.to_thread(index.cut, work.parsed, settings)
+            work.pieces = await asyncio.to_thread(self._cut, row, work.parsed)
             if not work.pieces:
                 work.fail("empty", "There is no text in it.")
         except DocumentUnreadable as error:
@@ -190,6 +199,9 @@ class ItemWork:
         except Exception as error:  # noqa: BLE001 -- whatever it is, the other files go on
             _log.exception("An item could not be read")
             work.fail("internal_error", f"An internal error ({type(error).__name__}); the server's log has more.")
+
+    def _cut(self, row: CollectionRow, parsed: ParsedDocument) -> list[index.Piece]:
+        return index.cut(parsed, collections.chunk_settings(row.chunking), self._vocabularies.of(row.model))
 
     async def _embed(self, curator: Principal, row: CollectionRow, indexed: index.Indexed) -> Vectors | None:
         """Vectors of all chunks, or None where they are made later: keywords find them until then."""

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.retrieval.parsers import markdown
-from headworks.retrieval.parsers.contract import ParsedDocument
-from headworks.retrieval.passages.chunking import ChunkSettings, ChunkSpan, chunk, estimated_tokens
+from headworks.retrieval.parsers.contract import ParsedDocument, Table
+from headworks.retrieval.passages.chunking import ChunkSettings, ChunkSpan, chunk
+from headworks.retrieval.passages.counting import CountTokens, WordCounts, estimated_tokens
 
 DATA = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data"))
 
@@ -32,6 +33,13 @@ lines = st.sampled_from(
         "x" * 90,
         "é" * 40,
         "漢字" * 30,
+        "漢字の文です。" * 9,
+        "שלום עולם, זה משפט. ",
+        "هذا نص بالعربية؟ نعم. " * 4,
+        "\U0001f600" * 70,
+        "नमस्ते दुनिया " * 12,
+        "a\u200db" * 40,
+        "\x00\x1f\ud800 odd",
         "👩\u200d⚕️ " * 9,
     ]
 )
@@ -41,7 +49,9 @@ settings_of_chunks = st.builds(
     max_tokens=st.integers(16, 80),
     overlap_sentences=st.integers(0, 3),
     context_tokens=st.integers(0, 40),
+    has_headers=st.booleans(),
 )
+counts = st.sampled_from([estimated_tokens, WordCounts(len), WordCounts(lambda _: 1)])
 
 
 def parsed(text: str, title: str = "Manual") -> ParsedDocument:
@@ -53,18 +63,21 @@ def texts(document: ParsedDocument, found: list[ChunkSpan]) -> list[str]:
     return [document.text[each.start : each.end] for each in found]
 
 
-@given(documents, settings_of_chunks)
-def test_chunks_are_exact_ordered_within_budget_and_cover_all_text(text: str, settings: ChunkSettings) -> None:
+@given(documents | st.text(max_size=600), settings_of_chunks, counts)
+def test_chunks_are_exact_ordered_within_budget_and_cover_all_text(
+    text: str, settings: ChunkSettings, count: CountTokens
+) -> None:
     document = parsed(text)
-    found = chunk(document, settings)
+    found = chunk(document, settings, count)
     covered: set[int] = set()
     for number, each in enumerate(found):
         piece = text[each.start : each.end]
         assert each.ordinal == number
         assert piece
         assert piece == piece.strip()
-        assert estimated_tokens(piece) <= settings.max_tokens
-        assert estimated_tokens(each.context) <= settings.context_tokens
+        assert each.tokens == count(piece)
+        assert each.tokens <= settings.max_tokens or len(piece) <= 16, "some characters count for many tokens"
+        assert count(each.context) <= settings.context_tokens or len(each.context) <= 16
         covered.update(range(each.start, each.end))
     assert all(one.start < other.start and one.end < other.end for one, other in itertools.pairwise(found))
     assert all(position in covered or character.isspace() for position, character in enumerate(text))
@@ -135,6 +148,36 @@ def test_a_table_that_goes_on_brings_its_header_into_the_context() -> None:
     assert all("| code | meaning |" in each.indexed(document.text[each.start : each.end]) for each in found)
 
 
+def test_a_table_whose_header_has_two_rows_brings_both() -> None:
+    rows = "\n".join(f"| {number} | visit number {number} |" for number in range(30))
+    text = f"| 2025 | plan |\n| code | meaning |\n|---|---|\n{rows}"
+    document = dataclasses.replace(parsed(text), tables=(Table(0, len(text), text.index("\n|---|")),))
+    second = chunk(document, ChunkSettings(max_tokens=60))[1]
+    assert "| 2025 | plan |\n| code | meaning |" in second.context
+
+
+def test_without_headers_only_that_of_a_table_is_kept() -> None:
+    rows = "\n".join(f"| {number} | visit number {number} |" for number in range(30))
+    document = parsed(f"# Codes\n\nSome words.\n\n| code | meaning |\n|---|---|\n{rows}")
+    found = chunk(document, ChunkSettings(max_tokens=60, has_headers=False))
+    assert {each.context for each in found} == {"", "| code | meaning |"}
+
+
+def test_a_whole_table_is_one_chunk_together_with_its_heading_if_it_is_not_too_long() -> None:
+    rows = "\n".join(f"| {number} | visit number {number} |" for number in range(40))
+    table = f"| code | meaning |\n|---|---|\n{rows}"
+    document = parsed(f"# Codes\n\n{table}\n\n{'After it. ' * 30}")
+    settings = ChunkSettings(max_tokens=60, has_whole_tables=True)
+    first, *after = chunk(document, settings)
+    assert document.text[first.start : first.end] == f"# Codes\n\n{table}"
+    assert all(each.tokens <= 60 for each in after)
+    long = parsed(table + "\n" + "\n".join(f"| {number} | later |" for number in range(400)))
+    found = chunk(long, settings)
+    assert len(found) > 20
+    assert all(each.tokens <= 60 for each in found)
+    assert "| code | meaning |" in found[-1].context
+
+
 def test_the_next_chunk_repeats_the_last_sentence_of_the_one_before() -> None:
     sentences = [f"This is the sentence with the number {number} of the text." for number in range(12)]
     document = parsed(" ".join(sentences))
@@ -172,38 +215,33 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "This is a sentence about nothing at all. " * 240_000,
+        "This is a sentence about nothing at all. " * 120_000,
         "x" * 10_000_000,
-        "| a | b |\n" * 300_000,
-        "# a\n" * 100_000,
+        "| a | b |\n" * 60_000,
+        "# a\n" * 30_000,
+        "漢" * 400_000,
+        "\U0001f600" * 200_000,
     ],
-    ids=["prose", "word", "table", "headings"],
+    ids=["prose", "word", "table", "headings", "ideographs", "emoji"],
 )
-def test_ten_million_characters_take_linear_time(text: str) -> None:
-    found = chunk(parsed(text), ChunkSettings())
+def test_millions_of_characters_take_linear_time(text: str) -> None:
+    found = chunk(parsed(text), ChunkSettings(), WordCounts(estimated_tokens))
     assert found[-1].end >= len(text.rstrip()) - 1
 
 
 @pytest.mark.data
 @pytest.mark.skipif(not (DATA / "documents" / "asvs").is_dir(), reason="the public test data is not here")
 def test_real_chunks_with_their_context_fit_into_what_minilm_reads() -> None:
-    from headworks.errors import ModelMissing
-    from headworks.providers.minilm import MAX_TOKENS, TOKENIZER_FILE, model_folder, verify
+    from headworks.providers.minilm import MAX_TOKENS, MiniLM
 
-    try:
-        verify(model_folder(None))
-    except ModelMissing as missing:
-        pytest.skip(str(missing))
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(model_folder(None) / TOKENIZER_FILE))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    word_pieces = MiniLM().word_counter()
+    if word_pieces is None:
+        pytest.skip("builtin/minilm is not installed")
+    count = WordCounts(word_pieces)
     sizes = []
     for file in sorted((DATA / "documents" / "asvs").glob("*.md")):
         document = markdown.parse(file.name, file.read_bytes())
-        found = chunk(document, ChunkSettings())
-        indexed = [each.indexed(document.text[each.start : each.end]) for each in found]
-        sizes.extend(len(tokenizer.encode(text).ids) for text in indexed)
+        found = chunk(document, ChunkSettings(), count)
+        sizes.extend(word_pieces(each.indexed(document.text[each.start : each.end])) for each in found)
     assert len(sizes) > 300
-    assert sum(size > MAX_TOKENS for size in sizes) < 0.03 * len(sizes)  # tables of user names and links
+    assert max(sizes) + 2 <= MAX_TOKENS

@@ -1,8 +1,8 @@
 """Documents into chunks by their structure: sections, then paragraphs and table rows, then sentences, then words.
 
 Every chunk is an exact slice of the stored text. It never crosses a heading, except that headings without a text of
-their own stand with the first chunk of what follows below them. One pass, linear in the length of the text,
-deterministic, and independent of any model: tokens are estimated.
+their own stand with the first chunk of what follows below them. Linear in the length of the text, and deterministic:
+tokens are counted by whoever is given, the embedding model's vocabulary or an estimate.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import pairwise
 from math import ceil
 
 from headworks.retrieval.parsers.contract import Heading, ParsedDocument
+from headworks.retrieval.passages.counting import TOKEN, CountTokens, estimated_tokens
 from headworks.retrieval.passages.sentences import Kind, blocks, sentences_of
 
 
@@ -23,11 +24,15 @@ class ChunkSettings:
     """How documents are cut; part of a generation and of a release's digest."""
 
     max_tokens: int = 200
-    """Of the chunk itself, estimated. With the context this stays below the 256 word pieces that MiniLM reads."""
+    """Of the chunk itself. With the context this stays below the 256 tokens that MiniLM reads."""
     overlap_sentences: int = 1
     """How many sentences of a section's chunk are repeated at the start of the next; they count in its budget."""
     context_tokens: int = 40
-    """The most that title and headings may take in front of a chunk when it is indexed."""
+    """The most that title, headings and the header of a table may take in front of a chunk when it is indexed."""
+    has_headers: bool = True
+    """Whether title and headings are indexed with each chunk; the header of a table always is."""
+    has_whole_tables: bool = False
+    """Whether a table is one chunk, of up to 1,024 tokens, instead of as many of its rows as fit."""
 
     def __post_init__(self) -> None:
         if not 16 <= self.max_tokens <= 8192:
@@ -43,7 +48,7 @@ class ChunkSpan:
     """`document.text[start:end]` is the chunk, without space around it.
 
     `section` is the path of headings that it stands under. `context` names its document and section (and the header
-    of a table that began before it) as far as the chunk's own text does not: see `indexed`.
+    of a table that began before it) as far as the chunk's own text does not: see `indexed`. `tokens` are its own.
     """
 
     ordinal: int
@@ -51,33 +56,30 @@ class ChunkSpan:
     end: int
     section: tuple[str, ...]
     context: str
+    tokens: int
 
     def indexed(self, text: str) -> str:
         """What keyword index and embedding get for the chunk with this text."""
         return f"{self.context}\n\n{text}" if self.context else text
 
 
-def chunk(document: ParsedDocument, settings: ChunkSettings) -> list[ChunkSpan]:
+def chunk(document: ParsedDocument, settings: ChunkSettings, count: CountTokens = estimated_tokens) -> list[ChunkSpan]:
     """The chunks of a document in order; together they hold every character of its text that is not space."""
+    cutter = _Cutter(document, settings, count)
     found: list[ChunkSpan] = []
     for section in _sections(document):
-        for start, end, header in _pieces(document.text, section, settings):
+        for start, end, header in cutter.pieces(section):
             text = document.text[start:end]
-            context = _context(document.title, section, header, text, settings.context_tokens)
-            found.append(ChunkSpan(len(found), start, end, section.path, context))
+            context = cutter.context(section, header, text)
+            found.append(ChunkSpan(len(found), start, end, section.path, context, count(text)))
     return found
 
 
-# About one token of a word-piece vocabulary: up to eight letters, up to three digits, any other character alone.
-_TOKEN = re.compile(r"[a-zA-Z\u00c0-\u024f]{1,8}|[0-9]{1,3}|[^\sa-zA-Z0-9\u00c0-\u024f]")
-
-
 _NOT_SPACE = re.compile(r"\S")
-
-
-def estimated_tokens(text: str) -> int:
-    """About how many word pieces a text has: cheap, and the same on every machine."""
-    return len(_TOKEN.findall(text))
+_WORD = re.compile(r"\S{1,64}")
+_WHOLE_TABLE_TOKENS = 1024
+_BEFORE_TABLE_TOKENS = 24
+"""What stands before a whole table in its section goes with it if it is no longer than a heading."""
 
 
 # ── Sections ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -120,7 +122,7 @@ def _is_blank(text: str, start: int, end: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is never cut: a sentence or row, or a run of words of one that is over the budget by itself."""
+    """What is never cut: a sentence, row or whole table, or a run of words of one that is over the budget by itself."""
 
     start: int
     end: int
@@ -131,18 +133,7 @@ class _Unit:
     first: bool
     """Whether its block begins here."""
     header: str
-    """The first row of the table that it goes on with, else empty."""
-
-
-def _pieces(text: str, section: _Section, settings: ChunkSettings) -> Iterator[tuple[int, int, str]]:
-    """Start and end of each chunk of a section, and the header of the table that it begins in the middle of."""
-    units = [unit for block in _unit_blocks(text, section) for unit in _units(text, block, settings.max_tokens)]
-    for begin, stop in _packed(units, settings):
-        start, end = units[begin].start, units[stop - 1].end
-        piece = text[start:end]
-        if stripped := piece.strip():
-            start += len(piece) - len(piece.lstrip())
-            yield start, start + len(stripped), units[begin].header
+    """The rows that name the columns of the table that it goes on with, else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,58 +144,137 @@ class _UnitBlock:
     header: str
 
 
-def _unit_blocks(text: str, section: _Section) -> Iterator[_UnitBlock]:
-    """The blocks of a section with nothing left between them: what is in no sentence goes with the one before it."""
-    begin = section.start
-    held: tuple[Kind, list[int], str] | None = None
-    for block in blocks(text, section.start, section.end):
-        found = list(sentences_of(text, block))
-        if not found:
-            continue
-        cuts = [sentence.cut for sentence in found]
-        if held is not None:
-            yield _UnitBlock(held[0], (*held[1], cuts[0]), held[2])
+class _Cutter:
+    """Cuts the sections of one document."""
+
+    def __init__(self, document: ParsedDocument, settings: ChunkSettings, count: CountTokens) -> None:
+        self._text = document.text
+        self._title = document.title
+        self._settings = settings
+        self._count = count
+        self._headers = {table.start: document.text[table.start : table.header_end] for table in document.tables}
+
+    def pieces(self, section: _Section) -> Iterator[tuple[int, int, str]]:
+        """Start and end of each chunk of a section, and the header of the table that it begins in the middle of."""
+        text = self._text
+        units = [unit for block in self._blocks(section) for unit in self._units(block)]
+        for begin, stop in _packed(units, self._settings):
+            for first, last in self._within_budget(units, begin, stop):
+                start, end = units[first].start, units[last - 1].end
+                piece = text[start:end]
+                if stripped := piece.strip():
+                    start += len(piece) - len(piece.lstrip())
+                    yield start, start + len(stripped), units[first].header
+
+    def _within_budget(self, units: list[_Unit], begin: int, stop: int) -> Iterator[tuple[int, int]]:
+        """These units as one chunk, or two: parts of a word without spaces may count for more when they are joined."""
+        joined = self._text[units[begin].start : units[stop - 1].end]
+        together = sum(unit.tokens for unit in units[begin:stop])
+        if stop - begin == 1 or self._count(joined) <= max(self._settings.max_tokens, together):
+            yield begin, stop
         else:
-            cuts[0] = begin
-        header = text[found[0].start : found[0].end] if block.kind == "table" else ""
-        held = (block.kind, cuts, header)
-    kind, cuts, header = held or ("prose", [begin], "")
-    yield _UnitBlock(kind, (*cuts, section.end), header)
+            middle = (begin + stop) // 2
+            yield from self._within_budget(units, begin, middle)
+            yield from self._within_budget(units, middle, stop)
+
+    def _blocks(self, section: _Section) -> Iterator[_UnitBlock]:
+        """The blocks of a section with nothing left between them: what is in no sentence goes with the one before."""
+        text, begin = self._text, section.start
+        held: tuple[Kind, list[int], str] | None = None
+        for block in blocks(text, section.start, section.end):
+            found = list(sentences_of(text, block))
+            if not found:
+                continue
+            cuts = [sentence.cut for sentence in found]
+            if held is not None:
+                yield _UnitBlock(held[0], (*held[1], cuts[0]), held[2])
+            else:
+                cuts[0] = begin
+            header = text[found[0].start : found[0].end] if block.kind == "table" else ""
+            held = (block.kind, cuts, self._headers.get(block.start, header))
+        kind, cuts, header = held or ("prose", [begin], "")
+        yield _UnitBlock(kind, (*cuts, section.end), header)
+
+    def _units(self, block: _UnitBlock) -> list[_Unit]:
+        whole = self._whole_table(block)
+        spans = whole or [span for start, end in pairwise(block.cuts) for span in self._spans(start, end)]
+        units: list[_Unit] = []
+        rest = sum(tokens for _, _, tokens in spans)
+        for place, (start, end, tokens) in enumerate(spans):
+            units.append(_Unit(start, end, block.kind, tokens, rest, place == 0, block.header if place else ""))
+            rest -= tokens
+        return units
+
+    def _whole_table(self, block: _UnitBlock) -> list[tuple[int, int, int]]:
+        """The table as one span, if it is one and not too long."""
+        if not self._settings.has_whole_tables or block.kind != "table":
+            return []
+        start, end = block.cuts[0], block.cuts[-1]
+        tokens = self._count(self._text[start:end])
+        return [(start, end, tokens)] if tokens <= _WHOLE_TABLE_TOKENS else []
+
+    def _spans(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """A sentence with its tokens, in parts where it is over the budget: between words where there are any."""
+        tokens = self._count(self._text[start:end])
+        if tokens <= self._settings.max_tokens:
+            yield start, end, tokens
+            return
+        at = start
+        while at < end:
+            cut = _cut(self._text, at, end, self._settings.max_tokens, self._count)
+            yield at, cut, self._count(self._text[at:cut])
+            at = cut
+
+    def context(self, section: _Section, header: str, text: str) -> str:
+        """Title, headings and table header as far as the chunk does not hold them; the nearest if they are many."""
+        budget = self._settings.context_tokens
+        path = self._names(section, text, budget) if self._settings.has_headers else ""
+        left = budget - self._count(path)
+        return "\n".join(part for part in (path, self._start_of(header, left)) if part)
+
+    def _names(self, section: _Section, text: str, budget: int) -> str:
+        inside = text.casefold()
+        names = dict.fromkeys(" ".join(name.split()) for name in (self._title, *section.path))
+        kept = [name for name in names if name and name.casefold() not in inside]
+        while len(kept) > 1 and self._count(" > ".join(kept)) > budget:
+            kept.pop(0)
+        return self._start_of(" > ".join(kept), budget)
+
+    def _start_of(self, text: str, budget: int) -> str:
+        return text[: _cut(text, 0, len(text), budget, self._count)].rstrip() if text and budget > 0 else ""
 
 
-def _units(text: str, block: _UnitBlock, budget: int) -> list[_Unit]:
-    spans: list[tuple[int, int, int]] = []
-    for start, end in pairwise(block.cuts):
-        tokens = estimated_tokens(text[start:end])
-        if tokens <= budget:
-            spans.append((start, end, tokens))
-        else:
-            spans.extend((at, cut, estimated_tokens(text[at:cut])) for at, cut in _split(text, start, end, budget))
-    units: list[_Unit] = []
-    rest = sum(tokens for _, _, tokens in spans)
-    for place, (start, end, tokens) in enumerate(spans):
-        units.append(_Unit(start, end, block.kind, tokens, rest, place == 0, block.header if place else ""))
-        rest -= tokens
-    return units
+def _cut(text: str, start: int, end: int, budget: int, count: CountTokens) -> int:
+    """Where a part within the budget ends that is as long as can be: before a word, else between two characters.
+
+    At least one character further on, whatever it counts.
+    """
+    at = _before_word(text, start, end, budget, count)
+    if at == start:
+        at = _inside_word(text, start, end, budget, count)
+    while at - start > 1 and count(text[start:at]) > budget:  # together they may count for more than one by one
+        at = _between_characters(text, start, at - max(1, (at - start) // 8))
+    return at
 
 
-def _split(text: str, start: int, end: int, budget: int) -> Iterator[tuple[int, int]]:
-    """A sentence over the budget in parts within it: between words where there are any."""
-    at = start
-    while at < end:
-        cut = _cut(text, at, end, budget)
-        yield at, cut
-        at = cut
-
-
-def _cut(text: str, start: int, end: int, budget: int) -> int:
-    gap = start
-    for number, token in enumerate(_TOKEN.finditer(text, start, end)):
-        at = token.start()
+def _before_word(text: str, start: int, end: int, budget: int, count: CountTokens) -> int:
+    filled, gap = 0, start
+    for word in _WORD.finditer(text, start, end):
+        at = word.start()
         if at > start and text[at - 1].isspace():
             gap = at
-        if number == budget:
-            return gap if gap > start else _between_characters(text, start, at)
+        filled += count(word[0])
+        if filled > budget:
+            return gap
+    return end
+
+
+def _inside_word(text: str, start: int, end: int, budget: int, count: CountTokens) -> int:
+    filled = 0
+    for token in TOKEN.finditer(text, start, end):
+        filled += count(token[0])
+        if filled > budget and token.start() > start:
+            return _between_characters(text, start, token.start())
     return end
 
 
@@ -233,6 +303,8 @@ def _packed(units: list[_Unit], settings: ChunkSettings) -> Iterator[tuple[int, 
 
 
 def _is_full(filled: int, unit: _Unit, target: float, budget: int) -> bool:
+    if unit.tokens > budget:  # a whole table
+        return filled > _BEFORE_TABLE_TOKENS
     parted = filled + unit.rest > budget  # the block does not fit as a whole
     return (
         filled + unit.tokens > budget
@@ -252,22 +324,3 @@ def _overlap(units: list[_Unit], begin: int, place: int, settings: ChunkSettings
             break
         at -= 1
     return at
-
-
-# ── Context ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _context(title: str, section: _Section, header: str, text: str, budget: int) -> str:
-    """Title, headings and table header as far as the chunk does not hold them; the nearest ones if they are many."""
-    inside = text.casefold()
-    names = dict.fromkeys(" ".join(name.split()) for name in (title, *section.path))
-    kept = [name for name in names if name and name.casefold() not in inside]
-    while len(kept) > 1 and estimated_tokens(" > ".join(kept)) > budget:
-        kept.pop(0)
-    path = _within(" > ".join(kept), budget)
-    left = budget - estimated_tokens(path)
-    return "\n".join(part for part in (path, _within(header, left) if left > 0 else "") if part)
-
-
-def _within(text: str, budget: int) -> str:
-    return text[: _cut(text, 0, len(text), budget)].rstrip() if budget else ""
