@@ -17,7 +17,7 @@ PASSAGES = {1: passage(1, "The deductible is 500 francs."), 2: passage(2, "It is
 
 
 async def cited(text: str, size: int = 1_000) -> tuple[str, list[Citation], CitingJson]:
-    stream = CitingJson(lambda: ByNumber(PASSAGES))
+    stream = CitingJson(ByNumber(PASSAGES))
     out: list[Any] = []
     for start in range(0, len(text), size):
         out += await stream.feed(text[start : start + size])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from typing import Any
+from unittest.mock import ANY
 
+import anthropic
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -68,6 +70,7 @@ def test_an_answer_carries_its_citations(world: World, provider: SimulatedProvid
             "end": 29,
             "quote": FIRST,
             "sha256": "sha",
+            "support": 1.0,
         },
     }
     place = second["url_citation"]
@@ -105,7 +108,68 @@ def test_a_marker_that_no_passage_has_is_dropped_and_counted(world: World, provi
     message = ask(world).json()["choices"][0]["message"]
     assert (message["content"], message["annotations"]) == ("It is 500 .", [])
     (cite,) = [span for span in world.records.spans if span.name == "cite"]
-    assert cite.attributes == {"citations": 0, "dropped": 0, "unknown": 1}
+    noted = {name: cite.attributes[name] for name in ("citations", "dropped", "unknown")}
+    assert noted == {"citations": 0, "dropped": 0, "unknown": 1}
+
+
+def test_how_well_an_answer_is_grounded_stands_beside_it_and_in_its_trace(
+    world: World, provider: SimulatedProvider
+) -> None:
+    shelve(world)
+    said = "The deductible is 500 francs [1]. It is due every 3 months [2]. Dogs are welcome."
+    provider.will(Reply.json(completion(said)), Reply.events(streamed(said[:40], said[40:])))
+    grounding = ask(world).json()["headworks"]["grounding"]
+    doubts = grounding.pop("doubts")
+    assert (grounding["claims"], grounding["cited"], grounding["supported"]) == (3, 2, 1)
+    assert (grounding["presence"], grounding["weakest"], grounding["wrong_numbers"]) == (0.6667, 0.0, 1)
+    assert 0.3 < grounding["support"] < 0.8
+    assert [said[each["start"] : each["end"]] for each in doubts] == [
+        "It is due every 3 months [2].",
+        "Dogs are welcome.",
+    ]
+    assert [(each["cited"], each.get("missing")) for each in doubts] == [(True, ["3 months"]), (False, None)]
+    cite = next(span for span in world.records.spans if span.name == "cite")
+    assert {name: cite.attributes[name] for name in grounding} == grounding
+    assert "months" not in json.dumps(cite.attributes)
+    events = ask(world, stream=True).text.split("\n")
+    (last,) = [json.loads(line[6:]) for line in events if '"headworks":{"grounding"' in line]
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert last["headworks"]["grounding"] == {**grounding, "doubts": doubts}
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_every_format_tells_it(world: World, provider: SimulatedProvider, *, is_stream: bool) -> None:
+    shelve(world)
+    said = "The deductible is 500 francs [1]."
+    asked: dict[str, dict[str, Any]] = {
+        "/v1/responses": {"input": "What?"},
+        "/v1/messages": {"messages": ASK, "max_tokens": 100},
+        "/v1/completions": {"prompt": "What?"},
+    }
+    for path, more in asked.items():
+        provider.will(Reply.events(streamed(said)) if is_stream else Reply.json(completion(said)))
+        answer = world.post({"model": "claims", "stream": is_stream, **more}, path)
+        lines = answer.text.split("\n") if is_stream else [f"data: {answer.text}"]
+        told = [json.loads(line[6:]) for line in lines if '"grounding"' in line]
+        assert told, (path, answer.text)
+        found = told[-1].get("response", told[-1])["headworks"]["grounding"]
+        assert (found["claims"], found["cited"], found["support"]) == (1, 1, 1.0)
+
+
+def test_a_citation_in_messages_can_be_checked_and_read_by_the_vendor_s_client(
+    world: World, provider: SimulatedProvider
+) -> None:
+    shelve(world)
+    provider.will(Reply.events(streamed("The deductible is 500 francs [1].")))
+    with (
+        anthropic.Anthropic(base_url=world.url, api_key=world.admin_key, max_retries=0) as client,
+        client.messages.stream(model="claims", max_tokens=100, messages=ASK) as stream,
+    ):
+        (block,) = stream.get_final_message().content
+    assert block.type == "text"
+    assert block.citations is not None
+    assert block.citations[0].model_extra == {"headworks": ANY}
+    assert block.citations[0].model_extra["headworks"]["sha256"] == "sha"
 
 
 def test_the_built_in_model_quotes_and_is_cited(world: World) -> None:

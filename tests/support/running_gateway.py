@@ -36,6 +36,8 @@ from headworks.releases.bundles import route_of_target
 from headworks.releases.prompts import check_inputs, render
 from headworks.releases.service import Releases
 from headworks.releases.workspace import Surroundings
+from headworks.retrieval.passages.citations import Quotable, WordWeights
+from headworks.retrieval.passages.groundedness import measured
 from headworks.server.asgi import Server, control_plane
 from headworks.server.http_protocol import OneWriteProtocol
 from headworks.storage.pool import Database, DatabaseUrls
@@ -46,7 +48,7 @@ from headworks.types.features import RetrievalSettings
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId, ProjectId
 from headworks.types.records import Span, UsageRow
-from headworks.types.retrieval import Citation, Passage
+from headworks.types.retrieval import Citation, Groundedness, Passage
 from headworks.types.workspace import CollectionSpec
 
 DEADLINES = Deadlines(connect_s=20.0, first_byte_s=20.0, idle_s=20.0, total_s=40.0)
@@ -240,6 +242,8 @@ class ByNumber:
     shown: int = 0
     unknown: int = 0
     dropped: int = 0
+    groundedness: Groundedness = field(default_factory=Groundedness)
+    said: list[Shown | Citation] = field(default_factory=list)
 
     async def feed(self, text: str) -> list[Shown | Citation]:
         self.held += text
@@ -250,7 +254,16 @@ class ByNumber:
 
     async def finish(self) -> list[Shown | Citation]:
         text, self.held = self.held, ""
-        return self._resolved(text)
+        out = self._resolved(text)
+        answer = "".join(each.text for each in self.said if isinstance(each, Shown))
+        weights = WordWeights(each.text for each in self.passages.values())
+        ready = {number: Quotable(each.text, weights) for number, each in self.passages.items()}
+        cited = [each for each in self.said if isinstance(each, Citation)]
+        self.groundedness = measured(answer, cited, ready, weights)
+        return out
+
+    def again(self) -> ByNumber:
+        return ByNumber(self.passages)
 
     def _resolved(self, text: str) -> list[Shown | Citation]:
         out: list[Shown | Citation] = []
@@ -267,6 +280,7 @@ class ByNumber:
             if found is not None:
                 place = (0, len(found.text), found.text, "sha", 1.0, self.shown - len(part), self.shown)
                 out.append(Citation(found.number, found.document, 1, found.path, found.title, (), *place))
+        self.said += out
         return out
 
 

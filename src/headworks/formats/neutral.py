@@ -332,12 +332,16 @@ class Counted(msgspec.Struct):
 
 
 class Stopped(msgspec.Struct):
-    """The model has ended; `word` is the format's own, `sequence` the stop sequence that was met."""
+    """The model has ended; `word` is the format's own, `sequence` the stop sequence that was met.
+
+    `note` is what we say of the whole answer: a JSON object, in every format the member `headworks` beside its own.
+    """
 
     reason: StopReason
     word: str = ""
     sequence: str | None = None
     ext: Ext = {}
+    note: msgspec.Raw | None = None
 
 
 class Failed(msgspec.Struct):

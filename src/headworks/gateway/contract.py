@@ -11,7 +11,7 @@ from headworks.types.identity import Principal
 from headworks.types.ids import Digest, TenantId
 from headworks.types.models import Message, Prompt
 from headworks.types.records import Span, UsageRow
-from headworks.types.retrieval import Citation, Passage
+from headworks.types.retrieval import Citation, Groundedness, Passage
 from headworks.types.workspace import AccountSpec
 
 
@@ -85,8 +85,17 @@ class CitationStream(Protocol):
         """What is certain now."""
         ...
 
+    @property
+    def groundedness(self) -> Groundedness:
+        """Of the whole answer, once it is finished."""
+        ...
+
     async def finish(self) -> Sequence[Piece | Citation]:
-        """What was held back."""
+        """What was held back; the answer is measured."""
+        ...
+
+    def again(self) -> CitationStream:
+        """For another answer over the same passages."""
         ...
 
 

@@ -44,19 +44,41 @@ class _Candidate:
     quote: Quote
 
 
+class Ready:
+    """The passages of a request, each made ready to be quoted when it is first needed."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self.passages = {passage.number: passage for passage in passages}
+        self.weights = WordWeights(passage.text for passage in passages)
+        self._quotable: dict[int, Quotable] = {}
+
+    def quotable(self, number: int) -> Quotable:
+        """The passage with this number."""
+        found = self._quotable.get(number)
+        if found is None:
+            passage = self.passages[number]
+            context = " ".join((passage.title, *passage.section))
+            found = self._quotable[number] = Quotable(passage.text, self.weights, context)
+        return found
+
+    def all(self) -> dict[int, Quotable]:
+        """Every passage by its number."""
+        return {number: self.quotable(number) for number in self.passages}
+
+
 class CitationStream:
     """One answer: feed it as it comes. However it is split, the same text and citations come out.
 
     Offsets of markers count the characters of the text that comes out.
     """
 
-    def __init__(self, db: Database, keyring: Keyring, principal: Principal, passages: Sequence[Passage]) -> None:
+    def __init__(
+        self, db: Database, keyring: Keyring, principal: Principal, passages: Sequence[Passage] | Ready
+    ) -> None:
         self._db = db
         self._keyring = keyring
         self._principal = principal
-        self._passages = {passage.number: passage for passage in passages}
-        self._weights = WordWeights(passage.text for passage in passages)
-        self._quotable = {each.number: Quotable(each.text, self._weights, _context(each)) for each in passages}
+        self._ready = passages if isinstance(passages, Ready) else Ready(passages)
         self._scanner = MarkerScanner()
         self._claims = Claims(content)
         self._markers = 0
@@ -93,11 +115,15 @@ class CitationStream:
         self._show(self._space, out)
         self._space = ""
         answer = "".join(self._answer)
-        of_answer = (answer, self._citations, self._quotable, self._weights)
+        of_answer = (answer, self._citations, self._ready.all(), self._ready.weights)
         self.groundedness = (
             measured(*of_answer) if len(answer) < _LONG else await asyncio.to_thread(measured, *of_answer)
         )
         return out
+
+    def again(self) -> CitationStream:
+        """For another answer over the same passages."""
+        return CitationStream(self._db, self._keyring, self._principal, self._ready)
 
     async def _resolve(self, found: Sequence[str | Marker]) -> list[Piece | Citation]:
         candidates = {each: self._candidates(each) for each in found if isinstance(each, Marker)}
@@ -119,11 +145,11 @@ class CitationStream:
         claim = self._claims.of(marker)
         candidates: list[_Candidate] = []
         for number in marker.numbers:
-            passage = self._passages.get(number)
+            passage = self._ready.passages.get(number)
             if passage is None:
                 self.unknown += 1
                 continue
-            quote = self._quotable[number].best(claim)
+            quote = self._ready.quotable(number).best(claim)
             if quote is None or quote.support < SUPPORT_FLOOR:
                 self.unsupported += 1
             else:
@@ -187,10 +213,6 @@ class CitationStream:
             out.append(Piece(text))
             self._answer.append(text)
             self._shown += len(text)
-
-
-def _context(passage: Passage) -> str:
-    return " ".join((passage.title, *passage.section))
 
 
 def _citation(one: _Candidate, marker_start: int, marker_end: int, stored: StoredText) -> Citation:

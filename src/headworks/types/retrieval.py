@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headworks.types.ids import DocumentId
@@ -79,6 +80,10 @@ class Doubt:
     missing: tuple[str, ...] = ()
 
 
+MOST_DOUBTS = 20
+"""Of one answer that are told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Groundedness:
     """How well an answer stands on what was read for it, counted by words: a tripwire, which knows no negation.
@@ -112,3 +117,26 @@ class Groundedness:
         told |= {"support": self.support, "weakest": self.weakest}
         told |= {"wrong_numbers": self.wrong_numbers, "wrong_names": self.wrong_names}
         return told | ({"unmeasured": self.unmeasured} if self.unmeasured else {})
+
+
+def together(parts: Sequence[tuple[int, Groundedness]]) -> Groundedness:
+    """One answer out of parts that were measured by themselves, each with the place where it begins."""
+    said = [(at, each) for at, each in parts if each.claims]
+    total = sum(each.weight for _, each in said)
+    doubts = [
+        Doubt(doubt.start + at, doubt.end + at, doubt.is_cited, doubt.support, doubt.missing)
+        for at, each in said
+        for doubt in each.doubts
+    ]
+    return Groundedness(
+        claims=sum(each.claims for _, each in said),
+        cited=sum(each.cited for _, each in said),
+        supported=sum(each.supported for _, each in said),
+        support=round(sum(each.weight * (each.support or 0.0) for _, each in said) / total, 4) if total else None,
+        weakest=min((each.weakest for _, each in said if each.weakest is not None), default=None),
+        wrong_numbers=sum(each.wrong_numbers for _, each in said),
+        wrong_names=sum(each.wrong_names for _, each in said),
+        weight=total,
+        unmeasured=sum(each.unmeasured for _, each in parts),
+        doubts=tuple(doubts[:MOST_DOUBTS]),
+    )

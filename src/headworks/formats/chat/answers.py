@@ -300,6 +300,8 @@ def write_carefully(answer: Answer, request: Request | None = None) -> bytes:
         body["usage"] = write_usage(answer.usage, usage_ext)
     if saying.is_own:
         _put_back_head(body, started.ext)
+    if stopped.note is not None:
+        body["headworks"] = stopped.note
     return msgspec.json.encode(body)
 
 

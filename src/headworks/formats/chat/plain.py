@@ -164,7 +164,7 @@ def _said(turns: list[Turn]) -> list[_Said] | None:
 def write_answer(answer: Answer) -> bytes | None:
     """Texts and calls, for who speaks of tools."""
     started = answer.started
-    if started.origin == "chat":
+    if started.origin == "chat" or answer.stopped.note is not None:
         return None
     texts: list[str] = []
     calls: list[_Call] = []

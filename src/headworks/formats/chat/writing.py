@@ -254,7 +254,11 @@ class ChatWriter:
         choice = {name: raw for name, raw in own.items() if not name.startswith((OF_MESSAGE, "~"))}
         if self._old_calls and self._calls and word == "tool_calls":
             word = "function_call"
-        return self._begun() + self._annotations() + self._last_chunk(delta, word, choice)
+        said = self._begun() + self._annotations()
+        last = self._last_chunk(delta, word, choice)
+        if stopped.note is not None:
+            last = b'%b,"headworks":%b}\n\n' % (last.removesuffix(b"}\n\n"), bytes(stopped.note))
+        return said + last
 
     def _annotations(self) -> bytes:
         if not self._cited:

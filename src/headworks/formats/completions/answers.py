@@ -41,6 +41,8 @@ def write_answer(answer: Answer) -> bytes:
     body = _head(answer.started)
     body["choices"] = [_choice(text, _finish(answer.stopped))]
     body["usage"] = write_usage(answer.usage, {})
+    if answer.stopped.note is not None:
+        body["headworks"] = answer.stopped.note
     return _encode(body)
 
 
@@ -61,7 +63,7 @@ class CompletionWriter:
         if isinstance(event, Stopped):
             word = _finish(event)
             self._has_stopped = True
-            return self._chunk("", word)
+            return self._chunk("", word, event.note)
         if isinstance(event, Opened):
             text = _text_of(event.block)
             if isinstance(event.block, ThinkingBlock):
@@ -93,10 +95,12 @@ class CompletionWriter:
         elif isinstance(event, Cited):
             raise _no_word("citations")
 
-    def _chunk(self, text: str, reason: str | None) -> bytes:
+    def _chunk(self, text: str, reason: str | None, note: msgspec.Raw | None = None) -> bytes:
         self._head = head = self._head or _head(Started())
-        usage = {"usage": None} if self._wants_usage else {}
-        return b"data: %b\n\n" % _encode({**head, "choices": [_choice(text, reason)], **usage})
+        beside: dict[str, object] = {"usage": None} if self._wants_usage else {}
+        if note is not None:
+            beside["headworks"] = note
+        return b"data: %b\n\n" % _encode({**head, "choices": [_choice(text, reason)], **beside})
 
 
 def _choice(text: str, reason: str | None) -> dict[str, object]:

@@ -123,6 +123,8 @@ def write_carefully(answer: Answer) -> bytes:
     }
     if "~absent" in body:
         del body["~absent"], body["stop_sequence"]
+    if answer.stopped.note is not None:
+        body["headworks"] = answer.stopped.note
     return _encode(body | answer.started.ext if is_own else body)
 
 

@@ -40,7 +40,7 @@ def write_citation(citation: Citation, *, is_own: bool) -> object:
         }
     start = citation.document_start or 0
     end = start + len(citation.quote) if citation.document_end is None else citation.document_end
-    return {
+    said = {
         "type": "char_location",
         "cited_text": citation.quote,
         "document_index": citation.document_index or 0,
@@ -48,3 +48,5 @@ def write_citation(citation: Citation, *, is_own: bool) -> object:
         "start_char_index": start,
         "end_char_index": end,
     }
+    # Beside the members that Anthropic knows: what it takes to check a quote.
+    return said | {"headworks": citation.ext["headworks"]} if "headworks" in citation.ext else said

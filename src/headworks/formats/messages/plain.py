@@ -252,7 +252,7 @@ def read_answer(body: bytes) -> Answer | None:
 def write_answer(answer: Answer) -> bytes | None:
     """The same of another format's."""
     started = answer.started
-    if started.origin == "messages":
+    if started.origin == "messages" or answer.stopped.note is not None:
         return None
     word = write_stop(answer.stopped, is_own=False, is_refused=False)
     content: list[_Text | _Call] = []

@@ -64,6 +64,7 @@ class MessagesWriter:
         "_has_begun",
         "_is_own",
         "_is_refused",
+        "_note",
         "_number",
         "_started",
         "_thought",
@@ -76,6 +77,7 @@ class MessagesWriter:
     def __init__(self) -> None:
         self._started = Started()
         self._end: dict[str, object] | None = None
+        self._note: msgspec.Raw | None = None
         self._usage, self._usage_ext = Usage(), Ext()
         self._has_begun = self._is_own = self._is_refused = False
         self._current: Opened | None = None
@@ -99,6 +101,7 @@ class MessagesWriter:
                 self._usage = merged(self._usage, event.usage)
                 self._usage_ext = {**self._usage_ext, **event.ext}
             case Stopped():
+                self._note = event.note
                 self._end = stop_members(event, is_own=self._is_own, is_refused=self._is_refused)
                 return self._begin()
             case Failed():
@@ -117,6 +120,8 @@ class MessagesWriter:
             del delta["stop_sequence"]
         usage = write_usage(self._usage, self._usage_ext, is_own=self._is_own)
         body = {"type": "message_delta", "delta": delta, **beside, "usage": usage}
+        if self._note is not None:
+            body["headworks"] = self._note
         return self._begin() + b"".join(self._close_all()) + _event(b"message_delta", _encode(body)) + _TERMINAL
 
     def fail(self, error: HeadworksError) -> bytes:

@@ -150,6 +150,8 @@ def write_answer(answer: Answer, request: Request | None = None) -> bytes:
     }
     if status == "failed":
         response["error"] = error_of(Failed(answer.stopped.reason, unfinished(answer.stopped)))
+    if answer.stopped.note is not None:
+        response["headworks"] = answer.stopped.note
     return encode(response)
 
 

@@ -124,6 +124,8 @@ class ResponsesWriter:
         }
         if status == "failed":
             self._response["error"] = error_of(Failed(stopped.reason, unfinished(stopped)))
+        if stopped.note is not None:
+            self._response["headworks"] = stopped.note
         self.final = encode(self._response)
         return self._lines.event(f"response.{status}", {"response": msgspec.Raw(self.final)})
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from functools import partial
+
+import msgspec
 
 from headworks.gateway.calls import Question
 from headworks.gateway.contract import CitationStream, Retriever
@@ -54,7 +55,7 @@ class Grounding:
         """
         if feature.output is None:
             return self._cited(self._retriever.citing(principal, passages), passages, parts, record)
-        citing = CitingJson(partial(self._retriever.citing, principal, passages))
+        citing = CitingJson(self._retriever.citing(principal, passages))
         return _fitting(feature, self._cited(citing, passages, parts, record))
 
     async def _cited(
@@ -78,7 +79,7 @@ class Grounding:
                         yield Text(each.text)
                 if isinstance(part, Finished):
                     _note(record, citing, answer, citations, passages)
-                    yield part
+                    yield msgspec.structs.replace(part, groundedness=citing.groundedness)
 
 
 async def _fitting(feature: Feature, parts: AsyncGenerator[Part, None]) -> AsyncGenerator[Part, None]:
@@ -99,6 +100,7 @@ def _note(
     """What was cited and what was dropped; the answer itself may hold text of any passage."""
     with record.span("cite") as span:
         span.attributes.update(citations=len(citations), dropped=citing.dropped, unknown=citing.unknown)
+        span.attributes.update(citing.groundedness.counts())
         references = [
             {
                 "number": each.number,

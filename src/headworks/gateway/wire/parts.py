@@ -8,7 +8,7 @@ from headworks.formats import neutral
 from headworks.formats.neutral import Answer, Stopped
 from headworks.gateway.wire.headers import Headers
 from headworks.types.models import Usage
-from headworks.types.retrieval import Citation
+from headworks.types.retrieval import Citation, Groundedness
 
 
 class Whole(msgspec.Struct, frozen=True):
@@ -57,10 +57,14 @@ class Quoted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Finished(msgspec.Struct, frozen=True):
-    """The end, as the provider gave it: the reason is never invented."""
+    """The end, as the provider gave it: the reason is never invented.
+
+    `groundedness` is that of an answer with documents behind it.
+    """
 
     stopped: Stopped
     usage: Usage
+    groundedness: Groundedness | None = None
 
 
 Part = Text | Quoted | Finished

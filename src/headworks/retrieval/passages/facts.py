@@ -40,7 +40,7 @@ class Date:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a text says that can be right or wrong by itself. `words` are all of its words, stemmed.
+    """What a text says that can be right or wrong by itself. `words` are all of its words, stemmed, and its names.
 
     `units` has the units that each value stands with, `days` the dates with every part of them left out in turn.
     """
@@ -94,11 +94,12 @@ def _facts(plain: str, quantities: tuple[Quantity, ...]) -> Facts:
         for kept_year in (year, None)
         for kept_day in (day, None)
     }
+    names = tuple(dict.fromkeys(_names(plain)))
     return Facts(
         quantities,
         dates,
-        tuple(dict.fromkeys(_names(plain))),
-        frozenset(_words(plain)),
+        names,
+        frozenset((*_words(plain), *map(str.casefold, names))),
         {value: frozenset(found) for value, found in units.items()},
         frozenset(days),
         _is_german_like(plain),
@@ -111,11 +112,8 @@ def missing(claim: Facts, source: Facts, *, of_names: Facts | None = None) -> Mi
     numbers += [each.said for each in claim.dates if not any(_has_day(source, day) for day in each.days)]
     told = of_names or source
     only_codes = claim.is_german_like or told.is_german_like
-    names = [
-        name
-        for name in claim.names
-        if not (only_codes and not _CODE.fullmatch(name)) and not told.words.issuperset(_words(name))
-    ]
+    names = [name for name in claim.names if not only_codes or _CODE.fullmatch(name)]
+    names = [each for each in names if each.casefold() not in told.words and not told.words.issuperset(_words(each))]
     return Missing(tuple(dict.fromkeys(numbers)), tuple(names))
 
 

@@ -22,12 +22,11 @@ from headworks.retrieval.passages.citations import (
 from headworks.retrieval.passages.facts import Facts, Missing, claimed_facts, facts_of, missing
 from headworks.retrieval.passages.markers import bare
 from headworks.retrieval.passages.sentences import Sentence, sentences
-from headworks.types.retrieval import Citation, Doubt, Groundedness
+from headworks.types.retrieval import MOST_DOUBTS, Citation, Doubt, Groundedness
 
 MOST_CHARACTERS = 200_000
 """Of an answer that are measured."""
 _FEWEST_WORDS = 2
-_MOST_DOUBTS = 20
 _MOST_MISSING = 5
 _ENDS_OF_NO_CLAIM = (":", "?", "？", "：", "؟", "…")
 
@@ -51,7 +50,7 @@ def measured(
         cited += bool(claim.citations)
         numbers += len(lacks.numbers)
         names += len(lacks.names)
-        if len(doubts) < _MOST_DOUBTS and (support < SUPPORT_FLOOR or not claim.citations or lacks):
+        if len(doubts) < MOST_DOUBTS and (support < SUPPORT_FLOOR or not claim.citations or lacks):
             told = (*lacks.numbers, *lacks.names)[:_MOST_MISSING]
             doubts.append(Doubt(claim.start, claim.end, bool(claim.citations), round(support, 4), told))
     return Groundedness(
@@ -65,29 +64,6 @@ def measured(
         weight=total,
         unmeasured=len(text) - len(looked_at),
         doubts=tuple(doubts),
-    )
-
-
-def together(parts: Sequence[tuple[int, Groundedness]]) -> Groundedness:
-    """One answer out of parts that were measured by themselves, each with the place where it begins."""
-    said = [(at, each) for at, each in parts if each.claims]
-    total = sum(each.weight for _, each in said)
-    doubts = [
-        Doubt(doubt.start + at, doubt.end + at, doubt.is_cited, doubt.support, doubt.missing)
-        for at, each in said
-        for doubt in each.doubts
-    ]
-    return Groundedness(
-        claims=sum(each.claims for _, each in said),
-        cited=sum(each.cited for _, each in said),
-        supported=sum(each.supported for _, each in said),
-        support=round(sum(each.weight * (each.support or 0.0) for _, each in said) / total, 4) if total else None,
-        weakest=min((each.weakest for _, each in said if each.weakest is not None), default=None),
-        wrong_numbers=sum(each.wrong_numbers for _, each in said),
-        wrong_names=sum(each.wrong_names for _, each in said),
-        weight=total,
-        unmeasured=sum(each.unmeasured for _, each in parts),
-        doubts=tuple(doubts[:_MOST_DOUBTS]),
     )
 
 
@@ -139,7 +115,8 @@ def _claim(
     said = bare(text[sentence.start : sentence.end])
     ending = text[sentence.start : sentence.end].rstrip("*_\"'”’»)】」』 \t")
     words = frozenset(content(said, language))
-    if len(words) < _FEWEST_WORDS and not (words and citations):
+    is_more_than_a_word = len(words) >= _FEWEST_WORDS or any(map(str.isdigit, "".join(words)))
+    if not words or not (is_more_than_a_word or citations):
         return None
     if ending.endswith(_ENDS_OF_NO_CLAIM) and not citations:
         return None
