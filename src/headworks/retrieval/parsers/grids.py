@@ -97,7 +97,7 @@ def write_sheet(builder: TextBuilder, rows: Sequence[Row]) -> None:
     write_table(builder, tidy[above:])
 
 
-def names_columns(rows: Sequence[Row]) -> bool:
+def names_columns(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row can be a header: no cell is empty, long, a number, or there twice (unless merged)."""
     names = rows[0] if len(rows) > 1 else []
     said = [name for name, _ in groupby(names)]
@@ -108,7 +108,7 @@ def names_columns(rows: Sequence[Row]) -> bool:
     )
 
 
-def table_lines(rows: Sequence[Row]) -> list[str]:
+def table_lines(rows: Sequence[Sequence[str]]) -> list[str]:
     """Each row as `| a | b |`."""
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain, pairwise
 from typing import Any
 
 from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers.building import TextBuilder, clean, one_line
+from headworks.retrieval.parsers.building import Place, TextBuilder, clean, one_line
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.facts import pdf_facts
+from headworks.retrieval.parsers.grids import names_columns, table_lines
+from headworks.retrieval.parsers.pdf_page import Line, lines_of, rules_of, sheet_of
+from headworks.retrieval.parsers.pdf_tables import Grid, with_tables
 from headworks.retrieval.parsers.plain import with_numbered_headings
 
 MEDIA_TYPE = "application/pdf"
@@ -26,25 +29,12 @@ _SAME_SIZE = 0.96
 _LONGEST_HEADING = 150
 _PARAGRAPH_GAP = 1.3
 """Of the usual distance between lines."""
-_BOLD = 600
 _SOFT_HYPHEN = re.compile("[\ufffe\x02\u00ad]$")
 _DIGITS = re.compile(r"\d+")
 _BULLET = re.compile(r"[-*•‣◦▪●·–]\s|\(?(?:\d{1,2}|[a-z])[.)]\s")
 _NO_TITLE = re.compile(
     r"untitled|\(?anonymous\)?|\(?unspecified\)?|microsoft |.*\.(?:docx?|indd|pdf|qxd|pptx?|tex)$", re.IGNORECASE
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line as it is printed; positions are in points from the bottom, as shares of the page where said."""
-
-    text: str
-    page: int
-    size: float
-    top: float
-    height_share: float
-    is_bold: bool
 
 
 def parse(name: str, data: bytes) -> ParsedDocument:
@@ -55,8 +45,8 @@ def parse(name: str, data: bytes) -> ParsedDocument:
         raise DocumentUnreadable("The file is no PDF document.", code="corrupt")
     try:
         document = pypdfium2.PdfDocument(data)
-        pages = [list(_lines(document, number)) for number in range(len(document))]
-        if sum(len(line.text.replace(" ", "")) for page in pages for line in page) < _FEWEST_CHARACTERS * len(pages):
+        pages = [_read_page(document, number) for number in range(len(document))]
+        if sum(_characters(each) for page in pages for each in page) < _FEWEST_CHARACTERS * len(pages):
             _refuse_scan(document, pages)
         information = document.get_metadata_dict()
     except pypdfium2.PdfiumError as error:
@@ -70,30 +60,23 @@ def parse(name: str, data: bytes) -> ParsedDocument:
     return with_numbered_headings(replace(found, metadata=pdf_facts(information)))
 
 
-def _lines(document: Any, number: int) -> Iterator[_Line]:  # noqa: ANN401 -- pypdfium2 has no types
-    import pypdfium2.raw as pdfium
+def _characters(content: Line | Grid) -> int:
+    """How many there are, without spaces."""
+    return sum(map(len, content.text.split())) if isinstance(content, Line) else sum(map(len, chain(*content.rows)))
 
+
+def _read_page(document: Any, number: int) -> list[Line | Grid]:  # noqa: ANN401 -- pypdfium2 has no types
     page = document[number]
-    text_page = page.get_textpage()
-    height = page.get_height() or 1.0
-    text, last = text_page.get_text_range(), text_page.count_chars() - 1
-    at = 0
-    for raw in text.split("\n"):
-        line = raw.rstrip("\r")
-        words = line.strip()
-        if words:
-            first = min(at + len(line) - len(line.lstrip()), last)
-            middle = min(first + len(words) // 2 - (words[len(words) // 2] == " "), last)
-            _, bottom, _, top = text_page.get_charbox(first, loose=True)
-            _, below, _, above = text_page.get_charbox(middle, loose=True)
-            bold = min(pdfium.FPDFText_GetFontWeight(text_page, index) for index in (first, middle)) >= _BOLD
-            yield _Line(words, number, round(abs(above - below), 1), top, (top + bottom) / 2 / height, bold)
-        at += len(raw) + 1
-    text_page.close()
-    page.close()
+    try:
+        sheet = sheet_of(page, number + 1)
+        lines = list(lines_of(sheet))
+        found = with_tables(lines, rules_of(sheet)) if lines else []
+    finally:
+        page.close()
+    return [replace(each, words=()) if isinstance(each, Line) else each for each in found]
 
 
-def _refuse_scan(document: Any, pages: Sequence[Sequence[_Line]]) -> None:  # noqa: ANN401 -- as above
+def _refuse_scan(document: Any, pages: Sequence[Sequence[Line | Grid]]) -> None:  # noqa: ANN401 -- as above
     """Raises `needs_ocr` for pages that show something but hold (nearly) no characters."""
     import pypdfium2.raw as pdfium
 
@@ -108,47 +91,63 @@ def _refuse_scan(document: Any, pages: Sequence[Sequence[_Line]]) -> None:  # no
         )
 
 
-def _without_furniture(pages: Sequence[Sequence[_Line]]) -> list[_Line]:
+def _without_furniture(pages: Sequence[Sequence[Line | Grid]]) -> list[Line | Grid]:
     """All lines but those that stand in the margins of most pages and differ by their numbers only."""
     seen: Counter[str] = Counter()
     for page in pages:
-        seen.update({_DIGITS.sub("#", line.text) for line in page if _in_margin(line)})
+        seen.update({_DIGITS.sub("#", line.text) for line in page if isinstance(line, Line) and _in_margin(line)})
     often = max(2, 0.6 * len(pages))
     repeated = {text for text, times in seen.items() if times >= often}
     return [
-        line for page in pages for line in page if not (_in_margin(line) and _DIGITS.sub("#", line.text) in repeated)
+        each
+        for page in pages
+        for each in page
+        if not (isinstance(each, Line) and _in_margin(each) and _DIGITS.sub("#", each.text) in repeated)
     ]
 
 
-def _in_margin(line: _Line) -> bool:
+def _in_margin(line: Line) -> bool:
     return not _MARGIN < line.height_share < 1 - _MARGIN
 
 
-def _write(builder: TextBuilder, lines: Sequence[_Line]) -> None:
-    levels = _levels(lines)
+def _write(builder: TextBuilder, content: Sequence[Line | Grid]) -> None:
+    lines = [each for each in content if isinstance(each, Line)]
+    levels = iter(_levels(lines))
     step = _usual_step(lines)
-    paragraph: list[_Line] = []
-    page = -1
-    for place, line in enumerate(lines):
-        begins = line.page > page
-        if paragraph and _ends(paragraph[-1], line, levels[place], step):
-            _flush(builder, paragraph, levels[place - 1])
-        if begins and not paragraph:
-            for _ in range(line.page - page):
+    paragraph: list[Line] = []
+    heads = page = 0
+    for each in content:
+        level = next(levels) if isinstance(each, Line) else 0
+        if paragraph and (isinstance(each, Grid) or _ends(paragraph[-1], each, level, step)):
+            _flush(builder, paragraph, heads)
+        if not paragraph:
+            for _ in range(_page_of(each) - page):
                 builder.page()
-            page = line.page
-        paragraph.append(line)
+            page = max(page, _page_of(each))
+        if isinstance(each, Grid):
+            builder.table(table_lines(each.rows), int(names_columns(each.rows)), places=each.places)
+        else:
+            paragraph.append(each)
+            heads = level
     if paragraph:
-        _flush(builder, paragraph, levels[-1])
+        _flush(builder, paragraph, heads)
 
 
-def _usual_step(lines: Sequence[_Line]) -> float:
+def _page_of(content: Line | Grid) -> int:
+    return content.page if isinstance(content, Grid) else content.place.page
+
+
+def _usual_step(lines: Sequence[Line]) -> float:
     """The distance between lines of a paragraph: of all distances the lower quartile, since paragraphs stand apart."""
-    gaps = [one.top - other.top for one, other in pairwise(lines) if one.size == other.size and one.top > other.top]
+    gaps = [
+        other.place.y0 - one.place.y0
+        for one, other in pairwise(lines)
+        if one.size == other.size and one.place.y0 < other.place.y0
+    ]
     return sorted(gaps)[len(gaps) // 4] if gaps else 1.0
 
 
-def _levels(lines: Sequence[_Line]) -> list[int]:
+def _levels(lines: Sequence[Line]) -> list[int]:
     """The level of each line as a heading, 0 for text: the larger the type the higher, bold text of its own last."""
     weights: Counter[float] = Counter()
     for line in lines:
@@ -168,7 +167,7 @@ def _steps(sizes: set[float]) -> list[float]:
     return steps
 
 
-def _level(line: _Line, steps: Sequence[float], least: float, *, bold_counts: bool) -> int:
+def _level(line: Line, steps: Sequence[float], least: float, *, bold_counts: bool) -> int:
     if not _can_head(line):
         return 0
     if line.size >= least:
@@ -177,7 +176,7 @@ def _level(line: _Line, steps: Sequence[float], least: float, *, bold_counts: bo
     return min(6, len(steps) + 1) if stands_out else 0
 
 
-def _can_head(line: _Line) -> bool:
+def _can_head(line: Line) -> bool:
     return (
         len(line.text) <= _LONGEST_HEADING
         and line.text[-1] not in ".;,"
@@ -186,25 +185,33 @@ def _can_head(line: _Line) -> bool:
     )
 
 
-def _ends(before: _Line, line: _Line, level: int, step: float) -> bool:
+def _ends(before: Line, line: Line, level: int, step: float) -> bool:
     """Whether a paragraph ends between two lines."""
     if abs(before.size - line.size) > 0.08 * before.size or before.is_bold != line.is_bold or _BULLET.match(line.text):
         return True
-    gap = before.top - line.top
-    if before.page != line.page or gap < 0:  # a new page or column: the sentence may go on
+    gap = line.place.y0 - before.place.y0
+    if before.place.page != line.place.page or gap < 0:  # a new page or column: the sentence may go on
         return level > 0 or not line.text[0].islower() or before.text[-1] in ".!?:"
     return gap > _PARAGRAPH_GAP * step
 
 
-def _flush(builder: TextBuilder, paragraph: list[_Line], level: int) -> None:
+def _flush(builder: TextBuilder, paragraph: list[Line], level: int) -> None:
     text = ""
+    places: list[Place] = []
     for line in paragraph:
         words = clean(line.text)
         joined = _SOFT_HYPHEN.sub("", text)
-        text = joined + words if joined != text else f"{text}\n{words}" if text else words
+        if joined != text:
+            # The rest of the word stands with its beginning: on the line of the text that began before.
+            text = joined + words
+            if places[-1].page == line.place.page:
+                places[-1] = places[-1].around(line.place)
+        else:
+            text = f"{text}\n{words}" if text else words
+            places.append(line.place)
     text = _SOFT_HYPHEN.sub("-", text)
     if level:
-        builder.heading(level, text)
+        builder.heading(level, text, places=places)
     else:
-        builder.block(text, separator="\n" if _BULLET.match(text) else "\n\n")
+        builder.block(text, separator="\n" if _BULLET.match(text) else "\n\n", places=places)
     paragraph.clear()
