@@ -5,21 +5,36 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
+import psycopg
+import pytest
+import sample_documents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headworks.retrieval.quoting import CitationStream, Piece
+from headworks.retrieval.parsers import pdf
+from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.quoting import MOST_MARKERS, CitationStream, Piece
+from headworks.storage.pool import Database
+from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Citation, Passage
 
-from .conftest import World
+from .conftest import World, make_world
 
 LEAVE = (
     "# Leave\n\nParental leave is twelve weeks. It is paid in full. You ask for it in writing.\n\n"
     "## Sick leave\n\nCall before nine o'clock. After three days a note of the doctor is needed.\n"
 )
 PAY = "# Pay\n\nSalaries are paid on the 25th of each month.\n"
+
+
+class PdfParsers:
+    """The parser of PDFs, without the process around it."""
+
+    async def parse(self, name: str, data: bytes) -> ParsedDocument:
+        return pdf.parse(name, data)
 
 
 async def _passages(world: World, who: Principal | None = None) -> list[Passage]:
@@ -189,3 +204,84 @@ async def test_however_an_answer_is_split_it_comes_out_the_same(world: World, cu
     assert "[7]" not in text
     for each in citations:
         assert str(each.number) in text[each.marker_start : each.marker_end]
+
+
+async def test_a_quote_knows_its_page_and_the_lines_that_it_stands_in(
+    database: Database, keyring: Keyring, as_superuser: psycopg.Connection[Any]
+) -> None:
+    world = await make_world(database, keyring, as_superuser, PdfParsers())
+    await world.collection("handbook", "everyone")
+    data = sample_documents.pdf(
+        [
+            [(12, 100, "The office opens at nine."), (12, 115, "It closes at five.")],
+            [
+                (12, 100, "Parental leave is twelve weeks,"),
+                (12, 115, "and it is paid in full."),
+                (12, 400, "Ask for it."),
+            ],
+        ]
+    )
+    await world.add("handbook", "leave.pdf", data)
+    passages = (await world.search(world.admin, "handbook", "parental leave office opens")).passages
+    text = " ".join(f"Parental leave is twelve weeks and paid in full [{each.number}]." for each in passages)
+    _, (citation, *_) = await _answer(world.retrieval.citing(world.admin, passages), text)
+    assert "twelve weeks" in citation.quote
+    assert citation.page == 2
+    assert {each.page for each in citation.areas} == {2}
+    assert len(citation.areas) == 2
+    for area, top in zip(citation.areas, (100, 115), strict=True):
+        assert area.x0 == pytest.approx(60, abs=3)
+        assert area.y0 < top < area.y1 + 3
+        assert 10 < area.x1 - area.x0 < 300
+    opens = f"The office opens at nine [{passages[0].number}]."
+    _, found = await _answer(world.retrieval.citing(world.admin, passages), opens)
+    assert [each.page for each in found] == [1]
+
+
+async def test_documents_without_pages_have_none(world: World) -> None:
+    await _fill(world)
+    _, (citation,) = await _answer(
+        world.retrieval.citing(world.admin, await _passages(world)), "Parental leave is twelve weeks [1]."
+    )
+    assert (citation.page, citation.areas) == (None, ())
+
+
+async def test_an_answer_is_measured_when_it_ends(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    await _answer(stream, "Parental leave is twelve weeks [1]. It is paid", " in full [7]. Dogs come on Fridays [1].")
+    found = stream.groundedness
+    assert (found.claims, found.cited, found.supported) == (3, 1, 2)
+    again = stream.again()
+    text, (citation,) = await _answer(again, "Salaries are paid on the 25th [3].")
+    assert (text, citation.quote) == (
+        "Salaries are paid on the 25th [3].",
+        "Salaries are paid on the 25th of each month.",
+    )
+    assert (again.kept, again.groundedness.presence, stream.kept) == (1, 1.0, 1)
+
+
+async def test_ten_thousand_markers_are_looked_at_up_to_a_limit(world: World) -> None:
+    await _fill(world)
+    passages = await _passages(world)
+    stream = world.retrieval.citing(world.admin, passages)
+    text, citations = await _answer(stream, "Parental leave is twelve weeks [1]. " * 5_000 + "Dogs [2]. " * 5_000)
+    assert len(citations) == stream.kept == MOST_MARKERS
+    assert (stream.excess, stream.dropped) == (10_000 - MOST_MARKERS, 10_000 - MOST_MARKERS)
+    assert text.count("[1]") == MOST_MARKERS
+    assert "[2]" not in text
+    assert stream.groundedness.claims > MOST_MARKERS
+    stream = world.retrieval.citing(world.admin, passages)
+    text, citations = await _answer(stream, "Parental leave is twelve weeks " + "[1]" * 10_000)
+    assert len(citations) == MOST_MARKERS
+
+
+async def test_a_long_answer_in_small_pieces_keeps_its_claims(world: World) -> None:
+    await _fill(world)
+    stream = world.retrieval.citing(world.admin, await _passages(world))
+    filler = "Words without an end and without any point at all, again and again, "
+    pieces = [filler[:40], filler[40:]] * 4_000
+    text, citations = await _answer(stream, *pieces, "so. ", "Parental leave is twelve", " weeks [", "1].")
+    assert len(text) > 250_000
+    assert [each.quote for each in citations] == ["Parental leave is twelve weeks."]
+    assert stream.groundedness.unmeasured > 0
