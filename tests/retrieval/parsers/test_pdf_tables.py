@@ -117,6 +117,19 @@ def test_a_row_with_an_empty_cell_keeps_its_columns() -> None:
     assert tables_of(parsed(story_pdf(Table(rows)))) == [(rows, 1)]
 
 
+def test_a_row_whose_cells_have_several_lines_is_one_row() -> None:
+    rows: list[list[Any]] = [
+        ["Claim", "Who", "Limit"],
+        ["First", "Network clinic", "90 days"],
+        ["Late", "x", "12 months"],
+    ]
+    rows += [["Corrected", "Anyone", "180 days"], ["Payment", "Plan", "30 days"]]
+    rows[2][1] = Paragraph("Out-of-network clinic or member", BODY)
+    document = parsed(story_pdf(Table(rows, colWidths=[90, 110, 90], style=[("VALIGN", (0, 0), (-1, -1), "TOP")])))
+    rows[2][1] = "Out-of-network clinic or member"
+    assert tables_of(document) == [(rows, 1)]
+
+
 # ── What is no table ──
 
 

@@ -98,13 +98,15 @@ def write_sheet(builder: TextBuilder, rows: Sequence[Row]) -> None:
 
 
 def names_columns(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row can be a header: no cell is empty, long, a number, or there twice (unless merged)."""
+    """Whether the first row can be a header: no cell is empty, long, a number, an option, or twice (unless merged)."""
     names = rows[0] if len(rows) > 1 else []
     said = [name for name, _ in groupby(names)]
     return (
         len(said) > 1
         and len(set(said)) == len(said)
-        and all(len(name) <= _LONGEST_NAME and any(map(str.isalpha, name)) for name in names)
+        and all(
+            len(name) <= _LONGEST_NAME and name[:1] not in {"", "-"} and any(map(str.isalpha, name)) for name in names
+        )
     )
 
 

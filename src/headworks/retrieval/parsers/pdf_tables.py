@@ -21,10 +21,12 @@ _GAP = 0.9
 """Of the height of a line: words further apart are in different cells, where cells there are."""
 _GUTTER = 0.4
 """Of the height of a line: what stays free between two columns."""
-_FARTHEST = 3.0
-"""Heights of a line from one row to the next."""
+_FARTHEST = 2.0
+"""Heights of a line that are free between one row and the next."""
 _FEWEST_ROWS = 3
 _MOST_ROWS = 200
+_WRAP = 0.85
+"""Of the usual distance between rows: closer lines are those of one row."""
 _FILLED = 0.6
 """Of the cells of a table without rules."""
 _USUAL_CELL, _LONGEST_CELL = 30, 80
@@ -167,23 +169,30 @@ def _end_of_run(content: Sequence[Line | Grid], begin: int) -> int:
     """Where the lines end that can be rows of one table which begins there; `begin` if none can."""
     columns: list[_Column] = []
     before: Line | None = None
+    top = bottom = 0.0  # of the row that the lines are in
     last = begin
     for at in range(begin, min(len(content), begin + _MOST_ROWS)):
         line = content[at]
-        if not isinstance(line, Line) or (before is not None and not _follows(before, line)):
+        if not isinstance(line, Line) or (before is not None and not _follows(before, line, top, bottom)):
             break
         cells = _cells(line)
         if (len(cells) == 1 and before is None) or not _fits(columns, cells, line.size):
             break
-        if len(cells) > 1:
+        if len(cells) > 1 or line.place.x0 > columns[0].right:
             last = at + 1
+        if line.place.x0 <= columns[0].right:
+            top = line.place.y0
+        bottom = max(bottom, line.place.y1)
         before = line
     return last
 
 
-def _follows(before: Line, line: Line) -> bool:
-    step = line.place.y0 - before.place.y0
-    return 0 < step <= _FARTHEST * before.size and abs(before.size - line.size) <= 0.25 * before.size
+def _follows(before: Line, line: Line, top: float, bottom: float) -> bool:
+    """Whether a line can come next: below, or in another cell of the same row, beside one that has several lines."""
+    here = line.place
+    is_next = here.y0 > before.place.y0 and here.y0 - bottom <= _FARTHEST * before.size
+    is_beside = here.y0 <= before.place.y0 and here.y0 >= top - _GUTTER * line.size and here.x0 > before.place.x1
+    return (is_next or is_beside) and abs(before.size - line.size) <= 0.25 * before.size
 
 
 def _fits(columns: list[_Column], cells: Sequence[Sequence[Word]], size: float) -> bool:
@@ -206,16 +215,47 @@ def _fits(columns: list[_Column], cells: Sequence[Sequence[Word]], size: float) 
 
 def _aligned_grid(run: Sequence[Line]) -> Grid | None:
     columns: list[_Column] = []
-    rows = [_cells(line) for line in run]
-    for line, cells in zip(run, rows, strict=True):
-        _fits(columns, cells, line.size)
-    columns.sort(key=lambda column: column.left)
-    if len(columns) < 2 or sum(len(cells) > 1 for cells in rows) < _FEWEST_ROWS:
+    for line in run:
+        _fits(columns, _cells(line), line.size)
+    if len(columns) < 2 or sum(len(_cells(line)) > 1 for line in run) < _FEWEST_ROWS:
         return None
-    written = [_written(columns, cells) for cells in rows]
-    if not _is_table(written) or any(_LEADERS.search(line.text) for line in run):
+    rows: list[Row] = []
+    places: list[Place] = []
+    steps: list[float] = []
+    for line in sorted(run, key=lambda each: (round(each.place.y0), each.place.x0)):
+        row = _written(columns, _cells(line))
+        step = line.place.y0 - places[-1].y0 if places else line.size
+        if step <= _GUTTER * line.size and places:
+            rows[-1] = _beside(rows[-1], row)
+            places[-1] = places[-1].around(line.place)
+        else:
+            rows.append(row)
+            places.append(line.place)
+            steps.append(step)
+    rows, places = _without_wraps(rows, places, steps)
+    if len(rows) < _FEWEST_ROWS or not _is_table(rows) or any(_LEADERS.search(line.text) for line in run):
         return None
-    return _grid(written, [line.place for line in run])
+    return _grid(rows, places)
+
+
+def _beside(row: Row, other: Row) -> Row:
+    return [f"{one} {two}".strip() for one, two in zip(row, other, strict=True)]
+
+
+def _without_wraps(rows: list[Row], places: list[Place], steps: list[float]) -> tuple[list[Row], list[Place]]:
+    """Rows whole again: one that stands closer to the one before it than rows do, and is not full, goes on with it."""
+    full = [step for row, step in zip(rows[1:], steps[1:], strict=True) if all(row)]
+    usual = median(full) if full else 0.0
+    found: list[Row] = []
+    around: list[Place] = []
+    for row, place, step in zip(rows, places, steps, strict=True):
+        if found and not all(row) and step < _WRAP * usual:
+            found[-1] = _beside(found[-1], row)
+            around[-1] = around[-1].around(place)
+        else:
+            found.append(row)
+            around.append(place)
+    return found, around
 
 
 def _written(columns: Sequence[_Column], cells: Sequence[Sequence[Word]]) -> Row:
