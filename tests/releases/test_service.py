@@ -1,94 +1,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
 from certificates import authority
+from release_world import FEATURE, PROMPT, World, reaching, workspace
 
 from headworks.errors import Conflict, Forbidden, NotFound, WorkspaceInvalid
-from headworks.guardrails.schema import read_output_schema
-from headworks.identity.service import Identity
-from headworks.releases.service import Releases
-from headworks.releases.workspace import Surroundings
-from headworks.storage.pool import Database
-from headworks.storage.sealing import Keyring
 from headworks.types.features import OutputSettings
 from headworks.types.identity import Principal
-from headworks.types.ids import ProjectId
-from headworks.types.workspace import CollectionSpec
-
-AROUND = Surroundings(
-    providers=frozenset({"openai"}),
-    pii_kinds=frozenset({"email"}),
-    permissions=frozenset({"feature:call"}),
-    usual_env=frozenset({"OPENAI_API_KEY"}),
-    operator_env=frozenset(),
-    read_schema=read_output_schema,
-)
-PROMPT = "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:\nBe brief.\nuser:\n{{ question }}\n"
-FEATURE = "owner: claims\nroute: default\nprompt: prompts/answer.prompty\nretrieval: {collection: docs}\n"
-
-
-def workspace(**changed: str) -> dict[str, bytes]:
-    files = {
-        "routes.yaml": "routes:\n  default:\n    targets: [builtin/extractive]\n",
-        "collections/docs.yaml": "readers: [everyone]\n",
-        "features/claims/feature.yaml": FEATURE,
-        "features/claims/prompts/answer.prompty": PROMPT,
-    }
-    names = {
-        "feature": "features/claims/feature.yaml",
-        "prompt": "features/claims/prompts/answer.prompty",
-        "routes": "routes.yaml",
-    }
-    files |= {names[key]: text for key, text in changed.items()}
-    return {path: text.encode() for path, text in files.items()}
-
-
-def reaching(line: str) -> dict[str, bytes]:
-    return workspace() | {"providers.yaml": f"providers:\n  openai:\n    {line}\n".encode()}
-
-
-@dataclass
-class Declared:
-    """Stands in for retrieval, which lies above; remembers what was declared."""
-
-    specs: list[CollectionSpec] = field(default_factory=list)
-
-    async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
-        del principal, project
-        self.specs = list(specs)
-
-
-@dataclass
-class World:
-    releases: Releases
-    identity: Identity
-    admin: Principal
-    declared: Declared
-    db: Database
-
-    async def digest(self, channel: str = "prod", feature: str = "claims") -> str | None:
-        async with self.db.system("test") as tx:
-            table = await self.releases.load(tx)
-        found = table.feature(self.admin.tenant, feature, channel)
-        return found.digest if found else None
-
-
-@pytest.fixture
-async def world(database: Database, keyring: Keyring) -> World:
-    identity = Identity(database, keyring, b"pepper" * 6)
-    founded = await identity.bootstrap()
-    assert founded is not None
-    async with database.system("test") as tx:
-        admin = (await identity.load(tx)).authenticate(founded.key, 0.0)
-    declared = Declared()
-    releases = Releases(database, keyring, declared, identity, AROUND, lambda _: "sha256:weights")
-    return World(releases, identity, admin, declared, database)
 
 
 async def test_a_feature_of_low_risk_without_a_gate_goes_to_prod_ungated(world: World) -> None:

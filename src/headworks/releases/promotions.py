@@ -40,14 +40,14 @@ class Promotions:
         self._keyring = keyring
         self._identity = identity
         self._evidence = evidence
-        self._standings = Standings(keyring, evidence)
+        self.standings = Standings(keyring, evidence)
 
-    async def standing(self, principal: Principal, digest: Digest) -> tuple[Standing, tuple[Condition, ...]]:
+    async def standing_of(self, principal: Principal, digest: Digest) -> tuple[Standing, tuple[Condition, ...]]:
         """How a release or gate stands on its way to `prod`, condition by condition."""
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
             found = await find_release(tx, principal, digest)
-            standing = await self._standings.of(tx, principal, found.project_id, digest)
+            standing = await self.standings.of(tx, principal, found.project_id, digest)
         return standing, judge(standing)
 
     async def promote(self, principal: Principal, project: str, order: Order) -> Moved:
@@ -69,7 +69,7 @@ class Promotions:
         if found.kind != "feature" or found.feature != order.feature or found.project_id != project:
             raise InvalidRequest(f"`{order.digest}` is no release of `{order.feature}`.", param="digest")
         current = await self._current(tx, principal, project, order)
-        standing = await self._standings.of(tx, principal, project, order.digest)
+        standing = await self.standings.of(tx, principal, project, order.digest)
         conditions = judge(standing) if order.channel == PROD else ()
         unmet = [each for each in conditions if not each.is_met]
         if order.channel != PROD and standing.blocks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from headworks.errors import Forbidden, WorkspaceInvalid
@@ -17,6 +17,8 @@ from headworks.releases.bundles import read_bundle
 from headworks.releases.contract import CollectionDeclarer
 from headworks.releases.evidence import Evidence
 from headworks.releases.promotions import Promotions
+from headworks.releases.proposals import Proposals
+from headworks.releases.resolving import Resolving
 from headworks.releases.route_bodies import read_route
 from headworks.releases.standings import Standings
 from headworks.releases.table import ReleaseTable
@@ -81,6 +83,9 @@ class Releases:
         self._standings = Standings(keyring, self.evidence)
         self._applying = Applying(keyring, self._standings, weights_digest)
         self.promotions = Promotions(db, keyring, identity, self.evidence)
+        self.proposals = Proposals(
+            db, keyring, identity, self.promotions, Resolving(keyring, self._applying, surroundings)
+        )
         self._read = lru_cache(maxsize=1024)(_Stored)
 
     async def apply(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> ApplyReport:
@@ -186,6 +191,8 @@ class Releases:
                     digest=row.digest,
                     channel=row.name,
                 )
+                if row.way == "break_glass":
+                    feature = replace(feature, notice="break-glass")
                 features.setdefault((row.tenant_id, row.feature), {})[row.name] = feature
         routes = {
             (r.tenant_id, r.name): read_route(r.name, r.definition, r.digest) for r in await store.live_routes(tx)

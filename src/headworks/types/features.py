@@ -133,3 +133,5 @@ class Feature:
     accepts: frozenset[str] = frozenset()
     knowledge: tuple[tuple[str, str], ...] = ()
     """(file name, text) of the experts' snippets."""
+    notice: str = ""
+    """What every answer says in `x-headworks-notice`: `break-glass` while it is live past the rules."""

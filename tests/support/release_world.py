@@ -1,0 +1,101 @@
+"""Releases over a real database, without the rooms above: workspaces, people, and what is live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from headworks.guardrails.schema import read_output_schema
+from headworks.identity.contract import KeyRequest
+from headworks.identity.service import Identity
+from headworks.releases.service import Releases
+from headworks.releases.workspace import Surroundings
+from headworks.storage.pool import Database
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import ProjectId
+from headworks.types.workspace import CollectionSpec
+
+AROUND = Surroundings(
+    providers=frozenset({"openai"}),
+    pii_kinds=frozenset({"email"}),
+    permissions=frozenset({"feature:call"}),
+    usual_env=frozenset({"OPENAI_API_KEY"}),
+    operator_env=frozenset(),
+    read_schema=read_output_schema,
+)
+PROMPT = "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:\nBe brief.\nuser:\n{{ question }}\n"
+FEATURE = "owner: claims\nroute: default\nprompt: prompts/answer.prompty\nretrieval: {collection: docs}\n"
+
+
+def workspace(**changed: str) -> dict[str, bytes]:
+    files = {
+        "routes.yaml": "routes:\n  default:\n    targets: [builtin/extractive]\n",
+        "collections/docs.yaml": "readers: [everyone]\n",
+        "features/claims/feature.yaml": FEATURE,
+        "features/claims/prompts/answer.prompty": PROMPT,
+    }
+    names = {
+        "feature": "features/claims/feature.yaml",
+        "prompt": "features/claims/prompts/answer.prompty",
+        "routes": "routes.yaml",
+    }
+    files |= {names[key]: text for key, text in changed.items()}
+    return {path: text.encode() for path, text in files.items()}
+
+
+def reaching(line: str) -> dict[str, bytes]:
+    return workspace() | {"providers.yaml": f"providers:\n  openai:\n    {line}\n".encode()}
+
+
+@dataclass
+class Declared:
+    """Stands in for retrieval, which lies above; remembers what was declared."""
+
+    specs: list[CollectionSpec] = field(default_factory=list)
+
+    async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
+        del principal, project
+        self.specs = list(specs)
+
+
+@dataclass
+class World:
+    releases: Releases
+    identity: Identity
+    admin: Principal
+    declared: Declared
+    db: Database
+
+    async def digest(self, channel: str = "prod", feature: str = "claims") -> str | None:
+        async with self.db.system("test") as tx:
+            table = await self.releases.load(tx)
+        found = table.feature(self.admin.tenant, feature, channel)
+        return found.digest if found else None
+
+    async def person(self, name: str, *roles: str) -> Principal:
+        """A new user with these roles, as a key of theirs would ask."""
+        await self.identity.create_principal(self.admin, name, roles=roles)
+        made = await self.identity.create_key(self.admin, KeyRequest(name))
+        async with self.db.system("test") as tx:
+            return (await self.identity.load(tx)).authenticate(made.token, 0.0)
+
+    async def apply(self, files: Mapping[str, bytes] | None = None, by: Principal | None = None, **changed: str) -> Any:
+        """Make the workspace be `workspace(**changed)`, or these files; what became of its one feature."""
+        report = await self.releases.apply(by or self.admin, "default", files or workspace(**changed))
+        return report.features[0]
+
+
+@pytest.fixture
+async def world(database: Database, keyring: Keyring) -> World:
+    identity = Identity(database, keyring, b"pepper" * 6)
+    founded = await identity.bootstrap()
+    assert founded is not None
+    async with database.system("test") as tx:
+        admin = (await identity.load(tx)).authenticate(founded.key, 0.0)
+    declared = Declared()
+    releases = Releases(database, keyring, declared, identity, AROUND, lambda _: "sha256:weights")
+    return World(releases, identity, admin, declared, database)
