@@ -114,6 +114,7 @@ def _rerank(path: str) -> Dialect:
     )
 
 
+RERANK_DIALECT = _rerank("/v1/rerank")
 DIALECTS: tuple[Dialect, ...] = (
     CHAT_DIALECT,
     Dialect(
@@ -151,7 +152,7 @@ DIALECTS: tuple[Dialect, ...] = (
         error_event=lambda error: b"event: error\ndata: " + MESSAGES.error_body(error) + b"\n\n",
     ),
     EMBEDDINGS_DIALECT,
-    _rerank("/v1/rerank"),
+    RERANK_DIALECT,
     _rerank("/v2/rerank"),
     Dialect(
         surface="moderations",

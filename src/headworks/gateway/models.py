@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from headworks.gateway.attempts import Attempts
 from headworks.gateway.calls import Asked
 from headworks.gateway.dialects import CHAT_DIALECT
 from headworks.gateway.opening import Started
-from headworks.gateway.outgoing import Composed, Outgoing, Texts
+from headworks.gateway.outgoing import Composed, Outgoing, Ranked, Texts
 from headworks.gateway.plans import CAPS, Aim, Plan
 from headworks.gateway.reading import read
 from headworks.gateway.recording import Ledger, Record
@@ -21,7 +22,7 @@ from headworks.gateway.wire.parts import Finished, Text
 from headworks.policy.service import admit
 from headworks.providers.contract import Embedder
 from headworks.types.ids import Digest, new_id
-from headworks.types.models import Completion, Embeddings, ModelCall, Prompt, Usage
+from headworks.types.models import Completion, Embeddings, ModelCall, Prompt, Relevances, Usage
 
 _SURFACE = "internal"
 
@@ -33,6 +34,16 @@ class _Row(msgspec.Struct, gc=False):
 
 class _Answer(msgspec.Struct):
     data: list[_Row]
+
+
+class _Result(msgspec.Struct, gc=False):
+    index: int
+    relevance_score: float
+
+
+class _Results(msgspec.Struct):
+    results: list[_Result] = []
+    data: list[_Result] = []
 
 
 class GatewayModels:
@@ -74,6 +85,16 @@ class GatewayModels:
             started = await self._attempts.start(plan, outgoing, record)
             record.settle(started.usage)
             return Embeddings(_vectors(started, len(texts)), str(plan.release), started.usage or Usage())
+
+    async def rerank(self, call: ModelCall, query: str, texts: Sequence[str]) -> Relevances:
+        """See types.models.Models."""
+        if not texts:
+            raise InvalidRequest("There is nothing to rerank.")
+        with self._open(call) as record:
+            plan = self._plan(call, record)
+            started = await self._attempts.start(plan, Ranked(query, list(texts)), record)
+            record.settle(started.usage)
+            return Relevances(_scores(started, len(texts)), started.usage or Usage())
 
     def _open(self, call: ModelCall) -> Record:
         asked = Asked(
@@ -123,6 +144,20 @@ def _vectors(started: Started, wanted: int) -> list[list[float]]:
     if [row.index for row in rows] != list(range(wanted)):
         raise UpstreamError(f"`{name}` answered with {len(rows)} embeddings for {wanted} texts.")
     return [_unit(row.embedding) for row in rows]
+
+
+def _scores(started: Started, wanted: int) -> list[float]:
+    """A score for each text; what the answer leaves out is below what it has."""
+    name = started.aim.target.name
+    try:
+        found = msgspec.json.decode(started.body, type=_Results)
+    except msgspec.DecodeError as error:
+        raise UpstreamError(f"`{name}` answered with a ranking that can't be read: {error}.") from None
+    scores = {row.index: row.relevance_score for row in found.results or found.data}
+    if not scores or not scores.keys() <= set(range(wanted)) or not all(map(math.isfinite, scores.values())):
+        raise UpstreamError(f"`{name}` answered with no ranking of the {wanted} texts.")
+    least = min(scores.values())
+    return [scores.get(place, least - 1) for place in range(wanted)]
 
 
 def _unit(vector: list[float]) -> list[float]:

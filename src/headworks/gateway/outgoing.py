@@ -12,7 +12,7 @@ from headworks.errors import InvalidRequest
 from headworks.formats.chat.format import CHAT
 from headworks.formats.neutral import FormatName, Request
 from headworks.gateway.calls import Call
-from headworks.gateway.dialects import CHAT_DIALECT, EMBEDDINGS_DIALECT, Dialect
+from headworks.gateway.dialects import CHAT_DIALECT, EMBEDDINGS_DIALECT, RERANK_DIALECT, Dialect
 from headworks.gateway.plans import WITH_USAGE, Aim
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
@@ -187,3 +187,27 @@ class Texts:
     def choices(self, aim: Aim) -> int | None:  # noqa: ARG002 -- as above
         """See Outgoing."""
         return 1
+
+
+class Ranked(Texts):
+    """Texts to put in order by how well they fit a query, asked for from inside."""
+
+    def __init__(self, query: str, texts: list[str]) -> None:
+        super().__init__(texts)
+        self.surface = "rerank"
+        self.dialect = RERANK_DIALECT
+        self._query = query
+
+    @property
+    def size(self) -> int:
+        """See Outgoing."""
+        return len(self._query) * len(self.texts) + sum(map(len, self.texts))
+
+    def body_for(self, aim: Aim) -> bytes:
+        """See Outgoing."""
+        body = Body.read(msgspec.json.encode({"query": self._query, "documents": self.texts}))
+        return body.spliced(aim.changes)
+
+    def neutral_for(self, aim: Aim) -> Request:  # noqa: ARG002 -- as above
+        """See Outgoing."""
+        raise InvalidRequest("Reranking is asked for in one format only.")

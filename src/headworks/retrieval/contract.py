@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from headworks.errors import InvalidRequest
 from headworks.identity.contract import Way
 from headworks.retrieval.parsers.contract import Heading
+from headworks.storage.pool import Tx
+from headworks.types.filters import Filter
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId, PrincipalId, TenantId
+from headworks.types.models import Message
 from headworks.types.retrieval import Passage
 
 ItemState = Literal["queued", "done", "unchanged", "failed", "superseded"]
@@ -115,12 +118,75 @@ class DocumentAt:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a search is asked for beside its query.
+
+    `filter` is over what is known of documents; `changes` are settings in place of the collection's own, as JSON says
+    them; `history` are the turns before the query; `explains` asks for a reason per passage.
+    """
+
+    filter: Filter | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    history: Sequence[Message] = ()
+    explains: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LegScore:
+    """What one leg says of a passage: its rank among what the caller may read (None: not among its best), and score.
+
+    Vectors: the cosine. Keywords: BM25, for who has `reader:explain`; for others its share of the best passage's, since
+    BM25 counts words of documents that they may not read.
+    """
+
+    rank: int | None
+    score: float
+    is_share: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecayScore:
+    """What age left of a score, and by which date (as ISO 8601; None: the document has none)."""
+
+    field: str
+    date: str | None
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Why a passage stands where it does, and why the caller may read it.
+
+    `fused` is both legs together, before decay and reranking. `query` is what found it. `readable_by` are those of the
+    caller's own name and groups that the collection's list admits, `admitted_by` those that the document's own list
+    does (None: it has none). Nothing here is about what the caller may not read.
+    """
+
+    query: str
+    keywords: LegScore | None
+    vectors: LegScore | None
+    fused: float
+    decay: DecayScore | None
+    reranked: float | None
+    filters: tuple[str, ...]
+    readable_by: tuple[str, ...]
+    admitted_by: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Passages, best first, numbered from 1, and how they were ranked. `notice` says what kept vectors out of it."""
+    """Passages, best first, numbered from 1, and how they were ranked. `notice` says what kept something out of it.
+
+    `metadata` is what is known of each document beside its text. `reasons` are by document and chunk, where asked for.
+    `queries` are what was looked for, where a model made something else of the query.
+    """
 
     passages: list[Passage]
     ranking: Ranking
     notice: str = ""
+    metadata: Mapping[DocumentId, Mapping[str, Any]] = field(default_factory=dict)
+    reasons: Mapping[tuple[DocumentId, int], Reasons] = field(default_factory=dict)
+    queries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

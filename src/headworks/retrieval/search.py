@@ -1,4 +1,4 @@
-"""A question to passages: keywords and vectors, each within what the caller may read, fused over all candidates.
+"""A question to passages: rewritten, scored by both legs within what the caller may read, aged, reranked, spread.
 
 Three short transactions' worth of statements: what to score (as the caller), then, after the question was embedded,
 which of it the caller may read, and last the text of the best. Each runs under row-level security, so a right that is
@@ -7,68 +7,82 @@ taken away holds from the next of them.
 
 from __future__ import annotations
 
-import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from headworks.errors import HeadworksError, InvalidRequest, ModelMissing
-from headworks.retrieval.collections import not_readable
-from headworks.retrieval.contract import Ranking, SearchResult
-from headworks.retrieval.nearest import Nearest, Within
+from headworks.errors import InvalidRequest, ModelMissing
+from headworks.policy.service import admit
+from headworks.retrieval import reranking, rewriting
+from headworks.retrieval.contract import Directory, Ranking, SearchResult, Wanted
+from headworks.retrieval.decay import aged
+from headworks.retrieval.diversity import capped, spread
+from headworks.retrieval.explaining import Reasoning, Standing
+from headworks.retrieval.filters import compiled
+from headworks.retrieval.metadata import shown
 from headworks.retrieval.passages import lexical
-from headworks.retrieval.passages.fusion import Fused, fuse
-from headworks.retrieval.store import SEARCH_SQL, Payloads, storable, vector_text
+from headworks.retrieval.scoring import Asked, Plan, Scored, Scoring, Vector, WantVectors
+from headworks.retrieval.store import SEARCH_SQL, Payloads, StoredChunk
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId, TraceId
 from headworks.types.models import ModelCall, Models
 from headworks.types.retrieval import Passage
-
-_log = logging.getLogger(__name__)
+from headworks.types.search import SearchTuning, TuningError, changed, models_of, stored_tuning
 
 MOST_PASSAGES = 100
-_LONGEST_QUERY = 8_000
+LONGEST_QUERY = 8_000
 """Characters; more adds nothing to keywords, and the embedder reads about a thousand."""
 _CANDIDATES = 100
 """Of each leg."""
-_FIRST_GATE = 250
-"""So many of the best by keywords are asked for first; then four times as many, until enough are readable."""
-
-
-WantVectors = Callable[[Principal, UUID], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What a question is scored against."""
-
-    collection: Any
-    """The row of `plan`."""
-    keywords: lexical.Bm25
+_MOST_SPREAD = 100
+"""Candidates that are compared with each other."""
+_MOST_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Vector:
-    """The question as a vector, or why there is none."""
+class _Question:
+    """What is asked, by whom, and how."""
 
-    text: str | None
-    notice: str = ""
+    principal: Principal
+    collection: str
+    query: str
+    k: int
+    ranking: Ranking
+    wanted: Wanted
+    trace: TraceId | None
+
+
+@dataclass(slots=True)
+class _Round:
+    """One pass over the collection: what it was scored against, and what it found."""
+
+    plan: Plan
+    tuning: SearchTuning
+    vector: Vector
+    standings: list[Standing]
+    found: list[tuple[Standing, Any, StoredChunk]]
+    notices: list[str]
+    queries: tuple[str, ...]
 
 
 class Searcher:
-    """Finds passages for one question at a time; holds no state."""
+    """Finds passages for one question at a time; remembers nothing but settings of collections."""
 
-    def __init__(self, db: Database, keyring: Keyring, models: Models, want_vectors: WantVectors) -> None:
+    def __init__(
+        self, db: Database, keyring: Keyring, models: Models, want_vectors: WantVectors, directory: Directory
+    ) -> None:
         """`want_vectors` is told of collections whose chunks wait for vectors although the model answers."""
         self._db = db
         self._keyring = keyring
         self._models = models
-        self._want_vectors = want_vectors
-        self._nearest = Nearest()
+        self._scoring = Scoring(db, models, want_vectors)
+        self._reasoning = Reasoning(db, directory)
+        self._tunings: dict[UUID, tuple[int, SearchTuning]] = {}
 
     async def search(
         self,
@@ -79,91 +93,111 @@ class Searcher:
         *,
         ranking: Ranking = "hybrid",
         trace: TraceId | None = None,
+        wanted: Wanted | None = None,
     ) -> SearchResult:
         """The best `k` passages that the caller may read, best first.
 
         Raises NotFound for a collection that is not there or not the caller's to read, which read the same. Without the
         embedding model keywords alone decide, and the result says so; `ranking` vectors then raises ModelMissing.
         """
-        query = _checked(query, k)
+        wanted = wanted or Wanted()
+        _check(query, k)
+        for model in models_of(wanted.changes):
+            admit(principal, permission="model:call", model_name=model)
+        question = _Question(principal, collection, query[:LONGEST_QUERY], k, ranking, wanted, trace)
         await self._keyring.ensure(self._db, principal.tenant)
-        for attempt in range(2):
-            plan = await self._plan(principal, collection, "" if ranking == "vectors" else query)
-            vector = _Vector(None) if ranking == "keywords" else await self._embed(principal, plan, query, trace)
-            if ranking == "vectors" and vector.notice:
-                raise ModelMissing(f"No ranking by vectors: {vector.notice}.", next_step="Ask for the hybrid one.")
-            async with self._db.tx(principal) as tx:
-                fused = await self._candidates(tx, principal, plan, vector, max(_CANDIDATES, 2 * k))
-                passages = await self._read(tx, principal, plan, fused[:k])
-            if passages or not fused or attempt:
-                break
+        done = await self._round(question)
+        if done.standings and not done.found:
             # The generation was replaced in between: its chunks are gone, the new one's are there.
-        notice = "" if ranking == "keywords" else _notice(plan, vector)
-        is_ranked_by_vectors = any(each.dense is not None for each in fused)
-        return SearchResult(passages, ranking if is_ranked_by_vectors else "keywords", notice)
+            done = await self._round(question)
+        if len(query) > LONGEST_QUERY:
+            done.notices.append(f"Only the first {LONGEST_QUERY:,} characters of the query were looked for.")
+        return await self._result(question, done)
 
-    async def _plan(self, principal: Principal, collection: str, query: str) -> _Plan:
-        wanted = lexical.query_terms(query)
+    async def _round(self, question: _Question) -> _Round:
+        principal, ranking = question.principal, question.ranking
+        wanted = lexical.query_terms(question.query) if ranking != "vectors" else {}
+        plan = await self._scoring.plan(principal, question.collection, list(wanted))
+        tuning = _changed(await self._tuning(principal, plan), question.wanted.changes)
+        rewritten = await self._rewritten(question, tuning)
+        queries = rewritten.queries
+        terms = [self._terms(question, tuning, each) for each in queries]
+        if missing := {term for each in terms for term in each} - set(wanted):
+            plan = await self._scoring.plan(principal, question.collection, sorted(missing | set(wanted)))
+        vectors = [Vector(None)] * len(queries)
+        if ranking != "keywords":
+            vectors = await self._scoring.embed(principal, plan, queries, question.trace)
+        if ranking == "vectors" and vectors[0].notice:
+            raise ModelMissing(f"No ranking by vectors: {vectors[0].notice}.", next_step="Ask for the hybrid one.")
+        only = None if question.wanted.filter is None else compiled(question.wanted.filter)
+        asked = [Asked(words, vector, only) for words, vector in zip(terms, vectors, strict=True)]
+        done = _Round(plan, tuning, vectors[0], [], [], [rewritten.notice], queries)
+        limit = max(_CANDIDATES, 2 * question.k)
         async with self._db.tx(principal) as tx:
-            row = await tx.fetch_one(
-                SEARCH_SQL.plan, tenant=principal.tenant, name=storable(collection), terms=list(wanted)
-            )
-            if row is None:
-                raise await not_readable(tx, principal, collection)
-        blocks: dict[str, list[bytes]] = defaultdict(list)
-        for term, block in zip(row.terms, row.blocks, strict=True):
-            blocks[term].append(block)
-        return _Plan(row, lexical.Bm25(wanted, blocks, lexical.CorpusStats(row.chunks, row.total_length)))
+            weight = 1 - tuning.keyword_weight
+            scored = [
+                await self._scoring.candidates(tx, principal, plan, each, limit, dense_weight=weight) for each in asked
+            ]
+            done.standings = await self._aged(tx, question, done, _merged(scored, queries))
+            pool = _pool(tuning, question.k)
+            done.found = await self._read(tx, principal, plan, done.standings[: max(pool, question.k)])
+        done.found = await self._chosen(question, done)
+        if ranking != "keywords":
+            done.notices.append(_notice(plan, vectors[0]))
+        if not any(terms) and not any(each.dense is not None for one in scored for each in one.fused):
+            done.notices.append("The query holds no word to look for: very common ones and signs are not.")
+        return done
 
-    async def _embed(self, principal: Principal, plan: _Plan, query: str, trace: TraceId | None) -> _Vector:
-        """The question's vector, by the weights that made the collection's."""
-        if plan.collection.model_digest is None and not plan.collection.lacks_vectors:
-            return _Vector(None)  # nothing is in it
-        call = ModelCall(principal.seen_by or principal, plan.collection.model, "embed_query", trace=trace)
-        try:
-            made = await self._models.embed(call, [query])
-        except ModelMissing:
-            return _Vector(None, f"the model {plan.collection.model} is not installed")
-        except HeadworksError as error:
-            _log.warning("A question could not be embedded: %s", type(error).__name__)
-            return _Vector(None, f"the model {plan.collection.model} did not answer")
-        if plan.collection.lacks_vectors:
-            await self._want_vectors(principal, plan.collection.collection_id)
-        if plan.collection.model_digest is None:
-            return _Vector(None, "the collection's vectors are being made")
-        if made.model_digest != plan.collection.model_digest:
-            return _Vector(None, "the collection's vectors are of other weights and are being made anew")
-        return _Vector(vector_text(made.vectors[0]))
+    async def _tuning(self, principal: Principal, plan: Plan) -> SearchTuning:
+        """The settings of the collection's file; they change with its epoch only."""
+        row = plan.collection
+        epoch, tuning = self._tunings.get(row.collection_id, (-1, SearchTuning()))
+        if epoch == row.epoch:
+            return tuning
+        async with self._db.tx(principal) as tx:
+            stored = await tx.fetch_value(SEARCH_SQL.read_tuning, tenant=principal.tenant, collection=row.collection_id)
+        tuning = stored_tuning(stored)
+        if len(self._tunings) >= _MOST_REMEMBERED:
+            self._tunings.clear()
+        self._tunings[row.collection_id] = (row.epoch, tuning)
+        return tuning
 
-    async def _candidates(self, tx: Tx, principal: Principal, plan: _Plan, vector: _Vector, limit: int) -> list[Fused]:
-        """What the caller may read of the best of both legs, each scored in both.
-
-        The best by keywords are asked for in growing numbers, until enough of them are readable or there are no more.
-        """
-        within = Within(principal, plan.collection.collection_id, plan.collection.generation_id)
-        similarity: dict[int, float] = {}
-        if vector.text is not None:
-            similarity = await self._nearest.find(tx, within, vector.text, limit)
-        nearest = list(similarity)
-        ranked, _ = plan.keywords.rank()
-        by_keyword: list[int] = []
-        for asked in _growing(ranked.tolist()):
-            readable = await self._nearest.gate(tx, within, asked, vector.text)
-            similarity |= {chunk: found for chunk, found in readable.items() if found is not None}
-            by_keyword += [chunk for chunk in asked if chunk in readable]
-            if len(by_keyword) >= limit:
-                break
-        union = sorted({*by_keyword[:limit], *nearest})
-        if not union:
-            return []
-        worst = min(similarity.values(), default=0.0)  # for a chunk whose vector is still being made
-        return fuse(
-            union,
-            [float(score) for score in plan.keywords.scores_of(union)] if by_keyword else None,
-            [similarity.get(chunk, worst) for chunk in union] if similarity else None,
+    async def _rewritten(self, question: _Question, tuning: SearchTuning) -> rewriting.Rewritten:
+        if tuning.rewrite is None:
+            return rewriting.Rewritten((question.query,))
+        call = ModelCall(
+            question.principal, tuning.rewrite.model, "rewrite", question.trace, parameters=rewriting.cap()
         )
+        history = question.wanted.history
+        return await rewriting.rewritten(self._models, call, tuning.rewrite, question.query, history)
 
-    async def _read(self, tx: Tx, principal: Principal, plan: _Plan, best: Sequence[Fused]) -> list[Passage]:
+    @staticmethod
+    def _terms(question: _Question, tuning: SearchTuning, query: str) -> Mapping[str, float]:
+        if question.ranking == "vectors":
+            return {}
+        return rewriting.expanded(query, lexical.query_terms(query), tuning.synonyms, lexical.terms)
+
+    async def _aged(self, tx: Tx, question: _Question, done: _Round, standings: Sequence[Standing]) -> list[Standing]:
+        """The candidates with what their age leaves of their scores, best first."""
+        decay = done.tuning.decay
+        if decay is None or not standings:
+            return list(standings)
+        rows = await tx.fetch_all(
+            SEARCH_SQL.list_dates,
+            tenant=question.principal.tenant,
+            generation=done.plan.collection.generation_id,
+            chunks=[each.chunk for each in standings],
+            field=decay.field,
+        )
+        now_us = time.time_ns() // 1000
+        dates = {row.chunk_id: aged(decay, row.at, now_us) for row in rows}
+        known = [replace(each, aged=dates[each.chunk]) for each in standings if each.chunk in dates]
+        scored = [replace(each, score=each.score * (each.aged.factor if each.aged else 1)) for each in known]
+        return sorted(scored, key=lambda each: -each.score)
+
+    async def _read(
+        self, tx: Tx, principal: Principal, plan: Plan, best: Sequence[Standing]
+    ) -> list[tuple[Standing, Any, StoredChunk]]:
         rows = await tx.fetch_all(
             SEARCH_SQL.read_chunks,
             tenant=principal.tenant,
@@ -172,19 +206,104 @@ class Searcher:
         )
         payloads = Payloads(self._keyring, principal.tenant)
         by_id = {row.chunk_id: row for row in rows}
-        found = [(by_id[each.chunk], each.score) for each in best if each.chunk in by_id]
-        return [_passage(payloads, number, row, score) for number, (row, score) in enumerate(found, 1)]
+        return [
+            (each, row, payloads.open_chunk(each.chunk, row.content))
+            for each in best
+            if (row := by_id.get(each.chunk)) is not None
+        ]
+
+    async def _chosen(self, question: _Question, done: _Round) -> list[tuple[Standing, Any, StoredChunk]]:
+        """The best `k`, reranked and spread as the settings say."""
+        tuning, found = done.tuning, done.found
+        if tuning.rerank is not None and len(found) > 1:
+            found = await self._reranked(question, done)
+        if tuning.per_document is not None:
+            found = capped(found, [row.document_id for _, row, _ in found], tuning.per_document)
+        if tuning.mmr is not None and len(found) > 1:
+            words = [Counter(lexical.terms(stored.text)) for _, _, stored in found]
+            places = spread(_even([each.score for each, _, _ in found]), words, tuning.mmr, question.k)
+            found = [found[place] for place in places]
+        return found[: question.k]
+
+    async def _reranked(self, question: _Question, done: _Round) -> list[tuple[Standing, Any, StoredChunk]]:
+        settings = done.tuning.rerank
+        assert settings is not None  # noqa: S101 -- asked before
+        head, tail = done.found[: settings.depth], done.found[settings.depth :]
+        call = ModelCall(question.principal, settings.model, "rerank", question.trace)
+        query = done.queries[0] if len(done.queries) == 1 else question.query
+        answer = await reranking.reranked(self._models, call, query, [stored.indexed for _, _, stored in head])
+        if answer.scores is None:
+            done.notices.append(answer.notice)
+            return done.found
+        scored = [
+            (replace(each, score=score, reranked=score), row, stored)
+            for (each, row, stored), score in zip(head, answer.scores, strict=True)
+        ]
+        return [*sorted(scored, key=lambda each: -each[0].score), *tail[: 0 if len(head) >= question.k else None]]
+
+    async def _result(self, question: _Question, done: _Round) -> SearchResult:
+        passages = [
+            _passage(number, standing.score, row, stored)
+            for number, (standing, row, stored) in enumerate(done.found, 1)
+        ]
+        is_by_vectors = any(each.fused.dense is not None for each in done.standings)
+        reasons = {}
+        if question.wanted.explains:
+            rows = [(standing, row) for standing, row, _ in done.found]
+            wanted = (question.wanted.filter, done.tuning.decay)
+            said = await self._reasoning.reasons(question.principal, done.plan, rows, wanted)
+            places = [(each.document, each.chunk) for each in passages]
+            reasons = dict(zip(places, said, strict=True))
+        return SearchResult(
+            passages,
+            question.ranking if is_by_vectors else "keywords",
+            " ".join(dict.fromkeys(each for each in done.notices if each)),
+            {DocumentId(row.document_id): shown(row.metadata) for _, row, _ in done.found},
+            reasons,
+            () if done.queries == (question.query,) else done.queries,
+        )
 
 
-def _checked(query: str, k: int) -> str:
+def _check(query: str, k: int) -> None:
     if not query.strip():
         raise InvalidRequest("The query is empty.", next_step="Ask something.", param="query")
     if not 1 <= k <= MOST_PASSAGES:
         raise InvalidRequest(f"`k` is {k}, not 1 to {MOST_PASSAGES}.", param="k")
-    return query[:_LONGEST_QUERY]
 
 
-def _notice(plan: _Plan, vector: _Vector) -> str:
+def _changed(tuning: SearchTuning, changes: Mapping[str, Any]) -> SearchTuning:
+    try:
+        return changed(tuning, changes)
+    except TuningError as error:
+        known = f"There is {', '.join(error.known)}." if error.known else ""
+        raise InvalidRequest(error.message, next_step=known, param=".".join(error.path)) from None
+
+
+def _merged(scored: Sequence[Scored], queries: Sequence[str]) -> list[Standing]:
+    """The candidates of all questions, each as the question has it that fits it best."""
+    best: dict[int, Standing] = {}
+    for one, query in zip(scored, queries, strict=True):
+        for each in one.fused:
+            if each.chunk not in best or each.score > best[each.chunk].score:
+                best[each.chunk] = Standing(each, one, query, each.score)
+    standings = list(best.values())
+    return standings if len(scored) == 1 else sorted(standings, key=lambda each: -each.score)
+
+
+def _pool(tuning: SearchTuning, k: int) -> int:
+    """How many candidates are read to choose `k` of."""
+    depth = 0 if tuning.rerank is None else tuning.rerank.depth
+    is_chosen_of_more = tuning.mmr is not None or tuning.per_document is not None
+    return max(depth, min(max(5 * k, 30), _MOST_SPREAD) if is_chosen_of_more else k)
+
+
+def _even(scores: Sequence[float]) -> list[float]:
+    """Scores moved to 0…1."""
+    low, high = min(scores), max(scores)
+    return [(each - low) / (high - low) if high > low else 1.0 for each in scores]
+
+
+def _notice(plan: Plan, vector: Vector) -> str:
     if vector.notice:
         return f"By keywords only: {vector.notice}."
     if plan.collection.lacks_vectors:
@@ -192,15 +311,7 @@ def _notice(plan: _Plan, vector: _Vector) -> str:
     return ""
 
 
-def _growing(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    start, size = 0, _FIRST_GATE
-    while start < len(ids):
-        yield ids[start : start + size]
-        start, size = start + size, size * 4
-
-
-def _passage(payloads: Payloads, number: int, row: Any, score: float) -> Passage:  # noqa: ANN401 -- a row
-    stored = payloads.open_chunk(row.chunk_id, row.content)
+def _passage(number: int, score: float, row: Any, stored: StoredChunk) -> Passage:  # noqa: ANN401 -- a row
     return Passage(
         number=number,
         document=DocumentId(row.document_id),

@@ -2,7 +2,7 @@
 
 -- name: plan
 -- What a question is scored against; a collection without a reader that the caller is, is none.
-SELECT c.collection_id, c.generation_id, c.lacks_vectors, g.model, g.model_digest, s.chunks, s.total_length, b.terms, b.blocks
+SELECT c.collection_id, c.epoch, c.generation_id, c.lacks_vectors, g.model, g.model_digest, s.chunks, s.total_length, b.terms, b.blocks
   FROM collection c
   JOIN generation g ON g.tenant_id = c.tenant_id AND g.generation_id = c.generation_id
  CROSS JOIN LATERAL (
@@ -18,8 +18,61 @@ SELECT c.collection_id, c.generation_id, c.lacks_vectors, g.model, g.model_diges
  WHERE c.tenant_id = %(tenant)s AND c.name = %(name)s
    AND EXISTS (SELECT FROM collection_reader r WHERE r.tenant_id = c.tenant_id AND r.collection_id = c.collection_id)
 
+-- name: read_tuning
+SELECT settings -> 'search' FROM collection WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s
+
+-- name: list_matching
+-- Chunks of documents that pass a filter, as a list; null: none. A filter is a path, its values are variables of it.
+SELECT array_agg(f.chunk_id)
+  FROM (SELECT c.chunk_id
+          FROM document d
+          JOIN chunk c ON c.tenant_id = d.tenant_id AND c.document_id = d.document_id AND c.generation_id = %(generation)s
+         WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
+           AND jsonb_path_match(
+               jsonb_build_object('said', d.metadata, 'own', jsonb_build_object(
+                   'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
+                   'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
+                   'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint))),
+               %(filter)s::jsonpath, %(values)s::jsonb, true)
+         LIMIT %(limit)s) f
+
+-- name: pick_matching
+-- Those of these chunks whose documents pass a filter.
+SELECT array_agg(c.chunk_id)
+  FROM chunk c
+  JOIN document d ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id
+ WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
+   AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
+   AND jsonb_path_match(
+       jsonb_build_object('said', d.metadata, 'own', jsonb_build_object(
+           'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
+           'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
+           'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint))),
+       %(filter)s::jsonpath, %(values)s::jsonb, true)
+
+-- name: list_dates
+-- Microseconds since 1970 of a date of each chunk's document: one of its own, or the (first) one under a key.
+SELECT c.chunk_id, c.document_id,
+       CASE %(field)s::text WHEN 'updated_at' THEN (extract(epoch FROM d.updated_at) * 1000000)::bigint
+                      WHEN 'created_at' THEN (extract(epoch FROM d.created_at) * 1000000)::bigint
+                      ELSE (jsonb_path_query_first(d.metadata -> %(field)s::text, '$[*].at') #>> '{}')::bigint END AS at
+  FROM chunk c
+  JOIN document d ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id AND d.tombstoned_at IS NULL
+ WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
+
+-- name: list_admitting
+-- As the caller, who sees no other rows: by which of its own grants it reads these documents.
+SELECT NULL::uuid AS document_id, r.principal_id
+  FROM collection_reader r
+ WHERE r.tenant_id = %(tenant)s AND r.collection_id = %(collection)s
+ UNION ALL
+SELECT r.document_id, r.principal_id
+  FROM document_reader r
+ WHERE r.tenant_id = %(tenant)s AND r.document_id = ANY (%(documents)s::uuid[])
+
 -- name: read_chunks
-SELECT c.chunk_id, c.document_id, d.version, d.path, d.title, c.ordinal, c.start_offset, c.end_offset, c.content
+SELECT c.chunk_id, c.document_id, d.version, d.path, d.title, c.ordinal, c.start_offset, c.end_offset, c.content,
+       d.metadata, d.restricted
   FROM chunk c
   JOIN document d ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id AND d.tombstoned_at IS NULL
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])

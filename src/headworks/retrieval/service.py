@@ -22,6 +22,7 @@ from headworks.retrieval.contract import (
     Ranking,
     SearchResult,
     Sync,
+    Wanted,
 )
 from headworks.retrieval.generations import GenerationWork
 from headworks.retrieval.ingest import HandedIn, Ingestion
@@ -78,7 +79,7 @@ class Retrieval:
         self._jobs = jobs
         self._directory = directory
         self._queue = Queue(jobs)
-        self._searcher = Searcher(db, keyring, models, self._want_vectors)
+        self._searcher = Searcher(db, keyring, models, self._want_vectors, directory)
         self._declarer = collections.Declarer(db, directory, self._queue)
         self._explainer = Explainer(db, directory)
         self._asked_for_vectors: dict[UUID, float] = {}
@@ -110,9 +111,12 @@ class Retrieval:
         """The best `k` passages of a collection of the caller's tenant, and how they were ranked.
 
         Raises NotFound for a collection that is not there or not the caller's to read, which read the same.
+        wanted: Wanted | None = None,
         """
         of_trace = None if trace is None else TraceId(trace)
-        return await self._searcher.search(principal, collection, query, k, ranking=ranking, trace=of_trace)
+        return await self._searcher.search(
+            principal, collection, query, k, ranking=ranking, trace=of_trace, wanted=wanted
+        )
 
     def citing(self, principal: Principal, passages: Sequence[Passage]) -> CitationStream:
         """Resolves the markers of one answer under the caller's rights."""

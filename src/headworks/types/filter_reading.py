@@ -51,14 +51,14 @@ class _Json:
             fail(where, "must be an object with `type`, or a line like `year >= 2024`.")
         if depth > DEEPEST:
             fail(where, f"more than {DEEPEST} levels deep.")
-        kind = given.get("type")
+        kind = said if isinstance(said := given.get("type"), str) else ""
         if kind in {"and", "or"}:
             return self._group(given, where, depth)
         if kind == "not":
             _only(given, ("type", "filter"), where)
             return Group("not", (self.filter(given.get("filter"), f"{where}.filter", depth + 1),))
         if kind not in _KINDS:
-            fail(f"{where}.type", f"is {str(kind)[:40]!r}; it may be and, or, not, {', '.join(_KINDS)}.")
+            fail(f"{where}.type", f"is {str(said)[:40]!r}; it may be and, or, not, {', '.join(_KINDS)}.")
         return self._condition(cast("Kind", kind), given, where)
 
     def _group(self, given: Mapping[str, object], where: str, depth: int) -> Group:

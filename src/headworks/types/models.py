@@ -111,6 +111,14 @@ class Embeddings:
     usage: Usage
 
 
+@dataclass(frozen=True, slots=True)
+class Relevances:
+    """How well each text fits a question, in the order of the texts; only their order means something."""
+
+    scores: Sequence[float]
+    usage: Usage
+
+
 class Models(Protocol):
     """Implemented by gateway/models.py, injected by app.py: calls are admitted, attempted and recorded as any other."""
 
@@ -120,4 +128,8 @@ class Models(Protocol):
 
     async def embed(self, call: ModelCall, texts: Sequence[str]) -> Embeddings:
         """One unit vector a text. Errors as `complete`."""
+        ...
+
+    async def rerank(self, call: ModelCall, query: str, texts: Sequence[str]) -> Relevances:
+        """A finite score for each text. Errors as `complete`."""
         ...

@@ -254,7 +254,7 @@ class Bm25:
     avg)), where df is the number of postings in the given blocks (Robertson & Zaragoza 2009; idf as in Lucene).
     """
 
-    def __init__(self, query: Mapping[str, int], blocks: Mapping[str, Sequence[bytes]], stats: CorpusStats) -> None:
+    def __init__(self, query: Mapping[str, float], blocks: Mapping[str, Sequence[bytes]], stats: CorpusStats) -> None:
         """`query` as `query_terms` gives it; `blocks` by term, one for each segment that has the term, in any order."""
         average = max(stats.total_length, 1) / max(stats.chunks, 1)
         self._parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
