@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from headworks.cli.answers import Answer, Cited, listed, place_in
+from headworks.cli.grounding import doubted, grounding_line
 
 
 def chunk(text: str = "", *annotations: dict[str, Any]) -> dict[str, Any]:
@@ -64,3 +65,28 @@ def test_a_title_that_is_the_outermost_heading_is_said_once() -> None:
     assert place_in("Guide", ["Other"]) == "Guide — Other"
     assert place_in("", ["Other"]) == "Other"
     assert place_in("Guide", []) == "Guide"
+
+
+def test_pages_are_told_and_so_is_how_well_the_answer_is_grounded() -> None:
+    answer = Answer(trace="t")
+    answer.take(chunk("It is 500 [1]. Dogs come.", cited(10, 13, page=4)))
+    found = {"claims": 2, "cited": 1, "supported": 1, "support": 0.5, "weakest": 0.0}
+    doubts = [{"start": 15, "end": 25, "cited": False, "support": 0.0, "missing": ["Dogs"]}]
+    answer.take({"choices": [], "headworks": {"grounding": found | {"doubts": doubts}}})
+    answer.take({"choices": [], "usage": {}})
+    assert listed(answer.citations).splitlines()[0] == "  [1] T, page 4"
+    assert answer.as_json()["citations"][0]["page"] == 4
+    assert answer.as_json()["grounding"] == found | {"doubts": doubts}
+    assert grounding_line(answer.grounding) == "1 of 2 statements cited · 1 supported · support 0.50, weakest 0.00"
+    assert doubted(answer.text, answer.grounding).splitlines() == [
+        "  “Dogs come.”",
+        "      not cited and not found in what was read; not in its source: Dogs",
+    ]
+
+
+def test_what_its_sources_do_not_have_is_counted() -> None:
+    found = {"claims": 1, "cited": 1, "supported": 0, "support": 0.4, "weakest": 0.4, "wrong_numbers": 1}
+    assert grounding_line(found).endswith("not in their sources: 1 number, 0 names")
+    doubt = {"start": 0, "end": 3, "cited": True, "support": 0.4}
+    assert doubted("abc", {"doubts": [doubt]}).endswith("cited, not found in its source")
+    assert grounding_line({}) == grounding_line({"claims": 0}) == ""

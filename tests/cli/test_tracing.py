@@ -46,3 +46,13 @@ def test_a_request_without_stages_says_so() -> None:
     lines = described(trace(provider=None, model=None, release=None, input_tokens=None, output_tokens=None))
     assert "answered by –" in lines[1]
     assert lines[-1] == "It has no stages: a plain route, or an error before them."
+
+
+def test_how_well_the_answer_was_grounded_is_told() -> None:
+    counts = {"claims": 2, "cited": 1, "supported": 2, "support": 0.9, "weakest": 0.8}
+    cite = SPAN | {"span": "2", "name": "cite", "attributes": counts}
+    assert "grounded 1 of 2 statements cited · 2 supported · support 0.90, weakest 0.80" in described(trace(SPAN, cite))
+    judge = SPAN | {"span": "3", "name": "judge", "attributes": {"outcome": "judged", "supported": 1, "claims": 2}}
+    assert any(line.endswith("a judge found 1 of 2 supported") for line in described(trace(SPAN, cite, judge)))
+    judge = SPAN | {"span": "3", "name": "judge", "attributes": {"outcome": "unparsable"}}
+    assert any(line.endswith("a judge was asked: unparsable") for line in described(trace(SPAN, cite, judge)))

@@ -26,10 +26,12 @@ class Cited:
     end: int
     quote: str
     url: str
+    page: int | None = None
 
     def as_json(self) -> JsonObject:
         """As scripts see it."""
-        return {name: getattr(self, name) for name in ("document", "title", "start", "end", "quote")}
+        said = {name: getattr(self, name) for name in ("document", "title", "start", "end", "quote")}
+        return said if self.page is None else said | {"page": self.page}
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class Answer:
     citations: list[Cited] = field(default_factory=list)
     trace: str | None = None
     release: str | None = None
+    grounding: JsonObject = field(default_factory=dict)
+    """How well it stands on its documents; empty where none were read for it."""
 
     def take(self, chunk: JsonObject) -> str:
         """Add a chunk of OpenAI's stream; gives its new text."""
@@ -50,6 +54,7 @@ class Answer:
             self.text += delta.get("content") or ""
             for each in delta.get("annotations") or ():
                 self.note(each)
+        self.grounding = (chunk.get("headworks") or {}).get("grounding") or self.grounding
         return news
 
     def note(self, annotation: JsonObject) -> None:
@@ -69,13 +74,15 @@ class Answer:
                 own["end"],
                 own["quote"],
                 web.get("url") or "",
+                own.get("page"),
             )
         )
 
     def as_json(self) -> JsonObject:
         """As scripts see it."""
         citations = [each.as_json() for each in self.citations]
-        return {"answer": self.text, "citations": citations, "trace": self.trace, "release": self.release}
+        said = {"answer": self.text, "citations": citations, "trace": self.trace, "release": self.release}
+        return said | ({"grounding": self.grounding} if self.grounding else {})
 
 
 def ask(client: Client, feature: str, question: str, seen: Callable[[str], None] = lambda _: None) -> Answer:
@@ -98,8 +105,9 @@ def place_in(title: str, section: Sequence[str]) -> str:
 def listed(citations: Sequence[Cited], indent: str = "  ") -> str:
     """Numbered citations for people: document and section, and below them each quote."""
     lines: list[str] = []
-    for (number, title, section), group in groupby(citations, lambda each: (each.number, each.title, each.section)):
-        head = place_in(title, section)
+    placed = groupby(citations, lambda each: (each.number, each.title, each.section, each.page))
+    for (number, title, section, page), group in placed:
+        head = place_in(title, section) + (f", page {page}" if page is not None else "")
         lines.append(f"{indent}{paint(f'[{number}]', 'cyan')} {paint(one_line(head, width() - 12), 'bold')}")
         quotes = (f"“{one_line(each.quote, 4 * width())}”" for each in group)
         lines += [paint(wrapped(quote, f"{indent}    "), "dim") for quote in quotes]

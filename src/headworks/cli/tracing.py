@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from headworks.cli.client import Client, place
+from headworks.cli.grounding import grounding_line
 from headworks.cli.json_values import JsonObject
 from headworks.cli.terminal import one_line, paint, width
 from headworks.cli.waterfall import cost, draw, duration
@@ -49,6 +50,7 @@ def described(trace: JsonObject) -> list[str]:
         "cost": f"{tokens}, {cost(usage['cost_micro_usd'])}",
         "tokens": ", ".join(_token_parts(usage)),
         "time": duration(usage["total_us"]),
+        "grounded": _grounding(trace),
     }
     lines = [f"{paint(f'{name:<8}', 'dim')} {fact}" for name, fact in facts.items() if fact]
     bars = draw(trace, width())
@@ -56,6 +58,18 @@ def described(trace: JsonObject) -> list[str]:
     if withheld:
         bars.append(f"({withheld} stages hold text that you may not read; it is left out)")
     return [*lines, ""] + (bars or ["It has no stages: a plain route, or an error before them."])
+
+
+def _grounding(trace: JsonObject) -> str:
+    """How well the answer stood on its documents, and what a judge said of it where one was asked."""
+    noted = {span["name"]: span.get("attributes") or {} for span in trace["spans"]}
+    said = [grounding_line(noted.get("cite", {}))]
+    judged = noted.get("judge", {})
+    if judged.get("outcome") == "judged":
+        said.append(f"a judge found {judged['supported']} of {judged['claims']} supported")
+    elif judged:
+        said.append(f"a judge was asked: {judged.get('outcome', '')}")
+    return " · ".join(part for part in said if part)
 
 
 def _token_parts(usage: JsonObject) -> list[str]:

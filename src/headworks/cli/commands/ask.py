@@ -10,6 +10,7 @@ import typer
 from headworks.cli.answers import ask as ask_feature
 from headworks.cli.answers import listed
 from headworks.cli.client import Client
+from headworks.cli.grounding import doubted, grounding_line
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import note, print_json, visible
@@ -28,7 +29,10 @@ def ask(
 ) -> None:
     """Ask a feature, and see its answer as it comes, with its citations.
 
-    With --json one object with answer, citations (document, title, start, end, quote), trace and release.
+    Where documents were read for it, the last lines say how much of the answer is cited, and how much of it its sources
+    say, counted by words: see docs/reference/grounding.md.
+
+    With --json one object with answer, citations (document, title, start, end, quote, page), trace, release, grounding.
 
     Example: headworks ask assistant "How long is an approval valid?"
     """
@@ -39,6 +43,10 @@ def ask(
     print()
     if answer.citations:
         print(f"\n{listed(answer.citations)}")
+    if line := grounding_line(answer.grounding):
+        print(f"\n{line}")
+        if doubts := doubted(answer.text, answer.grounding):
+            print(doubts)
     note(f"\ntrace {answer.trace}   (headworks trace show {answer.trace})")
 
 

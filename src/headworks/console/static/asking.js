@@ -9,7 +9,8 @@ import { closeRequest, showRequest } from "./timing.js";
 const ONLY_QUOTES = "builtin/extractive";
 const QUOTES_HEADING = "Closest passages";
 
-const exchange = { feature: null, text: "", citations: [], running: null, isDrawn: true };
+const SUPPORTED = 0.5; // of a statement's words: as the server counts it
+const exchange = { feature: null, text: "", citations: [], grounding: null, running: null, isDrawn: true };
 
 export function useFeature(feature) {
   exchange.feature = feature;
@@ -48,10 +49,10 @@ export async function askQuestion(event) {
 /** Forget the exchange. */
 export function closeExchange() {
   exchange.running?.abort();
-  Object.assign(exchange, { text: "", citations: [] });
+  Object.assign(exchange, { text: "", citations: [], grounding: null });
   $("exchange").hidden = true;
   $("question").value = "";
-  for (const id of ["asked", "answer", "citations", "summary", "problem"]) $(id).replaceChildren();
+  for (const id of ["asked", "answer", "citations", "grounding", "summary", "problem"]) $(id).replaceChildren();
 }
 
 function asked(question) {
@@ -59,7 +60,7 @@ function asked(question) {
 }
 
 function begin(question, stop) {
-  Object.assign(exchange, { text: "", citations: [], running: stop });
+  Object.assign(exchange, { text: "", citations: [], grounding: null, running: stop });
   $("send").textContent = "Stop";
   $("welcome").hidden = true;
   $("exchange").hidden = false;
@@ -67,6 +68,7 @@ function begin(question, stop) {
   $("asked").textContent = question;
   $("problem").hidden = true;
   $("summary").textContent = "";
+  $("grounding").replaceChildren();
   $("answer").classList.add("busy");
   closeRequest();
   showCode({ question });
@@ -117,6 +119,7 @@ async function read(reader) {
 /** Add a chunk; true if it brought text. */
 function take(chunk) {
   if (chunk.error) throw new Problem(chunk.error.message);
+  exchange.grounding = chunk.headworks?.grounding ?? exchange.grounding;
   const delta = chunk.choices?.[0]?.delta ?? {};
   exchange.text += delta.content ?? "";
   exchange.citations.push(...(delta.annotations ?? []).filter((each) => each.type === "url_citation" && each.headworks));
@@ -171,12 +174,12 @@ function opening(button, index) {
 }
 
 function openCitation(index) {
-  const { document: id, start, end } = exchange.citations[index].headworks;
+  const { document: id, start, end, page } = exchange.citations[index].headworks;
   for (const each of document.querySelectorAll("[data-citation]")) {
     if (Number(each.dataset.citation) === index) each.setAttribute("aria-current", "true");
     else each.removeAttribute("aria-current");
   }
-  openDocument(id, start, end);
+  openDocument(id, start, end, page);
 }
 
 /** The documents cited, each with its quotes. */
@@ -185,8 +188,9 @@ function drawSources() {
   exchange.citations.forEach((citation, index) => {
     const number = digits(citedWords(citation)) || String(index + 1);
     const section = (citation.headworks.section ?? []).filter((each) => each !== citation.url_citation.title).join(" › ");
-    const key = JSON.stringify([number, citation.headworks.document, section]);
-    const group = groups.get(key) ?? { number, title: citation.url_citation.title, section, quotes: [] };
+    const page = citation.headworks.page ? `page ${citation.headworks.page}` : "";
+    const key = JSON.stringify([number, citation.headworks.document, section, page]);
+    const group = groups.get(key) ?? { number, title: citation.url_citation.title, section, page, quotes: [] };
     group.quotes.push([citation.headworks.quote, index]);
     groups.set(key, group);
   });
@@ -194,12 +198,13 @@ function drawSources() {
   $("citations").replaceChildren(...[...groups.values()].map(source));
 }
 
-function source({ number, title, section, quotes }) {
+function source({ number, title, section, page, quotes }) {
   return element("li", {},
     element("p", { className: "source" },
       element("span", { className: "number", textContent: number }),
       element("span", { className: "title", textContent: title }),
-      section && element("span", { className: "muted", textContent: section })),
+      section && element("span", { className: "muted", textContent: section }),
+      page && element("span", { className: "muted", textContent: page })),
     ...quotes.map(([quote, index]) => opening(element("button", { type: "button", className: "quoted", textContent: `“${quote}”` }), index)));
 }
 
@@ -212,7 +217,26 @@ function digits(words) {
   return words.replace(/\D/g, "");
 }
 
+/** How much of the answer its sources say, and which statements they do not. */
+function drawGrounding() {
+  const { grounding, text } = exchange;
+  if (!grounding?.claims) return;
+  const line = `${grounding.cited} of ${count(grounding.claims, "statement")} cited, ${grounding.supported} found in what was read. Counted by words: a tripwire, which does not understand.`;
+  const doubts = grounding.doubts.map((each) => {
+    const [start, end] = places(text, [each.start, each.end]);
+    const why = [each.cited ? "" : "not cited", each.support < SUPPORTED ? "not found in what was read" : "", each.missing?.length ? `not in its source: ${each.missing.join(", ")}` : ""];
+    return element("li", {}, element("q", { textContent: text.slice(start, end) }), ` ${why.filter(Boolean).join("; ")}`);
+  });
+  $("grounding").replaceChildren(element("p", { className: "muted small", textContent: line }));
+  if (doubts.length) {
+    $("grounding").append(element("details", {},
+      element("summary", { textContent: `${count(doubts.length, "statement")} to look at` }),
+      element("ul", { className: "small" }, ...doubts)));
+  }
+}
+
 function conclude(began, first, note = "") {
+  drawGrounding();
   const cited = new Set(exchange.citations.map((each) => each.headworks.document)).size;
   const checked = cited ? `${count(exchange.citations.length, "citation")} of ${count(cited, "document")}, each checked word for word` : "No citation";
   const seconds = (from, to) => `${((to - from) / 1000).toFixed(2)}\u00a0s`;

@@ -9,8 +9,8 @@ const AROUND = 60_000; // characters shown before and after the quote at first; 
 let shown = null; // {text, style, headings, quote, from, to} of the document in the pane
 let latest = 0;
 
-/** Open the document; `start` and `end` count the characters of its stored text. */
-export async function openDocument(id, start = 0, end = 0) {
+/** Open the document; `start` and `end` count the characters of its stored text, `page` is that of the original. */
+export async function openDocument(id, start = 0, end = 0, page = undefined) {
   const ticket = (latest += 1);
   showTab("document", { bringsIntoView: true });
   $("document-hint").hidden = true;
@@ -18,7 +18,7 @@ export async function openDocument(id, start = 0, end = 0) {
   try {
     const found = await call(`/api/documents/${encodeURIComponent(id)}`);
     if (ticket !== latest) return;
-    show(found, start, end);
+    show(found, start, end, page);
   } catch (error) {
     if (ticket !== latest) return;
     refuse(error);
@@ -44,7 +44,7 @@ export function closeDocument() {
   for (const id of ["document-title", "document-section", "document-place", "document-text"]) $(id).replaceChildren();
 }
 
-function show(found, start, end) {
+function show(found, start, end, page) {
   const quote = places(found.text, [start, Math.max(start, end)]);
   const bounds = places(found.text, found.headings.flatMap((each) => [each.start, each.end]));
   const headings = found.headings.map((each, index) => ({ ...each, start: bounds[2 * index], end: bounds[2 * index + 1] }));
@@ -62,7 +62,7 @@ function show(found, start, end) {
   $("document-section").hidden = section === "";
   const address = `/documents/${encodeURIComponent(found.document)}${quote[1] > quote[0] ? `#char=${start},${end}` : ""}`;
   $("document-place").replaceChildren(
-    element("span", { className: "path", textContent: found.path }), ` · version ${found.version} · `,
+    element("span", { className: "path", textContent: found.path }), ` · version ${found.version} · ${page ? `page ${page} of the original · ` : ""}`,
     element("a", { href: address, textContent: "address of this place" }));
   $("document").hidden = false;
   draw();
