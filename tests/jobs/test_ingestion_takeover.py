@@ -105,7 +105,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(
     ).fetchall()
     assert {(chunks, ordinals) for _, chunks, ordinals in parts} == {(20, 20)}
     assert len(parts) == 42
-    assert count("embedding_384") == count("chunk") == 42 * 20
+    assert count("embedding") == count("chunk") == 42 * 20
     assert count("collection", "lacks_vectors") == 0
     progress = await retrieval.progress(admin, collection="handbook")
     assert progress.total == progress.done == 45

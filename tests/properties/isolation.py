@@ -382,7 +382,7 @@ class Isolation(RuleBasedStateMachine):
         ids = {self._document_id(tenant, path) for path in tenant.readable(asker)}
         seen = " UNION ALL ".join(
             f"SELECT '{table}', array_agg(DISTINCT document_id) FROM {table}"
-            for table in ("document", "document_text", "chunk", "embedding_384")
+            for table in ("document", "document_text", "chunk", "embedding")
         )
         async with self.stage.db.tx(asker.principal) as tx:
             found = {row[0]: set(row[1] or ()) for row in await tx.fetch_all(seen)}

@@ -113,7 +113,7 @@ async def test_other_chunk_settings_are_a_new_generation_and_the_old_one_serves_
     await world.drain()
     assert world.count("generation") == 1
     assert world.count("chunk") > 2 * before
-    assert world.count("embedding_384") == world.count("chunk")
+    assert world.count("embedding") == world.count("chunk")
     assert world.count("posting_segment") == 1
     found = await world.search(world.admin, "handbook", "heron number 7", k=20)
     assert found.ranking == "hybrid"

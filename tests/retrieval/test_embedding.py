@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from headworks.errors import ModelMissing, NotSupportedYet
+from headworks.errors import ModelMissing, UpstreamError
 from headworks.retrieval.embedding import embed_texts
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId, new_id
@@ -55,9 +55,25 @@ async def test_ingestion_calls_the_model_as_the_curator_for_its_purpose() -> Non
     )
 
 
-async def test_vectors_of_another_size_are_refused_and_not_cut() -> None:
-    with pytest.raises(NotSupportedYet, match="makes vectors of 1536 numbers; only 384"):
-        await embed_texts(Lengths(1536), CURATOR, "openai/text-embedding-3-small", ["x"])
+async def test_vectors_may_be_of_any_size_that_can_be_stored() -> None:
+    for size in (1, 256, 384, 1024, 3072, 16_000):
+        assert (await embed_texts(Lengths(size), CURATOR, "openai/text-embedding-3-large", ["x"])).dimension == size
+    with pytest.raises(UpstreamError, match="vectors of 16,001 numbers; 1 to 16,000 can be stored"):
+        await embed_texts(Lengths(16_001), CURATOR, "openai/text-embedding-3-large", ["x"])
+
+
+async def test_vectors_of_another_size_than_the_collections_are_refused_and_not_cut() -> None:
+    with pytest.raises(UpstreamError, match=r"vectors of 1,536 numbers; those of this collection have 384\..*anew"):
+        await embed_texts(Lengths(1536), CURATOR, "openai/text-embedding-3-small", ["x"], dimension=384)
+
+
+async def test_one_answer_has_vectors_of_one_size() -> None:
+    class Uneven(Lengths):
+        async def embed(self, call: ModelCall, texts: Sequence[str]) -> Embeddings:  # noqa: ARG002 -- the Protocol's
+            return Embeddings([[1.0] * (3 + place) for place in range(len(texts))], "sha256:uneven", Usage())
+
+    with pytest.raises(UpstreamError, match="vectors of 4 numbers; those of this collection have 3"):
+        await embed_texts(Uneven(), CURATOR, "simulated/uneven", ["x", "y"])
 
 
 async def test_without_texts_no_model_is_asked() -> None:

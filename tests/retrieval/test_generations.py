@@ -27,7 +27,7 @@ async def test_without_the_model_documents_are_found_by_keywords_and_get_vectors
     found = await world.search(world.admin, "handbook", "heron")
     assert found.notice == "By keywords only: the collection's vectors are being made."
     assert await world.drain() == 1, "the search has asked for them"
-    assert world.count("embedding_384") == 1
+    assert world.count("embedding") == 1
     found = await world.search(world.admin, "handbook", "heron")
     assert (found.ranking, found.notice) == ("hybrid", "")
     assert (await world.progress("handbook")).notice == ""
@@ -40,7 +40,7 @@ async def test_a_server_that_starts_asks_for_vectors_that_are_missing(world: Wor
     world.models.is_missing = False
     await world.retrieval.catch_up()
     assert await world.drain() == 1
-    assert world.count("embedding_384") == 1
+    assert world.count("embedding") == 1
     await world.retrieval.catch_up()
     assert await world.drain() == 0
 
@@ -78,7 +78,7 @@ async def test_a_large_batch_is_found_by_keywords_before_all_its_vectors_are_mad
     monkeypatch.setattr(generations, "_VECTORS_AT_ONCE", 4)
     await world.collection("handbook", "everyone")
     await world.add("handbook", "a.md", "\n\n".join(f"# Heron {n}\n\nStands in pond {n}." for n in range(10)))
-    assert world.count("embedding_384") == world.count("chunk") == 10
+    assert world.count("embedding") == world.count("chunk") == 10
     assert [number for _, purpose, number in world.models.calls if purpose == "embed_ingest"] == [4, 4, 2]
 
 
@@ -92,7 +92,7 @@ async def test_other_weights_are_a_new_generation_made_while_the_old_one_serves(
     await world.add("handbook", "b.md", HERON)
     assert world.count("generation") == 1
     assert world.count("generation", "model_digest = 'sha256:words-2'") == 1
-    assert world.count("embedding_384") == world.count("chunk") == 2
+    assert world.count("embedding") == world.count("chunk") == 2
     assert (await world.search(world.admin, "handbook", "heron")).ranking == "hybrid"
 
 

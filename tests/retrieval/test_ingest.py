@@ -142,7 +142,7 @@ async def test_new_content_is_a_new_version_and_the_old_one_is_gone(world: World
     await world.add("handbook", "leave.md", NEW_LEAVE)
     found = (await world.search(world.admin, "handbook", "parental leave")).passages
     assert [(each.version, "sixteen" in each.text) for each in found] == [(2, True)]
-    for table in ("document", "document_text", "chunk", "embedding_384", "blob"):
+    for table in ("document", "document_text", "chunk", "embedding", "blob"):
         assert world.count(table) == 1, table
 
 

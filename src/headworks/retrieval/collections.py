@@ -10,10 +10,11 @@ from uuid import UUID
 from headworks.errors import HeadworksError, NotFound, WorkspaceInvalid
 from headworks.identity.service import near
 from headworks.retrieval.contract import CollectionView, Directory
+from headworks.retrieval.embedding import Vectors
 from headworks.retrieval.passages.chunking import ChunkSettings
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import PatternReaders, normal_pattern, own_list, write_patterns
-from headworks.retrieval.store import DIMENSION, SQL, CollectionRow, find_collection, lock_collection
+from headworks.retrieval.store import SQL, CollectionRow, find_collection, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, ProjectId, new_id
@@ -196,6 +197,13 @@ async def touch(tx: Tx, curator: Principal, collection: UUID, *, lacks_vectors: 
     await tx.run(SQL.touch_collection, tenant=curator.tenant, collection=collection, lacks_vectors=lacks_vectors)
 
 
-async def name_weights(tx: Tx, curator: Principal, generation: UUID, digest: str) -> None:
+async def name_weights(tx: Tx, curator: Principal, generation: UUID, vectors: Vectors) -> None:
     """The first vectors of a generation say which weights it is of."""
-    await tx.run(SQL.name_weights, tenant=curator.tenant, generation=generation, digest=digest, dimension=DIMENSION)
+    of_generation = {"tenant": curator.tenant, "generation": generation}
+    await tx.run(SQL.name_weights, **of_generation, digest=vectors.digest, dimension=vectors.dimension)
+
+
+async def note_trouble(db: Database, curator: Principal, generation: UUID, error: HeadworksError) -> None:
+    """Say on a generation why its model's vectors are not there; the next vectors that are stored take it away."""
+    async with db.tx(curator) as tx:
+        await tx.run(SQL.note_trouble, tenant=curator.tenant, generation=generation, trouble=str(error)[:1000])

@@ -73,7 +73,7 @@ class GenerationWork:
                 return "more" if await tx.fetch_value(INGEST_SQL.note_vectors, **place.keys) else "done"
         payloads = Payloads(self._keyring, tenant)
         texts = [payloads.open_chunk(each.chunk_id, each.content).indexed for each in missing]
-        vectors = await self._embed(curator, row.model, texts)
+        vectors = await self._embed(curator, row, texts)
         if not isinstance(vectors, Vectors):
             return vectors
         async with self._db.tx(curator) as tx:
@@ -84,7 +84,7 @@ class GenerationWork:
             if row.model_digest not in {None, vectors.digest}:
                 await self._start_over(tx, curator, row)
                 return "done"
-            await collections.name_weights(tx, curator, place.generation, vectors.digest)
+            await collections.name_weights(tx, curator, place.generation, vectors)
             await index.write_vectors(tx, place, [each.chunk_id for each in missing], vectors.texts)
         return "more"
 
@@ -113,7 +113,7 @@ class GenerationWork:
         payloads = Payloads(self._keyring, tenant)
         pieces = [await asyncio.to_thread(self._cut, target, payloads, row) for row in rows]
         indexed = await index.prepare(self._db, curator, pieces)
-        vectors = await self._embed(curator, target.model, indexed.texts())
+        vectors = await self._embed(curator, target, indexed.texts())
         if not isinstance(vectors, Vectors) and live.model_digest is not None:
             return vectors  # the live generation has vectors; the new one must not do without
         return await self._write_filled(curator, index.Place(curator, collection, generation), rows, indexed, vectors)
@@ -146,7 +146,7 @@ class GenerationWork:
             if isinstance(vectors, Vectors):
                 if target.model_digest not in {None, vectors.digest}:
                     return "failed"
-                await collections.name_weights(tx, curator, place.generation, vectors.digest)
+                await collections.name_weights(tx, curator, place.generation, vectors)
                 await index.write_vectors(tx, place, indexed.flat_ids(), vectors.texts)
         return "more"
 
@@ -192,11 +192,13 @@ class GenerationWork:
         async with self._db.tx(curator) as tx:
             return curator, await find_collection(tx, tenant, collection=collection)
 
-    async def _embed(self, curator: Principal, model: str, texts: list[str]) -> Vectors | Outcome:
+    async def _embed(self, curator: Principal, generation: Any, texts: list[str]) -> Vectors | Outcome:  # noqa: ANN401
+        """`generation` is a row with id, model and dimension."""
         try:
-            return await embed_texts(self._models, curator, model, texts)
+            return await embed_texts(self._models, curator, generation.model, texts, dimension=generation.dimension)
         except ModelMissing:
             return "waiting"
         except HeadworksError as error:
             _log.warning("Chunks could not be embedded, it is tried again later: %s", error.code)
+            await collections.note_trouble(self._db, curator, generation.generation_id, error)
             return "failed"

@@ -71,6 +71,7 @@ class NewItem:
 
 class Ingestion:
     """What a caller with `collection:write` does; whether it may read the collection is another matter."""
+
     metadata: Mapping[str, Any] | None = None
 
     def __init__(
@@ -216,6 +217,8 @@ class Ingestion:
 def _notice(row: CollectionRow) -> str:
     if not row.lacks_vectors:
         return ""
+    if row.trouble:
+        return f"Some documents are found by keywords only, it is tried again later: {row.trouble}"
     return (
         f"Some documents are found by keywords only: their vectors are made when the model {row.model} is there "
         "(`headworks models install` for a built-in one)."

@@ -175,12 +175,21 @@ SELECT %(tenant)s, c.chunk_id, %(collection)s, %(generation)s, c.document_id, c.
        AS c (chunk_id, document_id, ordinal, start_offset, end_offset, content)
 
 -- name: add_vectors
--- Of chunks that are still there.
-INSERT INTO embedding_384 (tenant_id, generation_id, chunk_id, document_id, vector)
-SELECT %(tenant)s, %(generation)s, c.chunk_id, c.document_id, v.vector::halfvec(384)
-  FROM unnest(%(chunks)s::bigint[], %(vectors)s::text[]) AS v (chunk_id, vector)
-  JOIN chunk c ON c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = v.chunk_id
-    ON CONFLICT DO NOTHING
+-- Of chunks that are still there; vectors of another size than the generation's are left out, and stay missing.
+WITH given AS (
+    SELECT v.chunk_id, v.vector::halfvec AS vector
+      FROM unnest(%(chunks)s::bigint[], %(vectors)s::text[]) AS v (chunk_id, vector)),
+added AS (
+    INSERT INTO embedding (tenant_id, generation_id, chunk_id, document_id, vector)
+    SELECT %(tenant)s, %(generation)s, c.chunk_id, c.document_id, v.vector
+      FROM given v
+      JOIN chunk c ON c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = v.chunk_id
+      JOIN generation g ON g.tenant_id = %(tenant)s AND g.generation_id = %(generation)s
+                       AND g.dimension = vector_dims(v.vector)
+        ON CONFLICT DO NOTHING
+    RETURNING chunk_id)
+UPDATE generation SET vectors = vectors + (SELECT count(*) FROM added), trouble = NULL
+ WHERE tenant_id = %(tenant)s AND generation_id = %(generation)s
 
 -- name: add_segment
 INSERT INTO posting_segment (tenant_id, collection_id, generation_id, chunks, total_length)
@@ -218,7 +227,7 @@ SELECT count(*) FROM chunk WHERE tenant_id = %(tenant)s AND generation_id = %(ge
 SELECT c.chunk_id, c.content
   FROM chunk c
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s
-   AND NOT EXISTS (SELECT FROM embedding_384 e WHERE e.tenant_id = c.tenant_id AND e.chunk_id = c.chunk_id
+   AND NOT EXISTS (SELECT FROM embedding e WHERE e.tenant_id = c.tenant_id AND e.chunk_id = c.chunk_id
                       AND e.generation_id = c.generation_id)
  ORDER BY c.chunk_id
  LIMIT %(limit)s
@@ -230,7 +239,7 @@ UPDATE collection c
        lacks_vectors = EXISTS (
            SELECT FROM chunk k
             WHERE k.tenant_id = c.tenant_id AND k.generation_id = c.generation_id
-              AND NOT EXISTS (SELECT FROM embedding_384 e WHERE e.tenant_id = k.tenant_id AND e.chunk_id = k.chunk_id
+              AND NOT EXISTS (SELECT FROM embedding e WHERE e.tenant_id = k.tenant_id AND e.chunk_id = k.chunk_id
                                  AND e.generation_id = k.generation_id))
  WHERE c.tenant_id = %(tenant)s AND c.collection_id = %(collection)s
 RETURNING lacks_vectors

@@ -14,7 +14,7 @@ SELECT c.name, c.settings ->> 'description' AS description, c.epoch,
 -- name: find_collection
 -- Whether the caller reads it or not: for those who write to it.
 SELECT c.collection_id, c.name, c.project_id, c.settings, c.generation_id, c.wave, c.lacks_vectors, c.epoch,
-       g.model, g.model_digest, g.chunking
+       g.model, g.model_digest, g.dimension, g.trouble, g.chunking
   FROM collection c
   JOIN generation g ON g.tenant_id = c.tenant_id AND g.generation_id = c.generation_id
  WHERE c.tenant_id = %(tenant)s AND (c.name = %(name)s OR c.collection_id = %(collection)s)
@@ -67,8 +67,11 @@ UPDATE collection
 UPDATE generation SET model_digest = %(digest)s, dimension = %(dimension)s
  WHERE tenant_id = %(tenant)s AND generation_id = %(generation)s AND model_digest IS NULL
 
+-- name: note_trouble
+UPDATE generation SET trouble = %(trouble)s WHERE tenant_id = %(tenant)s AND generation_id = %(generation)s
+
 -- name: find_generation
-SELECT g.generation_id, g.collection_id, g.model, g.model_digest, g.chunking,
+SELECT g.generation_id, g.collection_id, g.model, g.model_digest, g.dimension, g.chunking,
        g.generation_id = c.generation_id AS is_live
   FROM generation g JOIN collection c ON c.tenant_id = g.tenant_id AND c.collection_id = g.collection_id
  WHERE g.tenant_id = %(tenant)s AND g.generation_id = %(generation)s

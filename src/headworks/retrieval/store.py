@@ -20,8 +20,8 @@ INGEST_SQL = load("headworks.retrieval", "ingest.sql")
 SEARCH_SQL = load("headworks.retrieval", "search.sql")
 NEAREST_SQL = load("headworks.retrieval", "nearest.sql")
 
-DIMENSION = 384
-"""Of the one table of embeddings that there is."""
+MOST_NUMBERS = 16_000
+"""Of a vector that can be stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class CollectionRow:
     epoch: int
     model: str
     model_digest: str | None
+    dimension: int | None
+    trouble: str | None
     chunking: dict[str, Any]
 
 

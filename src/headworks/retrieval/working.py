@@ -209,11 +209,12 @@ class ItemWork:
         if not texts or len(texts) > _EMBEDDED_AT_ONCE:
             return None
         try:
-            return await embed_texts(self._models, curator, row.model, texts)
+            return await embed_texts(self._models, curator, row.model, texts, dimension=row.dimension)
         except ModelMissing:
             return None
         except HeadworksError as error:
             _log.warning("Chunks could not be embedded, it is tried again later: %s", error.code)
+            await collections.note_trouble(self._db, curator, row.generation_id, error)
             return None
 
     async def _write(
@@ -261,7 +262,7 @@ class ItemWork:
         """Whether chunks are left without a vector, or with one of other weights, which are not stored."""
         if vectors is None or row.model_digest not in {None, vectors.digest}:
             return True
-        await collections.name_weights(tx, place.curator, place.generation, vectors.digest)
+        await collections.name_weights(tx, place.curator, place.generation, vectors)
         await index.write_vectors(tx, place, indexed.flat_ids(), vectors.texts)
         return False
 

@@ -410,6 +410,8 @@ CREATE TABLE generation (
     model         text NOT NULL,
     model_digest  text,                          -- of the weights; null: it has no vectors yet
     dimension     integer,
+    vectors       bigint NOT NULL DEFAULT 0,     -- about how many: with many it wants an index, nearest_<generation_id>
+    trouble       text,                          -- why its model's vectors are not stored, e.g. of the wrong size
     chunking      jsonb NOT NULL,
     created_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, generation_id),
@@ -466,6 +468,7 @@ CREATE TABLE document (
     UNIQUE (tenant_id, collection_id, source, path),
     FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
 );
+CREATE INDEX document_unrestricted ON document (tenant_id, collection_id, document_id) WHERE NOT restricted;
 
 CREATE TABLE document_reader (
     tenant_id     uuid NOT NULL,
@@ -475,6 +478,7 @@ CREATE TABLE document_reader (
     FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, principal_id) REFERENCES principal ON DELETE CASCADE
 );
+CREATE INDEX document_reader_of_principal ON document_reader (tenant_id, principal_id, document_id);
 
 CREATE TABLE document_version (         -- what a document was, and who brought it; its text lies in document_text until it is purged
     tenant_id     uuid NOT NULL,
@@ -524,16 +528,16 @@ CREATE TABLE chunk (
 );
 CREATE INDEX chunk_of_generation ON chunk (tenant_id, generation_id);
 
-CREATE TABLE embedding_384 (            -- one table per dimension; derived, unsealed (SECURITY.md)
+CREATE TABLE embedding (                -- of every dimension, one a chunk; derived, unsealed (SECURITY.md)
     tenant_id     uuid NOT NULL,
-    generation_id uuid NOT NULL,
+    generation_id uuid NOT NULL,                 -- its vectors are all of its `dimension`
     chunk_id      bigint NOT NULL,
     document_id   uuid NOT NULL,
-    vector        halfvec(384) NOT NULL,
-    PRIMARY KEY (tenant_id, generation_id, chunk_id),
+    vector        halfvec NOT NULL,              -- of length 1
+    PRIMARY KEY (tenant_id, chunk_id),
     FOREIGN KEY (tenant_id, chunk_id) REFERENCES chunk ON DELETE CASCADE
 );
-CREATE INDEX embedding_384_of_chunk ON embedding_384 (tenant_id, chunk_id);
+CREATE INDEX embedding_of_document ON embedding (tenant_id, generation_id, document_id);
 
 CREATE TABLE posting (                  -- packed blocks of retrieval/lexical.py; derived, unsealed (SECURITY.md)
     tenant_id     uuid NOT NULL,
@@ -822,13 +826,13 @@ DECLARE
     every_table text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','collection_reader','collection_denial','document','document_reader','document_denial','document_text','chunk',
-        'embedding_384','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response',
+        'embedding','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response',
         'document_version','legal_hold','purge_receipt','job_pause'];
     by_tenant text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','posting','posting_segment','source','blob','usage','span','audit_event',
         'legal_hold','purge_receipt','job_pause'];
-    of_document text[] := ARRAY['document_version','chunk','embedding_384'];
+    of_document text[] := ARRAY['document_version','chunk','embedding'];
     for_system text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','route','account','release','release_file','channel','collection'];
     bumping text[] := ARRAY['principal','membership','project','role_binding','role_definition','feature_grant','api_key','api_key_group',
@@ -951,7 +955,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     principal, membership, principal_closure, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
     snapshot_version, workspace_file, route, account, channel, feature_gate, proposal_release, collection, generation, collection_reader, collection_denial,
     document, document_reader, document_denial,
-    document_text, chunk, embedding_384, posting, posting_segment, sync, source, ingest_item, blob, stored_response,
+    document_text, chunk, embedding, posting, posting_segment, sync, source, ingest_item, blob, stored_response,
     document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
 GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt TO hw_app;
