@@ -6,7 +6,7 @@
     gateway   a worker
     jobs      durable work, until there is none
     replay    journals that no living worker owns
-    upkeep    partitions ahead of time, what has expired is removed
+    upkeep    partitions ahead of time, what has expired is removed, what is to be purged is asked for
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class Services:
 def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     """Pick the implementations. Call it inside the event loop that will run them."""
     from headworks.gateway.service import Gateway, Reach, Rooms, Stores
+    from headworks.gateway.stored.service import StoredResponses
     from headworks.guardrails.pii import Numbering
     from headworks.guardrails.service import Guardrails
     from headworks.identity.service import Identity
@@ -135,6 +136,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
         db, keyring, gateway.models, jobs, identity, settings.retrieval, vocabulary_of=_vocabularies(minilm)
     )
     declarer.target = retrieval
+    retrieval.lifecycle.erasure.join(StoredResponses(db, keyring))
     gateway.connect(retrieval)
     drain = Drain(db, records, settings.records.batch_ms / 1000)
     return Services(db, keyring, identity, releases, retrieval, gateway, Traces(db, keyring), jobs, journal, drain)
@@ -352,9 +354,10 @@ async def replay_journals(runtime: Runtime) -> None:
 
 
 async def upkeep(runtime: Runtime) -> None:
-    """Partitions ahead of time; responses whose time is up are removed."""
+    """Partitions ahead of time; responses whose time is up are removed; what is to be purged is asked for."""
     from headworks.gateway.stored.service import StoredResponses
     from headworks.identity.service import Identity
+    from headworks.retrieval.lifecycle import ask_for_purges
     from headworks.storage.partitions import ensure_partitions
     from headworks.storage.pool import owner_connection
 
@@ -368,6 +371,7 @@ async def upkeep(runtime: Runtime) -> None:
         identity = Identity(db, keyring, derive(runtime.master_key, "pepper of tokens"))
         for curator in await identity.curators():
             await StoredResponses(db, keyring).remove_expired(curator)
+            await ask_for_purges(db, identity, curator.tenant)
 
 
 async def _found(runtime: Runtime) -> Sequence[Found]:

@@ -12,6 +12,7 @@
     ├── Forbidden               403  the key is good, the right is missing
     ├── NotFound                404  no such thing, or none that the caller may see
     ├── Conflict                409  somebody moved it first
+    │   └── LegalHold           409  a legal hold stands on what was to be removed
     ├── DocumentUnreadable      422  one document can't be parsed; the rest goes on
     ├── Blocked                 422  a guardrail refused
     ├── UpstreamError           502  a provider failed
@@ -142,6 +143,12 @@ class Conflict(HeadworksError):
     status = 409
     code = "conflict"
     kind = "invalid_request_error"
+
+
+class LegalHold(Conflict):
+    """A legal hold stands on it: nothing of it is purged or erased until somebody releases the hold."""
+
+    code = "legal_hold"
 
 
 class DocumentUnreadable(HeadworksError):

@@ -6,7 +6,7 @@ import pytest
 
 from headworks.retrieval import index
 from headworks.retrieval.index import chosen_segments
-from headworks.types.workspace import ChunkingSpec
+from headworks.types.workspace import ChunkingSpec, FreshnessSpec
 
 from .conftest import World
 
@@ -132,7 +132,7 @@ async def test_segments_are_merged_and_the_ranking_stays(world: World) -> None:
 
 
 async def test_postings_of_documents_that_are_gone_are_merged_away(world: World) -> None:
-    await world.collection("handbook", "everyone")
+    await world.collection("handbook", "everyone", freshness=FreshnessSpec(keep_s=0))
     sync = await world.retrieval.begin_sync(world.admin, "handbook", "folder:a")
     for number in range(100):
         await world.hand_in("handbook", f"{number}.md", f"# Note {number}\n\nzebra{number} heron", sync=sync.id)
@@ -147,7 +147,7 @@ async def test_postings_of_documents_that_are_gone_are_merged_away(world: World)
 
 
 async def test_items_that_ended_long_ago_are_forgotten(world: World) -> None:
-    await world.collection("handbook", "everyone")
+    await world.collection("handbook", "everyone", freshness=FreshnessSpec(keep_s=0))
     await world.add("handbook", "a.md", HERON)
     world.behind.execute("UPDATE ingest_item SET finished_at = now() - interval '31 days'")
     sync = await world.retrieval.begin_sync(world.admin, "handbook", "upload")

@@ -142,6 +142,7 @@ async def test_new_content_is_a_new_version_and_the_old_one_is_gone(world: World
     await world.add("handbook", "leave.md", NEW_LEAVE)
     found = (await world.search(world.admin, "handbook", "parental leave")).passages
     assert [(each.version, "sixteen" in each.text) for each in found] == [(2, True)]
+    await world.retrieval.lifecycle.erasure.purge_all(world.admin, "handbook", at_once=True)
     for table in ("document", "document_text", "chunk", "embedding", "blob"):
         assert world.count(table) == 1, table
 
@@ -170,7 +171,7 @@ async def test_a_file_that_fails_is_named_and_the_others_go_on(world: World) -> 
         ("blank.md", "empty"), ("empty.md", "empty"), ("tool.exe", "unsupported"),
     ]  # fmt: skip
     assert progress.failed[2].message == "No parser knows this kind of file."
-    assert world.count("blob") == 1, "what failed is not kept"
+    assert world.count("blob") == 4, "what failed is kept, so that it can be tried again"
 
 
 async def test_a_failure_is_no_longer_told_when_the_file_came_again_and_went_well(world: World) -> None:
@@ -240,6 +241,8 @@ async def test_a_folder_again_sends_only_what_changed_and_drops_what_is_gone(wor
     assert await _sync(world, {"a.md": LEAVE, "b.md": NEW_LEAVE}) == ["b.md"]
     assert sorted(await world.found(world.admin, "handbook", "parental leave")) == ["a.md", "b.md"]
     assert await _sync(world, {"a.md": LEAVE, "b.md": NEW_LEAVE}) == []
+    assert world.count("document") == 3, "what vanished is kept for a while"
+    await world.retrieval.lifecycle.erasure.purge_all(world.admin, "handbook", at_once=True)
     assert world.count("document") == world.count("blob") == world.count("document_text") == 2, "purged for good"
 
 

@@ -188,3 +188,11 @@ class Whoami:
     permissions: tuple[str, ...]
     models: tuple[str, ...] | None
     key: KeyView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user or service account that an erasure is about."""
+
+    id: PrincipalId
+    name: str

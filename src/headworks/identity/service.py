@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from headworks.errors import Conflict, Forbidden
-from headworks.identity import founding, grants, keys, people, refusals, sessions, store
+from headworks.identity import forgetting, founding, grants, keys, people, refusals, sessions, store
 from headworks.identity.authority import allow, refuse_limited
 from headworks.identity.contract import (
     Claim,
@@ -20,6 +20,7 @@ from headworks.identity.contract import (
     KeyView,
     Named,
     NewKey,
+    Person,
     PrincipalView,
     ProjectView,
     RoleView,
@@ -389,6 +390,14 @@ class Identity:
         async with self._db.tx(principal) as tx:
             rows = await tx.fetch_all(SQL.list_names_of, tenant=principal.tenant, principals=list(set(ids)))
         return {PrincipalId(row.principal_id): row.name for row in rows}
+
+    async def find_person(self, tx: Tx, asker: Principal, name: str) -> Person:
+        """Whom an erasure is about. Raises NotFound; Conflict for a group, for oneself and for an owner."""
+        return await forgetting.find_person(tx, asker, name)
+
+    async def forget(self, tx: Tx, asker: Principal, person: Person) -> dict[str, int]:
+        """Take away name, keys, sessions, roles and groups of a person; how many rows, by table."""
+        return await forgetting.forget(tx, asker, person)
 
     async def _all_tenants(self, reason: str) -> list[TenantView]:
         async with self._db.system(reason) as tx:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from headworks.releases.freshness_files import read_source_freshness
 from headworks.releases.reading import Section
 from headworks.types.workspace import SourceSpec
 
@@ -41,8 +42,9 @@ def _read_source(entry: Section) -> SourceSpec:
     }
     if kinds[0] == "web":
         settings["depth"] = entry.whole("depth", 5, 0, 100)
+    freshness = read_source_freshness(entry)
     entry.finish()
-    return SourceSpec(name, "web", settings)
+    return SourceSpec(name, "web", settings, freshness=freshness)
 
 
 def _address(entry: Section, key: str) -> str:

@@ -11,8 +11,11 @@ from headworks.releases.account_files import read_account
 from headworks.releases.chunking_files import check_context_models, read_chunking
 from headworks.releases.contract import SchemaReader
 from headworks.releases.features import parse_feature
+from headworks.releases.freshness_files import read_freshness
+from headworks.releases.reader_files import read_readers
 from headworks.releases.reading import Section, decode, nearest, read_yaml
 from headworks.releases.route_files import notice_of, read_route_entry
+from headworks.releases.search_files import SYNONYMS, read_search
 from headworks.releases.source_files import read_sources
 from headworks.types.features import every_target
 from headworks.types.workspace import AccountSpec, CollectionSpec, FeatureSpec, RouteSpec, Workspace
@@ -129,22 +132,21 @@ def _read_roles(reading: _Reading, path: str, content: bytes) -> None:
 def _read_collection(reading: _Reading, path: str, content: bytes) -> None:
     top = read_yaml(path, decode(path, content))
     name = path.removeprefix("collections/").removesuffix(".yaml")
-    top.refuse("freshness", "parser")
-    documents = []
-    for item in top.items("documents"):
-        if isinstance(item, str):
-            top.complain("documents", "each entry needs `match` and `readers`.")
-        documents.append((item.text("match"), item.names("readers", None)))
-        item.finish()
+    top.refuse("parser")
+    readers = read_readers(top)
     spec = CollectionSpec(
         _checked_name(top, name),
         top.text("description", ""),
-        top.names("readers"),
-        tuple(documents),
+        readers.readers,
+        readers.documents,
         read_chunking(top),
         top.choice("embedding", EMBEDDINGS, "builtin/minilm"),
         top.where(),
         read_sources(top),
+        read_freshness(top),
+        denied=readers.denied,
+        denials=readers.denials,
+        search=read_search(top, name, reading.files),
     )
     top.finish()
     reading.collections.append(spec)
@@ -167,6 +169,13 @@ def _belongs_to_feature(reading: _Reading, path: str, content: bytes) -> None:
     """Prompts and knowledge: read with their feature."""
     decode(path, content)
     del reading
+
+
+def _belongs_to_collection(reading: _Reading, path: str, content: bytes) -> None:
+    """Synonyms: read with their collection."""
+    del content
+    if path.removesuffix(SYNONYMS) + ".yaml" not in reading.files:
+        reading.notices.append(f"{path}: left alone, there is no `{path.removesuffix(SYNONYMS)}.yaml`.")
 
 
 def _may_be_schema(reading: _Reading, path: str, content: bytes) -> None:
@@ -216,6 +225,7 @@ _READERS: tuple[tuple[str, _Reader], ...] = (
     (r"roles\.yaml", _read_roles),
     (r"collections/[^/]+\.yaml", _read_collection),
     (r"collections/[^/]+\.golden\.jsonl", _check_golden),
+    (r"collections/[^/]+\.synonyms\.txt", _belongs_to_collection),
     (r"features/[^/]+/feature\.yaml", _read_feature),
     (r"features/[^/]+/prompts/[^/]+\.prompty", _belongs_to_feature),
     (r"features/[^/]+/knowledge/.+\.md", _belongs_to_feature),

@@ -9,12 +9,20 @@ from uuid import UUID
 
 from headworks.errors import HeadworksError, NotFound, WorkspaceInvalid
 from headworks.identity.service import near
+from headworks.retrieval import denials
 from headworks.retrieval.contract import CollectionView, Directory
-from headworks.retrieval.embedding import Vectors
+from headworks.retrieval.freshness import plan_recrawls
 from headworks.retrieval.passages.chunking import ChunkSettings
 from headworks.retrieval.queueing import Queue
-from headworks.retrieval.readers import PatternReaders, normal_pattern, own_list, write_patterns
-from headworks.retrieval.store import SQL, CollectionRow, find_collection, lock_collection
+from headworks.retrieval.readers import (
+    PatternDenials,
+    PatternReaders,
+    normal_pattern,
+    own_list,
+    write_denials,
+    write_patterns,
+)
+from headworks.retrieval.store import DIMENSION, SQL, CollectionRow, find_collection, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, ProjectId, new_id
@@ -85,6 +93,7 @@ class Declarer:
         ids: dict[str, PrincipalId] = {}
         for spec in specs:
             names = {*spec.readers, *(name for _, readers in spec.documents for name in readers)}
+            names |= {*spec.denied, *(name for _, denied in spec.denials for name in denied)}
             names |= {name for source in spec.sources for _, name in source.readers}
             try:
                 ids |= await self._directory.principals_named(principal, names)
@@ -105,11 +114,20 @@ class Declarer:
         settings = {
             "description": spec.description,
             "documents": write_patterns(patterns),
+            "denials": write_denials(
+                [
+                    PatternDenials(normal_pattern(pattern), tuple(ids[name] for name in names))
+                    for pattern, names in spec.denials
+                ]
+            ),
             "sources": [
                 {"name": each.name, "kind": each.kind, "settings": dict(each.settings), "readers": dict(each.readers)}
+                | ({"freshness": own} if (own := each.freshness.as_settings()) else {})
                 for each in spec.sources
             ],
             "passages": spec.chunking.of_passages(),
+            "freshness": spec.freshness.as_settings(),
+            "search": spec.search.as_json(),
         }
         row = await self._found_or_made(tx, curator, project, spec)
         if row.project_id != project:
@@ -124,9 +142,13 @@ class Declarer:
         if {each.principal_id for each in listed} != readers:
             await tx.run(SQL.set_collection_readers, tenant=tenant, collection=collection, readers=sorted(readers))
             await touch(tx, curator, collection)
+        if await denials.put_on_collection(tx, curator, collection, {ids[name] for name in spec.denied}):
+            await touch(tx, curator, collection)
         if row.settings != settings:
             await tx.run(SQL.set_settings, tenant=tenant, collection=collection, settings=settings)
             await reapply_patterns(tx, curator, collection, patterns)
+            await denials.renew(tx, curator, collection, settings)
+            await plan_recrawls(tx, tenant, collection, settings, self._queue, has_changed=True)
         generation = await _generation(tx, curator, spec, row)
         if generation is not None:
             await self._queue.rebuild(tx, tenant, collection, generation)

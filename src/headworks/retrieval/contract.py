@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from headworks.errors import InvalidRequest
-from headworks.identity.contract import Way
+from headworks.identity.contract import Person, Way
 from headworks.retrieval.parsers.contract import Heading
 from headworks.storage.pool import Tx
 from headworks.types.filters import Filter
@@ -253,4 +253,12 @@ class Directory(Protocol):
 
     async def names_of(self, principal: Principal, ids: Iterable[PrincipalId]) -> dict[PrincipalId, str]:
         """Names by id, without those that are not there."""
+        ...
+
+    async def find_person(self, tx: Tx, asker: Principal, name: str) -> Person:
+        """Whom an erasure is about; NotFound, or Conflict for who can't be erased."""
+        ...
+
+    async def forget(self, tx: Tx, asker: Principal, person: Person) -> dict[str, int]:
+        """Take away what identity knows of a person; how many rows, by table."""
         ...

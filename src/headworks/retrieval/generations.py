@@ -18,7 +18,6 @@ from headworks.retrieval.store import (
     SQL,
     CollectionRow,
     Payloads,
-    delete_blobs,
     find_collection,
     lock_collection,
 )
@@ -175,16 +174,6 @@ class GenerationWork:
         async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
             await lock_collection(tx, collection)
             return await index.merge_segments(tx, index.Place(curator, collection, row.generation_id)) > 0
-
-    async def purge(self, tenant: TenantId, collection: UUID) -> None:
-        """Remove for good what was tombstoned, and the rows of items that ended a month ago."""
-        curator = await self._directory.curator(tenant)
-        of_collection = {"tenant": tenant, "collection": collection}
-        async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
-            await lock_collection(tx, collection)
-            gone = await tx.fetch_all(INGEST_SQL.purge_documents, **of_collection)
-            await delete_blobs(tx, tenant, [each.blob_id for each in gone])
-            await tx.run(INGEST_SQL.purge_items, **of_collection)
 
     async def _find(self, tenant: TenantId, collection: UUID) -> tuple[Principal, CollectionRow | None]:
         curator = await self._directory.curator(tenant)

@@ -179,3 +179,30 @@ def _merged(segments: Sequence[dict[str, bytes]], alive: set[int]) -> lexical.Se
         int(number) for segment in segments for block in segment.values() for number in lexical.unpack(block).chunks
     }
     return lexical.merge_segments(segments, held - alive)
+
+
+async def drop_dead(tx: Tx, place: Place) -> int:
+    """Write every segment anew that names a chunk which is gone, so that nothing of its words stays; how many were.
+
+    The collection must be locked.
+    """
+    rows = await tx.fetch_all(INGEST_SQL.list_segments, **place.keys)
+    of_tenant = {"tenant": place.curator.tenant}
+    ids = await tx.fetch_all(INGEST_SQL.list_chunk_ids, **of_tenant, generation=place.generation)
+    alive, changed = {row.chunk_id for row in ids}, 0
+    for segment in rows:
+        where = {**of_tenant, "collection": place.collection, "segments": [segment.segment_id]}
+        blocks = {row.term: row.block for row in await tx.fetch_all(INGEST_SQL.list_segment_blocks, **where)}
+        merged = await asyncio.to_thread(_without_dead, blocks, alive)
+        if merged is None:
+            continue
+        await tx.run(INGEST_SQL.delete_segments, **where)
+        await _write_segment(tx, place, merged)
+        changed += 1
+    return changed
+
+
+def _without_dead(blocks: dict[str, bytes], alive: set[int]) -> lexical.Segment | None:
+    """The segment with living chunks only; None: it has no others."""
+    held = {int(number) for block in blocks.values() for number in lexical.unpack(block).chunks}
+    return lexical.merge_segments([blocks], held - alive) if held - alive else None

@@ -14,8 +14,10 @@ from typing import Any
 from uuid import UUID
 
 from headworks.errors import BodyTooLarge, InvalidRequest, NotFound
-from headworks.retrieval import collections
+from headworks.retrieval import collections, freshness
 from headworks.retrieval.contract import Directory, Failure, Item, Progress, Sync, check_path
+from headworks.retrieval.freshness import CONFIGURED, validity_of
+from headworks.retrieval.metadata import given_metadata
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import AS_COLLECTION, read_patterns, refuse_given
 from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
@@ -23,11 +25,9 @@ from headworks.storage.blobs import Blobs
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import PrincipalId, new_id
+from headworks.types.ids import PrincipalId, TenantId, new_id
 
 UPLOAD = "upload"
-CONFIGURED = "source:"
-"""What the names of sources begin with that a collection's file configures."""
 LIKE_COLLECTION = "*"
 """Instead of names of readers: take the document's own list away."""
 
@@ -45,7 +45,10 @@ class SyncRow:
 
 @dataclass(frozen=True, slots=True)
 class HandedIn:
-    """One file as it comes. `readers` None: none are named; empty: nobody may read it."""
+    """One file as it comes. `readers` None: none are named; empty: nobody may read it.
+
+    `metadata` is any JSON object of a caller, which `hand_in` checks; None: nothing is said.
+    """
 
     path: str
     data: bytes
@@ -53,6 +56,9 @@ class HandedIn:
     readers: Sequence[str] | None = None
     sync: str | None = None
     source: str = UPLOAD
+    metadata: Mapping[str, Any] | None = None
+    denied: Sequence[str] | None = None
+    """Whom it is closed to, whatever list admits them. None: as it was; empty: nobody by this upload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +71,15 @@ class NewItem:
     path: str
     data: bytes
     content_hash: str
+
     readers: Sequence[PrincipalId] | None
     media_type: str
+    metadata: Mapping[str, Any] | None = None
+    denied: Sequence[PrincipalId] | None = None
 
 
 class Ingestion:
     """What a caller with `collection:write` does; whether it may read the collection is another matter."""
-
-    metadata: Mapping[str, Any] | None = None
 
     def __init__(
         self, db: Database, keyring: Keyring, directory: Directory, queue: Queue, *, max_file_bytes: int
@@ -112,7 +119,10 @@ class Ingestion:
         _check_source(file.source)
         if len(file.data) > self.max_file_bytes:
             raise too_large(self.max_file_bytes)
+        metadata = None if file.metadata is None else given_metadata(file.metadata)
+        validity_of(metadata or {})
         readers = await self._readers(principal, file.readers)
+        denied = None if file.denied is None else await self._named(principal, file.denied, "deny")
         await self._keyring.ensure(self._db, principal.tenant)
         item = new_id()
         digest = await asyncio.to_thread(_sha256, file.data)
@@ -123,8 +133,9 @@ class Ingestion:
                 refuse_given(path, read_patterns(row.settings))
             source = sync.source if sync else file.source
             new = NewItem(
-                item, sync.sync_id if sync else None, source, path, file.data, digest, readers, file.media_type
-            )
+                item, sync.sync_id if sync else None, source, path, file.data, digest, readers, file.media_type,
+                metadata, denied,
+            )  # fmt: skip
             await self.put(tx, principal, row, new)
         return Item(str(item), path, "queued", len(file.data))
 
@@ -138,6 +149,7 @@ class Ingestion:
             tenant=principal.tenant, item=new.item, sync=new.sync, collection=row.collection_id, source=new.source,
             path=new.path, media_type=new.media_type[:200], bytes=len(new.data), blob=blob,
             content_hash=new.content_hash, readers=None if new.readers is None else list(new.readers), by=principal.id,
+            metadata=new.metadata, denials=None if new.denied is None else list(new.denied),
         )  # fmt: skip
         await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
 
@@ -150,9 +162,7 @@ class Ingestion:
         of_source = {"tenant": principal.tenant, "collection": row.collection_id, "source": row.source, "seen": paths}
         async with self._db.tx(curator) as tx:
             await lock_collection(tx, row.collection_id)
-            gone = await tx.fetch_all(INGEST_SQL.supersede_unseen, **of_source)
-            await delete_blobs(tx, principal.tenant, [each.blob_id for each in gone])
-            if await tx.run(INGEST_SQL.tombstone_unseen, **of_source):
+            if await sweep(tx, principal.tenant, of_source):
                 await collections.touch(tx, curator, row.collection_id)
                 await self._queue.tidy(tx, principal.tenant, row.collection_id)
             await tx.run(INGEST_SQL.finish_sync, tenant=principal.tenant, sync=row.sync_id)
@@ -196,10 +206,13 @@ class Ingestion:
             return None
         if list(names) == [LIKE_COLLECTION]:
             return [AS_COLLECTION]
+        return await self._named(principal, names, "readers")
+
+    async def _named(self, principal: Principal, names: Sequence[str], param: str) -> list[PrincipalId]:
         try:
             return sorted((await self._directory.principals_named(principal, names)).values())
         except NotFound as error:
-            raise InvalidRequest(error.message, next_step=error.next_step, param="readers") from None
+            raise InvalidRequest(error.message, next_step=error.next_step, param=param) from None
 
     async def _find_sync(self, tx: Tx, principal: Principal, collection: str, sync: str) -> SyncRow:
         try:
@@ -212,6 +225,19 @@ class Ingestion:
                 "There is no such sync of yours of this collection.", next_step="Begin one first.", param="sync"
             )
         return row
+
+
+async def sweep(tx: Tx, tenant: TenantId, of_source: Mapping[str, Any]) -> int:
+    """What of a source was not `seen` vanishes, and what was is confirmed; how many documents are gone.
+
+    `of_source` are tenant, collection, source and seen, the paths. The caller holds the collection's lock.
+    """
+    gone = await tx.fetch_all(INGEST_SQL.supersede_unseen, **of_source)
+    gone += await tx.fetch_all(INGEST_SQL.forget_failed_unseen, **of_source)
+    await delete_blobs(tx, tenant, [each.blob_id for each in gone])
+    vanished = await tx.run(INGEST_SQL.tombstone_unseen, **of_source)
+    await tx.run(freshness.SQL.confirm_source, **{name: value for name, value in of_source.items() if name != "seen"})
+    return vanished
 
 
 def _notice(row: CollectionRow) -> str:

@@ -8,9 +8,9 @@ SELECT wave FROM collection WHERE tenant_id = %(tenant)s AND collection_id = %(c
 
 -- name: add_item
 INSERT INTO ingest_item (tenant_id, item_id, sync_id, collection_id, source, path, media_type, content_hash, bytes,
-                         blob_id, readers, handed_in_by)
+                         blob_id, readers, denials, metadata, handed_in_by)
 VALUES (%(tenant)s, %(item)s, %(sync)s, %(collection)s, %(source)s, %(path)s, %(media_type)s, %(content_hash)s,
-        %(bytes)s, %(blob)s, %(readers)s::uuid[], %(by)s)
+        %(bytes)s, %(blob)s, %(readers)s::uuid[], %(denials)s::uuid[], %(metadata)s::jsonb, %(by)s)
 
 -- name: close_wave
 UPDATE collection SET wave = wave + 1
@@ -45,6 +45,17 @@ UPDATE ingest_item SET state = 'superseded', finished_at = now()
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND state = 'queued'
    AND NOT path = ANY (%(seen)s::text[])
 RETURNING blob_id
+
+-- name: forget_failed_unseen
+-- Nobody can try again what is gone from its source.
+WITH gone AS (
+    SELECT tenant_id, item_id, blob_id FROM ingest_item
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND state = 'failed'
+       AND blob_id IS NOT NULL AND NOT path = ANY (%(seen)s::text[]))
+UPDATE ingest_item i SET blob_id = NULL
+  FROM gone g
+ WHERE i.tenant_id = g.tenant_id AND i.item_id = g.item_id
+RETURNING g.blob_id
 
 -- name: tombstone_unseen
 UPDATE document SET tombstoned_at = now()
@@ -107,8 +118,8 @@ UPDATE ingest_item i SET attempts = i.attempts + 1
   FROM head h
  WHERE i.tenant_id = %(tenant)s AND i.item_id = h.item_id
    AND (h.place = 1 OR (h.bytes_before < %(bytes)s AND (SELECT max(attempts) FROM head) < 2))
-RETURNING i.item_id, i.source, i.path, i.media_type, i.content_hash, i.bytes, i.blob_id, i.readers, i.attempts,
-          i.handed_in_by, i.created_at
+RETURNING i.item_id, i.source, i.path, i.media_type, i.content_hash, i.bytes, i.blob_id, i.readers, i.denials, i.metadata,
+          i.attempts, i.handed_in_by, i.created_at
 
 -- name: lock_items
 -- Those that are still to be done: another run, or a sync that no longer saw them, may have been faster; a sync may also
@@ -122,6 +133,17 @@ UPDATE ingest_item
    SET state = %(state)s, chunks = %(chunks)s, error_code = %(code)s, error_message = %(message)s, finished_at = now()
  WHERE tenant_id = %(tenant)s AND item_id = %(item)s
 
+-- name: forget_failed
+-- The originals of older items of this path that failed: a newer one has been worked on.
+WITH gone AS (
+    SELECT tenant_id, item_id, blob_id FROM ingest_item
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND path = %(path)s
+       AND state = 'failed' AND blob_id IS NOT NULL AND item_id <> %(item)s)
+UPDATE ingest_item i SET blob_id = NULL
+  FROM gone g
+ WHERE i.tenant_id = g.tenant_id AND i.item_id = g.item_id
+RETURNING g.blob_id
+
 -- name: find_by_path
 SELECT document_id, content_hash, given_readers, blob_id, tombstoned_at IS NOT NULL AS is_gone,
        (SELECT count(*) FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
@@ -131,15 +153,19 @@ SELECT document_id, content_hash, given_readers, blob_id, tombstoned_at IS NOT N
 
 -- name: put_document
 INSERT INTO document AS d (tenant_id, document_id, collection_id, source, path, title, media_type, content_hash, version,
-                           restricted, given_readers, readers_from, handed_in_by, characters, blob_id)
+                           restricted, given_readers, own_metadata, given_metadata, readers_from, handed_in_by, characters,
+                           blob_id)
 VALUES (%(tenant)s, %(document)s, %(collection)s, %(source)s, %(path)s, %(title)s, %(media_type)s, %(content_hash)s, 1,
-        %(restricted)s, %(given)s::uuid[],
+        %(restricted)s, %(given)s::uuid[], %(own_metadata)s, %(metadata)s::jsonb,
         (SELECT s.source_id FROM source s WHERE s.tenant_id = %(tenant)s AND s.collection_id = %(collection)s
             AND s.name = %(source)s AND s.carries_permissions),
         %(by)s, %(characters)s, %(blob)s)
     ON CONFLICT (tenant_id, collection_id, source, path) DO UPDATE
    SET title = excluded.title, media_type = excluded.media_type, content_hash = excluded.content_hash,
        version = d.version + 1, restricted = excluded.restricted, given_readers = excluded.given_readers,
+       own_metadata = excluded.own_metadata,
+       given_metadata = CASE WHEN d.tombstoned_at IS NULL THEN coalesce(excluded.given_metadata, d.given_metadata)
+                             ELSE excluded.given_metadata END,
        readers_from = excluded.readers_from,
        handed_in_by = excluded.handed_in_by, characters = excluded.characters, blob_id = excluded.blob_id,
        updated_at = now(), tombstoned_at = NULL
@@ -148,16 +174,13 @@ RETURNING document_id, version
 -- name: keep_document
 -- The same content again: readers and who knows of it may be new.
 UPDATE document
-   SET restricted = %(restricted)s, given_readers = %(given)s::uuid[], handed_in_by = %(by)s
+   SET restricted = %(restricted)s, given_readers = %(given)s::uuid[], handed_in_by = %(by)s,
+       given_metadata = coalesce(%(metadata)s::jsonb, given_metadata)
  WHERE tenant_id = %(tenant)s AND document_id = %(document)s
 
 -- name: put_text
 INSERT INTO document_text (tenant_id, document_id, version, content)
 VALUES (%(tenant)s, %(document)s, %(version)s, %(content)s)
-
--- name: delete_old_texts
-DELETE FROM document_text
- WHERE tenant_id = %(tenant)s AND document_id = %(document)s AND version < %(version)s
 
 -- name: delete_chunks
 DELETE FROM chunk WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])
@@ -232,6 +255,12 @@ SELECT c.chunk_id, c.content
  ORDER BY c.chunk_id
  LIMIT %(limit)s
 
+-- name: count_without_vector
+SELECT count(*) FROM chunk c
+ WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s
+   AND NOT EXISTS (SELECT FROM embedding_384 e WHERE e.tenant_id = c.tenant_id AND e.chunk_id = c.chunk_id
+                      AND e.generation_id = c.generation_id)
+
 -- name: note_vectors
 -- Whether any chunk of the live generation still waits.
 UPDATE collection c
@@ -262,16 +291,6 @@ SELECT d.document_id, d.version
                       AND c.generation_id = %(generation)s)
 
 -- ── Tidying ──
-
--- name: purge_documents
-DELETE FROM document
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND tombstoned_at IS NOT NULL
-RETURNING blob_id
-
--- name: purge_items
-DELETE FROM ingest_item
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state <> 'queued'
-   AND finished_at < now() - interval '30 days'
 
 -- name: delete_blobs
 DELETE FROM blob WHERE tenant_id = %(tenant)s AND blob_id = ANY (%(blobs)s::uuid[])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from headworks.jobs.engine import Jobs, Run
 from headworks.retrieval import queueing
 from headworks.retrieval.contract import Directory
+from headworks.retrieval.erasure import Erasure
 from headworks.retrieval.generations import GenerationWork
 from headworks.retrieval.queueing import Queue
+from headworks.retrieval.sources.recrawling import Recrawls
 from headworks.retrieval.sources.syncing import SourceWork
 from headworks.retrieval.working import ItemWork
 from headworks.storage.pool import Database
@@ -21,24 +25,29 @@ _STEPS_OF_A_RUN = 50
 _MOST_RETRIES = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Works:
+    """What the steps of runs are parts of."""
+
+    items: ItemWork
+    generations: GenerationWork
+    sources: SourceWork
+    recrawls: Recrawls
+    erasure: Erasure
+
+
 class Runs:
     """What the jobs process does for retrieval."""
 
-    def __init__(
-        self,
-        db: Database,
-        directory: Directory,
-        queue: Queue,
-        items: ItemWork,
-        generations: GenerationWork,
-        sources: SourceWork,
-    ) -> None:
+    def __init__(self, db: Database, directory: Directory, queue: Queue, works: Works) -> None:
         self._db = db
         self._directory = directory
         self._queue = queue
-        self._items = items
-        self._generations = generations
-        self._sources = sources
+        self._items = works.items
+        self._generations = works.generations
+        self._sources = works.sources
+        self._recrawls = works.recrawls
+        self._erasure = works.erasure
 
     def register(self, jobs: Jobs) -> None:
         """Before `jobs.start()`."""
@@ -47,6 +56,7 @@ class Runs:
         jobs.register(queueing.REBUILD, self.rebuild)
         jobs.register(queueing.TIDY, self.tidy)
         jobs.register(queueing.SYNC, self.sync)
+        jobs.register(queueing.RECRAWL, self.recrawl)
 
     async def ingest(self, run: Run, tenant: str, collection: str, wave: int) -> None:
         """What is queued in a collection; after a while others have their turn first."""
@@ -80,8 +90,12 @@ class Runs:
         await run.step("go on later", self._rebuild_later, *arguments, attempts=_ATTEMPTS)
 
     async def tidy(self, run: Run, tenant: str, collection: str) -> None:
-        """What was tombstoned is removed for good."""
-        await run.step("purge", self._purge, tenant, collection, attempts=_ATTEMPTS)
+        """What vanished long enough ago is removed for good, and its words go from the postings."""
+        has_purged = False
+        while await run.step("purge", self._purge, tenant, collection, attempts=_ATTEMPTS):
+            has_purged = True
+        if has_purged:
+            await run.step("compact", self._compact, tenant, collection, attempts=_ATTEMPTS)
         await self._merge(run, tenant, collection)
 
     async def sync(self, run: Run, tenant: str, source: str, chain: str) -> None:
@@ -89,6 +103,10 @@ class Runs:
         pause_s = await run.step("go on", self._advance, tenant, source, chain, attempts=_ATTEMPTS)
         if pause_s >= 0:
             await run.step("later", self._sync_later, tenant, source, chain, pause_s, attempts=_ATTEMPTS)
+
+    async def recrawl(self, run: Run, tenant: str, source: str, due_at: str) -> None:
+        """A source is due: its sync is asked for, and the next time is named."""
+        await run.step("begin", self._begin_recrawl, tenant, source, due_at, attempts=_ATTEMPTS)
 
     async def _merge(self, run: Run, tenant: str, collection: str) -> None:
         while await run.step("merge postings", self._merge_once, tenant, collection, attempts=_ATTEMPTS):
@@ -114,11 +132,17 @@ class Runs:
     async def _merge_once(self, tenant: str, collection: str) -> bool:
         return await self._generations.merge(TenantId(UUID(tenant)), UUID(collection))
 
-    async def _purge(self, tenant: str, collection: str) -> None:
-        await self._generations.purge(TenantId(UUID(tenant)), UUID(collection))
+    async def _purge(self, tenant: str, collection: str) -> int:
+        return len(await self._erasure.purge(TenantId(UUID(tenant)), UUID(collection)))
+
+    async def _compact(self, tenant: str, collection: str) -> int:
+        return await self._erasure.compact(TenantId(UUID(tenant)), UUID(collection))
 
     async def _advance(self, tenant: str, source: str, chain: str) -> float:
         return await self._sources.advance(TenantId(UUID(tenant)), UUID(source), UUID(chain))
+
+    async def _begin_recrawl(self, tenant: str, source: str, due_at: str) -> bool:
+        return await self._recrawls.begin(TenantId(UUID(tenant)), UUID(source), datetime.fromisoformat(due_at))
 
     async def _sync_later(self, tenant: str, source: str, chain: str, pause_s: float) -> None:
         async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:

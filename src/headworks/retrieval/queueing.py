@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from headworks.jobs.engine import Jobs
@@ -13,6 +14,7 @@ TIDY = "retrieval.tidy"
 EMBED = "retrieval.embed"
 REBUILD = "retrieval.rebuild"
 SYNC = "retrieval.sync"
+RECRAWL = "retrieval.recrawl"
 
 
 class Queue:
@@ -50,6 +52,12 @@ class Queue:
         """Go on with the sync of a source. Handing in does not wait for it: it has a partition of its own."""
         arguments, partition = (str(tenant), str(source), str(chain)), f"source:{source}"
         await self._jobs.enqueue(tx, SYNC, f"sync:{new_id()}", *arguments, partition=partition, delay_s=delay_s)
+
+    async def recrawl(self, tx: Tx, tenant: TenantId, source: UUID, due_at: datetime, delay_s: float) -> None:
+        """Begin a sync by itself, at that time; asked for again, it is asked for once."""
+        name = f"recrawl:{source}:{round(due_at.timestamp() * 1000)}"
+        arguments = (str(tenant), str(source), due_at.isoformat())
+        await self._jobs.enqueue(tx, RECRAWL, name, *arguments, delay_s=delay_s)
 
     async def _once(self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str | int) -> None:
         arguments = (str(tenant), str(collection), *more)

@@ -24,9 +24,11 @@ from headworks.retrieval.contract import (
     Sync,
     Wanted,
 )
+from headworks.retrieval.freshness import plan_recrawls
 from headworks.retrieval.generations import GenerationWork
 from headworks.retrieval.ingest import HandedIn, Ingestion
-from headworks.retrieval.jobs import Runs
+from headworks.retrieval.jobs import Runs, Works
+from headworks.retrieval.lifecycle import LifeCycle
 from headworks.retrieval.passages.counting import OfModel, Vocabularies
 from headworks.retrieval.permissions import Explainer
 from headworks.retrieval.queueing import Queue
@@ -34,9 +36,10 @@ from headworks.retrieval.quoting import CitationStream
 from headworks.retrieval.search import Searcher
 from headworks.retrieval.sources.asking import SourceSyncs, SourceView
 from headworks.retrieval.sources.catalog import usual_openers
+from headworks.retrieval.sources.recrawling import Recrawls
 from headworks.retrieval.sources.stepping import SyncLimits, Tools
 from headworks.retrieval.sources.syncing import Opener, SourceWork
-from headworks.retrieval.store import INGEST_SQL, SQL, Payloads
+from headworks.retrieval.store import INGEST_SQL, SQL, Payloads, find_collection
 from headworks.retrieval.working import ItemWork, Parsers
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
@@ -86,6 +89,7 @@ class Retrieval:
         self.ingestion = Ingestion(db, keyring, directory, self._queue, max_file_bytes=settings.max_file_mb << 20)
         self.sources = SourceSyncs(db, directory, self._queue, self.ingestion)
         self._vocabularies = Vocabularies(vocabulary_of)
+        self.lifecycle = LifeCycle(db, keyring, directory, self._queue, self.sources)
         self._openers = usual_openers(settings) if openers is None else openers
         self._sync_limits = SyncLimits(settings.max_file_mb << 20, settings.permissions_max_age_h * 3600.0)
 
@@ -107,11 +111,11 @@ class Retrieval:
         *,
         ranking: Ranking = "hybrid",
         trace: UUID | None = None,
+        wanted: Wanted | None = None,
     ) -> SearchResult:
         """The best `k` passages of a collection of the caller's tenant, and how they were ranked.
 
         Raises NotFound for a collection that is not there or not the caller's to read, which read the same.
-        wanted: Wanted | None = None,
         """
         of_trace = None if trace is None else TraceId(trace)
         return await self._searcher.search(
@@ -190,7 +194,9 @@ class Retrieval:
         generations = GenerationWork(*shared, vocabularies=self._vocabularies)
         tools = Tools(self._db, self._keyring, self._queue, self.ingestion, self._sync_limits)
         sources = SourceWork(tools, self._directory, self._openers)
-        Runs(self._db, self._directory, self._queue, items, generations, sources).register(self._jobs)
+        recrawls = Recrawls(self._db, self._directory, self._queue, self.sources)
+        works = Works(items, generations, sources, recrawls, self.lifecycle.erasure)
+        Runs(self._db, self._directory, self._queue, works).register(self._jobs)
 
     async def catch_up(self) -> None:
         """At the server's start: ask for what no run is there for, e.g. vectors of a model that was installed since."""
@@ -211,6 +217,9 @@ class Retrieval:
             for other in await tx.fetch_all(SQL.list_other_generations, **of_collection):
                 await self._queue.rebuild(tx, tenant, collection, other.generation_id)
             await self.sources.resume(tx, tenant, collection)
+            row = await find_collection(tx, tenant, collection=collection)
+            if row is not None:
+                await plan_recrawls(tx, tenant, collection, row.settings, self._queue, has_changed=False)
 
     async def _want_vectors(self, principal: Principal, collection: UUID) -> None:
         """The model answers, and chunks wait for it: ask for their vectors, now and then."""

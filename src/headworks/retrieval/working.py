@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
-from headworks.errors import DocumentUnreadable, HeadworksError, ModelMissing, Unavailable
-from headworks.retrieval import collections, index
+from headworks.errors import DocumentUnreadable, HeadworksError, InvalidRequest, ModelMissing, Unavailable
+from headworks.retrieval import collections, denials, freshness, index
 from headworks.retrieval.contract import Directory, ItemState
 from headworks.retrieval.embedding import Vectors, embed_texts
+from headworks.retrieval.metadata import parsed_metadata
+from headworks.retrieval.freshness import validity_of
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.passages.counting import Vocabularies
 from headworks.retrieval.queueing import Queue
@@ -70,6 +72,8 @@ class ItemRow:
     bytes: int
     blob_id: UUID
     readers: list[PrincipalId] | None
+    denials: list[PrincipalId] | None
+    metadata: dict[str, Any] | None
     attempts: int
     handed_in_by: UUID
     created_at: datetime
@@ -190,10 +194,13 @@ class ItemWork:
                 work.parsed = await self._parsers.parse(_name(work.item), data)
             del data
             work.pieces = await asyncio.to_thread(self._cut, row, work.parsed)
+            validity_of({**parsed_metadata(work.parsed.metadata), **(work.item.metadata or {})})
             if not work.pieces:
                 work.fail("empty", "There is no text in it.")
         except DocumentUnreadable as error:
             work.fail(error.code, str(error))
+        except InvalidRequest as error:
+            work.fail("validity", error.message)
         except Unavailable:
             raise  # nothing is wrong with the file
         except Exception as error:  # noqa: BLE001 -- whatever it is, the other files go on
@@ -243,7 +250,7 @@ class ItemWork:
                 await self._keep(tx, curator, now, each)
             elif each.parsed is not None:
                 documents[each.item.item_id] = await self._put(tx, curator, now, each)
-            await self._settle(tx, curator, each)
+            await self._settle(tx, curator, collection, each)
         written = [each for each in work if each.parsed is not None]
         place = index.Place(curator, collection, row.generation_id)
         targets = [documents.get(each.item.item_id) for each in written]
@@ -277,15 +284,18 @@ class ItemWork:
             tenant=curator.tenant, document=new_id(), collection=row.collection_id, source=item.source, path=item.path,
             title=parsed.title[:500], media_type=parsed.media_type, content_hash=item.content_hash,
             restricted=own is not None, given=None if given is None else list(given), by=item.handed_in_by,
-            characters=len(parsed.text), blob=item.blob_id,
+            characters=len(parsed.text), blob=item.blob_id, own_metadata=parsed_metadata(parsed.metadata),
+            metadata=item.metadata,
         )  # fmt: skip
         document: UUID = put.document_id
         of_document = {"tenant": curator.tenant, "document": document, "version": put.version}
         await tx.run(INGEST_SQL.delete_chunks, tenant=curator.tenant, documents=[document])
-        await tx.run(INGEST_SQL.delete_old_texts, **of_document)
+        await freshness.note_version(tx, curator, document, put.version)
+        await freshness.put_validity(tx, curator, document)
         sealed = Payloads(self._keyring, curator.tenant).seal_text(document, put.version, parsed)
         await tx.run(INGEST_SQL.put_text, **of_document, content=sealed)
         await collections.set_readers(tx, curator, [document], None if own is None else own.readers)
+        await denials.renew(tx, curator, row.collection_id, row.settings, [document], given=item.denials)
         if before is not None and before.blob_id != item.blob_id:
             await delete_blobs(tx, curator.tenant, [before.blob_id])
         return document
@@ -299,20 +309,24 @@ class ItemWork:
         await tx.run(
             INGEST_SQL.keep_document,
             tenant=curator.tenant, document=before.document_id, restricted=own is not None,
-            given=None if given is None else list(given), by=item.handed_in_by,
+            given=None if given is None else list(given), by=item.handed_in_by, metadata=item.metadata,
         )  # fmt: skip
+        await freshness.put_validity(tx, curator, before.document_id)
         await collections.set_readers(tx, curator, [before.document_id], None if own is None else own.readers)
+        await denials.renew(tx, curator, row.collection_id, row.settings, [before.document_id], given=item.denials)
         await delete_blobs(tx, curator.tenant, [item.blob_id])
 
-    async def _settle(self, tx: Tx, curator: Principal, work: _Work) -> None:
+    async def _settle(self, tx: Tx, curator: Principal, collection: UUID, work: _Work) -> None:
         number = work.before.chunks if work.before and work.state == "unchanged" else len(work.pieces)
         await tx.run(
             INGEST_SQL.settle_item,
             tenant=curator.tenant, item=work.item.item_id, state=work.state, chunks=number, code=work.code,
             message=work.message,
         )  # fmt: skip
-        if work.state == "failed":
-            await delete_blobs(tx, curator.tenant, [work.item.blob_id])
+        # What failed keeps its original until it is tried again, replaced or purged; of the one before, nobody needs it.
+        of_path = {"collection": collection, "source": work.item.source, "path": work.item.path}
+        gone = await tx.fetch_all(INGEST_SQL.forget_failed, tenant=curator.tenant, item=work.item.item_id, **of_path)
+        await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
 
 
 def _name(item: ItemRow) -> str:

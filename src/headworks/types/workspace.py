@@ -17,6 +17,25 @@ from headworks.types.features import (
     Target,
     usual_fallback,
 )
+from headworks.types.search import SearchTuning
+
+
+@dataclass(frozen=True, slots=True)
+class FreshnessSpec:
+    """`freshness` of a collection or of one of its sources; what is None is the collection's, else the usual.
+
+    `recrawl` is a time span or cron's five fields (types/schedules.py), or `never`. Documents that nobody confirmed for
+    `stale_after_s` are told to be stale. What vanished or was replaced is kept for `keep_s` before it is purged.
+    """
+
+    recrawl: str | None = None
+    stale_after_s: int | None = None
+    keep_s: int | None = None
+
+    def as_settings(self) -> dict[str, Any]:
+        """What is set, as JSON."""
+        named = {"recrawl": self.recrawl, "stale_after_s": self.stale_after_s, "keep_s": self.keep_s}
+        return {name: value for name, value in named.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +49,7 @@ class SourceSpec:
     kind: str
     settings: Mapping[str, Any]
     readers: tuple[tuple[str, str], ...] = ()
+    freshness: FreshnessSpec = field(default_factory=FreshnessSpec)
 
 
 LANGUAGES = (
@@ -84,6 +104,7 @@ class CollectionSpec:
     """`collections/<name>.yaml`. `readers` are names of groups or principals; empty: nobody.
 
     `documents` are (path pattern, readers), the first match wins; a document without a match has the collection's.
+    `denied` are names that it is closed to whatever list admits them; so of `denials` (path pattern, names) every match.
     `where` is `file:line` for messages.
     """
 
@@ -95,6 +116,10 @@ class CollectionSpec:
     embedding: str
     where: str
     sources: tuple[SourceSpec, ...] = ()
+    freshness: FreshnessSpec = field(default_factory=FreshnessSpec)
+    denied: tuple[str, ...] = ()
+    denials: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    search: SearchTuning = field(default_factory=SearchTuning)
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ async def test_a_source_that_the_file_no_longer_has_takes_its_documents_along(so
     await sources.declare({})
     assert await sources.sync() == {}
     assert await found(sources, jane) == []
-    assert sources.world.count("document") == 0
+    assert sources.world.count("document", "tombstoned_at IS NULL") == 0
 
 
 async def test_patterns_and_a_source_that_tells_readers_do_not_go_together(sources: Any, people: Any) -> None:

@@ -49,3 +49,11 @@ DELETE FROM stored_response
  WHERE tenant_id = %(tenant)s AND ctid = ANY (ARRAY(
         SELECT e.ctid FROM stored_response e
          WHERE e.tenant_id = %(tenant)s AND e.expires_at <= now() ORDER BY e.expires_at LIMIT %(most)s));
+
+-- name: erase_quoting
+-- As the curator.
+DELETE FROM stored_response WHERE tenant_id = %(tenant)s AND documents && %(documents)s::uuid[];
+
+-- name: erase_of_person
+-- As the curator.
+DELETE FROM stored_response WHERE tenant_id = %(tenant)s AND principal_id = %(person)s;

@@ -16,7 +16,7 @@ import msgspec
 from headworks.errors import Conflict, InvalidRequest, NotFound, UpstreamError
 from headworks.gateway.stored import store
 from headworks.gateway.stored.contract import NOBODY, PREFIX, Making, StoredResponse
-from headworks.storage.pool import Database
+from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import new_id
@@ -147,6 +147,15 @@ class StoredResponses:
             removed += some
             if some < _MOST_AT_ONCE:
                 return removed
+
+    async def forget_documents(self, tx: Tx, curator: Principal, documents: Sequence[UUID]) -> dict[str, int]:
+        """Remove what may quote one of these documents, as erasure asks; how many responses, by table."""
+        gone = await tx.run(store.SQL.erase_quoting, tenant=curator.tenant, documents=list(documents))
+        return {"stored_response": gone}
+
+    async def forget_person(self, tx: Tx, curator: Principal, person: UUID) -> dict[str, int]:
+        """Remove what this principal has stored; how many responses, by table."""
+        return {"stored_response": await tx.run(store.SQL.erase_of_person, tenant=curator.tenant, person=person)}
 
 
 def _is_id(text: str) -> bool:

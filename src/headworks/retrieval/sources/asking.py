@@ -8,7 +8,8 @@ from uuid import UUID
 
 from headworks.retrieval import collections
 from headworks.retrieval.contract import Directory, Progress
-from headworks.retrieval.ingest import CONFIGURED, Ingestion
+from headworks.retrieval.freshness import CONFIGURED
+from headworks.retrieval.ingest import Ingestion
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.sources.stepping import SQL
 from headworks.retrieval.sources.syncing import configured_sources
@@ -59,10 +60,11 @@ class SourceSyncs:
             stored = await tx.fetch_all(SQL.list_sources, tenant=principal.tenant, collection=row.collection_id)
             names = sorted({*configured_sources(row.settings), *(each.name for each in stored)})
             for name in names:
-                await self._ask(tx, principal, row, name)
+                await self.begin(tx, principal, row, name)
         return await self._views(curator, row)
 
-    async def _ask(self, tx: Tx, principal: Principal, row: CollectionRow, name: str) -> None:
+    async def begin(self, tx: Tx, principal: Principal, row: CollectionRow, name: str) -> None:
+        """Ask for a sync of the source of that name; one that is under way goes on at once."""
         of_collection = {"tenant": principal.tenant, "collection": row.collection_id}
         sync, chain = new_id(), new_id()
         put = await tx.fetch_one(SQL.put_source, **of_collection, source=new_id(), name=name, sync=sync, chain=chain)

@@ -15,7 +15,7 @@ from uuid import UUID
 from headworks.errors import InvalidRequest
 from headworks.retrieval import collections
 from headworks.retrieval.contract import check_path
-from headworks.retrieval.ingest import Ingestion, NewItem
+from headworks.retrieval.ingest import Ingestion, NewItem, sweep
 from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import read_patterns
@@ -33,7 +33,7 @@ from headworks.retrieval.sources.contract import (
 )
 from headworks.retrieval.sources.mapping import readers_of
 from headworks.retrieval.sources.position import Position, SourceRow, seal
-from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
@@ -260,9 +260,7 @@ class OneSync:
         of_source = {**self._keys, "source": self._found.name, "seen": seen}
         async with self._tools.db.tx(curator, statement_timeout_s=300) as tx:
             await lock_collection(tx, self._row.collection_id)
-            gone = await tx.fetch_all(INGEST_SQL.supersede_unseen, **of_source)
-            await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
-            vanished = await tx.run(INGEST_SQL.tombstone_unseen, **of_source)
+            vanished = await sweep(tx, curator.tenant, of_source)
             if vanished:
                 await self._tools.queue.tidy(tx, curator.tenant, self._row.collection_id)
             if await self._set_readers(tx) or vanished:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from headworks.errors import HeadworksError, NotFound
 from headworks.retrieval.contract import Directory
-from headworks.retrieval.ingest import CONFIGURED
+from headworks.retrieval.freshness import CONFIGURED
 from headworks.retrieval.sources.contract import Change, Changes, Fetched, Gone, Groups, Present, Source, SourceError
 from headworks.retrieval.sources.position import SourceRow, unseal
 from headworks.retrieval.sources.stepping import DONE_S, SQL, OneSync, Overtaken, Target, Tools

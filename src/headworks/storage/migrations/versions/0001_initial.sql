@@ -609,9 +609,6 @@ CREATE TABLE ingest_item (              -- one file handed in; acknowledged when
     readers       uuid[],                        -- given on upload; null: none were
     denials       uuid[],                        -- the same of deny entries
     metadata      jsonb,                         -- given on upload; null: none was
-    valid_from    timestamptz,                   -- as in document, given on upload
-    valid_to      timestamptz,
-    review_at     timestamptz,
     state         text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'done', 'unchanged', 'failed', 'superseded')),
     attempts      integer NOT NULL DEFAULT 0,    -- how often a run has taken it up: what kills processes is set aside
     chunks        integer NOT NULL DEFAULT 0,
@@ -624,6 +621,7 @@ CREATE TABLE ingest_item (              -- one file handed in; acknowledged when
     FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
 );
 CREATE INDEX ingest_item_open ON ingest_item (tenant_id, collection_id, state) WHERE state = 'queued';
+CREATE INDEX ingest_item_failed ON ingest_item (tenant_id, collection_id, path) WHERE state = 'failed';
 CREATE INDEX ingest_item_of_sync ON ingest_item (tenant_id, sync_id);
 
 CREATE TABLE blob (                     -- originals, sealed, in pieces of at most 1 MiB

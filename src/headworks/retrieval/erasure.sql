@@ -1,0 +1,113 @@
+-- Removing for good: what vanished long enough ago, what is erased on request, and the receipts of both. As the curator.
+
+-- name: place_hold
+INSERT INTO legal_hold (tenant_id, hold_id, kind, subject_id, reason, placed_by)
+VALUES (%(tenant)s, %(hold)s, %(kind)s, %(subject)s, %(reason)s, %(by)s)
+    ON CONFLICT (tenant_id, kind, subject_id) DO NOTHING
+
+-- name: release_hold
+DELETE FROM legal_hold WHERE tenant_id = %(tenant)s AND hold_id = %(hold)s
+RETURNING kind, subject_id, reason
+
+-- name: list_holds
+SELECT hold_id, kind, subject_id, reason, placed_by, placed_at FROM legal_hold WHERE tenant_id = %(tenant)s
+ ORDER BY placed_at, hold_id
+
+-- name: find_holds
+-- Those that stand in the way of removing these.
+SELECT kind, reason, placed_at FROM legal_hold
+ WHERE tenant_id = %(tenant)s AND subject_id = ANY (%(subjects)s::uuid[])
+ ORDER BY placed_at
+
+-- name: list_purgeable
+SELECT d.document_id, d.source, d.path, d.content_hash, d.version, d.blob_id, d.tombstoned_at
+  FROM document d
+ WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s
+   AND d.tombstoned_at <= now() - make_interval(secs => %(keep_s)s)
+   AND NOT EXISTS (SELECT FROM legal_hold h
+                    WHERE h.tenant_id = d.tenant_id AND h.subject_id IN (d.document_id, d.collection_id))
+ ORDER BY d.tombstoned_at, d.document_id
+ LIMIT %(limit)s
+
+-- name: find_erasable
+SELECT d.document_id, d.collection_id, d.source, d.path, d.content_hash, d.version, d.blob_id, d.tombstoned_at,
+       d.handed_in_by
+  FROM document d
+ WHERE d.tenant_id = %(tenant)s
+   AND (d.document_id = %(document)s OR d.handed_in_by = %(person)s
+        OR (d.collection_id = %(collection)s AND d.path = %(path)s))
+ ORDER BY d.collection_id, d.document_id
+
+-- name: list_old_texts
+SELECT v.document_id, v.version, v.content_hash
+  FROM document_version v
+  JOIN document d ON d.tenant_id = v.tenant_id AND d.document_id = v.document_id
+  JOIN document_text t ON t.tenant_id = v.tenant_id AND t.document_id = v.document_id AND t.version = v.version
+ WHERE v.tenant_id = %(tenant)s AND d.collection_id = %(collection)s
+   AND v.replaced_at <= now() - make_interval(secs => %(keep_s)s)
+   AND NOT EXISTS (SELECT FROM legal_hold h
+                    WHERE h.tenant_id = d.tenant_id AND h.subject_id IN (d.document_id, d.collection_id))
+ ORDER BY v.replaced_at, v.document_id, v.version
+ LIMIT %(limit)s
+
+-- name: delete_texts
+DELETE FROM document_text t
+ USING unnest(%(documents)s::uuid[], %(versions)s::integer[]) AS old (document_id, version)
+ WHERE t.tenant_id = %(tenant)s AND t.document_id = old.document_id AND t.version = old.version
+
+-- name: count_rows
+SELECT (SELECT count(*) FROM document_text WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS document_text,
+       (SELECT count(*) FROM document_version WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS document_version,
+       (SELECT count(*) FROM document_reader WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS document_reader,
+       (SELECT count(*) FROM chunk WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS chunk,
+       (SELECT count(*) FROM blob WHERE tenant_id = %(tenant)s AND blob_id = ANY (%(blobs)s::uuid[])) AS blob
+
+-- name: delete_documents
+-- Their texts, versions, chunks, vectors and readers go with them.
+DELETE FROM document WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])
+
+-- name: delete_items_of
+-- What was handed in at these places, whatever became of it.
+DELETE FROM ingest_item i
+ USING unnest(%(sources)s::text[], %(paths)s::text[]) AS gone (source, path)
+ WHERE i.tenant_id = %(tenant)s AND i.collection_id = %(collection)s AND i.source = gone.source AND i.path = gone.path
+   AND (%(everything)s OR i.state <> 'queued')
+RETURNING i.blob_id
+
+-- name: delete_old_items
+DELETE FROM ingest_item
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state <> 'queued'
+   AND finished_at < now() - interval '30 days'
+RETURNING blob_id
+
+-- name: add_receipt
+INSERT INTO purge_receipt (tenant_id, receipt_id, kind, subject, policy, asked_by, detail)
+VALUES (%(tenant)s, %(receipt)s, %(kind)s, %(subject)s, %(policy)s, %(by)s, %(detail)s)
+RETURNING at
+
+-- name: list_receipts
+SELECT receipt_id, kind, subject, policy, asked_by, at, detail FROM purge_receipt
+ WHERE tenant_id = %(tenant)s AND (%(receipt)s::uuid IS NULL OR receipt_id = %(receipt)s)
+ ORDER BY at DESC, receipt_id DESC
+ LIMIT %(limit)s
+
+-- name: list_with_old
+-- Collections in which something has been kept for long enough.
+SELECT c.collection_id
+  FROM collection c
+ WHERE c.tenant_id = %(tenant)s
+   AND (EXISTS (SELECT FROM document d
+                 WHERE d.tenant_id = c.tenant_id AND d.collection_id = c.collection_id
+                   AND d.tombstoned_at <= now() - make_interval(secs => coalesce((c.settings #>> '{freshness,keep_s}')::float8, %(usual_s)s)))
+        OR EXISTS (SELECT FROM document_version v
+                     JOIN document d ON d.tenant_id = v.tenant_id AND d.document_id = v.document_id
+                     JOIN document_text t ON t.tenant_id = v.tenant_id AND t.document_id = v.document_id AND t.version = v.version
+                    WHERE v.tenant_id = c.tenant_id AND d.collection_id = c.collection_id
+                      AND v.replaced_at <= now() - make_interval(secs => coalesce((c.settings #>> '{freshness,keep_s}')::float8, %(usual_s)s)))
+        OR EXISTS (SELECT FROM ingest_item i
+                    WHERE i.tenant_id = c.tenant_id AND i.collection_id = c.collection_id AND i.state <> 'queued'
+                      AND i.finished_at < now() - interval '31 days'))
+
+-- name: forget_keys
+UPDATE api_key SET revoked_at = coalesce(revoked_at, now()), name = ''
+ WHERE tenant_id = %(tenant)s AND principal_id = %(person)s
