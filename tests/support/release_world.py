@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from headworks.guardrails.schema import read_output_schema
 from headworks.identity.contract import KeyRequest
 from headworks.identity.service import Identity
 from headworks.releases.service import Releases
 from headworks.releases.workspace import Surroundings
-from headworks.storage.pool import Database
+from headworks.storage.embedded import Cluster
+from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import ProjectId
 from headworks.types.workspace import CollectionSpec
+
+_counter = itertools.count(1)
+_operators: dict[str, str] = {}
+"""The first key of each shared database."""
 
 AROUND = Surroundings(
     providers=frozenset({"openai"}),
@@ -89,13 +98,51 @@ class World:
         return report.features[0]
 
 
+def releases_over(database: Database, keyring: Keyring, identity: Identity, declared: Declared) -> Releases:
+    return Releases(database, keyring, declared, identity, AROUND, lambda _: "sha256:weights")
+
+
+async def enter(database: Database, keyring: Keyring, identity: Identity, key: str) -> World:
+    """As the holder of a key."""
+    async with database.system("test") as tx:
+        admin = (await identity.load(tx)).authenticate(key, 0.0)
+    declared = Declared()
+    return World(releases_over(database, keyring, identity, declared), identity, admin, declared, database)
+
+
 @pytest.fixture
 async def world(database: Database, keyring: Keyring) -> World:
+    """A database of its own, and its operator."""
     identity = Identity(database, keyring, b"pepper" * 6)
     founded = await identity.bootstrap()
     assert founded is not None
-    async with database.system("test") as tx:
-        admin = (await identity.load(tx)).authenticate(founded.key, 0.0)
-    declared = Declared()
-    releases = Releases(database, keyring, declared, identity, AROUND, lambda _: "sha256:weights")
-    return World(releases, identity, admin, declared, database)
+    return await enter(database, keyring, identity, founded.key)
+
+
+@pytest.fixture(scope="module")
+def shared_urls(cluster: Cluster, template_urls: DatabaseUrls) -> Iterator[DatabaseUrls]:
+    """One database for all tests of a module that need no more than a tenant of their own."""
+    name = f"shared_{os.getpid()}_{next(_counter)}"
+    database, template = sql.Identifier(name), template_urls.owner.split("?")[0].rpartition("/")[2]
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(database, sql.Identifier(template)))
+    urls = (template_urls.owner, template_urls.app, template_urls.system, template_urls.ingest)
+    try:
+        yield DatabaseUrls(*(url.replace(f"/{template}?", f"/{name}?") for url in urls))
+    finally:
+        with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+
+
+@pytest.fixture
+async def guest(shared_urls: DatabaseUrls, keyring: Keyring) -> AsyncIterator[World]:
+    """A new tenant of the module's database, and its owner."""
+    async with Database(shared_urls) as database:
+        identity = Identity(database, keyring, b"pepper" * 6)
+        founded = await identity.bootstrap()
+        if founded is not None:
+            _operators[shared_urls.owner] = founded.key
+        async with database.system("test") as tx:
+            operator = (await identity.load(tx)).authenticate(_operators[shared_urls.owner], 0.0)
+        made = await identity.create_tenant(operator, f"tenant-{next(_counter)}", "admin")
+        yield await enter(database, keyring, identity, made.key)
