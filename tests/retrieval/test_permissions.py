@@ -141,3 +141,106 @@ async def test_no_one_but_the_curator_can_write_documents_or_readers(world: Worl
     ):
         async with world.db.tx(world.admin) as tx:
             assert await tx.run(statement, tenant=bob.tenant) == 0, "not even its administrator"
+
+
+async def test_groups_on_the_way_are_told(world: World) -> None:
+    await world.person("bob", "nurses")
+    for inner, outer in (("nurses", "clinic"), ("clinic", "hospital")):
+        await world.identity.create_group(world.admin, outer)
+        await world.identity.add_member(world.admin, outer, inner)
+    await world.collection("handbook", "hospital")
+    await world.add("handbook", "a.md", TEXT)
+    found = await world.retrieval.explain(world.admin, "handbook", "a.md", "bob")
+    assert found.reason == "`bob` may read it, by `hospital` (through `nurses` → `clinic`): both lists admit."
+    assert found.admissions[0].ways == (("nurses", "clinic", "hospital"),)
+    await world.identity.disable_principal(world.admin, "clinic")
+    found = await world.retrieval.explain(world.admin, "handbook", "a.md", "bob")
+    assert (found.may_read, found.admissions[0].by) == (False, ())
+
+
+async def test_a_deny_entry_is_told_before_the_lists(world: World) -> None:
+    await world.person("bob", "clinic", "temps")
+    await world.collection("handbook", "clinic", denied=("temps",))
+    await world.add("handbook", "a.md", TEXT, denied=["bob"])
+    found = await world.retrieval.explain(world.admin, "handbook", "a.md", "bob")
+    assert found.reason == (
+        "`bob` may not read it: the collection is closed to `temps`, which `bob` is in, "
+        "and that goes before every list."
+    )
+    first, second = found.admissions
+    assert (first.by, first.denied, first.denied_by, first.admits) == (("clinic",), ("temps",), ("temps",), False)
+    assert (second.denied_by, second.admits) == (("bob",), False)
+    await world.collection("handbook", "clinic")
+    found = await world.retrieval.explain(world.admin, "handbook", "a.md", "bob")
+    assert "the document is closed to `bob`, and" in found.reason
+
+
+async def test_what_hides_a_document_from_everybody_is_told(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    await world.add("handbook", "a.md", TEXT)
+    for column, told in (
+        ("valid_from = now() + interval '1 day'", "it is valid only from"),
+        ("valid_from = NULL, valid_to = now()", "it was valid until"),
+        ("valid_to = NULL, readers_from = gen_random_uuid()", "has not told its readers for too long"),
+    ):
+        world.behind.execute(f"UPDATE document SET {column}")  # type: ignore[call-overload]
+        found = await world.retrieval.explain(world.admin, "handbook", "a.md", "admin")
+        assert (found.may_read, len(found.obstacles)) == (False, 1)
+        assert found.reason.startswith("Nobody may read it: ")
+        assert told in found.reason
+
+
+# ── As somebody else would see it ──
+
+
+async def test_an_administrator_sees_exactly_what_somebody_would(world: World) -> None:
+    bob = await world.person("bob", "board")
+    await world.collection("handbook", "everyone", documents=[("board/**", ("board",)), ("mine/**", ("admin",))])
+    for path in ("open.md", "board/a.md", "mine/a.md"):
+        await world.add("handbook", path, TEXT)
+    seen = await world.identity.seen_as(world.admin, "bob", "POST /api/search")
+    assert sorted(await world.found(seen, "handbook", "merger")) == ["board/a.md", "open.md"]
+    assert sorted(await world.found(bob, "handbook", "merger")) == ["board/a.md", "open.md"]
+    assert sorted(await world.found(world.admin, "handbook", "merger")) == ["mine/a.md", "open.md"]
+    await world.identity.disable_principal(world.admin, "bob")
+    again = await world.identity.seen_as(world.admin, "bob", "POST /api/search")
+    assert again.permissions == frozenset()
+    with pytest.raises(NotFound):
+        await world.found(again, "handbook", "merger")
+
+
+async def test_seeing_as_somebody_is_audited_and_gives_no_rights_but_to_read(world: World) -> None:
+    await world.person("bob")
+    await world.identity.bind_role(world.admin, "bob", "engineer")
+    seen = await world.identity.seen_as(world.admin, "bob", "GET /api/collections")
+    assert seen.permissions == {"collection:read"}
+    assert (seen.key, seen.seen_by) == (None, world.admin)
+    rows = world.behind.execute(
+        "SELECT principal_id, key_id, subject, detail FROM audit_event WHERE action = 'reader.see_as'"
+    ).fetchall()
+    assert rows == [(world.admin.id, world.admin.key, "principal:bob", {"request": "GET /api/collections"})]
+
+
+async def test_who_may_see_as_somebody_needs_the_permission_and_a_key_without_limits(world: World) -> None:
+    bob = await world.person("bob")
+    with pytest.raises(Forbidden, match="reader:see_as"):
+        await world.identity.seen_as(bob, "admin", "GET /")
+    for limits in ({"groups": ("everyone",)}, {"models": ("simulated/simulated",)}):
+        limited = await world.key("admin", **limits)
+        with pytest.raises(Forbidden, match="would not be limited as this key is"):
+            await world.identity.seen_as(limited, "bob", "GET /")
+    with pytest.raises(NotFound, match="no user or service account `everyone`"):
+        await world.identity.seen_as(world.admin, "everyone", "GET /")
+    other = await world.tenant("acme")
+    with pytest.raises(NotFound, match="no user or service account `bob`"):
+        await world.identity.seen_as(other, "bob", "GET /")
+
+
+async def test_what_is_looked_for_as_somebody_is_paid_by_who_looks(world: World) -> None:
+    await world.person("bob")
+    await world.collection("handbook", "everyone")
+    await world.add("handbook", "a.md", TEXT)
+    seen = await world.identity.seen_as(world.admin, "bob", "POST /api/search")
+    world.models.calls.clear()
+    await world.search(seen, "handbook", "merger")
+    assert [name for name, _, _ in world.models.calls] == ["admin"]

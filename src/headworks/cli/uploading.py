@@ -74,6 +74,7 @@ class Ingest:
     waits: bool
     bars: Bars
     max_bytes: int = USUAL_LIMIT_BYTES
+    denied: tuple[str, ...] | None = None
 
     def run(self, paths: Sequence[Path]) -> Outcome:
         """All of it. Raises NotFound for a path that is not there, before anything is sent."""
@@ -143,11 +144,12 @@ class Ingest:
         """Send one file unless the server has it; whether it was sent."""
         with piece.file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-            if self.readers is None and sync["known"].get(piece.path) == digest:
+            if self.readers is None and self.denied is None and sync["known"].get(piece.path) == digest:
                 return False
             size = content.tell()
             content.seek(0)
-            query = {"path": piece.path, "sync": sync["id"], "readers": _joined(self.readers)}
+            lists = {"readers": _joined(self.readers), "deny": _joined(self.denied)}
+            query = {"path": piece.path, "sync": sync["id"], **lists}
             self.client.upload(place("collections", self.collection, "documents"), query, content, size)
         return True
 

@@ -164,6 +164,7 @@ VALUES (%(tenant)s, %(document)s, %(collection)s, %(source)s, %(path)s, %(title)
    SET title = excluded.title, media_type = excluded.media_type, content_hash = excluded.content_hash,
        version = d.version + 1, restricted = excluded.restricted, given_readers = excluded.given_readers,
        own_metadata = excluded.own_metadata,
+       given_denials = CASE WHEN d.tombstoned_at IS NULL THEN d.given_denials ELSE '{}' END,
        given_metadata = CASE WHEN d.tombstoned_at IS NULL THEN coalesce(excluded.given_metadata, d.given_metadata)
                              ELSE excluded.given_metadata END,
        readers_from = excluded.readers_from,

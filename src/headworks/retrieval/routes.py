@@ -12,6 +12,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from headworks.errors import InvalidRequest
 from headworks.identity.routes import declare, require
 from headworks.retrieval.contract import DocumentAt, DocumentView, Explanation, Item, Progress, Ranking, Sync
 from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
@@ -183,16 +184,30 @@ async def hand_in(
     sync: str | None = None,
     source: str = UPLOAD,
     readers: str | None = None,
+    deny: str | None = None,
 ) -> Item:
     """Hand in one file, as the raw body: 202 when it is stored and will be worked on.
 
     `readers` are names, parted by commas; empty: nobody; `*`: as the collection; left out: as it was, for a new
-    document as the collection.
+    document as the collection. `deny`: whom it is closed to whatever list admits them; left out: as it was.
     """
-    names = None if readers is None else [each.strip() for each in readers.split(",") if each.strip()][:_MOST_READERS]
+    names = None if readers is None else _names("readers", readers)
+    denied = None if deny is None else _names("deny", deny)
     data = await _body(request, _retrieval(request).ingestion.max_file_bytes)
-    file = HandedIn(path, data, request.headers.get("content-type", ""), names, sync, source)
+    file = HandedIn(path, data, request.headers.get("content-type", ""), names, sync, source, denied=denied)
     return await _retrieval(request).hand_in(caller, name, file)
+
+
+def _names(param: str, given: str) -> list[str]:
+    """Names that are parted by commas. Too many are refused: of deny entries none may be left out."""
+    names = [each.strip() for each in given.split(",") if each.strip()]
+    if len(names) > _MOST_READERS:
+        raise InvalidRequest(
+            f"`{param}` names {len(names)} principals, at most {_MOST_READERS} at once.",
+            next_step="Make a group of them, and name that.",
+            param=param,
+        )
+    return names
 
 
 async def _body(request: Request, limit: int) -> bytes:

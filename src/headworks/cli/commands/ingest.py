@@ -33,6 +33,10 @@ def ingest(
         list[str] | None,
         typer.Option("--readers", help="Who may read these documents, beside the collection's list.", metavar="A,B"),
     ] = None,
+    deny: Annotated[
+        list[str] | None,
+        typer.Option("--deny", help="Whom these documents are closed to, whatever list admits them.", metavar="A,B"),
+    ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all is handed in.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,19 +45,25 @@ def ingest(
     Without a path the server syncs the `sources` of the collection's file, e.g. a web site; Ctrl-C leaves it at that.
 
     Of a folder only what changed since the last time is sent, and what is no longer in it vanishes from the collection.
-    Interrupted, run it again: nothing that was handed in is lost. With --readers every file is sent again.
+    Interrupted, run it again: nothing that was handed in is lost. With --readers or --deny every file is sent again.
 
     With --json one object with documents, chunks and failed (path, code, message). Exit status 1 if a file failed.
 
     Example: headworks ingest documents ~/handbook
     """
     named = None if readers is None else tuple(split(readers) or ())
-    if not paths and named is not None:
-        raise InvalidRequest("--readers is for files; those of a source are in the collection's file.", param="readers")
+    denied = None if deny is None else tuple(split(deny) or ())
+    for option, given in (("readers", named), ("deny", denied)):
+        if not paths and given is not None:
+            raise InvalidRequest(
+                f"--{option} is for files; those of a source are in the collection's file.", param=option
+            )
     with progress() as bars:
         if paths:
             limit = load_settings(None).retrieval.max_file_mb << 20
-            outcome = Ingest(client, collection, named, waits=not no_wait, bars=bars, max_bytes=limit).run(paths)
+            outcome = Ingest(
+                client, collection, named, waits=not no_wait, bars=bars, max_bytes=limit, denied=denied
+            ).run(paths)
         else:
             outcome = sync_sources(client, collection, waits=not no_wait, bars=bars)
     _end(outcome, as_json=as_json)
