@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +88,36 @@ def test_extracts_are_whole_sentences_in_falling_order(question: str, texts: lis
         text = texts[each.number - 1]
         assert 0 <= each.start < each.end <= len(text)
         assert text[each.start : each.end] == text[each.start : each.end].strip()
+
+
+def test_sentences_come_from_several_passages_and_each_adds_something() -> None:
+    leave = (
+        "Parental leave is twelve weeks long. Parental leave of twelve weeks is for every parent. "
+        "Parental leave may be taken as days or weeks."
+    )
+    pay = "During parental leave the full salary is paid. Salaries come on the 25th."
+    found = extracted("How long is parental leave, and is the salary paid?", passage(1, leave), passage(2, pay))
+    assert {number for number, _ in found} == {1, 2}
+    assert (2, "During parental leave the full salary is paid.") in found
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "expected"),
+    [
+        (
+            "Wie lange ist der Urlaub?",
+            "Am 1. Januar beginnt das Jahr. Der Urlaub ist gemäß Art. 5 Abs. 2 z.B. 25 Tage lang. Der Arzt hilft.",
+            "Der Urlaub ist gemäß Art. 5 Abs. 2 z.B. 25 Tage lang.",
+        ),
+        (
+            "متى يبدأ الدوام؟",
+            "الأطفال يلعبون في الحديقة. الدوام يبدأ الساعة التاسعة صباحا.",
+            "الدوام يبدأ الساعة التاسعة صباحا.",
+        ),
+        ("年假有多少天?", "食堂中午开门。每位员工的年假是二十五天。医生每周来一次。", "每位员工的年假是二十五天。"),
+        ("育児休暇は何週間ですか?", "食堂は正午に開きます。育児休暇は十二週間です。", "育児休暇は十二週間です。"),
+        ("מתי נפתח המשרד?", "הכלב רץ בגן הגדול. המשרד נפתח בתשע בבוקר.", "המשרד נפתח בתשע בבוקר."),
+    ],
+)
+def test_whole_sentences_of_other_languages_are_found(question: str, text: str, expected: str) -> None:
+    assert extracted(question, passage(1, text))[0] == (1, expected)

@@ -125,6 +125,17 @@ def test_german_is_measured_and_its_nouns_are_no_names() -> None:
     assert wrong.support <= 0.5
 
 
+def test_scripts_without_spaces_are_measured_by_pairs_of_characters() -> None:
+    book = "每位员工的年假是25天。食堂中午开门。医生每周来一次。"
+    right = measure("年假是25天[1]。", (book,))
+    wrong = measure("年假是30天[1]。", (book,))
+    other = measure("宠物可以进入办公室[1]。", (book,))
+    assert (right.claims, right.cited, right.support) == (1, 1, 1.0)
+    assert (wrong.wrong_numbers, other.supported) == (1, 0)
+    assert wrong.support is not None
+    assert wrong.support <= 0.5
+
+
 def test_parts_that_were_measured_apart_are_one_answer() -> None:
     first, second = "Parental leave is twelve weeks [1].", "Dogs may come to the office."
     whole = measure(f"{first} {second}")

@@ -154,3 +154,26 @@ def test_blocks_are_in_order_and_never_overlap(text: str) -> None:
 @pytest.mark.timeout(20)
 def test_no_text_takes_more_than_linear_time(text: str) -> None:
     assert len(sentences(text)) <= len(text)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        [
+            "Am 1. Januar beginnt das Jahr.",
+            "Gemäß Art. 5 Abs. 2 ist es frei, d.h. kostenlos.",
+            "Im 3. Quartal ca. 5 Tage.",
+        ],
+        ["这是第一句。", "这是第二句！", "你好吗？", "好。"],
+        ["今日は晴れ。", "「明日は雨だ。」と彼は言った。"],
+        ["هذه الجملة الأولى.", "وهذه الثانية؟", "نعم!", "الثالثة۔", "الرابعة"],
+        ["זה משפט ראשון.", "זה משפט שני?", "כן."],
+        ["यह पहला वाक्य है।", "यह दूसरा है।"],
+        ["Première phrase.", "« Deuxième phrase ! »", "Mme. Curie rit ?", "Oui."],
+        ["¿Qué es?", "Sra. Pérez vive aquí."],
+    ],
+)
+def test_sentences_of_other_languages_end_where_they_end(expected: list[str]) -> None:
+    joined = "" if expected[0].endswith("。") else " "
+    text = joined.join(expected)
+    assert [text[each.start : each.end] for each in sentences(text)] == expected

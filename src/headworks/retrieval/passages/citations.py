@@ -6,6 +6,7 @@ Reading the quote again under the caller's rights, and comparing it byte for byt
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,11 +29,33 @@ support, so that a wrong number always falls below."""
 _TALK = frozenset({"accord", "document", "passag", "provid", "sourc", "state", "therefor", "yes"})
 
 
+# Scripts that write no spaces between words (Chinese, Japanese, Thai), and Korean, whose words carry their particles.
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]+")
+
+
 def content(text: str, language: str = "en") -> list[str]:
-    """The content words of a text as they are compared: stemmed, number words as digits, in order, with repetitions."""
+    """The content words of a text as they are compared: stemmed, number words as digits, in order, with repetitions.
+
+    Where a script has no spaces, each pair of neighbouring characters counts as a word.
+    """
     stop = STOP_WORDS.get(language, frozenset())
-    kept = [NUMBER_WORDS.get(token, token) for token in tokens(text) if token not in stop]
+    found = tokens(text)
+    if not text.isascii():
+        found = [word for token in found for word in _spaced(token)]
+    kept = [NUMBER_WORDS.get(token, token) for token in found if token not in stop]
     return [word for word in stem(kept, language) if word not in _TALK]
+
+
+def _spaced(token: str) -> Iterator[str]:
+    at = 0
+    for found in _UNSPACED.finditer(token):
+        if found.start() > at:
+            yield token[at : found.start()]
+        at = found.end()
+        run = found[0]
+        yield from (run[place : place + 2] for place in range(max(1, len(run) - 1)))
+    if at < len(token):
+        yield token[at:]
 
 
 class WordWeights:

@@ -22,6 +22,10 @@ _WORTH_SHOWING = 0.5
 _SAME = 0.6
 """Sentences that share this much of their words (Jaccard) say the same."""
 _FEWEST_WORDS = 3
+_SAME_PASSAGE = 0.85
+"""What a sentence counts for each one that was taken of its passage before: others are heard, too."""
+_NEW = 0.5
+"""The part of a sentence's score that goes with the words of the question which no sentence before it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +40,18 @@ class Extract:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
+    """`answers` are the words of the question that it holds."""
+
     extract: Extract
     words: frozenset[str]
+    answers: frozenset[str]
 
 
 def extract_sentences(question: str, passages: Sequence[Passage], limit: int = 3) -> list[Extract]:
     """Up to `limit` sentences, best first, by how much of the question's content (idf-weighted) they cover.
 
-    Passages come best first. Headings, questions and sentences that repeat one already taken are left out. When no
+    Passages come best first; sentences are taken one after another, those that add to what was taken before, from
+    several passages. Headings, questions and sentences that repeat one already taken are left out. When no
     sentence shares a word with the question, the first sentence of each of the first passages is given, with score 0.
     """
     weights = WordWeights(passage.text for passage in passages)
@@ -55,22 +63,32 @@ def extract_sentences(question: str, passages: Sequence[Passage], limit: int = 3
     ]
     full = [candidate for candidate in candidates if len(candidate.words) >= _FEWEST_WORDS] or candidates
     if any(candidate.extract.score for candidate in full):
-        return _chosen(full, limit)
+        return _chosen(full, limit, weights)
     firsts = {candidate.extract.number: candidate.extract for candidate in reversed(full)}
     return [firsts[passage.number] for passage in passages if passage.number in firsts][:limit]
 
 
-def _chosen(candidates: Sequence[_Candidate], limit: int) -> list[Extract]:
+def _chosen(candidates: Sequence[_Candidate], limit: int, weights: WordWeights) -> list[Extract]:
     """The best ones that are not too far from the very best, and do not say the same."""
-    ordered = sorted(candidates, key=lambda each: -each.extract.score)  # stable: by passage, then by place
-    least = _WORTH_SHOWING * ordered[0].extract.score
+    best = max(candidate.extract.score for candidate in candidates)
+    left = [candidate for candidate in candidates if candidate.extract.score >= _WORTH_SHOWING * best]
+    left.sort(key=lambda each: -each.extract.score)  # stable: by passage, then by place
     taken: list[_Candidate] = []
-    for candidate in ordered:
-        if len(taken) == limit or candidate.extract.score < least:
-            break
-        if all(_overlap(candidate.words, other.words) < _SAME for other in taken):
-            taken.append(candidate)
-    return [candidate.extract for candidate in taken]
+    while left and len(taken) < limit:
+        chosen = max(left, key=lambda each: _gain(each, taken, weights))  # the first of equals
+        taken.append(chosen)
+        left = [each for each in left if _overlap(each.words, chosen.words) < _SAME]
+    return sorted((each.extract for each in taken), key=lambda each: -each.score)
+
+
+def _gain(candidate: _Candidate, taken: Sequence[_Candidate], weights: WordWeights) -> float:
+    """The score of a sentence beside those that were taken."""
+    if not taken:
+        return candidate.extract.score
+    known = frozenset[str]().union(*(each.answers for each in taken))
+    new = weights.sum(candidate.answers - known) / (weights.sum(candidate.answers) or 1.0)
+    same = sum(1 for each in taken if each.extract.number == candidate.extract.number)
+    return candidate.extract.score * (1 - _NEW + _NEW * new) * _SAME_PASSAGE**same
 
 
 def _candidates(passage: Passage, wanted: frozenset[str], weights: WordWeights, factor: float) -> Iterator[_Candidate]:
@@ -93,7 +111,7 @@ def _candidates(passage: Passage, wanted: frozenset[str], weights: WordWeights, 
         covered = weights.sum(inside) + _BY_CONTEXT * weights.sum((wanted & (above | asked)) - inside)
         # What only its headings say makes no sentence an answer: it must hold a word itself, or follow the question.
         score = factor * covered / total if inside or wanted & asked else 0.0
-        yield _Candidate(Extract(passage.number, sentence.start, sentence.end, round(score, 4)), words)
+        yield _Candidate(Extract(passage.number, sentence.start, sentence.end, round(score, 4)), words, inside)
 
 
 def _overlap(one: frozenset[str], other: frozenset[str]) -> float:

@@ -137,12 +137,17 @@ def _starts_item(line: str) -> bool:
 # ── Sentences ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # The end of a sentence: its stop, closing quotes and brackets, markers like [1] that belong to it, then space.
-_STOP = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?:\s?\[[\d, ]{1,12}\])*+(?=\s)|[。！？]++[」』”）]*+")
+_STOP = re.compile(
+    r"(?<![.!?…؟۔।॥])[.!?…؟۔।॥]++[\"'”’»)\]*_]*+(?:[ \u00a0\u202f]»)?+(?:\s?\[[\d, ]{1,12}\])*+(?=\s)"
+    r"|[。！？｡]++[」』”）]*+"
+)
 _ABBREVIATIONS = """
 e.g i.e cf vs viz approx dr mr mrs ms prof st rev hon gen fig figs eq eqs ref refs sec sect art para paras pp p ch chap
 vol ed eds al dept est no nos nr tel ext resp incl excl max min jan feb mar apr jun jul aug sep sept oct nov dec
+z.b d.h u.a u.u o.ä i.d.r bzw ca evtl ggf abs bspw sog inkl exkl zzgl kap lit vgl ziff str dipl hr mme mlle sra srta
+núm pág aprox
 """
-_CLOSERS = "etc inc ltd co corp llc plc jr sr a.m p.m u.s u.k e.u u.n ph.d m.d b.sc m.sc"
+_CLOSERS = "usw etc inc ltd co corp llc plc jr sr a.m p.m u.s u.k e.u u.n ph.d m.d b.sc m.sc"
 _OPENERS = """
 the a an in it this that these those if for we you they he she there however when while where after before as at all any
 each every no not to under your our its please note see members patients
@@ -152,6 +157,13 @@ _MAY_END = frozenset(_CLOSERS.split())  # it does when the next word looks like 
 _USUAL_FIRST = frozenset(_OPENERS.split())
 _WORD_BEFORE = re.compile(r"[\w.]*$")
 _WORD_AFTER = re.compile(r"\s*[\"'“‘«(\[*_]*(\w*)")
+_BEFORE_ORDINAL = re.compile(
+    r"(?:^|\s)(?:am|im|der|die|das|dem|den|des|vom|zum|zur|ab|bis|beim|seit)\s+\d{1,2}$", re.IGNORECASE
+)
+_MONTHS = frozenset(
+    "januar jänner februar märz april mai juni juli august september oktober november dezember".split()  # noqa: SIM905
+)
+_SAID = re.compile(r"[\u3040-\u309f]")  # a particle after a quotation: the sentence around it goes on
 _ENUMERATOR = re.compile(r"[\s*_(]*(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-z]|[ivxIVX]{1,5})")
 
 
@@ -199,8 +211,8 @@ def _stops(text: str, start: int, end: int) -> Iterator[int]:
 def _is_end(text: str, begun: int, found: re.Match[str]) -> bool:
     """Whether a stop ends the sentence that begun there, judged by the words on both sides."""
     stop = found[0]
-    if stop[0] in "。！？":
-        return True
+    if stop[0] in "。！？｡":
+        return not (stop[-1] in "」』”）" and _SAID.match(text, found.end()))
     after = _WORD_AFTER.match(text, found.end(), found.end() + 60)
     following = after[1] if after else ""
     if following[:1].islower():
@@ -216,8 +228,15 @@ def _full_stop(text: str, begun: int, at: int, following: str) -> bool:
     word = before[0].casefold() if before else ""
     if word == "no":
         return not following[:1].isdigit()
-    if word in _NEVER_ENDS:
+    if word in _NEVER_ENDS or _is_ordinal(text, max(begun, at - 24), at, following):
         return False
     is_initial = len(word) == 1 and text[at - 1].isupper()  # "J. Smith"
     is_acronym = len(word) > 2 and word[1] == "." and word.replace(".", "").isalpha()
     return following.casefold() in _USUAL_FIRST if word in _MAY_END or is_initial or is_acronym else True
+
+
+def _is_ordinal(text: str, start: int, at: int, following: str) -> bool:
+    """German writes "am 1. Januar" and "im 3. Quartal"."""
+    if not text[at - 1 : at].isdigit():
+        return False
+    return following.casefold() in _MONTHS or _BEFORE_ORDINAL.search(text[start:at]) is not None
