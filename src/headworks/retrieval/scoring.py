@@ -19,7 +19,7 @@ from headworks.retrieval.store import SEARCH_SQL, storable, vector_text
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 from headworks.types.ids import TraceId
-from headworks.types.models import ModelCall, Models
+from headworks.types.models import Embeddings, ModelCall, Models
 
 _log = logging.getLogger(__name__)
 
@@ -114,12 +114,8 @@ class Scoring:
             return [Vector(None, f"the model {plan.collection.model} did not answer")] * len(queries)
         if plan.collection.lacks_vectors:
             await self._want_vectors(principal, plan.collection.collection_id)
-        if plan.collection.model_digest is None:
-            return [Vector(None, "the collection's vectors are being made")] * len(queries)
-        if made.model_digest != plan.collection.model_digest:
-            return [Vector(None, "the collection's vectors are of other weights and are being made anew")] * len(
-                queries
-            )
+        if notice := _unfit(plan.collection, made):
+            return [Vector(None, notice)] * len(queries)
         return [Vector(vector_text(each)) for each in made.vectors]
 
     async def candidates(
@@ -129,7 +125,15 @@ class Scoring:
 
         The best by keywords are asked for in growing numbers, until enough of them are readable or there are no more.
         """
-        within = Within(principal, plan.collection.collection_id, plan.collection.generation_id)
+        row = plan.collection
+        within = Within(
+            principal,
+            row.collection_id,
+            row.generation_id,
+            epoch=row.epoch,
+            dimension=row.dimension,
+            vectors=row.vectors,
+        )
         passing = None if asked.filter is None else _Passing(within, asked.filter)
         if passing is not None:
             await passing.begin(tx)
@@ -176,6 +180,16 @@ class Scoring:
             if len(pass_it) >= limit or len(found) < wanted:
                 return {chunk: found[chunk] for chunk in pass_it[:limit]}
             wanted *= _MORE
+
+
+def _unfit(row: Any, made: Embeddings) -> str:  # noqa: ANN401 -- a row of `plan`
+    """Why these vectors can't be compared with the collection's, if they can't."""
+    if row.model_digest is None:
+        return "the collection's vectors are being made"
+    if made.model_digest != row.model_digest:
+        return "the collection's vectors are of other weights and are being made anew"
+    wrong = {len(each) for each in made.vectors} - {row.dimension}
+    return f"the model {row.model} answered with {wrong.pop()} numbers, not with {row.dimension}" if wrong else ""
 
 
 class _Passing:
