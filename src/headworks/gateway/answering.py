@@ -55,11 +55,15 @@ class Answering:
             is_own = started.answer is None
             return Whole(passed_on(started.headers, with_type=is_own), started.body, started.answer)
         events: AsyncGenerator[Event, None]
+        direct = None
         is_own = started.native is not None
         if started.onward is not None and call.surface in SURFACES:
             events = continued(started, started.onward, call, record)
         elif started.native is not None:
             events = relay(started, started.native, record)
+            if call.keeping is None:
+                call.let_go()
+                direct = started.native.direct
         elif plan.feature is None:
             events = told_together(started, call.dialect, record)
         else:
@@ -72,7 +76,7 @@ class Answering:
                 answer = _uncited(parts, record)
             events = as_events(answer, call, self._base_url)
         record.keep_open()
-        head = Head(passed_on(started.headers, with_type=is_own))
+        head = Head(passed_on(started.headers, with_type=is_own), direct)
         if plan.feature is not None and plan.feature.output is not None:
             return self._recorded(plan, call, None, held(head, events), record)
         return self._recorded(plan, call, head, events, record)
@@ -85,14 +89,19 @@ class Answering:
         `head` None: it is among the events.
         """
         with record:
+            checked_at = time.monotonic()
+            direct = None if head is None else head.direct
+            if direct is not None:
+                direct.until = checked_at + RECHECK_S
             if head is not None:
                 yield head
-            checked_at = time.monotonic()
             async with aclosing(events):
                 async for event in events:
                     if time.monotonic() - checked_at > RECHECK_S:
                         self._check_again(plan, call)
                         checked_at = time.monotonic()
+                        if direct is not None:
+                            direct.until = checked_at + RECHECK_S
                     yield event
 
     def _check_again(self, plan: Plan, call: Call) -> None:

@@ -93,7 +93,7 @@ class Call(Asked, kw_only=True):
     @property
     def size(self) -> int:
         """Bytes of the request, to estimate tokens by."""
-        return len(self.body.raw)
+        return self.body.size
 
     @property
     def neutral(self) -> Request:
@@ -117,6 +117,11 @@ class Call(Asked, kw_only=True):
             self._follows = self.neutral.ext.get("previous_response_id")
             self._neutral = request
         self.relays = False
+
+    def let_go(self) -> None:
+        """The answer is the provider's own, and comes: what was asked is not needed for it."""
+        self.body.let_go()
+        self._neutral = self.prompt = None
 
     def neutral_for(self, aim: Aim) -> Request:
         """The same for one target."""

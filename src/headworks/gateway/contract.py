@@ -58,6 +58,10 @@ class Arrived(Protocol):
         """Have `callback` called once if the caller leaves before the answer is complete."""
         ...
 
+    def let_go(self) -> None:
+        """Headers and body are not read any more."""
+        ...
+
 
 class Piece(Protocol):
     """Text of an answer, ready to be shown."""

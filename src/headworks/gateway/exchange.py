@@ -19,6 +19,7 @@ from headworks.gateway.contract import Arrived, Recorder
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.wire.errors import Unexpected, headers_of
 from headworks.gateway.wire.headers import FROM_CALLER, Header
+from headworks.gateway.wire.parts import Direct
 from headworks.turns import turn_of
 from headworks.types.identity import Principal
 from headworks.types.ids import id_text, new_id
@@ -148,6 +149,10 @@ class Exchange:
         self._has_started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
+    async def begin(self, headers: list[Header], direct: Direct | None) -> None:  # noqa: ARG002 -- as above
+        """The head of a stream; `direct` is told how its bytes are written without waiting, where they can be."""
+        await self.start(200, headers)
+
     async def write(self, data: bytes, *, is_last: bool = False) -> None:
         """A part of the answer's body."""
         await self._send({"type": "http.response.body", "body": data, "more_body": not is_last})
@@ -251,6 +256,13 @@ class ArrivedExchange(Exchange):
     async def answer(self, status: int, headers: list[Header], body: bytes) -> None:
         """See Exchange."""
         self.answer_at_once(status, headers, body)
+
+    async def begin(self, headers: list[Header], direct: Direct | None) -> None:
+        """See Exchange."""
+        await self.start(200, headers)
+        self._request.let_go()
+        if direct is not None:
+            direct.write = self._request.write
 
     async def relay(self, data: bytes) -> None:
         """See Exchange."""

@@ -103,6 +103,7 @@ class Handlers:
         try:
             raw = exchange.arrived(self._max_body_bytes)
             call = _call(exchange, await exchange.body(self._max_body_bytes) if raw is None else raw)
+            del raw  # a stream may stay open for long
             if call.surface == "responses":
                 call.keeping = self._extras.keeper.of(call.body)
             elif call.surface == "messages" and MESSAGES.carries_foreign_thoughts(call.body.raw):
@@ -175,7 +176,7 @@ class Handlers:
                     else:
                         await exchange.relay(event.data)
                 elif isinstance(event, Head):
-                    await exchange.start(200, _stream_head(event, call))
+                    await exchange.begin(_stream_head(event, call), event.direct)
                 else:
                     if exchange.writer is None:
                         exchange.writer = _writer(call)

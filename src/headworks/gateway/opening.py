@@ -23,6 +23,7 @@ from headworks.gateway.recording import Record
 from headworks.gateway.spending import UNREADABLE, counted_in, keep_count, keep_told
 from headworks.gateway.tool_calls import check_calls
 from headworks.gateway.translation import Way, rejected, says_something
+from headworks.gateway.wire.parts import Direct
 from headworks.providers import contract as provider_contract
 from headworks.providers.contract import Ask
 from headworks.providers.responses import RESENT, Headers
@@ -44,6 +45,7 @@ class NativeStream(msgspec.Struct):
     framer: Framer
     watch: Watch
     held: bytes
+    direct: Direct = msgspec.field(default_factory=Direct)
 
 
 class ToldStream(msgspec.Struct):

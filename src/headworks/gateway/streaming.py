@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -16,6 +17,7 @@ from headworks.gateway.recording import Record
 from headworks.gateway.translated import told_together
 from headworks.gateway.wire.parts import Relayed
 from headworks.providers.contract import Answer
+from headworks.providers.responses import Response
 
 _GRACE_S = 2.0
 """How long it may take from the end of its answer to the last event: for the count, which comes between them."""
@@ -28,6 +30,7 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
     """
     watch = stream.watch
     pieces = aiter(stream.answer)
+    through = _Through(stream, record)
     grace: _Grace | None = None
     try:
         events = stream.held
@@ -49,8 +52,9 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
                 if not (watch.is_finished or watch.is_terminal or watch.has_failed):
                     raise truncated(started) from None
                 break
-            events = watch.see(stream.framer.whole(piece))
+            events = watch.see(stream.framer.whole(piece)) if piece else stream.held
             record.heard = watch.heard
+        through.end()
         await linger(stream.answer)
         if watch.has_failed:
             record.row.error_code = UpstreamError.code
@@ -61,6 +65,37 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
             grace.cancel()
         _settle(watch, record)
         stream.answer.abort()
+        through.end()
+
+
+class _Through:
+    """Sends what only goes by to the caller at once: half of what a piece costs is to wake up all who wait for it."""
+
+    __slots__ = ("_record", "_stream")
+
+    def __init__(self, stream: NativeStream, record: Record) -> None:
+        self._stream = stream
+        self._record = record
+        if isinstance(stream.answer, Response):  # those of other clients go the long way
+            stream.answer.through = self
+
+    def end(self) -> None:
+        """From here on all pieces go the long way. Without it, this and the answer would wait for the collector."""
+        if isinstance(self._stream.answer, Response):
+            self._stream.answer.through = None
+
+    def __call__(self, piece: bytes) -> bool:
+        stream = self._stream
+        watch, direct = stream.watch, stream.direct
+        events = watch.see(stream.framer.whole(piece))
+        if watch.is_finished or watch.is_terminal or watch.has_failed or time.monotonic() > direct.until:
+            stream.held = events
+            return False
+        self._record.heard = watch.heard
+        if not events or (direct.write is not None and direct.write(events)):
+            return True
+        stream.held = events
+        return False
 
 
 class _Grace:

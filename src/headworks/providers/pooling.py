@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from headworks.eager import in_task
+from headworks.eager import Signal
 from headworks.errors import HeadworksError, InvalidRequest, UpstreamError, UpstreamTimeout
 from headworks.providers.http1 import Connection, Deadlines, Limits
 
@@ -63,6 +63,21 @@ class Origin:
         return b"host: %b\r\n" % shown.encode("ascii")
 
 
+class _Waiter(Signal):
+    """Who waits for a connection, until there is one, or an error, or the deadline has passed."""
+
+    __slots__ = ("connection", "error", "has_begun", "opening")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connection: Connection | None = None
+        self.error: Exception | None = None
+        self.opening: asyncio.Task[None] | None = None
+        """Brings a new one; None: in line for one that comes free."""
+        self.has_begun = False
+        """Whether the task has: one that is cancelled before gives nothing back."""
+
+
 class Pool:
     """At most `size` connections to one origin; when all are busy one waits in line, within the connect deadline."""
 
@@ -93,7 +108,7 @@ class Pool:
         self._open = 0
         self._closed = False
         self._emptied: asyncio.Future[None] | None = None
-        self._waiters: deque[asyncio.Future[Connection | None]] = deque()
+        self._waiters: deque[_Waiter] = deque()
 
     def idle(self) -> Connection | None:
         """The connection that was used last and still looks alive, or None."""
@@ -109,38 +124,30 @@ class Pool:
         connection = self.idle()
         if connection is not None:
             return connection
-        await in_task()
-        limit_s = min(deadlines.connect_s, deadlines.total_s)
-        try:
-            async with asyncio.timeout(limit_s):
-                if self._open < self._size:
-                    self._open += 1
-                else:
-                    connection = await self._wait_in_line()
-                return connection or await self._open_in_slot()
-        except TimeoutError:
-            raise self._too_late(limit_s) from None
+        waiter = _Waiter()
+        if self._open < self._size:
+            self._open += 1
+            self._open_for(waiter)
+        else:
+            self._waiters.append(waiter)
+        return await self._arrival(waiter, deadlines)
 
     async def fresh(self, deadlines: Deadlines) -> Connection:
         """A new connection, for the one retry: it may exceed `size`, by those whose own connection has just died."""
-        await in_task()
-        limit_s = min(deadlines.connect_s, deadlines.total_s)
+        waiter = _Waiter()
         self._open += 1
-        try:
-            async with asyncio.timeout(limit_s):
-                return await self._open_in_slot()
-        except TimeoutError:
-            raise self._too_late(limit_s) from None
+        self._open_for(waiter)
+        return await self._arrival(waiter, deadlines)
 
     def released(self, connection: Connection) -> None:
         """A connection has finished its exchange: hand it to who waits longest, or keep it."""
-        while self._waiters:
+        if self._waiters:
+            connection.usable = False
             waiter = self._waiters.popleft()
-            if not waiter.done():
-                connection.usable = False
-                waiter.set_result(connection)
-                return
-        self._idle.append(connection)
+            waiter.connection = connection
+            self.loop.call_soon(waiter.set)  # not from within the exchange that ends
+        else:
+            self._idle.append(connection)
 
     def opened(self, connection: Connection) -> None:
         """A connection stands; from here on its slot is freed by `closed`."""
@@ -166,29 +173,59 @@ class Pool:
             self._emptied = self.loop.create_future()
             await self._emptied
 
-    async def _wait_in_line(self) -> Connection | None:
-        """The connection that came free, or None for the right to open one."""
-        waiter: asyncio.Future[Connection | None] = self.loop.create_future()
-        self._waiters.append(waiter)
+    async def _arrival(self, waiter: _Waiter, deadlines: Deadlines) -> Connection:
+        """The connection that is brought to `waiter` within the connect deadline."""
+        limit_s = min(deadlines.connect_s, deadlines.total_s)
+        timer = self.loop.call_later(limit_s, waiter.set)
         try:
-            return await waiter
+            await waiter
         except BaseException:
-            if waiter.done() and not waiter.cancelled():  # given and cancelled in the same turn of the loop
-                connection = waiter.result()
-                if connection is None:
-                    self._free_slot()
-                elif not connection.closing:
-                    connection.usable = True
-                    self.released(connection)
+            self._forget(waiter)
             raise
+        finally:
+            timer.cancel()
+        if waiter.connection is not None:
+            return waiter.connection
+        error, waiter.error = waiter.error, None
+        if error is None:
+            error = self._too_late(limit_s, is_in_line=waiter.opening is None)
+            self._forget(waiter)
+        try:
+            raise error
+        finally:
+            del error  # which refers back to this frame, and would wait for the collector
+
+    def _forget(self, waiter: _Waiter) -> None:
+        """Nobody waits any more: in line, for what is being opened, or for what was brought in this very turn."""
+        if waiter.opening is not None:
+            waiter.opening.cancel()
+            if not waiter.has_begun:
+                self._free_slot()
+        with suppress(ValueError):
+            self._waiters.remove(waiter)
+        connection = waiter.connection
+        if connection is not None and not connection.closing:
+            connection.usable = True
+            self.released(connection)
 
     def _free_slot(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._open -= 1
+        if self._waiters:
+            self._open_for(self._waiters.popleft())
+        else:
+            self._open -= 1
+
+    def _open_for(self, waiter: _Waiter) -> None:
+        """Open a connection, in a slot that is counted already. Whoever waits needs no task of its own for it."""
+        waiter.opening = self.loop.create_task(self._bring(waiter))
+
+    async def _bring(self, waiter: _Waiter) -> None:
+        waiter.has_begun = True
+        try:
+            waiter.connection = await self._open_in_slot()
+        except Exception as error:  # noqa: BLE001 -- raised where it is waited for
+            waiter.error = error
+        finally:
+            self.loop.call_soon(waiter.set)  # not from within this task, which ends
 
     async def _open_in_slot(self) -> Connection:
         """Connect, having counted the connection in `_open` already."""
@@ -210,8 +247,8 @@ class Pool:
             raise UpstreamError(f"{self.origin} closed the connection as soon as it stood.")
         return connection
 
-    def _too_late(self, limit_s: float) -> HeadworksError:
-        why = f"all {self._size} connections to it are busy" if self._open >= self._size else "it does not answer"
+    def _too_late(self, limit_s: float, *, is_in_line: bool) -> HeadworksError:
+        why = f"all {self._size} connections to it are busy" if is_in_line else "it does not answer"
         return UpstreamTimeout(
             f"No connection to {self.origin} within the connect deadline of {limit_s:g} s: {why}.",
             next_step="Try again; see the provider's status.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -41,6 +42,7 @@ class Response(Signal):
         "headers",
         "pieces",
         "status",
+        "through",
         "unanswered",
         "whole",
     )
@@ -59,6 +61,8 @@ class Response(Signal):
         self._carrier = carrier
         self.pieces: list[bytes] = []
         """What has arrived and was not taken."""
+        self.through: Callable[[bytes], bool] | None = None
+        """Takes a piece in the place of who waits for it. False: it was taken, but who waits is to go on, with b""."""
         self._complete = False
         self._error: HeadworksError | None = None
 
@@ -90,7 +94,7 @@ class Response(Signal):
         return self
 
     async def __anext__(self) -> bytes:
-        """All that has arrived since the last call, never empty; waits if that is nothing."""
+        """All that has arrived since the last call; waits if that is nothing. Only empty if `through` says so."""
         while not self.pieces:
             if self._error is not None:
                 raise self._error
@@ -153,6 +157,15 @@ class Response(Signal):
             self._error.is_resent = True
 
     # What the connection tells.
+
+    def set(self) -> None:
+        """Something has arrived, or there will be no more."""
+        through = self.through
+        if through is None or self.resume is None or not self.pieces or self._complete or self._error is not None:
+            super().set()
+        elif not through(self.take()):
+            self.pieces.append(b"")
+            super().set()
 
     def begun(self) -> None:
         """The head is complete."""

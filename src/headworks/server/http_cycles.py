@@ -40,6 +40,9 @@ class Connection(Protocol):
     def on_response_complete(self) -> None:
         """An answer is complete."""
 
+    def rest(self, cycle: ShortCycle) -> None:
+        """A long answer has begun."""
+
 
 class Flow(FlowControl):
     """uvicorn's, which has an event only once somebody waits: most connections never do."""
@@ -231,6 +234,12 @@ class ShortCycle(JoiningCycle):
         self._on_leaving = callback
         if self.disconnected:
             self.set()
+
+    def let_go(self) -> None:
+        """Forget what was asked: an answer has begun whose end may be far away."""
+        self.body = b""  # type: ignore[assignment] # as above
+        self.headers.clear()
+        self._protocol.rest(self)
 
     # What uvicorn calls.
 

@@ -26,6 +26,7 @@ _SHORT = 200
 _TIMER_GRAIN_S = 0.002
 _NOBODY: deque[Any] = deque(maxlen=0)
 """Requests that wait behind another on a connection where none does."""
+_NO_PARSER = cast("httptools.HttpRequestParser", None)
 _targets: dict[bytes, tuple[str, bytes, bytes]] = {}
 """Path, raw path and query of targets that were seen before."""
 
@@ -59,13 +60,13 @@ class OneWriteProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = None
         # Both refer back to the connection, and would wait for the collector with it.
         self.cycle = cast("ShortCycle", None)
-        self.parser = cast("httptools.HttpRequestParser", None)
+        self.parser = _NO_PARSER
 
     def data_received(self, data: bytes) -> None:
         """Part of a request, or several."""
         self._idle_since = None
         try:
-            self.parser.feed_data(data)
+            (self.parser or self._new_parser()).feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._stop_parsing(error)
         if self._pieces is not None:  # the rest of the body is still to come
@@ -216,6 +217,19 @@ class OneWriteProtocol(HttpToolsProtocol):
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
                 self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._look_at_idleness)
+
+    def rest(self, cycle: ShortCycle) -> None:
+        """A long answer has begun: without its parser an open stream is a kilobyte less, and most read nothing more."""
+        self.loop.call_soon(self._rest, cycle)
+
+    def _rest(self, cycle: ShortCycle) -> None:
+        if self.cycle is cycle and self.headers is cycle.headers:  # else the next request has begun to come
+            self.parser = _NO_PARSER
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        self.parser = parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        return parser
 
     def _unset_keepalive_if_required(self) -> None:
         self._idle_since = None

@@ -47,13 +47,19 @@ _SPACED = (_Tokens(b"{", b": "), _Tokens(b", ", b": "))
 class Body:
     """One JSON object as it was received. `members` are the texts of the values by their keys."""
 
-    __slots__ = ("_pieces", "members", "raw")
+    __slots__ = ("_pieces", "members", "raw", "size")
 
     def __init__(self, raw: bytes, members: dict[str, msgspec.Raw], pieces: list[bytes | msgspec.Raw]) -> None:
         self.raw = raw
+        self.size = len(raw)
+        """Bytes, as it came."""
         self.members = members
         self._pieces = pieces
         """What stands before each value, and the value, in their order; then what follows the last."""
+
+    def let_go(self) -> None:
+        """Forget all but the size: nothing is read of it any more, and what answers it may take long."""
+        self.raw, self.members, self._pieces = b"", {}, []
 
     @staticmethod
     def read(raw: bytes, inside: str = "") -> Body:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from headworks.formats import neutral
@@ -19,10 +21,23 @@ class Whole(msgspec.Struct, frozen=True):
     answer: Answer | None = None
 
 
+class Direct(msgspec.Struct):
+    """The short way of a stream's bytes to the caller, past all who wait for its next event.
+
+    `write` sends a piece now, or returns False, having done nothing. From `until` on (of time.monotonic) pieces go the
+    long way, where it is checked whether the stream may go on.
+    """
+
+    write: Callable[[bytes], bool] | None = None
+    until: float = 0.0
+
+
 class Head(msgspec.Struct, frozen=True, gc=False):
     """The first event of all others: an attempt has answered. `headers` are the provider's that go on to the caller."""
 
     headers: Headers = ()
+    direct: Direct | None = None
+    """For who can write without waiting."""
 
 
 class Relayed(msgspec.Struct, frozen=True, gc=False):
