@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from release_world import guest, shared_urls, world
+from release_world import guest, shared_superuser, shared_urls, world
 
-__all__ = ["guest", "shared_urls", "world"]
+__all__ = ["guest", "shared_superuser", "shared_urls", "world"]

@@ -146,3 +146,11 @@ async def guest(shared_urls: DatabaseUrls, keyring: Keyring) -> AsyncIterator[Wo
             operator = (await identity.load(tx)).authenticate(_operators[shared_urls.owner], 0.0)
         made = await identity.create_tenant(operator, f"tenant-{next(_counter)}", "admin")
         yield await enter(database, keyring, identity, made.key)
+
+
+@pytest.fixture
+def shared_superuser(shared_urls: DatabaseUrls) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection to the module's database that no policy binds. Name the tenant: others' rows are there, too."""
+    with psycopg.connect(shared_urls.owner, autocommit=True) as connection:
+        connection.execute("SET search_path = headworks, public")
+        yield connection
