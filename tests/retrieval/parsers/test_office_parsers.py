@@ -270,7 +270,7 @@ def test_a_sentence_goes_on_over_the_page() -> None:
 
 
 def test_a_scan_says_that_it_needs_ocr() -> None:
-    with pytest.raises(DocumentUnreadable, match="needs OCR") as refused_scan:
+    with pytest.raises(DocumentUnreadable, match="Turn OCR on") as refused_scan:
         pdf.parse("a.pdf", samples.scanned_pdf(3))
     assert refused_scan.value.code == "needs_ocr"
 
@@ -355,7 +355,7 @@ def test_slides_without_a_presentation_are_corrupt() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "expected"),
     [
-        ("picture.png", b"\x89PNG\r\n", "unsupported"),
+        ("picture.png", b"\x89PNG\r\n", "needs_ocr"),
         ("song.mp3", b"ID3", "unsupported"),
         ("archive.zip", samples.zipped({"a": "b"}), "unsupported"),
         ("noextension", b"\0\1\2", "unsupported"),
@@ -388,7 +388,7 @@ def test_supported_names_are_known_without_reading() -> None:
 def test_each_sample_file_is_read_or_is_a_picture() -> None:
     for file in sorted((DATA / "formats").iterdir()):
         if file.suffix in {".png", ".jpg"}:
-            assert code_of(file.name, file.read_bytes()) == "unsupported"
+            assert code_of(file.name, file.read_bytes()) == "needs_ocr"
         else:
             assert catalog.parse(file.name, file.read_bytes()).text.strip(), file.name
 

@@ -175,6 +175,12 @@ def test_what_is_no_table_stays_text(kind: str) -> None:
     assert "| " not in document.text
 
 
+def test_columns_of_prose_are_read_one_after_the_other() -> None:
+    text = parsed(NO_TABLES["two columns, drawn line by line"]()).text
+    assert text.index("words, line 19") < text.index("a story, line 0")
+    assert "line 3\nThe left column goes on with words, line 4" in text
+
+
 # ── Boxes ──
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
+from typing import Literal
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.archives import is_ole, refuse_encrypted_office
 from headworks.retrieval.parsers.building import clean
 from headworks.retrieval.parsers.contract import ParsedDocument, Parser
+
+Ocr = Literal["off", "wanted", "read"]
+"""Whether pictures are read: not at all; later, for now they are only found; or now."""
+_PDF_FUNCTIONS: dict[Ocr, str] = {"off": "parse", "wanted": "parse_whole", "read": "parse_with_ocr"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,20 @@ FORMATS: dict[str, Format] = {
 }
 """By lower-case extension."""
 
-_IMAGES = frozenset([".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp", ".heic"])
+PICTURES = {
+    extension: Format("ocr", f"image/{kind}", "parse_picture")
+    for kind, extensions in {
+        "png": (".png",),
+        "jpeg": (".jpg", ".jpeg"),
+        "gif": (".gif",),
+        "tiff": (".tif", ".tiff"),
+        "bmp": (".bmp",),
+        "webp": (".webp",),
+    }.items()
+    for extension in extensions
+}
+"""By lower-case extension: what only OCR can read."""
+_PICTURE_MARKS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"BM")
 _OLE_EXTENSIONS = (".doc", ".xls", ".ppt", ".msg")
 _ZIP_PARTS = (("word/document.xml", ".docx"), ("ppt/presentation.xml", ".pptx"), ("xl/workbook.xml", ".xlsx"))
 
@@ -91,7 +109,7 @@ def is_supported(name: str) -> bool:
     return not extension or extension in FORMATS
 
 
-def parse(name: str, data: bytes) -> ParsedDocument:
+def parse(name: str, data: bytes, ocr: Ocr = "off") -> ParsedDocument:
     """The document in a file. Raises DocumentUnreadable; any other exception is the parser's failure.
 
     It is for child processes (`sandbox.py`): hostile files may take any time and memory.
@@ -99,10 +117,25 @@ def parse(name: str, data: bytes) -> ParsedDocument:
     if not data:
         raise DocumentUnreadable("The file has no bytes.", code="empty")
     extension = _sniffed(name, data)
-    found = FORMATS.get(extension)
+    found = FORMATS.get(extension) or PICTURES.get(extension)
     if found is None:
         raise _unsupported(extension)
+    if extension in PICTURES:
+        _refuse_picture(data, ocr)
+    if extension == ".pdf":
+        found = replace(found, function=_PDF_FUNCTIONS[ocr])
     return found.parser()(_with_extension(name, extension), data)
+
+
+def _refuse_picture(data: bytes, ocr: Ocr) -> None:
+    if not data.startswith(_PICTURE_MARKS) and data[8:12] != b"WEBP":
+        raise DocumentUnreadable("The file is damaged, or no picture at all.", code="corrupt")
+    if ocr != "read":
+        raise DocumentUnreadable(
+            "The file is a picture: what it says must be read by OCR.",
+            next_step="Turn OCR on for the collection: `parsing: {ocr: true}`.",
+            code="needs_ocr",
+        )
 
 
 def preload(modules: Iterable[str] = ("kreuzberg", "pypdfium2", "pypdfium2.raw")) -> None:
@@ -164,10 +197,8 @@ def _with_extension(name: str, extension: str) -> str:
 
 
 def _unsupported(extension: str) -> DocumentUnreadable:
-    if extension in _IMAGES:
-        message = "The file is a picture: its text would need OCR, which is not built in."
-    else:
-        kind = f"`{clean(extension)[:20]}` files" if extension else "files of this kind"
-        message = f"Headworks has no parser for {kind}."
+    kind = f"`{clean(extension)[:20]}` files" if extension else "files of this kind"
     known = ", ".join(sorted(extension[1:] for extension in FORMATS))
-    return DocumentUnreadable(message, next_step=f"It reads: {known}.", code="unsupported")
+    return DocumentUnreadable(
+        f"Headworks has no parser for {kind}.", next_step=f"It reads: {known}.", code="unsupported"
+    )

@@ -1,217 +1,112 @@
-"""PDF, by pypdfium2: paragraphs by where the lines stand, headings by the size of their type, no running headers."""
+"""PDF, by pypdfium2: the text of its pages, or (where it is asked for) what OCR reads on those that are pictures."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, pairwise
-from typing import Any
+from itertools import chain
+from typing import Any, Literal
 
 from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers.building import Place, TextBuilder, clean, one_line
+from headworks.retrieval.parsers import ocr
+from headworks.retrieval.parsers.building import one_line
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.facts import pdf_facts
-from headworks.retrieval.parsers.grids import names_columns, table_lines
 from headworks.retrieval.parsers.pdf_page import Line, lines_of, rules_of, sheet_of
 from headworks.retrieval.parsers.pdf_tables import Grid, with_tables
-from headworks.retrieval.parsers.plain import with_numbered_headings
+from headworks.retrieval.parsers.pdf_text import document_of
 
 MEDIA_TYPE = "application/pdf"
 _FEWEST_CHARACTERS = 5
-"""Per page: a document with pictures and less text than this is a scan."""
-_MARGIN = 0.08
-"""Of the page's height: where running headers and footers stand."""
-_HEADING_SIZE = 1.12
-"""Of the size of the body's type."""
-_SAME_SIZE = 0.96
-_LONGEST_HEADING = 150
-_PARAGRAPH_GAP = 1.3
-"""Of the usual distance between lines."""
-_SOFT_HYPHEN = re.compile("[\ufffe\x02\u00ad]$")
-_DIGITS = re.compile(r"\d+")
-_BULLET = re.compile(r"[-*•‣◦▪●·–]\s|\(?(?:\d{1,2}|[a-z])[.)]\s")
+"""Per page: a page with pictures and less text than this is a scan."""
+_MOST_PAGES = 20_000
 _NO_TITLE = re.compile(
     r"untitled|\(?anonymous\)?|\(?unspecified\)?|microsoft |.*\.(?:docx?|indd|pdf|qxd|pptx?|tex)$", re.IGNORECASE
 )
 
+Pictures = Literal["told", "refused", "read"]
+"""What becomes of pages that are pictures: with most pages so the document is refused, with any, or OCR reads them."""
+
 
 def parse(name: str, data: bytes) -> ParsedDocument:
-    """See contract.Parser."""
+    """See contract.Parser: a document that is mostly pictures is refused."""
+    return _parse(name, data, "told")
+
+
+def parse_whole(name: str, data: bytes) -> ParsedDocument:
+    """As `parse`, but a single page that is a picture is enough to raise `needs_ocr`."""
+    return _parse(name, data, "refused")
+
+
+def parse_with_ocr(name: str, data: bytes) -> ParsedDocument:
+    """As `parse`, with the text of pages that are pictures; raises `needs_ocr` without the extra for it."""
+    ocr.refuse_missing()
+    return _parse(name, data, "read")
+
+
+def _parse(name: str, data: bytes, pictures: Pictures) -> ParsedDocument:
     import pypdfium2
 
-    if not data.lstrip()[:5].startswith(b"%PDF") and b"%PDF-" not in data[:1024]:
+    if b"%PDF-" not in data[:1024]:
         raise DocumentUnreadable("The file is no PDF document.", code="corrupt")
     try:
         document = pypdfium2.PdfDocument(data)
-        pages = [_read_page(document, number) for number in range(len(document))]
-        if sum(_characters(each) for page in pages for each in page) < _FEWEST_CHARACTERS * len(pages):
+        if len(document) > _MOST_PAGES:
+            raise DocumentUnreadable(
+                f"The PDF has {len(document):,} pages, more than {_MOST_PAGES:,}.",
+                next_step="Split it.",
+                code="too_large",
+            )
+        pages = [_read_page(document, number, pictures) for number in range(len(document))]
+        if pictures == "told" and sum(map(_characters, pages)) < _FEWEST_CHARACTERS * len(pages):
             _refuse_scan(document, pages)
         information = document.get_metadata_dict()
     except pypdfium2.PdfiumError as error:
         if "assword" in str(error):
             raise DocumentUnreadable("The PDF is encrypted and needs a password.", code="encrypted") from None
         raise DocumentUnreadable(f"The PDF is damaged: {one_line(str(error))}", code="corrupt") from None
-    builder = TextBuilder()
-    _write(builder, _without_furniture(pages))
     title = one_line(information.get("Title", ""))
-    found = builder.finish(name, MEDIA_TYPE, "" if _NO_TITLE.match(title) else title)
-    return with_numbered_headings(replace(found, metadata=pdf_facts(information)))
+    found = document_of(name, MEDIA_TYPE, "" if _NO_TITLE.match(title) else title, pages)
+    return replace(found, metadata=pdf_facts(information))
 
 
-def _characters(content: Line | Grid) -> int:
-    """How many there are, without spaces."""
-    return sum(map(len, content.text.split())) if isinstance(content, Line) else sum(map(len, chain(*content.rows)))
+def _characters(page: Sequence[Line | Grid]) -> int:
+    """How many there are on a page, without spaces."""
+    texts = (each.text.split() if isinstance(each, Line) else chain(*each.rows) for each in page)
+    return sum(map(len, chain(*texts)))
 
 
-def _read_page(document: Any, number: int) -> list[Line | Grid]:  # noqa: ANN401 -- pypdfium2 has no types
+def _read_page(document: Any, number: int, pictures: Pictures) -> list[Line | Grid]:  # noqa: ANN401 -- pypdfium2 has no types
     page = document[number]
     try:
         sheet = sheet_of(page, number + 1)
         lines = list(lines_of(sheet))
         found = with_tables(lines, rules_of(sheet)) if lines else []
+        if pictures != "told" and _characters(found) < _FEWEST_CHARACTERS and _shows(page, any_thing=not lines):
+            if pictures == "refused":
+                raise DocumentUnreadable(f"Page {number + 1} of the PDF is a picture.", code="needs_ocr")
+            found = ocr.read_sheet(sheet)
     finally:
         page.close()
     return [replace(each, words=()) if isinstance(each, Line) else each for each in found]
 
 
-def _refuse_scan(document: Any, pages: Sequence[Sequence[Line | Grid]]) -> None:  # noqa: ANN401 -- as above
-    """Raises `needs_ocr` for pages that show something but hold (nearly) no characters."""
+def _shows(page: Any, *, any_thing: bool) -> bool:  # noqa: ANN401 -- as above
+    """Whether a page has a picture, or anything at all."""
     import pypdfium2.raw as pdfium
 
+    return any(True for _ in page.get_objects(filter=None if any_thing else [pdfium.FPDF_PAGEOBJ_IMAGE]))
+
+
+def _refuse_scan(document: Any, pages: Sequence[Sequence[Line | Grid]]) -> None:  # noqa: ANN401 -- as above
+    """Raises `needs_ocr` for pages that show something but hold (nearly) no characters."""
     any_text = any(page for page in pages)
-    kinds = [pdfium.FPDF_PAGEOBJ_IMAGE] if any_text else None
-    shown = sum(any(True for _ in document[number].get_objects(filter=kinds)) for number in range(len(document)))
+    shown = sum(_shows(document[number], any_thing=not any_text) for number in range(len(document)))
     if shown * 2 >= len(document) and shown:
         raise DocumentUnreadable(
             f"The PDF is a scan: {len(document)} pages, but no text.",
-            next_step="It needs OCR, which is not built in: run it through a tool such as OCRmyPDF first.",
+            next_step="Turn OCR on for the collection (`parsing: {ocr: true}`), or run the file through a tool such as "
+            "OCRmyPDF first.",
             code="needs_ocr",
         )
-
-
-def _without_furniture(pages: Sequence[Sequence[Line | Grid]]) -> list[Line | Grid]:
-    """All lines but those that stand in the margins of most pages and differ by their numbers only."""
-    seen: Counter[str] = Counter()
-    for page in pages:
-        seen.update({_DIGITS.sub("#", line.text) for line in page if isinstance(line, Line) and _in_margin(line)})
-    often = max(2, 0.6 * len(pages))
-    repeated = {text for text, times in seen.items() if times >= often}
-    return [
-        each
-        for page in pages
-        for each in page
-        if not (isinstance(each, Line) and _in_margin(each) and _DIGITS.sub("#", each.text) in repeated)
-    ]
-
-
-def _in_margin(line: Line) -> bool:
-    return not _MARGIN < line.height_share < 1 - _MARGIN
-
-
-def _write(builder: TextBuilder, content: Sequence[Line | Grid]) -> None:
-    lines = [each for each in content if isinstance(each, Line)]
-    levels = iter(_levels(lines))
-    step = _usual_step(lines)
-    paragraph: list[Line] = []
-    heads = page = 0
-    for each in content:
-        level = next(levels) if isinstance(each, Line) else 0
-        if paragraph and (isinstance(each, Grid) or _ends(paragraph[-1], each, level, step)):
-            _flush(builder, paragraph, heads)
-        if not paragraph:
-            for _ in range(_page_of(each) - page):
-                builder.page()
-            page = max(page, _page_of(each))
-        if isinstance(each, Grid):
-            builder.table(table_lines(each.rows), int(names_columns(each.rows)), places=each.places)
-        else:
-            paragraph.append(each)
-            heads = level
-    if paragraph:
-        _flush(builder, paragraph, heads)
-
-
-def _page_of(content: Line | Grid) -> int:
-    return content.page if isinstance(content, Grid) else content.place.page
-
-
-def _usual_step(lines: Sequence[Line]) -> float:
-    """The distance between lines of a paragraph: of all distances the lower quartile, since paragraphs stand apart."""
-    gaps = [
-        other.place.y0 - one.place.y0
-        for one, other in pairwise(lines)
-        if one.size == other.size and one.place.y0 < other.place.y0
-    ]
-    return sorted(gaps)[len(gaps) // 4] if gaps else 1.0
-
-
-def _levels(lines: Sequence[Line]) -> list[int]:
-    """The level of each line as a heading, 0 for text: the larger the type the higher, bold text of its own last."""
-    weights: Counter[float] = Counter()
-    for line in lines:
-        weights[line.size] += len(line.text)
-    least = _HEADING_SIZE * (weights.most_common(1)[0][0] if weights else 1.0)
-    bold_counts = sum(line.is_bold for line in lines) * 3 < len(lines)
-    steps = _steps({line.size for line in lines if _can_head(line) and line.size >= least})
-    return [_level(line, steps, least, bold_counts=bold_counts) for line in lines]
-
-
-def _steps(sizes: set[float]) -> list[float]:
-    """Sizes of type from the largest on; those that differ by less than 4 % are one."""
-    steps: list[float] = []
-    for size in sorted(sizes, reverse=True):
-        if not steps or size < _SAME_SIZE * steps[-1]:
-            steps.append(size)
-    return steps
-
-
-def _level(line: Line, steps: Sequence[float], least: float, *, bold_counts: bool) -> int:
-    if not _can_head(line):
-        return 0
-    if line.size >= least:
-        return min(6, next(place for place, size in enumerate(steps, 1) if line.size >= _SAME_SIZE * size))
-    stands_out = bold_counts and line.is_bold and len(line.text) <= _LONGEST_HEADING // 2
-    return min(6, len(steps) + 1) if stands_out else 0
-
-
-def _can_head(line: Line) -> bool:
-    return (
-        len(line.text) <= _LONGEST_HEADING
-        and line.text[-1] not in ".;,"
-        and any(map(str.isalpha, line.text))
-        and not line.text.startswith(("•", "-", "–"))
-    )
-
-
-def _ends(before: Line, line: Line, level: int, step: float) -> bool:
-    """Whether a paragraph ends between two lines."""
-    if abs(before.size - line.size) > 0.08 * before.size or before.is_bold != line.is_bold or _BULLET.match(line.text):
-        return True
-    gap = line.place.y0 - before.place.y0
-    if before.place.page != line.place.page or gap < 0:  # a new page or column: the sentence may go on
-        return level > 0 or not line.text[0].islower() or before.text[-1] in ".!?:"
-    return gap > _PARAGRAPH_GAP * step
-
-
-def _flush(builder: TextBuilder, paragraph: list[Line], level: int) -> None:
-    text = ""
-    places: list[Place] = []
-    for line in paragraph:
-        words = clean(line.text)
-        joined = _SOFT_HYPHEN.sub("", text)
-        if joined != text:
-            # The rest of the word stands with its beginning: on the line of the text that began before.
-            text = joined + words
-            if places[-1].page == line.place.page:
-                places[-1] = places[-1].around(line.place)
-        else:
-            text = f"{text}\n{words}" if text else words
-            places.append(line.place)
-    text = _SOFT_HYPHEN.sub("-", text)
-    if level:
-        builder.heading(level, text, places=places)
-    else:
-        builder.block(text, separator="\n" if _BULLET.match(text) else "\n\n", places=places)
-    paragraph.clear()

@@ -145,13 +145,13 @@ def _with_aligned(content: Sequence[Line | Grid]) -> Iterator[Line | Grid]:
     while at < len(content):
         end = _end_of_run(content, at)
         run = [each for each in content[at:end] if isinstance(each, Line)]
-        grid = _aligned_grid(run)
-        if grid is None:
+        found = _aligned(run)
+        if found:
+            yield from found
+            at = end
+        else:
             yield content[at]
             at += 1
-        else:
-            yield grid
-            at = end
 
 
 def _cells(line: Line) -> list[list[Word]]:
@@ -213,12 +213,30 @@ def _fits(columns: list[_Column], cells: Sequence[Sequence[Word]], size: float) 
     return all(one.right + room <= other.left for one, other in pairwise(wider))
 
 
-def _aligned_grid(run: Sequence[Line]) -> Grid | None:
+def _aligned(run: Sequence[Line]) -> list[Line | Grid]:
+    """Lines in columns as one table, or as columns of prose one after the other; empty if they are neither."""
     columns: list[_Column] = []
     for line in run:
         _fits(columns, _cells(line), line.size)
-    if len(columns) < 2 or sum(len(_cells(line)) > 1 for line in run) < _FEWEST_ROWS:
-        return None
+    parted = [cells for cells in map(_cells, run) if len(cells) > 1]
+    if len(columns) < 2 or len(parted) < _FEWEST_ROWS or any(_LEADERS.search(line.text) for line in run):
+        return []
+    grid = _aligned_grid(run, columns)
+    if grid is not None:
+        return [grid]
+    is_prose = median(sum(len(word.text) + 1 for word in words) for cells in parted for words in cells) > _USUAL_CELL
+    return list(_by_columns(run, columns)) if is_prose else []
+
+
+def _by_columns(run: Sequence[Line], columns: Sequence[_Column]) -> Iterator[Line]:
+    for column in columns:
+        for line in run:
+            words = tuple(word for word in line.words if column.left <= word.middle[0] <= column.right)
+            if words:
+                yield replace(line, text=" ".join(word.text for word in words), words=words, place=_around(words))
+
+
+def _aligned_grid(run: Sequence[Line], columns: Sequence[_Column]) -> Grid | None:
     rows: list[Row] = []
     places: list[Place] = []
     steps: list[float] = []
@@ -233,9 +251,7 @@ def _aligned_grid(run: Sequence[Line]) -> Grid | None:
             places.append(line.place)
             steps.append(step)
     rows, places = _without_wraps(rows, places, steps)
-    if len(rows) < _FEWEST_ROWS or not _is_table(rows) or any(_LEADERS.search(line.text) for line in run):
-        return None
-    return _grid(rows, places)
+    return _grid(rows, places) if len(rows) >= _FEWEST_ROWS and _is_table(rows) else None
 
 
 def _beside(row: Row, other: Row) -> Row:

@@ -13,6 +13,7 @@ import struct
 import msgspec
 
 from headworks.errors import DocumentUnreadable
+from headworks.retrieval.parsers.catalog import Ocr
 from headworks.retrieval.parsers.contract import ParsedDocument
 
 END = struct.Struct("<4si")
@@ -29,6 +30,7 @@ class Task(msgspec.Struct, array_like=True):
     cpu_s: int
     wall_s: float
     output_chars: int
+    ocr: Ocr = "off"
 
 
 class Outcome(msgspec.Struct, array_like=True):

@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headworks.errors import DocumentUnreadable, Unavailable
 from headworks.retrieval.parsers import protocol
+from headworks.retrieval.parsers.catalog import Ocr
 from headworks.retrieval.parsers.contract import ParsedDocument
 
 _MB = 1024 * 1024
@@ -38,6 +39,14 @@ class ParseLimits:
     wall_s: float = 120.0
     output_chars: int = 10_000_000
     input_bytes: int = 64 * _MB
+    ocr_memory_mb: int = 3072
+    """Instead of `memory_mb` where pictures are read."""
+    ocr_cpu_s: int = 1800
+    """Instead of `cpu_s` there; by the clock it may take twice as long."""
+
+    def for_ocr(self) -> ParseLimits:
+        """The limits of a child that reads pictures."""
+        return replace(self, memory_mb=self.ocr_memory_mb, cpu_s=self.ocr_cpu_s, wall_s=2.0 * self.ocr_cpu_s)
 
 
 class ZygoteDied(Exception):
@@ -58,12 +67,23 @@ class ParserPool:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    async def parse(self, name: str, data: bytes) -> ParsedDocument:
+    async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:
         """The document in a file. `name` gives the extension and the title of last resort.
 
-        Raises DocumentUnreadable with a code of contract.FAILURE_CODES, and Unavailable when no process can be started.
+        With `ocr`, what turns out to have pictures instead of text is read a second time, with what they say and the
+        limits for it. Raises DocumentUnreadable with a code of contract.FAILURE_CODES, and Unavailable when no process
+        can be started.
         """
-        limits = self._limits
+        if not ocr:
+            return await self._parse(name, data, self._limits, "off")
+        try:
+            return await self._parse(name, data, self._limits, "wanted")
+        except DocumentUnreadable as error:
+            if error.code != "needs_ocr":
+                raise
+        return await self._parse(name, data, self._limits.for_ocr(), "read")
+
+    async def _parse(self, name: str, data: bytes, limits: ParseLimits, ocr: Ocr) -> ParsedDocument:
         if not data:
             raise DocumentUnreadable("The file has no bytes.", code="empty")
         if len(data) > limits.input_bytes:
@@ -76,7 +96,7 @@ class ParserPool:
         async with self._slots:
             for attempt in (1, 2):
                 try:
-                    return await self._once(name, data)
+                    return await self._once(name, data, limits, ocr)
                 except ZygoteDied:
                     if closed != self._closed:
                         raise Unavailable("Parsing has been stopped; this file is untouched.") from None
@@ -94,10 +114,9 @@ class ParserPool:
             await asyncio.wait([self._starting])
         await self._drop()
 
-    async def _once(self, name: str, data: bytes) -> ParsedDocument:
+    async def _once(self, name: str, data: bytes, limits: ParseLimits, ocr: Ocr) -> ParsedDocument:
         control = await self._ready()
-        limits = self._limits
-        task = protocol.Task(name, limits.memory_mb * _MB, limits.cpu_s, limits.wall_s, limits.output_chars)
+        task = protocol.Task(name, limits.memory_mb * _MB, limits.cpu_s, limits.wall_s, limits.output_chars, ocr)
         ours, theirs = socket.socketpair()
         try:
             source = await asyncio.to_thread(_in_memory, data)
@@ -113,7 +132,7 @@ class ParserPool:
             raise ZygoteDied from None
         finally:
             ours.close()
-        return self._judged(received)
+        return _judged(received, limits)
 
     async def _received(self, ours: socket.socket) -> bytes:
         """All that comes until the socket closes, or more than may ever come."""
@@ -126,27 +145,6 @@ class ParserPool:
             if len(received) > most:
                 raise DocumentUnreadable("The parser writes without end.", code="too_large")
         return bytes(received)
-
-    def _judged(self, received: bytes) -> ParsedDocument:
-        found = protocol.parts(received)
-        if found is None:
-            raise ZygoteDied
-        outcome, status = found
-        limits = self._limits
-        slow = f"Reading the file takes longer than {limits.cpu_s} s of computing or {limits.wall_s:g} s."
-        if status == protocol.TIMED_OUT or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
-            raise DocumentUnreadable(slow, code="timeout")
-        if os.WIFSIGNALED(status):
-            if os.WTERMSIG(status) == signal.SIGABRT:  # how native code ends when it gets no memory
-                raise DocumentUnreadable(
-                    f"Reading the file needs more memory than {limits.memory_mb} MB, or its parser gave up.",
-                    code="memory",
-                )
-            raise DocumentUnreadable(f"The parser crashed on the file (signal {os.WTERMSIG(status)}).", code="crashed")
-        try:
-            return protocol.decode_outcome(outcome).result()
-        except ValueError:
-            raise DocumentUnreadable("The parser ended without an answer.", code="crashed") from None
 
     async def _ready(self) -> socket.socket:
         """The socket of a living process; a caller who goes away does not stop the start that others wait for."""
@@ -174,6 +172,27 @@ class ParserPool:
         if process is not None:
             process.kill()
             await asyncio.to_thread(process.wait)
+
+
+def _judged(received: bytes, limits: ParseLimits) -> ParsedDocument:
+    found = protocol.parts(received)
+    if found is None:
+        raise ZygoteDied
+    outcome, status = found
+    slow = f"Reading the file takes longer than {limits.cpu_s} s of computing or {limits.wall_s:g} s."
+    if status == protocol.TIMED_OUT or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU):
+        raise DocumentUnreadable(slow, code="timeout")
+    if os.WIFSIGNALED(status):
+        if os.WTERMSIG(status) == signal.SIGABRT:  # how native code ends when it gets no memory
+            raise DocumentUnreadable(
+                f"Reading the file needs more memory than {limits.memory_mb} MB, or its parser gave up.",
+                code="memory",
+            )
+        raise DocumentUnreadable(f"The parser crashed on the file (signal {os.WTERMSIG(status)}).", code="crashed")
+    try:
+        return protocol.decode_outcome(outcome).result()
+    except ValueError:
+        raise DocumentUnreadable("The parser ended without an answer.", code="crashed") from None
 
 
 def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:

@@ -131,7 +131,7 @@ def _child(task: protocol.Task, source: int, answer: socket.socket) -> None:
     try:
         data = os.pread(source, size, 0)
         os.close(source)
-        outcome = protocol.success(_within(parse(task.name, data), task.output_chars))
+        outcome = protocol.success(_within(parse(task.name, data, task.ocr), task.output_chars))
     except DocumentUnreadable as error:
         outcome = protocol.failure(error)
     except MemoryError:
