@@ -182,6 +182,18 @@ def test_the_built_in_model_quotes_and_is_cited(world: World) -> None:
     assert [each["headworks"]["quote"] for each in annotations] == [FIRST, SECOND]
 
 
+def test_in_every_format_the_built_in_model_says_that_it_quotes(world: World) -> None:
+    shelve(world)
+    asked: dict[str, dict[str, Any]] = {
+        "/v1/responses": {"input": "What?"},
+        "/v1/messages": {"messages": ASK, "max_tokens": 100},
+        "/v1/completions": {"prompt": "What?"},
+    }
+    for path, more in asked.items():
+        answer = world.post({"model": "quoting", **more}, path)
+        assert f'"Closest passages:\\n\\n“{FIRST}” [1]' in answer.text, answer.text
+
+
 def test_without_a_readable_passage_the_built_in_model_says_so(world: World) -> None:
     message = ask(world, "quoting").json()["choices"][0]["message"]
     assert "Nothing that you may read" in message["content"]
