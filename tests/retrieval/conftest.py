@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from headworks.retrieval.working import Parsers
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.models import Completion, Embeddings, ModelCall, Prompt, Usage
+from headworks.types.models import Completion, Embeddings, ModelCall, Prompt, Relevances, Usage
 from headworks.types.workspace import ChunkingSpec, CollectionSpec
 
 PEPPER = b"pepper of the tests of retrieval"
@@ -41,6 +41,11 @@ class WordVectors:
     digest: str = "sha256:words-1"
     is_missing: bool = False
     calls: list[tuple[str, str, int]] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    """What completions say, one after the other."""
+    ranks_by: Callable[[Sequence[str]], list[float]] | None = None
+    """The scores that reranking gives texts."""
+    asked: list[tuple[ModelCall, Prompt]] = field(default_factory=list)
 
     async def embed(self, call: ModelCall, texts: Sequence[str]) -> Embeddings:
         if self.is_missing:
@@ -48,8 +53,17 @@ class WordVectors:
         self.calls.append((call.principal.name, call.purpose, len(texts)))
         return Embeddings([self._vector(text) for text in texts], self.digest, Usage())
 
-    async def complete(self, call: ModelCall, prompt: Prompt) -> Completion:  # noqa: ARG002 -- the Protocol's
-        raise ModelMissing("These models only embed.")
+    async def complete(self, call: ModelCall, prompt: Prompt) -> Completion:
+        if not self.answers:
+            raise ModelMissing("Nothing was scripted.")
+        self.asked.append((call, prompt))
+        return Completion(self.answers.pop(0), "stop", Usage())
+
+    async def rerank(self, call: ModelCall, query: str, texts: Sequence[str]) -> Relevances:
+        if self.ranks_by is None:
+            raise ModelMissing("Nothing was scripted.")
+        self.asked.append((call, Prompt((), question=query)))
+        return Relevances(self.ranks_by(texts), Usage())
 
     def _vector(self, text: str) -> list[float]:
         total = np.full(384, 1e-6)
@@ -63,7 +77,7 @@ class WordVectors:
 class InlineParsers:
     """The parsers of text formats, without the processes around them."""
 
-    async def parse(self, name: str, data: bytes) -> ParsedDocument:
+    async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:
         if not data:
             raise DocumentUnreadable("The file is empty.", code="empty")
         for ending, parser in ((".md", markdown.parse), (".html", html.parse), (".txt", plain.parse)):

@@ -5,17 +5,26 @@ What a caller may read is decided by the readers' lists alone; permissions only 
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated
+import json
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
+from fastapi import Query as OfAddress
 from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.errors import InvalidRequest
 from headworks.identity.routes import declare, require
-from headworks.retrieval.contract import DocumentAt, DocumentView, Explanation, Item, Progress, Ranking, Sync
+from headworks.retrieval.contract import (
+    DocumentAt,
+    DocumentView,
+    Explanation,
+    Item,
+    Progress,
+    Sync,
+)
 from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
+from headworks.retrieval.search_bodies import FoundRows, Query
 from headworks.retrieval.service import Retrieval
 from headworks.retrieval.sources.asking import SourceView
 from headworks.types.identity import Principal
@@ -29,6 +38,7 @@ Explainer = Annotated[Principal, require(_EXPLAIN)]
 
 _ACCEPTED = 202
 _MOST_READERS = 200
+_LONGEST_METADATA = 32 << 10
 _ANY_SIZE = 1 << 40
 """Of the framework; `max_file_mb` is our own limit."""
 
@@ -39,16 +49,20 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Query(_Body):
-    """`{"collection": "handbook", "query": "how long is parental leave", "k": 6}`; k is 1 to 100.
+class Upload(_Body):
+    """`?path=policies/claims.md&metadata={"year":2024}`: of a file that is handed in.
 
-    `ranking` is hybrid (by keywords alone where the embedding model is missing), keywords or vectors.
+    `readers` are names, parted by commas; empty: nobody; `*`: as the collection; left out: as it was, for a new
+    document as the collection. `deny`: whom it is closed to whatever list admits them; left out: as it was. `metadata`
+    is a JSON object, for filters; left out: as it was.
     """
 
-    collection: str
-    query: str
-    k: int = 6
-    ranking: Ranking = "hybrid"
+    path: str
+    sync: str | None = None
+    source: str = UPLOAD
+    readers: str | None = None
+    deny: str | None = None
+    metadata: str | None = Field(default=None, max_length=_LONGEST_METADATA)
 
 
 class Source(_Body):
@@ -89,29 +103,6 @@ class DocumentRows(BaseModel):
     rows: list[DocumentAt]
 
 
-class Found(BaseModel):
-    """One passage: `start` and `end` count the characters of the document's stored text, `chunk` its chunks from 0."""
-
-    document: UUID
-    version: int
-    title: str
-    path: str
-    section: list[str]
-    chunk: int
-    score: float
-    start: int
-    end: int
-    text: str
-
-
-class FoundRows(BaseModel):
-    """Passages, best first. `ranking` is how they were ranked; `notice` says what kept vectors out of it."""
-
-    rows: list[Found]
-    ranking: str
-    notice: str
-
-
 class ReadableCollection(BaseModel):
     """A collection with how many of its documents the caller may read.
 
@@ -137,9 +128,10 @@ def _retrieval(request: Request) -> Retrieval:
 @router.post("/api/search", openapi_extra=declare(_READ, None, "search"))
 async def search(request: Request, body: Query, caller: Reader) -> FoundRows:
     """The passages of a collection that come closest to a query, of what the caller may read."""
-    found = await _retrieval(request).search(caller, body.collection, body.query, body.k, ranking=body.ranking)
-    rows = [Found(**{**asdict(each), "section": list(each.section)}) for each in found.passages]
-    return FoundRows(rows=rows, ranking=found.ranking, notice=found.notice)
+    found = await _retrieval(request).search(
+        caller, body.collection, body.query, body.k, ranking=body.ranking, wanted=body.wanted()
+    )
+    return FoundRows.of(found)
 
 
 @router.get("/api/collections", openapi_extra=declare(_READ, None))
@@ -179,23 +171,31 @@ async def hand_in(
     request: Request,
     name: str,
     caller: Writer,
-    *,
-    path: str,
-    sync: str | None = None,
-    source: str = UPLOAD,
-    readers: str | None = None,
-    deny: str | None = None,
+    upload: Annotated[Upload, OfAddress()],
 ) -> Item:
-    """Hand in one file, as the raw body: 202 when it is stored and will be worked on.
-
-    `readers` are names, parted by commas; empty: nobody; `*`: as the collection; left out: as it was, for a new
-    document as the collection. `deny`: whom it is closed to whatever list admits them; left out: as it was.
-    """
-    names = None if readers is None else _names("readers", readers)
-    denied = None if deny is None else _names("deny", deny)
+    """Hand in one file, as the raw body: 202 when it is stored and will be worked on."""
+    names = None if upload.readers is None else _names("readers", upload.readers)
+    denied = None if upload.deny is None else _names("deny", upload.deny)
+    said = None if upload.metadata is None else _metadata(upload.metadata)
     data = await _body(request, _retrieval(request).ingestion.max_file_bytes)
-    file = HandedIn(path, data, request.headers.get("content-type", ""), names, sync, source, denied=denied)
+    kind = request.headers.get("content-type", "")
+    file = HandedIn(upload.path, data, kind, names, upload.sync, upload.source, said, denied)
     return await _retrieval(request).hand_in(caller, name, file)
+
+
+def _metadata(given: str) -> dict[str, Any]:
+    """What is said of a document; its keys and values are checked when it is stored."""
+    try:
+        found = json.loads(given)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidRequest(
+            "`metadata` is no JSON object.",
+            next_step='Like `metadata={"year": 2024}`, percent-encoded.',
+            param="metadata",
+        )
+    return found
 
 
 def _names(param: str, given: str) -> list[str]:
