@@ -326,6 +326,8 @@ async def work(runtime: Runtime) -> None:
             cpu_s=limits.parse_cpu_s,
             wall_s=limits.parse_wall_s,
             input_bytes=limits.max_file_mb << 20,
+            ocr_memory_mb=limits.ocr_memory_mb,
+            ocr_cpu_s=limits.ocr_cpu_s,
         )
     )
     services = compose(runtime, await _found(runtime))

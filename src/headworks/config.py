@@ -74,6 +74,10 @@ class RetrievalServerSettings:
     """As above, in seconds of CPU."""
     parse_wall_s: int = 120
     """As above, in seconds by the clock."""
+    ocr_memory_mb: int = 3072
+    """What the child process may use that reads the pictures of one file, where a collection asks for OCR."""
+    ocr_cpu_s: int = 1800
+    """As above, in seconds of CPU; by the clock it may take twice as long."""
     permissions_max_age_h: int = 24
     """Documents whose readers are told by their source are hidden when it last told them longer ago, in hours."""
     fetch_private_hosts: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ PAY = "# Pay\n\nSalaries are paid on the 25th of each month.\n"
 class PdfParsers:
     """The parser of PDFs, without the process around it."""
 
-    async def parse(self, name: str, data: bytes) -> ParsedDocument:
+    async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:
         return pdf.parse(name, data)
 
 

@@ -12,6 +12,8 @@ from headworks.releases.chunking_files import check_context_models, read_chunkin
 from headworks.releases.contract import SchemaReader
 from headworks.releases.features import parse_feature
 from headworks.releases.freshness_files import read_freshness
+from headworks.releases.grounding_files import check_judges
+from headworks.releases.parsing_files import read_parsing
 from headworks.releases.reader_files import read_readers
 from headworks.releases.reading import Section, decode, nearest, read_yaml
 from headworks.releases.route_files import notice_of, read_route_entry
@@ -147,6 +149,7 @@ def _read_collection(reading: _Reading, path: str, content: bytes) -> None:
         denied=readers.denied,
         denials=readers.denials,
         search=read_search(top, name, reading.files),
+        parsing=read_parsing(top),
     )
     top.finish()
     reading.collections.append(spec)
@@ -260,6 +263,7 @@ def _check_references(workspace: Workspace, around: Surroundings) -> None:
                     f"{route.where}: there is no `{target.name}`.", next_step=nearest(target.model, BUILTIN_MODELS)
                 )
     check_context_models(workspace.collections, routes, providers)
+    check_judges(workspace.features, routes, providers)
     for feature in workspace.features:
         _check_output(workspace, feature)
         if feature.route not in routes:

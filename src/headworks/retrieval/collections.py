@@ -11,7 +11,9 @@ from headworks.errors import HeadworksError, NotFound, WorkspaceInvalid
 from headworks.identity.service import near
 from headworks.retrieval import denials
 from headworks.retrieval.contract import CollectionView, Directory
+from headworks.retrieval.embedding import Vectors
 from headworks.retrieval.freshness import plan_recrawls
+from headworks.retrieval.parsers.catalog import ocr_is_installed
 from headworks.retrieval.passages.chunking import ChunkSettings
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import (
@@ -22,7 +24,7 @@ from headworks.retrieval.readers import (
     write_denials,
     write_patterns,
 )
-from headworks.retrieval.store import DIMENSION, SQL, CollectionRow, find_collection, lock_collection
+from headworks.retrieval.store import SQL, CollectionRow, find_collection, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, ProjectId, new_id
@@ -69,6 +71,15 @@ def chunk_settings(chunking: dict[str, Any]) -> ChunkSettings:
     )
 
 
+def _refuse_missing_ocr(specs: Sequence[CollectionSpec]) -> None:
+    asking = next((spec for spec in specs if spec.parsing.ocr), None)
+    if asking is not None and not ocr_is_installed():
+        raise WorkspaceInvalid(
+            f"{asking.where}: `parsing.ocr` is on, but OCR is not installed where the server runs.",
+            next_step="`pip install 'headworks[ocr]'` there and start the server again, or take it out.",
+        )
+
+
 class Declarer:
     """Makes a tenant's collections be as its workspace says."""
 
@@ -83,6 +94,7 @@ class Declarer:
         A list of readers holds from the next statement, also for documents that are there. Where chunks are to be cut
         otherwise, a new generation is made from the stored texts by durable work; until then the old one serves.
         """
+        _refuse_missing_ocr(specs)
         ids = await self._readers(principal, specs)
         curator = await self._directory.curator(principal.tenant)
         async with self._db.tx(curator) as tx:
@@ -128,6 +140,7 @@ class Declarer:
             "passages": spec.chunking.of_passages(),
             "freshness": spec.freshness.as_settings(),
             "search": spec.search.as_json(),
+            "parsing": {"ocr": spec.parsing.ocr},
         }
         row = await self._found_or_made(tx, curator, project, spec)
         if row.project_id != project:

@@ -20,8 +20,8 @@ from headworks.errors import DocumentUnreadable, HeadworksError, InvalidRequest,
 from headworks.retrieval import collections, denials, freshness, index
 from headworks.retrieval.contract import Directory, ItemState
 from headworks.retrieval.embedding import Vectors, embed_texts
-from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.freshness import validity_of
+from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.passages.counting import Vocabularies
 from headworks.retrieval.queueing import Queue
@@ -55,8 +55,8 @@ _EXTENSIONS = {"text/markdown": ".md", "text/plain": ".txt", "text/html": ".html
 class Parsers(Protocol):
     """Files into text, each in a process of its own with limits."""
 
-    async def parse(self, name: str, data: bytes) -> ParsedDocument:
-        """Raises DocumentUnreadable."""
+    async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:
+        """Raises DocumentUnreadable. With `ocr`, what is a picture is read, too."""
         ...
 
 
@@ -191,7 +191,8 @@ class ItemWork:
             async with self._parsing:
                 async with self._db.tx(curator) as tx:
                     data = await self._blobs.get(tx, curator.tenant, work.item.blob_id)
-                work.parsed = await self._parsers.parse(_name(work.item), data)
+                ocr = bool(row.settings.get("parsing", {}).get("ocr"))
+                work.parsed = await self._parsers.parse(_name(work.item), data, ocr=ocr)
             del data
             work.pieces = await asyncio.to_thread(self._cut, row, work.parsed)
             validity_of({**parsed_metadata(work.parsed.metadata), **(work.item.metadata or {})})

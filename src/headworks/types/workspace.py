@@ -10,6 +10,7 @@ from headworks.types.failing import Retries, RouteDeadlines
 from headworks.types.features import (
     Fallback,
     InputSpec,
+    JudgeSettings,
     OutputSettings,
     PiiSettings,
     RetrievalSettings,
@@ -100,6 +101,13 @@ class ChunkingSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ParsingSpec:
+    """`parsing` of a collection. With `ocr`, pictures and pages that are pictures are read (by `headworks[ocr]`)."""
+
+    ocr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionSpec:
     """`collections/<name>.yaml`. `readers` are names of groups or principals; empty: nobody.
 
@@ -120,6 +128,7 @@ class CollectionSpec:
     denied: tuple[str, ...] = ()
     denials: tuple[tuple[str, tuple[str, ...]], ...] = ()
     search: SearchTuning = field(default_factory=SearchTuning)
+    parsing: ParsingSpec = field(default_factory=ParsingSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,7 @@ class FeatureSpec:
     output: OutputSettings | None = None
     output_file: str | None = None
     """Where the schema lies in the workspace, if it has a file of its own."""
+    judge: JudgeSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

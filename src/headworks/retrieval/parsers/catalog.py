@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Literal
 
 from headworks.errors import DocumentUnreadable
@@ -101,6 +102,11 @@ def extension_of(name: str) -> str:
     file = name.replace("\\", "/").rpartition("/")[2]
     stem, dot, extension = file.rpartition(".")
     return f".{extension.lower()}" if dot and stem else ""
+
+
+def ocr_is_installed() -> bool:
+    """Whether the extra is there that reads pictures."""
+    return find_spec("rapidocr") is not None
 
 
 def is_supported(name: str) -> bool:

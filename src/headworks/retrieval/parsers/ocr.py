@@ -35,11 +35,6 @@ _LARGE = 1.5
 """Of the usual height: lower lines are all of one size, since boxes are as high as their letters happen to be."""
 
 
-def is_installed() -> bool:
-    """Whether the extra is there."""
-    return find_spec("rapidocr") is not None
-
-
 def parse_picture(name: str, data: bytes) -> ParsedDocument:
     """See contract.Parser: the text of a picture, each frame of which is a page. A pixel counts as a point."""
     from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
@@ -68,7 +63,7 @@ def parse_picture(name: str, data: bytes) -> ParsedDocument:
 
 def refuse_missing() -> None:
     """Raises `needs_ocr` where the extra is not installed."""
-    if not is_installed():
+    if find_spec("rapidocr") is None:
         raise DocumentUnreadable(
             "The collection asks for OCR, but it is not installed here.",
             next_step="`pip install 'headworks[ocr]'` where the server runs, and hand the file in again.",
