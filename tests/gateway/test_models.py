@@ -10,7 +10,7 @@ from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply, completion, streamed
 from headworks.types.identity import Principal
 from headworks.types.ids import TraceId, new_id
-from headworks.types.models import Completion, Embeddings, Message, ModelCall, Prompt, Purpose
+from headworks.types.models import Completion, Embeddings, Message, ModelCall, Prompt, Purpose, Relevances
 
 PROMPT = Prompt((Message("user", "Rewrite this."),))
 
@@ -109,3 +109,34 @@ def test_a_stream_is_never_asked_for_inside(world: World, provider: SimulatedPro
     provider.will(Reply.json(completion("ok")), Reply.events(streamed("ok")))
     complete(world, call(world, "outside"))
     assert "stream" not in provider.last.json
+
+
+def rerank(world: World, asked: ModelCall, *texts: str) -> list[float]:
+    answer = world.run(world.gateway.models.rerank(asked, "capital", texts))
+    assert isinstance(answer, Relevances)
+    return list(answer.scores)
+
+
+def test_a_ranking_is_scores_in_the_order_of_the_texts_under_its_purpose(
+    world: World, provider: SimulatedProvider
+) -> None:
+    results = [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]
+    provider.will(Reply.json({"results": results, "usage": {"total_tokens": 12}}))
+    assert rerank(world, call(world, "jina/jina-reranker", "rerank"), "Paris", "Berlin", "left out") == [0.1, 0.9, -0.9]
+    assert provider.last.path == "/v1/rerank"
+    assert provider.last.json == {
+        "query": "capital",
+        "documents": ["Paris", "Berlin", "left out"],
+        "model": "jina-reranker",
+    }
+    row = world.records.row()
+    assert (row.purpose, row.surface, row.input_tokens, row.status) == ("rerank", "internal", 12, 200)
+
+
+def test_an_answer_that_ranks_nothing_or_something_else_is_an_error(world: World, provider: SimulatedProvider) -> None:
+    for results in ([], [{"index": 5, "relevance_score": 1.0}], [{"index": 0}]):
+        provider.will(Reply.json({"results": results}))
+        with pytest.raises(UpstreamError, match="jina/jina-reranker"):
+            rerank(world, call(world, "jina/jina-reranker", "rerank"), "Paris", "Berlin")
+    with pytest.raises(InvalidRequest, match="nothing to rerank"):
+        rerank(world, call(world, "jina/jina-reranker", "rerank"))
