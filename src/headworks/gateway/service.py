@@ -12,13 +12,15 @@ from headworks.gateway.accounts import Accounts
 from headworks.gateway.admission import Admission
 from headworks.gateway.answering import Answering
 from headworks.gateway.attempts import Attempts
-from headworks.gateway.contract import Arrived, InputCheck, LiveReleases, Recorder, Renderer, Retriever, RouteOf
+from headworks.gateway.contract import Arrived, InputCheck, LateRecorder, LiveReleases, Renderer, Retriever, RouteOf
 from headworks.gateway.counting import Counting
 from headworks.gateway.exchange import Handler
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
+from headworks.gateway.features.judging import Judging
 from headworks.gateway.features.outputs import Outputs
 from headworks.gateway.features.prompting import Prompting
+from headworks.gateway.features.trying import Trying
 from headworks.gateway.handlers import Extras, Handlers
 from headworks.gateway.models import GatewayModels
 from headworks.gateway.passthrough.service import Passthrough
@@ -41,6 +43,7 @@ from headworks.providers.upstream import Upstream
 from headworks.releases.service import Releases
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
+from headworks.types.evaluation import Answerer
 from headworks.types.features import Feature
 from headworks.types.identity import Principal
 from headworks.types.models import Models
@@ -54,7 +57,7 @@ class Stores:
     keyring: Keyring
     identity: Identity
     releases: Releases
-    records: Recorder
+    records: LateRecorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,14 @@ class Gateway:
         )
         self.models: Models = GatewayModels(self.snapshots, self._ledger, self._attempts)
         """For every domain that calls a model."""
+        self.judging = Judging(self.models, stores.records)
+        self.answerer: Answerer
+        """For evaluation, once connected."""
         self._handlers: Handlers | None = None
 
     def connect(self, retriever: Retriever) -> None:
         """Put the pipeline together. The retriever comes late because it needs `models`."""
-        grounding = Grounding(retriever, self.snapshots)
+        grounding = Grounding(retriever, self.snapshots, self.judging)
         pipeline = Pipeline(
             self.snapshots,
             self._admission,
@@ -135,6 +141,7 @@ class Gateway:
         )
         most = self._settings.max_body_mb * 1024 * 1024
         extras = self._extras(most)
+        self.answerer = Trying(pipeline, self._stores.records, self._stores.keyring, self._base_url)
         self._handlers = Handlers(pipeline, self._admission, extras, self._stores.records, max_body_bytes=most)
 
     async def start(self) -> None:
@@ -143,6 +150,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """End the renewal and close the connections to providers."""
+        await self.judging.stop()
         await self.snapshots.stop()
         await self._clients.close()
 

@@ -1,0 +1,1 @@
+"""Evaluation: datasets, scorers, judges, experiments and gates."""
