@@ -17,7 +17,16 @@ import rfc8785
 
 from headworks.releases.prompts import parse_prompt
 from headworks.releases.route_bodies import read_route, written_route
-from headworks.types.features import Feature, InputSpec, OutputSettings, PiiSettings, RetrievalSettings, Route, Target
+from headworks.types.features import (
+    Feature,
+    InputSpec,
+    JudgeSettings,
+    OutputSettings,
+    PiiSettings,
+    RetrievalSettings,
+    Route,
+    Target,
+)
 from headworks.types.ids import Digest, ProjectId, TenantId
 from headworks.types.workspace import CollectionSpec, FeatureSpec, RouteSpec
 
@@ -101,6 +110,8 @@ def build_bundle(
         settings["guardrails"] = {"pii": {"action": feature.pii.action, "kinds": kinds}}
     if feature.output is not None:
         settings["output"] = {"name": feature.output.name, "strict": feature.output.is_strict}
+    if feature.judge is not None:
+        settings["grounding"] = {"judge": {"model": feature.judge.model, "sample": feature.judge.sample}}
     if feature.retrieval is not None:
         settings["retrieval"] = {
             "collection": feature.retrieval.collection,
@@ -147,6 +158,7 @@ def read_bundle(
     retrieval = settings["retrieval"]
     pii = settings["guardrails"].get("pii")
     output = settings.get("output")
+    judge = settings.get("grounding", {}).get("judge")
     return Feature(
         name=settings["feature"],
         tenant=tenant,
@@ -164,6 +176,7 @@ def read_bundle(
         else PiiSettings(pii["action"], None if pii["kinds"] is None else frozenset(pii["kinds"])),
         output=None if output is None else OutputSettings(output["name"], files[SCHEMA], output["strict"]),
         accepts=frozenset(settings["accepts"]),
+        judge=None if judge is None else JudgeSettings(judge["model"], judge["sample"]),
         knowledge=tuple(
             (path.removeprefix("knowledge/"), content.decode())
             for path, content in sorted(files.items())

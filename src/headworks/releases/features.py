@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from headworks.releases.contract import SchemaReader
+from headworks.releases.grounding_files import read_grounding
 from headworks.releases.output_files import read_output
 from headworks.releases.prompts import parse_prompt
 from headworks.releases.reading import Section, decode, nearest, read_yaml
@@ -47,6 +48,7 @@ def parse_feature(
     prompt_path = _prompt_path(section, folder, files)
     retrieval = _retrieval(section.section("retrieval"))
     pii = _guardrails(section.section("guardrails"), pii_kinds)
+    judge = read_grounding(section.section("grounding"), has_retrieval=retrieval is not None)
     accepts = _accepts(section)
     output, output_file = read_output(section.section("output"), name, folder, files, read_schema)
     if output is not None and "response_format" in accepts:
@@ -73,6 +75,7 @@ def parse_feature(
         where=section.where(),
         output=output,
         output_file=output_file,
+        judge=judge,
     )
 
 

@@ -84,6 +84,14 @@ class PiiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeSettings:
+    """Which model (a route or `provider/model`) judges a share of the answers after they were given: 0 to 1 of them."""
+
+    model: str
+    sample: float
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSettings:
     """What a feature's answers are: JSON by a schema, which is compact JSON here with its members in their own order.
 
@@ -133,5 +141,7 @@ class Feature:
     accepts: frozenset[str] = frozenset()
     knowledge: tuple[tuple[str, str], ...] = ()
     """(file name, text) of the experts' snippets."""
+    judge: JudgeSettings | None = None
+    """Of how well answers stand on their documents."""
     notice: str = ""
     """What every answer says in `x-headworks-notice`: `break-glass` while it is live past the rules."""
