@@ -58,6 +58,8 @@ HAND_IN = {
     ("POST", "/api/collections/{name}/syncs"),
     ("POST", "/api/collections/{name}/syncs/{sync}/finish"),
     ("POST", "/api/collections/{name}/sources/sync"),
+    ("POST", "/api/collections/{name}/failed/retry"),
+    ("POST", "/api/collections/{name}/documents/delete"),
 }
 """Each pass and each file has a row of its own; an audit event for each of thousands would bury the rest."""
 

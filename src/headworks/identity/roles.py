@@ -22,6 +22,9 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "release:block": "block a feature's promotions because of an incident, and lift the block",
         "release:break_glass": "move `prod` past the rules, with a reason that everybody sees",
         "release:attest": "sign statements of one's own about releases",
+        "data:erase": "purge and erase documents and people for good, see receipts, place and release legal holds",
+        "job:read": "see what durable work runs, waits or failed",
+        "job:write": "pause, resume, cancel and retry durable work",
         "workspace:read": "see the applied files, features and releases",
         "workspace:apply": "apply a workspace: releases, routes, collections, roles",
         "provider:write": "configure provider accounts",
@@ -43,8 +46,8 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
 OWNER = "owner"
 
 _ENGINEER = (
-    "model:call feature:call release:pin collection:read collection:write workspace:read workspace:apply "
-    "provider:write trace:own trace:read reader:explain key:own "
+    "model:call feature:call release:pin collection:read collection:write job:read job:write "
+    "workspace:read workspace:apply provider:write trace:own trace:read reader:explain key:own "
     "release:propose release:approve release:promote release:block release:attest"
 )
 _EXPERT = (

@@ -29,7 +29,9 @@ SCHEMA = "dbos"
 _APPLICATION = "headworks"
 _VERSION = "1"
 """Constant: the default, a hash of the code, strands parked runs at every deploy. A changed body needs `DBOS.patch`."""
-_QUEUE = "work"
+QUEUE = "work"
+PAUSED_UNTIL_MS = 253_402_300_799_000
+"""What is paused waits until the end of the year 9999: how it is told from what is due later, or was cancelled."""
 _POLL_S = 0.5
 _MAX_RECOVERIES = 50
 """How often a run may be taken over; what kills a process again and again is named and set aside by its own domain."""
@@ -97,14 +99,16 @@ class Jobs:
         """
         values: dict[str, object] = {
             "name": name,
-            "queue": _QUEUE,
+            "queue": QUEUE,
             "arguments": [orjson.dumps(argument).decode() for argument in arguments],
             "workflow_id": workflow_id,
             "version": _VERSION,
             "partition": partition or workflow_id,
             "delay_s": delay_s,
             "application": _APPLICATION,
+            "paused_until": PAUSED_UNTIL_MS,
         }
+        await tx.run(_sql.share_lane, partition=values["partition"])
         await tx.run(_sql.enqueue, **values)
 
     async def start(self) -> None:
@@ -123,7 +127,7 @@ class Jobs:
                 self._make_workflow(name, work)
             DBOS.launch()  # on this thread: DBOS adopts the running loop for our coroutines
             await DBOS.register_queue_async(
-                _QUEUE,
+                QUEUE,
                 worker_concurrency=self._concurrency,
                 partition_concurrency=1,
                 polling_interval_sec=_POLL_S,
@@ -190,7 +194,7 @@ class Jobs:
 
         while True:
             with psycopg.connect(self._url, connect_timeout=5) as connection:
-                ids = [row[0] for row in connection.execute(_sql.finished_runs)]
+                ids = [row[0] for row in connection.execute(_sql.finished_runs, {"paused_until": PAUSED_UNTIL_MS})]
             if not ids:
                 return
             DBOS.delete_workflows(ids)

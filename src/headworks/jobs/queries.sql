@@ -1,11 +1,21 @@
 -- Statements over DBOS's own schema `dbos` and our `replica`. Arguments of runs are ids, never text.
 
+-- name: share_lane
+-- Until the transaction ends: a pause of this partition waits for it, and it for a pause.
+SELECT pg_advisory_xact_lock_shared(
+    hashtextextended('lane ' || headworks.app_tenant()::text || ' ' || %(partition)s::text, 7404917333));
+
 -- name: enqueue
--- One run for each id, for ever: asking again while it is known does nothing, and waits for nobody.
+-- One run for each id, for ever: asking again while it is known does nothing. In a partition that is paused it waits.
 SELECT dbos.enqueue_workflow(
     workflow_name => %(name)s, queue_name => %(queue)s, positional_args => %(arguments)s::text[]::json[],
     workflow_id => %(workflow_id)s, app_version => %(version)s, queue_partition_key => %(partition)s,
-    delay_until_epoch_ms => CASE WHEN %(delay_s)s::float8 > 0
+    authenticated_user => headworks.app_tenant()::text,
+    delay_until_epoch_ms => CASE
+        WHEN EXISTS (SELECT FROM headworks.job_pause p
+                      WHERE p.tenant_id = headworks.app_tenant() AND p.partition = %(partition)s)
+        THEN %(paused_until)s::bigint
+        WHEN %(delay_s)s::float8 > 0
         THEN (extract(epoch FROM clock_timestamp()) * 1000 + %(delay_s)s::float8 * 1000)::bigint END,
     application_name => %(application)s)
  WHERE NOT EXISTS (SELECT FROM dbos.workflow_status WHERE workflow_uuid = %(workflow_id)s);
@@ -49,7 +59,7 @@ SELECT DISTINCT w.executor_id
 -- name: finished_runs
 SELECT workflow_uuid
   FROM dbos.workflow_status
- WHERE (status IN ('SUCCESS', 'CANCELLED') AND updated_at < extract(epoch FROM clock_timestamp()) * 1000 - 3600 * 1000)
+ WHERE (status IN ('SUCCESS', 'CANCELLED') AND coalesce(delay_until_epoch_ms, 0) <> %(paused_until)s::bigint AND updated_at < extract(epoch FROM clock_timestamp()) * 1000 - 3600 * 1000)
     OR (status IN ('ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')
         AND updated_at < extract(epoch FROM clock_timestamp()) * 1000 - 7 * 86400 * 1000::bigint)
  LIMIT 1000;

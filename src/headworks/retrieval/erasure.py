@@ -321,8 +321,8 @@ async def _add_receipt(
         SQL.add_receipt,
         tenant=asker.tenant, receipt=receipt, kind=kind, subject=subject, policy=policy, by=asker.id, detail=detail,
     )  # fmt: skip
-    await note(tx, asker, f"document.{kind}" if not subject.startswith("person") else "person.erasure", subject,
-               {"receipt": str(receipt), "documents": len(removed.documents)})  # fmt: skip
+    action = "data.purge" if kind == "purge" else "data.erase"
+    await note(tx, asker, action, subject, {"receipt": str(receipt), "documents": len(removed.documents)})
     return Receipt(receipt, kind, subject, policy, asker.id, at, detail)
 
 

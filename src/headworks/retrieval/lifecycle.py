@@ -11,6 +11,7 @@ from headworks.retrieval.history import History
 from headworks.retrieval.holds import Holds
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.sources.asking import SourceSyncs
+from headworks.retrieval.work import Work
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.ids import TenantId
@@ -32,6 +33,7 @@ class LifeCycle:
         self.checkup = Checkup(db, keyring, directory)
         self.erasure = Erasure(db, directory)
         self.holds = Holds(db, directory)
+        self.work = Work(db, keyring, directory)
 
 
 async def ask_for_purges(db: Database, directory: Directory, tenant: TenantId) -> int:

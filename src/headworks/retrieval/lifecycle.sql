@@ -107,3 +107,14 @@ SELECT t.document_id, t.version, t.content
 SELECT name, phase, sync_id IS NOT NULL AS is_under_way, error_code, error_message, carries_permissions, readable_until,
        synced_at, due_at
   FROM source WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s ORDER BY name
+
+-- ── Lanes of durable work ──
+
+-- name: list_lanes
+SELECT c.collection_id, c.name, s.source_id, s.name AS source
+  FROM collection c LEFT JOIN source s ON s.tenant_id = c.tenant_id AND s.collection_id = c.collection_id
+ WHERE c.tenant_id = %(tenant)s
+
+-- name: find_sync_progress
+SELECT phase, looked_at, expected, sync_id IS NOT NULL AS is_under_way FROM source
+ WHERE tenant_id = %(tenant)s AND source_id = %(source)s

@@ -24,12 +24,14 @@ from headworks.retrieval.contract import (
     Sync,
 )
 from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
+from headworks.retrieval.lifecycle_routes import router as lifecycle_routes
 from headworks.retrieval.search_bodies import FoundRows, Query
 from headworks.retrieval.service import Retrieval
 from headworks.retrieval.sources.asking import SourceView
 from headworks.types.identity import Principal
 
 router = APIRouter(tags=["retrieval"])
+router.include_router(lifecycle_routes)
 
 _READ, _WRITE, _EXPLAIN = "collection:read", "collection:write", "reader:explain"
 Reader = Annotated[Principal, require(_READ, or_as=True)]

@@ -20,6 +20,15 @@ SELECT source_id, name FROM source WHERE tenant_id = %(tenant)s AND collection_i
 SELECT source_id, collection_id, name, sync_id, chain, phase, step, state, looked_at, expected, readable_until
   FROM source WHERE tenant_id = %(tenant)s AND source_id = %(source)s
 
+-- name: lock_source
+SELECT source_id, collection_id, name, sync_id, chain, phase, step, state, looked_at, expected, readable_until
+  FROM source WHERE tenant_id = %(tenant)s AND source_id = %(source)s
+   FOR UPDATE
+
+-- name: note_end
+UPDATE source SET error_code = %(code)s, error_message = %(message)s
+ WHERE tenant_id = %(tenant)s AND source_id = %(source)s
+
 -- name: list_sources
 SELECT source_id, name, sync_id, phase, looked_at, expected, error_code, error_message, carries_permissions,
        readable_until, synced_at
