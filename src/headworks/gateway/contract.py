@@ -31,6 +31,14 @@ class Recorder(Protocol):
         ...
 
 
+class LateRecorder(Recorder, Protocol):
+    """One that takes what is found out after a request, too."""
+
+    def add(self, spans: Sequence[Span]) -> None:
+        """Spans of a request whose record is written already. Written when this returns; raises as `write`."""
+        ...
+
+
 class Arrived(Protocol):
     """A POST that has arrived whole, with the connection to answer it on. Implemented by the server's HTTP protocol."""
 

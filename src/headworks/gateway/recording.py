@@ -50,6 +50,8 @@ class Record(msgspec.Struct):
     spans: list[Span] = []
     redact: Callable[[object], object] | None = None
     """Set by the guardrail: what a payload passes before it is kept."""
+    question: str = ""
+    """What was asked, where somebody will judge the answer."""
     _usage: Usage | None = None
     _is_partial: bool = False
     _outgoing: Sized | None = None
@@ -167,6 +169,11 @@ class Record(msgspec.Struct):
         if self._keyring.knows(span.tenant_id):
             text = msgspec.json.encode(payload if self.redact is None else self.redact(payload))
             span.payload = self._keyring.seal(span.tenant_id, "span.payload", span.span_id, text)
+
+    @property
+    def root_id(self) -> UUID | None:
+        """Of the span of the request itself; a plain route has none."""
+        return None if self._root is None else self._root.span_id
 
     def keep_answer(self, payload: object, documents: Sequence[UUID]) -> None:
         """The answer itself, on the request's own span."""

@@ -20,7 +20,6 @@ from headworks.gateway.features.guarding import Guards
 from headworks.gateway.features.judging import Judging
 from headworks.gateway.features.outputs import Outputs
 from headworks.gateway.features.prompting import Prompting
-from headworks.gateway.features.trying import Trying
 from headworks.gateway.handlers import Extras, Handlers
 from headworks.gateway.models import GatewayModels
 from headworks.gateway.passthrough.service import Passthrough
@@ -32,6 +31,7 @@ from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.stored.keeping import Keeper
 from headworks.gateway.stored.service import StoredResponses
 from headworks.gateway.stored.serving import StoredHandlers
+from headworks.gateway.trying import Trying
 from headworks.guardrails.service import Guardrails
 from headworks.identity.service import Identity, IdentityTable
 from headworks.providers.builtin import Builtin

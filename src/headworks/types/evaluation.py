@@ -98,7 +98,7 @@ class Score:
 
 
 class Answerer(Protocol):
-    """Implemented by gateway.features.trying, injected by app.py."""
+    """Implemented by gateway.trying, injected by app.py."""
 
     async def answer(self, principal: Principal, model: str, example: Example) -> Output:
         """What `model` (a feature, `name@channel`, `name@sha256:…`, a route) answers, under this principal's rights.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import msgspec
 
 from headworks.gateway.calls import Question
 from headworks.gateway.contract import CitationStream, Retriever
 from headworks.gateway.features.citing_json import CitingJson
+from headworks.gateway.features.judging import Judging
 from headworks.gateway.features.outputs import check_cited
 from headworks.gateway.plans import Plan
 from headworks.gateway.recording import Record
@@ -23,9 +25,10 @@ from headworks.types.retrieval import Citation, Passage
 class Grounding:
     """See the module. Everything here reads under the caller's rights, in the caller's tenant."""
 
-    def __init__(self, retriever: Retriever, snapshots: Snapshots) -> None:
+    def __init__(self, retriever: Retriever, snapshots: Snapshots, judging: Judging) -> None:
         self._retriever = retriever
         self._snapshots = snapshots
+        self._judging = judging
 
     async def passages(self, principal: Principal, plan: Plan, question: Question, record: Record) -> Sequence[Passage]:
         """What the caller may read and what fits. Raises DatabaseUnavailable at once while there is none."""
@@ -39,6 +42,8 @@ class Grounding:
             span.attributes["passages"] = len(found)
             record.keep(span, {"passages": list(map(_reference, found))}, [each.document for each in found])
         record.row.retrieval_us = span.duration_us
+        if self._judging.wants(plan.feature, record):
+            record.question = question.text
         return found
 
     def cited(
@@ -53,17 +58,17 @@ class Grounding:
 
         In an answer by a schema markers count in its strings only, and it must fit still: raises OutputInvalid.
         """
+        about = _About(principal, feature, passages, record)
         if feature.output is None:
-            return self._cited(self._retriever.citing(principal, passages), passages, parts, record)
+            return self._cited(self._retriever.citing(principal, passages), about, parts)
         citing = CitingJson(self._retriever.citing(principal, passages))
-        return _fitting(feature, self._cited(citing, passages, parts, record))
+        return _fitting(feature, self._cited(citing, about, parts))
 
     async def _cited(
         self,
         citing: CitationStream,
-        passages: Sequence[Passage],
+        about: _About,
         parts: AsyncGenerator[Text | Finished, None],
-        record: Record,
     ) -> AsyncGenerator[Part, None]:
         answer: list[str] = []
         citations: list[Citation] = []
@@ -78,8 +83,40 @@ class Grounding:
                         answer.append(each.text)
                         yield Text(each.text)
                 if isinstance(part, Finished):
-                    _note(record, citing, answer, citations, passages)
+                    self._note(about, citing, "".join(answer), citations)
                     yield msgspec.structs.replace(part, groundedness=citing.groundedness)
+
+    def _note(self, about: _About, citing: CitationStream, answer: str, citations: Sequence[Citation]) -> None:
+        """What was cited and what was dropped; the answer itself may hold text of any passage."""
+        record, feature = about.record, about.feature
+        with record.span("cite") as span:
+            span.attributes.update(citations=len(citations), dropped=citing.dropped, unknown=citing.unknown)
+            span.attributes.update(citing.groundedness.counts())
+            judged = self._judging.take(feature, about.principal, answer, citing.groundedness, about.passages, record)
+            if judged and feature.judge is not None:
+                span.attributes.update(judge=judged, judge_sample=feature.judge.sample)
+            references = [
+                {
+                    "number": each.number,
+                    "document": each.document,
+                    "version": each.version,
+                    "start": each.start,
+                    "end": each.end,
+                }
+                for each in citations
+            ]
+            record.keep(span, {"citations": references}, [each.document for each in citations])
+        record.keep_answer({"answer": answer}, [each.document for each in about.passages])
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Whose answer to which request is cited."""
+
+    principal: Principal
+    feature: Feature
+    passages: Sequence[Passage]
+    record: Record
 
 
 async def _fitting(feature: Feature, parts: AsyncGenerator[Part, None]) -> AsyncGenerator[Part, None]:
@@ -92,27 +129,6 @@ async def _fitting(feature: Feature, parts: AsyncGenerator[Part, None]) -> Async
     for part in said:
         if not isinstance(part, Text):
             yield part
-
-
-def _note(
-    record: Record, citing: CitationStream, answer: list[str], citations: list[Citation], passages: Sequence[Passage]
-) -> None:
-    """What was cited and what was dropped; the answer itself may hold text of any passage."""
-    with record.span("cite") as span:
-        span.attributes.update(citations=len(citations), dropped=citing.dropped, unknown=citing.unknown)
-        span.attributes.update(citing.groundedness.counts())
-        references = [
-            {
-                "number": each.number,
-                "document": each.document,
-                "version": each.version,
-                "start": each.start,
-                "end": each.end,
-            }
-            for each in citations
-        ]
-        record.keep(span, {"citations": references}, [each.document for each in citations])
-    record.keep_answer({"answer": "".join(answer)}, [each.document for each in passages])
 
 
 def _reference(passage: Passage) -> dict[str, object]:
