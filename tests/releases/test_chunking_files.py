@@ -54,6 +54,7 @@ def test_a_model_that_writes_context_gets_room_for_it() -> None:
         ("{parent_tokens: 10}", "must be 0, or at least 40"),
         ("{tables: all}", "`chunking.tables` is 'all'"),
         ("{language: english}", "`chunking.language` is 'english'"),
+        ("{language: xx}", "`chunking.language` is 'xx'"),
         ("{contextual_headers: 1}", "must be true or false"),
         ("{context: {}}", "`chunking.context.model` is missing"),
         ("{context: {model: m, prompt: x}}", "unknown key `chunking.context.prompt`"),

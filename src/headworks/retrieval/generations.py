@@ -111,7 +111,8 @@ class GenerationWork:
             return "done"
         payloads = Payloads(self._keyring, tenant)
         pieces = [await asyncio.to_thread(self._cut, target, payloads, row) for row in rows]
-        indexed = await index.prepare(self._db, curator, pieces)
+        language = target.chunking.get("language", index.AUTO)
+        indexed = await index.prepare(self._db, curator, pieces, language)
         vectors = await self._embed(curator, target, indexed.texts())
         if not isinstance(vectors, Vectors) and live.model_digest is not None:
             return vectors  # the live generation has vectors; the new one must not do without

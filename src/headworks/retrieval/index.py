@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.passages import lexical
+from headworks.retrieval.passages.analysis import terms_of, words
 from headworks.retrieval.passages.chunking import ChunkSettings, chunk
 from headworks.retrieval.passages.counting import CountTokens
+from headworks.retrieval.passages.languages import languages_of
 from headworks.retrieval.store import INGEST_SQL, Payloads, StoredChunk
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 
+AUTO = "auto"
 _SEGMENTS_OF_A_SIZE = 8
 """So many segments of about the same size are merged into one of the next: each posting is rewritten log8(n) times."""
 _MOST_MERGED_CHUNKS = 400_000
@@ -57,6 +60,8 @@ class Indexed:
     pieces: list[list[Piece]]
     ids: list[list[int]]
     segment: lexical.Segment
+    languages: frozenset[str]
+    """That the chunks are analysed in."""
 
     def texts(self) -> list[str]:
         """What is embedded, in the order of the ids."""
@@ -79,19 +84,37 @@ def cut(parsed: ParsedDocument, settings: ChunkSettings, count: CountTokens) -> 
     return found
 
 
-async def prepare(db: Database, curator: Principal, documents: Sequence[Sequence[Piece]]) -> Indexed:
-    """Ids for the chunks of these documents (spent even if nothing is written) and their postings."""
+async def prepare(
+    db: Database, curator: Principal, documents: Sequence[Sequence[Piece]], language: str = AUTO
+) -> Indexed:
+    """Ids for the chunks of these documents (spent even if nothing is written) and their postings.
+
+    `language` is that of all words in Latin letters, or they tell it themselves.
+    """
     async with db.tx(curator) as tx:
         rows = await tx.fetch_all(INGEST_SQL.next_chunk_ids, number=sum(map(len, documents)))
     free = iter(sorted(row.chunk_id for row in rows))
     ids = [[next(free) for _ in pieces] for pieces in documents]
-    pairs = [
-        (chunk_id, piece.stored.indexed)
-        for of_document, pieces in zip(ids, documents, strict=True)
-        for chunk_id, piece in zip(of_document, pieces, strict=True)
-    ]
-    segment = await asyncio.to_thread(lexical.build_segment, pairs)
-    return Indexed([list(pieces) for pieces in documents], ids, segment)
+    segment, languages = await asyncio.to_thread(_segment, documents, ids, language)
+    return Indexed([list(pieces) for pieces in documents], ids, segment, languages)
+
+
+def _segment(
+    documents: Sequence[Sequence[Piece]], ids: Sequence[Sequence[int]], language: str
+) -> tuple[lexical.Segment, frozenset[str]]:
+    used: set[str] = set()
+
+    def analysed() -> Iterator[tuple[int, list[str]]]:
+        for pieces, of_document in zip(documents, ids, strict=True):
+            once: dict[str, str] = {}  # a long document has millions of words, and few different ones
+            found = [[once.setdefault(word, word) for word in words(piece.stored.indexed)] for piece in pieces]
+            languages = languages_of(found) if language == AUTO else [language] * len(found)
+            used.update(languages)
+            for chunk_id, of_chunk, its in zip(of_document, found, languages, strict=True):
+                yield chunk_id, terms_of(of_chunk, its)
+
+    segment = lexical.build_segment(analysed())
+    return segment, frozenset(used)
 
 
 async def write(tx: Tx, place: Place, payloads: Payloads, documents: Sequence[UUID | None], indexed: Indexed) -> int:
@@ -118,6 +141,8 @@ async def write(tx: Tx, place: Place, payloads: Payloads, documents: Sequence[UU
         contents=[payloads.seal_chunk(chunk_id, piece.stored) for chunk_id, _, piece in rows],
     )
     await _write_segment(tx, place, indexed.segment)
+    of_generation = {"tenant": place.curator.tenant, "generation": place.generation}
+    await tx.run(INGEST_SQL.note_languages, **of_generation, languages=sorted(indexed.languages))
     return len(rows)
 
 

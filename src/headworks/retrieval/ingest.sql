@@ -225,6 +225,12 @@ INSERT INTO posting (tenant_id, collection_id, term, segment_id, block)
 SELECT %(tenant)s, %(collection)s, p.term, %(segment)s, p.block
   FROM unnest(%(terms)s::text[], %(blocks)s::bytea[]) AS p (term, block)
 
+-- name: note_languages
+-- What a question is to be asked in.
+UPDATE generation g
+   SET languages = (SELECT array_agg(DISTINCT l ORDER BY l) FROM unnest(g.languages || %(languages)s::text[]) AS l)
+ WHERE g.tenant_id = %(tenant)s AND g.generation_id = %(generation)s AND NOT g.languages @> %(languages)s::text[]
+
 -- name: list_segments
 SELECT segment_id, chunks FROM posting_segment
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND generation_id = %(generation)s

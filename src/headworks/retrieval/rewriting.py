@@ -45,7 +45,7 @@ class Rewritten:
 
 
 def expanded(
-    query: str, wanted: Mapping[str, int], rules: Sequence[Synonyms], terms: Callable[[str], Sequence[str]]
+    query: str, wanted: Mapping[str, float], rules: Sequence[Synonyms], terms: Callable[[str], Sequence[str]]
 ) -> dict[str, float]:
     """The terms of a question with their weights, and those of its synonyms. `terms` is how texts are analysed."""
     weights: dict[str, float] = dict(wanted)

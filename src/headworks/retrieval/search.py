@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from headworks.retrieval import reranking, rewriting
 from headworks.retrieval.contract import Directory, Ranking, SearchResult, Wanted
 from headworks.retrieval.decay import aged
 from headworks.retrieval.diversity import capped, spread
+from headworks.retrieval.expanding import Expansion, expand, read_expansion
 from headworks.retrieval.explaining import Reasoning, Standing
 from headworks.retrieval.filters import compiled
 from headworks.retrieval.metadata import shown
@@ -41,6 +43,8 @@ _CANDIDATES = 100
 """Of each leg."""
 _MOST_SPREAD = 100
 """Candidates that are compared with each other."""
+_CHUNKS_A_PASSAGE = 3
+"""Chunks that are taken for each passage where neighbours become one."""
 _MOST_REMEMBERED = 1_000
 
 
@@ -83,6 +87,7 @@ class Searcher:
         self._scoring = Scoring(db, models, want_vectors)
         self._reasoning = Reasoning(db, directory)
         self._tunings: dict[UUID, tuple[int, SearchTuning]] = {}
+        self._languages: dict[tuple[UUID, str], tuple[str, ...]] = {}
 
     async def search(
         self,
@@ -116,14 +121,13 @@ class Searcher:
 
     async def _round(self, question: _Question) -> _Round:
         principal, ranking = question.principal, question.ranking
-        wanted = lexical.query_terms(question.query) if ranking != "vectors" else {}
-        plan = await self._scoring.plan(principal, question.collection, list(wanted))
+        plan, wanted = await self._plan(question)
         tuning = _changed(await self._tuning(principal, plan), question.wanted.changes)
         rewritten = await self._rewritten(question, tuning)
         queries = rewritten.queries
-        terms = [self._terms(question, tuning, each) for each in queries]
-        if missing := {term for each in terms for term in each} - set(wanted):
-            plan = await self._scoring.plan(principal, question.collection, sorted(missing | set(wanted)))
+        terms = [self._terms(question, tuning, each, plan.collection.languages) for each in queries]
+        if missing := {term for each in terms for term in each} - wanted:
+            plan = await self._scoring.plan(principal, question.collection, sorted(missing | wanted))
         vectors = [Vector(None)] * len(queries)
         if ranking != "keywords":
             vectors = await self._scoring.embed(principal, plan, queries, question.trace)
@@ -139,14 +143,25 @@ class Searcher:
                 await self._scoring.candidates(tx, principal, plan, each, limit, dense_weight=weight) for each in asked
             ]
             done.standings = await self._aged(tx, question, done, _merged(scored, queries))
-            pool = _pool(tuning, question.k)
-            done.found = await self._read(tx, principal, plan, done.standings[: max(pool, question.k)])
+            pool = _pool(tuning, _most(question, plan))
+            done.found = await self._read(tx, principal, plan, done.standings[:pool])
         done.found = await self._chosen(question, done)
         if ranking != "keywords":
             done.notices.append(_notice(plan, vectors[0]))
         if not any(terms) and not any(each.dense is not None for one in scored for each in one.fused):
             done.notices.append("The query holds no word to look for: very common ones and signs are not.")
         return done
+
+    async def _plan(self, question: _Question) -> tuple[Plan, set[str]]:
+        """The collection with the postings of the question's terms, in the languages that it had the last time."""
+        of_collection = (question.principal.tenant, question.collection)
+        languages = self._languages.get(of_collection, ())
+        wanted = set(lexical.query_terms(question.query, languages)) if question.ranking != "vectors" else set()
+        plan = await self._scoring.plan(question.principal, question.collection, list(wanted))
+        if len(self._languages) >= _MOST_REMEMBERED:
+            self._languages.clear()
+        self._languages[of_collection] = tuple(plan.collection.languages)
+        return plan, wanted
 
     async def _tuning(self, principal: Principal, plan: Plan) -> SearchTuning:
         """The settings of the collection's file; they change with its epoch only."""
@@ -172,10 +187,13 @@ class Searcher:
         return await rewriting.rewritten(self._models, call, tuning.rewrite, question.query, history)
 
     @staticmethod
-    def _terms(question: _Question, tuning: SearchTuning, query: str) -> Mapping[str, float]:
+    def _terms(question: _Question, tuning: SearchTuning, query: str, languages: Sequence[str]) -> Mapping[str, float]:
         if question.ranking == "vectors":
             return {}
-        return rewriting.expanded(query, lexical.query_terms(query), tuning.synonyms, lexical.terms)
+        weights: Mapping[str, float] = lexical.query_terms(query, languages)
+        for language in languages or (lexical.USUAL,):
+            weights = rewriting.expanded(query, weights, tuning.synonyms, partial(lexical.terms, language=language))
+        return weights
 
     async def _aged(self, tx: Tx, question: _Question, done: _Round, standings: Sequence[Standing]) -> list[Standing]:
         """The candidates with what their age leaves of their scores, best first."""
@@ -213,17 +231,17 @@ class Searcher:
         ]
 
     async def _chosen(self, question: _Question, done: _Round) -> list[tuple[Standing, Any, StoredChunk]]:
-        """The best `k`, reranked and spread as the settings say."""
-        tuning, found = done.tuning, done.found
+        """The best `k`, reranked and spread as the settings say; some more where neighbours may become one passage."""
+        tuning, found, most = done.tuning, done.found, _most(question, done.plan)
         if tuning.rerank is not None and len(found) > 1:
             found = await self._reranked(question, done)
         if tuning.per_document is not None:
             found = capped(found, [row.document_id for _, row, _ in found], tuning.per_document)
         if tuning.mmr is not None and len(found) > 1:
             words = [Counter(lexical.terms(stored.text)) for _, _, stored in found]
-            places = spread(_even([each.score for each, _, _ in found]), words, tuning.mmr, question.k)
+            places = spread(_even([each.score for each, _, _ in found]), words, tuning.mmr, most)
             found = [found[place] for place in places]
-        return found[: question.k]
+        return found[:most]
 
     async def _reranked(self, question: _Question, done: _Round) -> list[tuple[Standing, Any, StoredChunk]]:
         settings = done.tuning.rerank
@@ -246,13 +264,15 @@ class Searcher:
             _passage(number, standing.score, row, stored)
             for number, (standing, row, stored) in enumerate(done.found, 1)
         ]
+        places = [(each.document, each.chunk) for each in passages]
+        if (how := read_expansion(done.plan.collection.shown)) is not None:
+            passages = (await self._expanded(question, done, passages, how))[: question.k]
         is_by_vectors = any(each.fused.dense is not None for each in done.standings)
         reasons = {}
         if question.wanted.explains:
             rows = [(standing, row) for standing, row, _ in done.found]
             wanted = (question.wanted.filter, done.tuning.decay)
             said = await self._reasoning.reasons(question.principal, done.plan, rows, wanted)
-            places = [(each.document, each.chunk) for each in passages]
             reasons = dict(zip(places, said, strict=True))
         return SearchResult(
             passages,
@@ -262,6 +282,19 @@ class Searcher:
             reasons,
             () if done.queries == (question.query,) else done.queries,
         )
+
+    async def _expanded(
+        self, question: _Question, done: _Round, passages: Sequence[Passage], how: Expansion
+    ) -> list[Passage]:
+        principal = question.principal
+        payloads = Payloads(self._keyring, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            return await expand(tx, principal, payloads, done.plan.collection.generation_id, passages, how)
+
+
+def _most(question: _Question, plan: Plan) -> int:
+    """How many chunks may become the passages that were asked for."""
+    return question.k if not plan.collection.shown else min(_CHUNKS_A_PASSAGE * question.k, MOST_PASSAGES)
 
 
 def _check(query: str, k: int) -> None:

@@ -3,7 +3,7 @@
 -- name: plan
 -- What a question is scored against; a collection without a reader that the caller is, is none.
 SELECT c.collection_id, c.epoch, c.generation_id, c.lacks_vectors, g.model, g.model_digest,
-       coalesce(g.dimension, 0) AS dimension, g.vectors, s.chunks, s.total_length, b.terms, b.blocks
+       coalesce(g.dimension, 0) AS dimension, g.vectors, g.languages, c.settings -> 'passages' AS shown, s.chunks, s.total_length, b.terms, b.blocks
   FROM collection c
   JOIN generation g ON g.tenant_id = c.tenant_id AND g.generation_id = c.generation_id
  CROSS JOIN LATERAL (

@@ -153,7 +153,7 @@ class ItemWork:
         if failures := [each for each in ended if each is not None]:
             raise failures[0]
         written = [each for each in work if each.parsed is not None]
-        indexed = await index.prepare(self._db, curator, [each.pieces for each in written])
+        indexed = await index.prepare(self._db, curator, [each.pieces for each in written], _language(row))
         vectors = await self._embed(curator, row, indexed)
         async with self._db.tx(curator, statement_timeout_s=300) as tx:
             await self._write(tx, curator, row, work, indexed, vectors)
@@ -328,6 +328,10 @@ class ItemWork:
         of_path = {"collection": collection, "source": work.item.source, "path": work.item.path}
         gone = await tx.fetch_all(INGEST_SQL.forget_failed, tenant=curator.tenant, item=work.item.item_id, **of_path)
         await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
+
+
+def _language(row: CollectionRow) -> str:
+    return str(row.chunking.get("language", index.AUTO))
 
 
 def _name(item: ItemRow) -> str:

@@ -1,4 +1,4 @@
-"""Keyword search: text to terms, packed postings, and BM25 over them (pure functions, no storage).
+"""Keyword search: packed postings, and BM25 over them (pure functions, no storage); `analysis.py` makes the terms.
 
 A *posting* says that a chunk holds a term `frequency` times and is `length` terms long. The postings of one term in one
 segment are packed into one `bytes` (about 5 bytes each), stored as it is and scored with numpy.
@@ -6,10 +6,7 @@ segment are packed into one `bytes` (about 5 bytes each), stored as it is and sc
 
 from __future__ import annotations
 
-import re
 import struct
-import threading
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,88 +16,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headworks.retrieval.passages.analysis import query_terms, stem, terms, tokens
+from headworks.retrieval.passages.languages import STOP_WORDS, USUAL
+
+__all__ = [
+    "STOP_WORDS",
+    "USUAL",
+    "Bm25",
+    "CorpusStats",
+    "Postings",
+    "Segment",
+    "build_segment",
+    "count",
+    "merge",
+    "merge_segments",
+    "pack",
+    "query_terms",
+    "stem",
+    "terms",
+    "tokens",
+    "unpack",
+]
+
 K1 = 1.2
 B = 0.75
 """Robertson's usual values; as good as any other on five public sets, and never tuned on one."""
-
-# ── Text to terms ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-_ENGLISH = """
-a about above after again against all also am an and any are aren't as at be because been before being below between
-both but by can can't cannot could couldn't did didn't do does doesn't doing don't down during each few for from
-further had hadn't has hasn't have haven't having he he'd he'll he's her here here's hers herself him himself his how
-how's i i'd i'll i'm i've if in into is isn't it it's its itself just let's me more most mustn't my myself no nor not
-now of off on once only or other ought our ours ourselves out over own same shan't she she'd she'll she's should
-shouldn't so some such than that that's the their theirs them themselves then there there's these they they'd they'll
-they're they've this those through to too under until up upon very was wasn't we we'd we'll we're we've were weren't
-what what's when when's where where's which while who who's whom why why's will with won't would wouldn't you you'd
-you'll you're you've your yours yourself yourselves
-"""
-
-STOP_WORDS: dict[str, frozenset[str]] = {"en": frozenset(_ENGLISH.split())}
-"""Words without a meaning of their own, neither indexed nor counted as support, by ISO 639-1 code."""
-
-_LONGEST_TERM = 64
-_STEMMERS = {"en": "english"}
-_TOKEN = re.compile(r"[^\W_]*\d(?:[.,:]\d[^\W_]*)+|[^\W_]+(?:'[^\W_]+)?")
-_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_VERSION = re.compile(r"v(\d+(?:\.\d+)+)")
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff")) | {ord("\u2019"): "'", ord("\u02bc"): "'"}
-# British and American spellings of the same verb meet: "authorisation", "organised". At least four letters go before,
-# so that "arise", "advise" and "raise" stay what they are in every form.
-_BRITISH = re.compile(r"(\w{4,})is(e|es|ed|er|ers|ing|ation|ations)")
-
-_local = threading.local()  # a Snowball stemmer may not be used by two threads at once
-
-
-def tokens(text: str) -> list[str]:
-    """The words and numbers of a text, normalised (NFKC, folded case), in order and with repetitions; nothing dropped.
-
-    "12.3" and "1:1" stay whole, "1,500" is "1500", "V2.1.4" is "2.1.4", "co-payment" is two words.
-    """
-    folded = unicodedata.normalize("NFKC", text).translate(_INVISIBLE).casefold()
-    return [_normal(token[:_LONGEST_TERM]) for token in _TOKEN.findall(folded)]
-
-
-def _normal(token: str) -> str:
-    if token.isalpha():
-        found = _BRITISH.fullmatch(token) if "is" in token else None
-        return f"{found[1]}iz{found[2]}" if found else token
-    if _THOUSANDS.fullmatch(token):
-        return token.replace(",", "")
-    found = _VERSION.fullmatch(token)
-    return found[1] if found else token
-
-
-def terms(text: str, language: str = "en") -> list[str]:
-    """What a text is indexed and asked by: its tokens without stop words, stemmed, in order and with repetitions."""
-    stop = STOP_WORDS.get(language, frozenset())
-    kept = [token for token in tokens(text) if token not in stop]
-    stemmer = _stemmer(language)
-    return kept if stemmer is None else list(stemmer.stemWords(kept))
-
-
-def stem(words: Sequence[str], language: str = "en") -> list[str]:
-    """The stems of tokens, one for each."""
-    stemmer = _stemmer(language)
-    return list(words) if stemmer is None else list(stemmer.stemWords(list(words)))
-
-
-def query_terms(query: str, language: str = "en") -> dict[str, int]:
-    """Each term of a query with how often it stands there: the weight that BM25 gives it."""
-    return dict(Counter(terms(query, language)))
-
-
-def _stemmer(language: str) -> Any:  # noqa: ANN401 -- PyStemmer has no types
-    if language not in _STEMMERS:
-        return None
-    loaded: dict[str, Any] = _local.__dict__.setdefault("stemmers", {})
-    if language not in loaded:
-        import Stemmer
-
-        loaded[language] = Stemmer.Stemmer(_STEMMERS[language])
-    return loaded[language]
-
 
 # ── Packed postings ───────────────────────────────────────────────────────────────────────────────────────────────────
 #
@@ -204,12 +144,12 @@ class Segment:
     total_length: int
 
 
-def build_segment(chunks: Iterable[tuple[int, str]], language: str = "en") -> Segment:
-    """A segment out of (chunk id, text to index); a chunk without any term is in none of its numbers."""
+def build_segment(chunks: Iterable[tuple[int, Iterable[str]]]) -> Segment:
+    """A segment out of (chunk id, its terms); a chunk without any term is in none of its numbers."""
     columns: dict[str, tuple[list[int], list[int], list[int]]] = defaultdict(lambda: ([], [], []))
     total = number = 0
-    for chunk, text in chunks:
-        found = Counter(terms(text, language))
+    for chunk, of_chunk in chunks:
+        found = Counter(of_chunk)
         length = found.total()
         number += length > 0
         total += length

@@ -413,6 +413,7 @@ CREATE TABLE generation (
     vectors       bigint NOT NULL DEFAULT 0,     -- about how many: with many it wants an index, nearest_<generation_id>
     trouble       text,                          -- why its model's vectors are not stored, e.g. of the wrong size
     chunking      jsonb NOT NULL,
+    languages     text[] NOT NULL DEFAULT '{}',  -- that its chunks are analysed in
     created_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, generation_id),
     FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
