@@ -1,0 +1,63 @@
+"""What the parts of evaluation are to each other, and what others see of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from headworks.types.evaluation import Example, Output, Score
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest
+
+VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+Scale = Literal["binary", "ordinal", "number"]
+"""Of a score: 0 or 1; a grade between 0 and 1; any number (seconds, micro-dollars)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetVersion:
+    """An immutable dataset: its digest is over the canonical JSON of its examples, sorted by id."""
+
+    name: str
+    digest: Digest
+    examples: tuple[Example, ...]
+
+
+class Scorer(Protocol):
+    """Scores one output. Implementations: one file each in `scorers/`, a row in its catalogue."""
+
+    name: str
+    """The metric that it gives."""
+    scale: Scale
+    is_better_high: bool
+    digest: Digest
+    """Over everything that shapes its scores: settings, and for a judge its whole bundle."""
+    is_judge: bool
+    """Whether a model decides: then it must be calibrated before a gate may rest on it."""
+
+    async def score(self, principal: Principal, example: Example, output: Output) -> Score:
+        """Never raises for what is wrong with one output: that is a Score with an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One repeat of one example in an experiment, with its scores by the names of the scorers."""
+
+    example: Example
+    example_digest: Digest
+    repeat: int
+    output: Output
+    scores: dict[str, Score]
+
+
+class Results(Protocol):
+    """What comparisons and gates read of an experiment that has ended."""
+
+    release: Digest
+    dataset: Digest
+
+    async def read(self) -> Sequence[Result]:
+        """All of them, in the order of example and repeat."""
+        ...
