@@ -33,7 +33,8 @@ _STEPS_PER_COMPARISON = 2.0
 _FEWEST_TUPLES = 20_000
 _TUPLES_PER_VECTOR = 1 / 16
 """Where a walk gives up: it has cost about as much as comparing all."""
-_WIDEST_EF = 1000
+_NARROWEST_EF, _WIDEST_EF = 100, 1000
+"""Of how many candidates a walk keeps in mind; twice as many as are asked for."""
 _KEPT_S, _KEPT_WHATEVER_S = 60.0, 5.0
 _MOST_KEPT = 10_000
 
@@ -145,7 +146,8 @@ class Nearest:
     async def _walk(self, tx: Tx, within: Within, asked: dict[str, object], limit: int) -> list[Any]:
         """May give fewer than there are, and none that the caller may not read."""
         tuples = max(_FEWEST_TUPLES, round(within.vectors * _TUPLES_PER_VECTOR))
-        before = await tx.fetch_one(NEAREST_SQL.aim, ef=str(min(_WIDEST_EF, 2 * limit)), tuples=str(tuples))
+        ef = min(_WIDEST_EF, max(_NARROWEST_EF, 2 * limit))
+        before = await tx.fetch_one(NEAREST_SQL.aim, ef=str(ef), tuples=str(tuples))
         rows = await tx.fetch_all(NEAREST_SQL.walk, **asked, dimension=within.dimension)
         settings = ("plan_cache_mode", "enable_sort", "work_mem", "hash_mem_multiplier")
         await tx.run(NEAREST_SQL.unaim, **{name: getattr(before, name) for name in settings})
