@@ -32,6 +32,12 @@ def dependency_names() -> dict[str, set[str]]:
     node = json.loads((CLIENTS / "node" / "package.json").read_text())["dependencies"]
     return {
         "At run time": names(project["dependencies"]),
+        "Extras": {
+            name
+            for extra, wanted in project["optional-dependencies"].items()
+            if extra != "dev"
+            for name in names(wanted)
+        },
         "For development": names(project["optional-dependencies"]["dev"]),
         "Clients in the tests' own environments": names([each for each in python if not each.startswith("#")])
         | names(list(node)),
@@ -64,7 +70,8 @@ def test_the_locks_agree_with_the_project() -> None:
         each.lower()
         for each in re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "requirements-dev.lock").read_text(), re.MULTILINE)
     }
-    ours = dependency_names()["At run time"] | dependency_names()["For development"]
+    explained = dependency_names()
+    ours = explained["At run time"] | explained["Extras"] | explained["For development"]
     missing = {name for name in ours if re.sub(r"[_.]", "-", name) not in locked}
     assert missing == set()
 

@@ -26,6 +26,8 @@ _MOST_PIXELS = 100_000_000
 _MOST_FRAMES = 1_000
 _LONGEST_SIDE = 2_000
 """Pixels: what the models look at, and so what a page is drawn with."""
+_FINEST = 3.0
+"""Pixels for each point of a small page: 216 in an inch."""
 _SHORTEST_SIDE = 16
 _FEWEST_SURE = 0.7
 """How sure the models must be of a line, from 0 to 1."""
@@ -73,7 +75,7 @@ def refuse_missing() -> None:
 
 def read_sheet(sheet: Sheet) -> list[Line | Grid]:
     """What stands on a page of a PDF that is a picture."""
-    scale = min(_LONGEST_SIDE / max(sheet.width, sheet.height, 1.0), 6.0)
+    scale = min(_LONGEST_SIDE / max(sheet.width, sheet.height, 1.0), _FINEST)
     drawn = sheet.page.render(scale=scale).to_pil().convert("RGB")
     return read(drawn, sheet.number, scale)
 
