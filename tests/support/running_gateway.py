@@ -166,6 +166,13 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "looping": (feature(), LOOP_PROMPT),
         "accepting": (feature(more="accepts: [system, response_format]\n"), BARE_PROMPT),
         "quoting": (feature("extractive", cited), PROMPT),
+        "judged": (feature(more=cited + "grounding: {judge: {model: other/judge, sample: 1}}\n"), PROMPT),
+        "judged-redacting": (
+            feature("inside", cited + "grounding: {judge: {model: other/judge, sample: 1}}\n")
+            + "guardrails: {pii: {action: redact}}\n",
+            PROMPT,
+        ),
+        "judged-seldom": (feature(more=cited + "grounding: {judge: {model: other/judge, sample: 0}}\n"), PROMPT),
         "risky": (feature(more="risk: high\n"), BARE_PROMPT),
         "switching": (feature("pair"), BARE_PROMPT),
         "going-feature": (feature("going-on"), BARE_PROMPT),
@@ -210,6 +217,13 @@ class Remembering:
             raise self.fails
         with self.changed:
             self.rows.append(row)
+            self.spans.extend(spans)
+            self.changed.notify_all()
+
+    def add(self, spans: Sequence[Span]) -> None:
+        if self.fails is not None:
+            raise self.fails
+        with self.changed:
             self.spans.extend(spans)
             self.changed.notify_all()
 

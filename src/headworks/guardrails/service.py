@@ -16,12 +16,23 @@ import msgspec
 from headworks.errors import Blocked, HeadworksError
 from headworks.guardrails import pii
 from headworks.guardrails.contract import KINDS, Checked, CheckedValue, Finding
+from headworks.guardrails.groundedness import cap_for_judge, prompt_for_judge, read_verdicts
 from headworks.guardrails.json_text import strings_apart, tool_arguments_are_whole
 from headworks.guardrails.pii import Numbering
 from headworks.guardrails.schema import check_json
 from headworks.types.features import PiiSettings
 
-__all__ = ["CheckedMessages", "Guardrails", "check_json", "refusal", "strings_apart", "tool_arguments_are_whole"]
+__all__ = [
+    "CheckedMessages",
+    "Guardrails",
+    "cap_for_judge",
+    "check_json",
+    "prompt_for_judge",
+    "read_verdicts",
+    "refusal",
+    "strings_apart",
+    "tool_arguments_are_whole",
+]
 
 Json = dict[str, Any]
 

@@ -1,8 +1,9 @@
 """Usage rows and spans as lines of PostgreSQL's COPY formats: written once, when the request ends, then only moved.
 
-A record of the journal is one usage line, or a usage line and span lines; the first byte of each line says which. A
-usage row is a line of CSV, which is what a JSON array without its brackets is as long as nothing in it is escaped: one
-call in C, on the path of every request. A row with an odd text is a line of the text format, as spans are.
+A record of the journal is one usage line, a usage line and span lines, or spans that came later; the first byte of each
+line says which. A usage row is a line of CSV, which is what a JSON array without its brackets is as long as nothing in
+it is escaped: one call in C, on the path of every request. A row with an odd text is a line of the text format, as
+spans are.
 """
 
 from __future__ import annotations

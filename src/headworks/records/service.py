@@ -36,6 +36,11 @@ class Records:
             line += b"".join(map(span_line, spans))
         self._keep([line])
 
+    def add(self, spans: Sequence[Span]) -> None:
+        """What was found out about a request after its record was written. Raises as `write`."""
+        if spans:
+            self._keep([b"".join(map(span_line, spans))])
+
     def gather(self, row: UsageRow) -> None:
         """Have the row of a request written by the next `flush`, with others; who answers it calls that first."""
         self._gathered.append(usage_line(row))

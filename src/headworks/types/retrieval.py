@@ -82,6 +82,8 @@ class Doubt:
 
 MOST_DOUBTS = 20
 """Of one answer that are told."""
+MOST_PLACES = 40
+"""Of an answer's claims that a judge gets to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ class Groundedness:
     source (what they cite; else all passages) holds at least half of what they say. `support` is the mean over all
     claims, weighed by their words, `weakest` the lowest; None without claims. `wrong_numbers` and `wrong_names` count
     what claims say and their sources do not; `doubts` has the first claims that are not cited or not supported.
-    `weight` is that of all claims' words. `unmeasured` counts characters beyond the length that is looked at.
+    `weight` is that of all claims' words, `places` where the first claims stand in the text. `unmeasured` counts
+    characters beyond the length that is looked at.
     """
 
     claims: int = 0
@@ -105,6 +108,7 @@ class Groundedness:
     weight: float = 0.0
     unmeasured: int = 0
     doubts: tuple[Doubt, ...] = ()
+    places: tuple[tuple[int, int], ...] = ()
 
     @property
     def presence(self) -> float | None:
@@ -139,4 +143,5 @@ def together(parts: Sequence[tuple[int, Groundedness]]) -> Groundedness:
         weight=total,
         unmeasured=sum(each.unmeasured for _, each in parts),
         doubts=tuple(doubts[:MOST_DOUBTS]),
+        places=tuple((start + at, end + at) for at, each in said for start, end in each.places)[:MOST_PLACES],
     )

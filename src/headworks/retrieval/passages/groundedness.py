@@ -22,7 +22,7 @@ from headworks.retrieval.passages.citations import (
 from headworks.retrieval.passages.facts import Facts, Missing, claimed_facts, facts_of, missing
 from headworks.retrieval.passages.markers import bare
 from headworks.retrieval.passages.sentences import Sentence, sentences
-from headworks.types.retrieval import MOST_DOUBTS, Citation, Doubt, Groundedness
+from headworks.types.retrieval import MOST_DOUBTS, MOST_PLACES, Citation, Doubt, Groundedness
 
 MOST_CHARACTERS = 200_000
 """Of an answer that are measured."""
@@ -40,6 +40,7 @@ def measured(
     total = held = 0.0
     supports: list[float] = []
     doubts: list[Doubt] = []
+    places: list[tuple[int, int]] = []
     cited = numbers = names = 0
     for claim in _claims(looked_at, sorted(citations, key=lambda each: each.marker_start), weights.language):
         weight = weights.sum(claim.words)
@@ -47,6 +48,7 @@ def measured(
         total += weight
         held += weight * support
         supports.append(support)
+        places.append((claim.start, claim.end))
         cited += bool(claim.citations)
         numbers += len(lacks.numbers)
         names += len(lacks.names)
@@ -64,6 +66,7 @@ def measured(
         weight=total,
         unmeasured=len(text) - len(looked_at),
         doubts=tuple(doubts),
+        places=tuple(places[:MOST_PLACES]),
     )
 
 
