@@ -167,6 +167,18 @@ async def test_the_drain_copies_what_was_written_and_lets_the_journal_go(
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
+async def test_what_is_found_out_later_joins_its_trace(
+    database: Database, as_superuser: Superuser, tmp_path: Path
+) -> None:
+    records = Records(Journal(tmp_path))
+    trace = new_id()
+    records.write(row(trace_id=trace), [span(trace)])
+    records.add([])
+    records.add([span(trace, name="judge")])
+    await Drain(database, records, 60).copy()
+    assert (count(as_superuser, "usage"), count(as_superuser, "span")) == (1, 2)
+
+
 async def test_the_drain_reads_from_the_journal_what_memory_did_not_keep(
     database: Database, as_superuser: Superuser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
