@@ -31,7 +31,18 @@ class Commands(LazyGroup):
         "up": Entry(f"{_COMMANDS}.up", "Start the server, with its own database unless one is configured."),
         "apply": Entry(f"{_COMMANDS}.apply", "Make the server's project be what the files of a workspace say."),
         "diff": Entry(f"{_COMMANDS}.diff", "Show what `apply` would change."),
+        "pull": Entry(f"{_COMMANDS}.pull", "Write the server's workspace into a folder, byte for byte."),
+        "release": Entry(f"{_COMMANDS}.release", "Propose, approve, promote and roll back releases, with evidence."),
+        "prompts": Entry(f"{_COMMANDS}.prompts", "Check prompts, and bring those of other tools along."),
         "ingest": Entry(f"{_COMMANDS}.ingest", "Bring folders and files into a collection."),
+        "documents": Entry(
+            f"{_COMMANDS}.documents", "What failed, was replaced or vanished: see, retry, delete, purge."
+        ),
+        "collections": Entry(f"{_COMMANDS}.collections", "List collections, and see how healthy one is."),
+        "jobs": Entry(f"{_COMMANDS}.jobs", "See durable work; pause, resume, cancel and retry it."),
+        "erase": Entry(f"{_COMMANDS}.erase", "Remove a document or a person for good, with a receipt."),
+        "hold": Entry(f"{_COMMANDS}.hold", "Place, list and release legal holds."),
+        "receipt": Entry(f"{_COMMANDS}.receipt", "See receipts of what was removed for good."),
         "search": Entry(f"{_COMMANDS}.search", "Find the passages of a collection that come closest to a query."),
         "retrieval": Entry(f"{_COMMANDS}.retrieval", "Measure how well a collection's search finds what it should."),
         "ask": Entry(f"{_COMMANDS}.ask", "Ask a feature, and see its answer with citations."),

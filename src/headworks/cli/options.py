@@ -67,3 +67,9 @@ def split(values: Iterable[str] | None) -> list[str] | None:
     if values is None:
         return None
     return [name for value in values for part in value.split(",") if (name := part.strip())]
+
+
+def split_document(given: str | None) -> tuple[str | None, str | None]:
+    """A document's collection and path, given as `COLLECTION/PATH`; or no collection and its id."""
+    collection, slash, path = (given or "").partition("/")
+    return (collection, path) if slash else (None, given)

@@ -7,7 +7,7 @@ VALUES (%(tenant)s, %(hold)s, %(kind)s, %(subject)s, %(reason)s, %(by)s)
 
 -- name: release_hold
 DELETE FROM legal_hold WHERE tenant_id = %(tenant)s AND hold_id = %(hold)s
-RETURNING kind, subject_id, reason
+RETURNING kind, subject_id, reason, placed_by, placed_at
 
 -- name: list_holds
 SELECT hold_id, kind, subject_id, reason, placed_by, placed_at FROM legal_hold WHERE tenant_id = %(tenant)s

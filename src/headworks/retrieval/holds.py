@@ -62,14 +62,15 @@ class Holds:
             await note(tx, asker, "hold.place", f"{kind}:{subject}", {"hold": str(hold), "reason": reason.strip()})
         return next(each for each in await self.listed(asker) if each.hold == hold)
 
-    async def release(self, asker: Principal, hold: UUID) -> None:
-        """Take a hold away. Raises NotFound."""
+    async def release(self, asker: Principal, hold: UUID) -> Hold:
+        """Take a hold away, and give what it was. Raises NotFound."""
         async with self._db.tx(asker) as tx:
             row = await tx.fetch_one(SQL.release_hold, tenant=asker.tenant, hold=hold)
             if row is None:
                 raise NotFound("There is no such legal hold.", next_step="headworks hold list", param="hold")
             detail = {"hold": str(hold), "reason": row.reason}
             await note(tx, asker, "hold.release", f"{row.kind}:{row.subject_id}", detail)
+        return Hold(hold, row.kind, row.subject_id, row.reason, row.placed_by, row.placed_at)
 
     async def listed(self, asker: Principal) -> list[Hold]:
         """All holds of the tenant, the oldest first."""

@@ -232,10 +232,10 @@ async def list_holds(request: Request, caller: Auditor) -> Holds:
     return Holds(rows=await _lifecycle(request).holds.listed(caller))
 
 
-@router.delete("/api/holds/{hold}", status_code=204, openapi_extra=declare(_ERASE, "hold.release"))
-async def release_hold(request: Request, hold: str, caller: Eraser) -> None:
-    """Release a legal hold."""
-    await _lifecycle(request).holds.release(caller, _uuid(hold, "hold"))
+@router.delete("/api/holds/{hold}", openapi_extra=declare(_ERASE, "hold.release"))
+async def release_hold(request: Request, hold: str, caller: Eraser) -> Hold:
+    """Release a legal hold, and see what it was."""
+    return await _lifecycle(request).holds.release(caller, _uuid(hold, "hold"))
 
 
 # ── Durable work ──

@@ -1,0 +1,34 @@
+"""Receipts of what was removed for good, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headworks.cli.json_values import JsonObject
+from headworks.cli.terminal import table
+
+
+def print_receipts(rows: Sequence[JsonObject]) -> None:
+    """A line for each."""
+    cells = [
+        (row["at"][:19], row["kind"], row["subject"], len(row["detail"]["documents"]), _counts(row), row["receipt"])
+        for row in rows
+    ]
+    print(table(("at", "kind", "of", "documents", "rows", "receipt"), cells))
+
+
+def print_receipt(row: JsonObject) -> None:
+    """All of one."""
+    print(f"receipt  {row['receipt']}\nat       {row['at']}\nof       {row['subject']}\nwhy      {row['policy']}")
+    print(f"asked by {row['asked_by']}\n")
+    print(table(("table", "rows"), sorted(row["detail"]["rows"].items())))
+    if documents := row["detail"]["documents"]:
+        print()
+        cells = [(each["document"], each["version"], each["content_sha256"]) for each in documents]
+        print(table(("document", "version", "sha256 of its file"), cells))
+    if left := row["detail"].get("documents_left"):
+        print(f"\n{left} documents that the person had handed in were left: --with-documents takes them, too.")
+
+
+def _counts(row: JsonObject) -> int:
+    return sum(row["detail"]["rows"].values())
