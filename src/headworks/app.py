@@ -20,6 +20,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from headworks.server import first_words
 from headworks.server.child import allow_many_files, die_with_parent, limit_memory, say_ready
 from headworks.server.runtime import Runtime, read_runtime
 from headworks.storage.keys import derive
-from headworks.storage.pool import Database
+from headworks.storage.pool import Database, owner_connection
 from headworks.storage.sealing import Keyring
 from headworks.types.retrieval import Passage
 
@@ -331,7 +332,7 @@ async def work(runtime: Runtime) -> None:
         )
     )
     services = compose(runtime, await _found(runtime))
-    services.retrieval.register_work(parsers)
+    services.retrieval.register_work(parsers, partial(owner_connection, runtime.urls))
     await services.start()
     await services.jobs.start()
     say_ready(runtime)
@@ -361,7 +362,6 @@ async def upkeep(runtime: Runtime) -> None:
     from headworks.identity.service import Identity
     from headworks.retrieval.lifecycle import ask_for_purges
     from headworks.storage.partitions import ensure_partitions
-    from headworks.storage.pool import owner_connection
 
     def make() -> None:
         with owner_connection(runtime.urls) as connection:

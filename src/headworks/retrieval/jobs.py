@@ -7,13 +7,14 @@ from datetime import datetime
 from uuid import UUID
 
 from headworks.jobs.engine import Jobs, Run
-from headworks.retrieval import queueing
+from headworks.retrieval import queueing, vector_index
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.erasure import Erasure
 from headworks.retrieval.generations import GenerationWork
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.sources.recrawling import Recrawls
 from headworks.retrieval.sources.syncing import SourceWork
+from headworks.retrieval.vector_index import VectorIndexes
 from headworks.retrieval.working import ItemWork
 from headworks.storage.pool import Database
 from headworks.types.ids import TenantId
@@ -34,6 +35,8 @@ class Works:
     sources: SourceWork
     recrawls: Recrawls
     erasure: Erasure
+    vector_indexes: VectorIndexes | None = None
+    """None: there is no way to hw_owner here, and all vectors are compared."""
 
 
 class Runs:
@@ -48,6 +51,7 @@ class Runs:
         self._sources = works.sources
         self._recrawls = works.recrawls
         self._erasure = works.erasure
+        self._vector_indexes = works.vector_indexes
 
     def register(self, jobs: Jobs) -> None:
         """Before `jobs.start()`."""
@@ -57,6 +61,7 @@ class Runs:
         jobs.register(queueing.TIDY, self.tidy)
         jobs.register(queueing.SYNC, self.sync)
         jobs.register(queueing.RECRAWL, self.recrawl)
+        jobs.register(queueing.VECTOR_INDEX, self.index_vectors)
 
     async def ingest(self, run: Run, tenant: str, collection: str, wave: int) -> None:
         """What is queued in a collection; after a while others have their turn first."""
@@ -76,6 +81,7 @@ class Runs:
             outcome = await run.step("add vectors", self._add_vectors, tenant, collection, attempts=_ATTEMPTS)
         if outcome == "failed" and attempt < _MOST_RETRIES:
             await run.step("ask again later", self._embed_later, tenant, collection, attempt + 1, attempts=_ATTEMPTS)
+        await run.step("ask for an index", self._ask_for_index, tenant, attempts=_ATTEMPTS)
 
     async def rebuild(self, run: Run, tenant: str, collection: str, generation: str) -> None:
         """A new generation from the stored texts; the old one serves until it is full."""
@@ -84,8 +90,11 @@ class Runs:
             outcome = await run.step("fill", self._fill, *arguments, attempts=_ATTEMPTS)
             if outcome in {"waiting", "failed"}:
                 return
+            if outcome == "done":
+                await run.step("index vectors", self._index_vectors, tenant, generation, attempts=_ATTEMPTS)
             if outcome == "done" and await run.step("switch", self._switch, *arguments, attempts=_ATTEMPTS):
                 await self._merge(run, tenant, collection)
+                await run.step("ask for an index", self._ask_for_index, tenant, attempts=_ATTEMPTS)
                 return
         await run.step("go on later", self._rebuild_later, *arguments, attempts=_ATTEMPTS)
 
@@ -107,6 +116,10 @@ class Runs:
     async def recrawl(self, run: Run, tenant: str, source: str, due_at: str) -> None:
         """A source is due: its sync is asked for, and the next time is named."""
         await run.step("begin", self._begin_recrawl, tenant, source, due_at, attempts=_ATTEMPTS)
+
+    async def index_vectors(self, run: Run, tenant: str) -> None:
+        """Indexes of vectors of a tenant that are wanted are built, those of generations that are gone are dropped."""
+        await run.step("index vectors", self._index_vectors, tenant, None, attempts=_ATTEMPTS)
 
     async def _merge(self, run: Run, tenant: str, collection: str) -> None:
         while await run.step("merge postings", self._merge_once, tenant, collection, attempts=_ATTEMPTS):
@@ -143,6 +156,19 @@ class Runs:
 
     async def _begin_recrawl(self, tenant: str, source: str, due_at: str) -> bool:
         return await self._recrawls.begin(TenantId(UUID(tenant)), UUID(source), datetime.fromisoformat(due_at))
+
+    async def _index_vectors(self, tenant: str, generation: str | None) -> int:
+        if self._vector_indexes is None:
+            return 0
+        return await self._vector_indexes.keep(TenantId(UUID(tenant)), UUID(generation) if generation else None)
+
+    async def _ask_for_index(self, tenant: str) -> bool:
+        """Whether there is one to build or to drop."""
+        async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:
+            is_wanted = self._vector_indexes is not None and await vector_index.is_wanted(tx, TenantId(UUID(tenant)))
+            if is_wanted:
+                await self._queue.vector_index(tx, TenantId(UUID(tenant)))
+        return is_wanted
 
     async def _sync_later(self, tenant: str, source: str, chain: str, pause_s: float) -> None:
         async with self._db.tx(await self._directory.curator(TenantId(UUID(tenant)))) as tx:

@@ -15,6 +15,7 @@ EMBED = "retrieval.embed"
 REBUILD = "retrieval.rebuild"
 SYNC = "retrieval.sync"
 RECRAWL = "retrieval.recrawl"
+VECTOR_INDEX = "retrieval.vector_index"
 
 
 class Queue:
@@ -58,6 +59,11 @@ class Queue:
         name = f"recrawl:{source}:{round(due_at.timestamp() * 1000)}"
         arguments = (str(tenant), str(source), due_at.isoformat())
         await self._jobs.enqueue(tx, RECRAWL, name, *arguments, delay_s=delay_s)
+
+    async def vector_index(self, tx: Tx, tenant: TenantId) -> None:
+        """Build and drop indexes of vectors; one at a time on the whole server, and no collection waits for it."""
+        name = f"vector-index:{tenant}:{new_id()}"
+        await self._jobs.enqueue(tx, VECTOR_INDEX, name, str(tenant), partition="vector-index")
 
     async def _once(self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str | int) -> None:
         arguments = (str(tenant), str(collection), *more)

@@ -10,7 +10,7 @@ from uuid import UUID
 from headworks.config import RetrievalServerSettings
 from headworks.errors import HeadworksError, NotFound
 from headworks.jobs.engine import Jobs
-from headworks.retrieval import collections, finding
+from headworks.retrieval import collections, finding, vector_index
 from headworks.retrieval.contract import (
     CollectionView,
     Directory,
@@ -40,6 +40,7 @@ from headworks.retrieval.sources.recrawling import Recrawls
 from headworks.retrieval.sources.stepping import SyncLimits, Tools
 from headworks.retrieval.sources.syncing import Opener, SourceWork
 from headworks.retrieval.store import INGEST_SQL, SQL, Payloads, find_collection
+from headworks.retrieval.vector_index import Owner, VectorIndexes
 from headworks.retrieval.working import ItemWork, Parsers
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
@@ -187,15 +188,16 @@ class Retrieval:
         """Make the tenant's collections as declared; nothing is deleted. Unknown readers raise WorkspaceInvalid."""
         await self._declarer.declare(principal, project, specs)
 
-    def register_work(self, parsers: Parsers) -> None:
-        """In the jobs process, before `jobs.start()`."""
+    def register_work(self, parsers: Parsers, owner: Owner | None = None) -> None:
+        """In the jobs process, before `jobs.start()`. Without a way to hw_owner no index of vectors is built."""
         shared = (self._db, self._keyring, self._models, self._directory, self._queue)
         items = ItemWork(*shared, parsers, vocabularies=self._vocabularies)
         generations = GenerationWork(*shared, vocabularies=self._vocabularies)
         tools = Tools(self._db, self._keyring, self._queue, self.ingestion, self._sync_limits)
         sources = SourceWork(tools, self._directory, self._openers)
         recrawls = Recrawls(self._db, self._directory, self._queue, self.sources)
-        works = Works(items, generations, sources, recrawls, self.lifecycle.erasure)
+        indexes = None if owner is None else VectorIndexes(self._db, self._directory, owner)
+        works = Works(items, generations, sources, recrawls, self.lifecycle.erasure, indexes)
         Runs(self._db, self._directory, self._queue, works).register(self._jobs)
 
     async def catch_up(self) -> None:
@@ -204,6 +206,10 @@ class Retrieval:
             rows = await tx.fetch_all(INGEST_SQL.list_all_collections)
         for row in rows:
             await self._catch_up(TenantId(row.tenant_id), row.collection_id, lacks_vectors=row.lacks_vectors)
+        for tenant in {TenantId(row.tenant_id) for row in rows}:
+            async with self._db.tx(await self._directory.curator(tenant)) as tx:
+                if await vector_index.is_wanted(tx, tenant):
+                    await self._queue.vector_index(tx, tenant)
 
     async def _catch_up(self, tenant: TenantId, collection: UUID, *, lacks_vectors: bool) -> None:
         curator = await self._directory.curator(tenant)
