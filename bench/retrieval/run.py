@@ -1,12 +1,15 @@
 """Ranking quality of the product's own search on two public test collections, over HTTP.
 
-    python bench/retrieval/run.py [--json]
+    python bench/retrieval/run.py [--json] [--corpus FOLDER]...
 
 Starts `headworks up` on an empty data folder, hands in each abstract as a Markdown document (title and text) by the
 upload API, waits for the jobs process, and asks each query by `POST /api/search`: hybrid, by keywords and by vectors.
 Beside them stands what reciprocal ranks (k = 60) would make of the same two legs. A document's score is that of its
 best chunk. Measures and intervals are those of `headworks retrieval eval`. No setting is chosen on these collections.
 Exit status 1 below the bars.
+
+`--corpus` measures any folder in BEIR's form instead, in whatever language it is: `corpus.jsonl`, `queries.jsonl`, and
+`qrels.tsv` or `qrels/test.tsv`. It has no bars.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,18 +66,19 @@ class Judged:
     relevant: dict[str, dict[str, int]]
 
 
-def read(name: str) -> Judged:
+def read(folder: Path) -> Judged:
     """Documents as Markdown, queries that are judged, and the judgements. All that is judged is there, or it ends."""
-    folder = _DATA / name
     rows = [json.loads(line) for line in (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
-    documents = {row["_id"]: f"# {row['title'].strip()}\n\n{row['text'].strip()}\n" for row in rows}
+    documents = {row["_id"]: f"# {row.get('title', '').strip()}\n\n{row['text'].strip()}\n" for row in rows}
     by_number = {without_zeros(each): each for each in documents}
     relevant: dict[str, dict[str, int]] = defaultdict(dict)
-    for line in (folder / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+    judgements = next(each for each in (folder / "qrels.tsv", folder / "qrels" / "test.tsv") if each.exists())
+    for line in judgements.read_text(encoding="utf-8").splitlines()[1:]:
         query, document, grade = line.split("\t")
         relevant[query][by_number[without_zeros(document)]] = int(grade)
     rows = [json.loads(line) for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
-    return Judged(name, documents, {row["_id"]: row["text"] for row in rows if row["_id"] in relevant}, relevant)
+    queries = {row["_id"]: row["text"] for row in rows if row["_id"] in relevant}
+    return Judged(re.sub("[^a-z0-9._-]", "-", folder.resolve().name.lower()), documents, queries, relevant)
 
 
 def without_zeros(name: str) -> str:
@@ -201,6 +206,8 @@ def below_bars(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What is not as good as it has to be."""
     found = []
     for (name, ranking), bar in _BARS.items():
+        if name not in results:
+            continue
         value = results[name]["measures"][ranking]["ndcg@10"][0]
         if value < bar:
             found.append(f"{name} by {ranking}: {value:.4f} is below {bar:.3f}")
@@ -221,11 +228,14 @@ def shown(found: Mapping[str, Any]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one object")
+    parser.add_argument(
+        "--corpus", type=Path, action="append", help="a folder in BEIR's form, instead of the usual two"
+    )
     options = parser.parse_args()
-    if not _DATA.exists():
+    if not options.corpus and not _DATA.exists():
         print(f"skipped: {_DATA} is not there; HEADWORKS_TEST_DATA names the folder of test data.")
         return 0
-    collections = [read(name) for name in ("cranfield", "cacm")]
+    collections = [read(folder) for folder in options.corpus or (_DATA / "cranfield", _DATA / "cacm")]
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="headworks-bench-") as folder:
         Path(folder).chmod(0o711)

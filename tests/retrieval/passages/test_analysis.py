@@ -48,6 +48,7 @@ def test_what_does_not_tell_is_in_the_documents_language_else_in_english() -> No
     assert languages_of([title, words(SAMPLES["de"]), words(SAMPLES["en"])]) == ["en", "de", "en"]
     assert languages_of([title]) == ["en"]
     assert languages_of([words("SELECT de, la FROM les WHERE un = 1"), []]) == ["en", "en"]
+    assert languages_of([words("Phillips, D. L., Dijkstra, E. W., Hill, I. D. and Z. O. S. C., CACM 1971")]) == ["en"]
     assert languages_of([]) == []
 
 

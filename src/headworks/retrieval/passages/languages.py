@@ -42,6 +42,8 @@ def _languages_of(among: tuple[str, ...]) -> dict[str, tuple[tuple[str, float], 
     having: dict[str, list[str]] = {}
     for language in among:
         for word in STOP_WORDS[language]:
+            if len(word) == 1 and word.isascii():
+                continue  # an initial, a variable, a unit
             having.setdefault(word, []).append(language)
     return {word: tuple((each, 1 / len(several)) for each in several) for word, several in having.items()}
 
