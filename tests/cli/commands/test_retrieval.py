@@ -297,3 +297,27 @@ def test_a_wrong_golden_file_stops_an_apply(place: Place) -> None:
     done = place.cli("apply", str(place.workspace), check=False)
     assert done.returncode == 1
     assert "collections/handbook.golden.jsonl:2: `relevant` must list at least one document." in done.stderr
+
+
+def test_the_weight_of_keywords_is_tuned_and_nothing_is_written(place: Place) -> None:
+    few = place.cli("retrieval", "tune", "handbook", "--workspace", str(place.workspace), check=False)
+    assert few.returncode == 1
+    assert "too few to choose by" in few.stderr
+    rows = [{**GOLDEN[n % 3], "id": f"q{n}", "query": f"{GOLDEN[n % 3]['query']} {n}"} for n in range(10)]
+    file = place.write(*rows)
+    before = sorted(file.parent.iterdir()), file.read_bytes()
+    words = ("retrieval", "tune", "handbook", "--workspace", str(place.workspace))
+    found = place.cli.json(*words)
+    assert len(found["ndcg"]) == 12
+    assert found["queries"] == 10
+    assert not found["is_better"], "everything is found already"
+    said = place.cli(*words).stdout
+    assert "as it is" in said
+    assert "can't be told from chance" in said
+    assert (sorted(file.parent.iterdir()), file.read_bytes()) == before
+
+
+def test_settings_of_the_search_are_compared_like_any_other(place: Place) -> None:
+    said = place("--with", "per_document=1", "--against", "keyword_weight=0.9", "--against", "mmr=0.5").stdout
+    assert "keyword_weight=0.9 mmr=0.5" in said
+    assert "better, worse, same" in said

@@ -33,3 +33,28 @@ def test_a_number_out_of_range_is_wrong_usage(cli: Any, k: str) -> None:
     done = cli("search", "docs", "x", "--k", k, check=False)
     assert done.returncode == 2
     assert "--k" in done.stderr
+
+
+def test_a_filter_settings_and_reasons(cli: Any, tmp_path: Path) -> None:
+    for year in (2023, 2024):
+        (tmp_path / f"{year}.md").write_text(
+            f"---\nyear: {year}\nseen: {year}-05-01\n---\n# Heron {year}\n\nHerons nest.\n"
+        )
+    cli("ingest", "docs", str(tmp_path))
+    asked = ("search", "docs", "herons nest", "--explain")
+    rows = cli.json(*asked, "--where", "year = 2024", "--with", "ranking=keywords")
+    assert {row["metadata"]["year"] for row in rows} == {2024}
+    assert {row["reasons"]["filters"][0] for row in rows} == {"year = 2024"}
+    decay = 'decay={"field": "seen", "half_life_days": 365}'
+    said = cli(*asked, "--where", "year exists", "--with", decay).stdout
+    assert "age" in said
+    assert "readable by" in said
+    assert "everyone" in said
+    assert "The documents pass: year exists." in said
+    assert "reranked" not in said, "a column that says nothing"
+    wrong = cli("search", "docs", "herons", "--where", "year >", check=False)
+    assert wrong.returncode == 1
+    assert "`filter, column 7`: a value is missing." in wrong.stderr
+    wrong = cli("search", "docs", "herons", "--with", "half_life=3", check=False)
+    assert wrong.returncode == 1
+    assert "half_life" in wrong.stderr

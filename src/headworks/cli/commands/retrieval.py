@@ -64,6 +64,24 @@ class Chosen:
     ] = None
 
 
+@dataclass(frozen=True, slots=True)
+class TuneChosen:
+    """What can be chosen of a tuning."""
+
+    workspace: _Workspace = _USUAL
+    golden: Annotated[Path | None, typer.Option("--golden", help="Another file of golden queries.", metavar="FILE")] = (
+        None
+    )
+    settings: Annotated[
+        _Words, typer.Option("--with", help="Another setting of the search; may be repeated.", metavar="NAME=VALUE")
+    ] = None
+    k: Annotated[int, typer.Option("--k", "-k", help="Where rankings are cut off.", metavar="N", min=1, max=100)] = 10
+    key_for: Annotated[
+        _Words,
+        typer.Option("--key-for", help="Where the key for queries `as` NAME is.", metavar="NAME=VARIABLE"),
+    ] = None
+
+
 @app.command("eval")
 @with_client
 @gathered
@@ -115,6 +133,35 @@ def _measured(client: Client, collection: str, chosen: Chosen) -> Report:
     with progress() as bars:
         outcomes = [asking.run(way, bars.start(name)) for way, name in zip(ways, names, strict=True)]
     return Report(collection, str(file), chosen.k, outcomes, names)
+
+
+@app.command()
+@with_client
+@gathered
+def tune(client: Client, collection: _Collection, *, chosen: TuneChosen, as_json: AsJson = False) -> None:
+    """Find the weight of keywords that serves a collection's golden queries best, and whether it is worth a change.
+
+    Every query is asked with each weight from 0 (vectors alone) to 1 (keywords alone). What a change brings is measured
+    on queries that had no part in the choice. Nothing is written: the lines for the collection's file are printed.
+
+    Example: headworks retrieval tune documents
+    """
+    from headworks.cli.quality import tuning
+    from headworks.cli.quality.configurations import configurations
+    from headworks.cli.quality.files import golden_file, queries_of
+    from headworks.cli.quality.running import Asking, clients_for
+
+    (base,) = configurations(collection, chosen.settings or (), None, chosen.k)
+    file = chosen.golden or golden_file(chosen.workspace, collection)
+    queries = queries_of(file, ())
+    clients = clients_for(client, queries, chosen.key_for or (), str(file))
+    asking = Asking(clients, queries, str(file), chosen.k, may_be_missing=False)
+    with progress() as bars:
+        found = tuning.tune(asking, base, bars)
+    if as_json:
+        print_json(tuning.as_json(found, collection, chosen.k))
+    else:
+        print("\n".join(tuning.lines(found, collection, chosen.k)))
 
 
 @golden_app.command("import")
