@@ -24,6 +24,7 @@ from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.passages import lexical
 from headworks.retrieval.service import HandedIn, Retrieval
 from headworks.retrieval.sources.syncing import Opener
+from headworks.retrieval.vector_index import Owner
 from headworks.retrieval.working import Parsers
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
@@ -207,6 +208,7 @@ async def make_world(
     behind: psycopg.Connection[Any],
     parsers: Parsers | None = None,
     openers: Mapping[str, Opener] | None = None,
+    owner: Owner | None = None,
 ) -> World:
     identity = Identity(database, keyring, PEPPER)
     founded = await identity.bootstrap()
@@ -214,7 +216,7 @@ async def make_world(
     models, jobs = WordVectors(), InlineJobs()
     settings = RetrievalServerSettings(max_file_mb=1)
     retrieval = Retrieval(database, keyring, models, jobs, identity, settings, openers=openers)
-    retrieval.register_work(parsers or InlineParsers())
+    retrieval.register_work(parsers or InlineParsers(), owner)
     async with database.system("test") as tx:
         admin = (await identity.load(tx)).authenticate(founded.key, time.time())
     return World(database, keyring, identity, models, jobs, retrieval, admin, behind)

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -89,6 +90,8 @@ class VectorIndexes:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             work.stop()
+            with suppress(psycopg.Error, Unavailable):
+                await task
             raise
 
 
