@@ -19,6 +19,8 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_STRAY = "headworks-windows-1252"
+"""The name of `_as_windows` among the ways to go on after a byte that can't be decoded."""
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROLS = 0.01
 """Of the characters: text has none, files of other kinds have many."""
@@ -29,7 +31,8 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 def decoded(data: bytes, encoding: str | None = None) -> str:
     """The characters of a text file: by its byte order mark, else by `encoding`, else UTF-8, UTF-16 or Windows-1252.
 
-    Line ends become line feeds. Raises DocumentUnreadable `corrupt` when it is no text, and `empty` without a byte.
+    A file may be of UTF-8 here and Windows-1252 there. Line ends become line feeds. Raises DocumentUnreadable
+    `corrupt` when it is no text, and `empty` without a byte.
     """
     if not data:
         raise DocumentUnreadable("The file has no bytes.", code="empty")
@@ -50,7 +53,17 @@ def _characters(data: bytes, encoding: str | None) -> str:
             continue
         if "\0" not in text:
             return text
-    return data.decode("cp1252", "replace")
+    return data.decode("utf-8", _STRAY)
+
+
+def _as_windows(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that are no UTF-8, as the characters that they are in Windows-1252: texts are sometimes of both."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(_STRAY, _as_windows)
 
 
 def _utf16_without_mark(data: bytes) -> str | None:

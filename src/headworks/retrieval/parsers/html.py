@@ -148,6 +148,8 @@ class _Reader(HTMLParser):
         self.close()
         self.lost = any(each.tag in _AROUND and each.dropped for each in self._stack)
         self._flush()
+        while self._tables:
+            self._end_table()
 
     # ── Events ──
 
