@@ -27,11 +27,13 @@ class Cited:
     quote: str
     url: str
     page: int | None = None
+    stale: str = ""
 
     def as_json(self) -> JsonObject:
         """As scripts see it."""
         said = {name: getattr(self, name) for name in ("document", "title", "start", "end", "quote")}
-        return said if self.page is None else said | {"page": self.page}
+        said |= {} if self.page is None else {"page": self.page}
+        return said | ({"stale": self.stale} if self.stale else {})
 
 
 @dataclass(slots=True)
@@ -75,6 +77,7 @@ class Answer:
                 own["quote"],
                 web.get("url") or "",
                 own.get("page"),
+                own.get("stale") or "",
             )
         )
 
@@ -109,6 +112,9 @@ def listed(citations: Sequence[Cited], indent: str = "  ") -> str:
     for (number, title, section, page), group in placed:
         head = place_in(title, section) + (f", page {page}" if page is not None else "")
         lines.append(f"{indent}{paint(f'[{number}]', 'cyan')} {paint(one_line(head, width() - 12), 'bold')}")
-        quotes = (f"“{one_line(each.quote, 4 * width())}”" for each in group)
+        told = list(group)
+        if stale := told[0].stale:
+            lines.append(f"{indent}    {paint(f'May be out of date: {one_line(stale, 2 * width())}', 'yellow')}")
+        quotes = (f"“{one_line(each.quote, 4 * width())}”" for each in told)
         lines += [paint(wrapped(quote, f"{indent}    "), "dim") for quote in quotes]
     return "\n".join(lines)

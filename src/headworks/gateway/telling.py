@@ -56,6 +56,8 @@ def _citation(citation: Citation, documents: dict[str, int], base_url: str) -> n
         checkable["page"] = citation.page
     if citation.areas:
         checkable["boxes"] = [[each.page, each.x0, each.y0, each.x1, each.y1] for each in citation.areas]
+    if citation.stale:
+        checkable["stale"] = citation.stale
     return neutral.Citation(
         quote=citation.quote,
         title=citation.title,

@@ -141,11 +141,13 @@ SELECT d.document_id, d.version, c.name AS collection, d.path, d.title, d.media_
  WHERE d.tenant_id = %(tenant)s AND d.document_id = %(document)s AND d.tombstoned_at IS NULL
 
 -- name: read_texts
--- What the caller may read of these versions, now.
-SELECT t.document_id, t.version, t.content
+-- What the caller may read of these versions, now; and how fresh it is.
+SELECT t.document_id, t.version, t.content, d.source, d.confirmed_at, d.review_at, now() AS now,
+       c.settings -> 'freshness' AS freshness, c.settings -> 'sources' AS sources
   FROM unnest(%(documents)s::uuid[], %(versions)s::integer[]) AS wanted (document_id, version)
   JOIN document d ON d.tenant_id = %(tenant)s AND d.document_id = wanted.document_id AND d.tombstoned_at IS NULL
   JOIN document_text t ON t.tenant_id = %(tenant)s AND t.document_id = wanted.document_id AND t.version = wanted.version
+  JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
  WHERE t.tenant_id = %(tenant)s
 
 -- name: add_audit_event

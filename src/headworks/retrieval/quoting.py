@@ -11,9 +11,10 @@ import asyncio
 import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from headworks.retrieval.freshness import staleness
 from headworks.retrieval.passages.citations import SUPPORT_FLOOR, Quotable, Quote, WordWeights, content
 from headworks.retrieval.passages.groundedness import measured
 from headworks.retrieval.passages.markers import Claims, Marker, MarkerScanner
@@ -87,6 +88,7 @@ class CitationStream:
         self._answer: list[str] = []
         self._citations: list[Citation] = []
         self._texts: dict[tuple[UUID, int], StoredText] = {}
+        self._stale: dict[tuple[UUID, int], str] = {}
         self.kept = 0
         self.unknown = 0
         """Markers with a number that no passage has."""
@@ -174,6 +176,8 @@ class CitationStream:
         for row in rows:
             at = (row.document_id, row.version)
             self._texts[at] = known.get(at) or payloads.open_text(*at, row.content)
+            settings = {"freshness": row.freshness or {}, "sources": row.sources or []}
+            self._stale[at] = staleness(settings, row.source, row.confirmed_at, row.review_at, row.now)
 
     def _put_marker(self, marker: Marker, candidates: Sequence[_Candidate], out: list[Piece | Citation]) -> None:
         verified = [one for one in candidates if self._stands(one)]
@@ -188,7 +192,13 @@ class CitationStream:
         start = self._shown
         self._show(raw, out)
         self.kept += len(verified)
-        cited = [_citation(one, start, self._shown, self._stored(one.passage)) for one in verified]
+        cited = [
+            replace(
+                _citation(one, start, self._shown, self._stored(one.passage)),
+                stale=self._stale[one.passage.document, one.passage.version],
+            )
+            for one in verified
+        ]
         self._citations += cited
         out.extend(cited)
 

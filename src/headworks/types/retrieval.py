@@ -46,7 +46,8 @@ class Citation:
     `start` and `end` are characters into the stored text of that version; `marker_start` and `marker_end` are
     characters into the answer's text; `sha256` is of the quote's UTF-8 bytes; `support` is how well it covers the
     claim (0 to 1). `page` is the one that the quote begins on, None where the document has no pages; `areas` are the
-    lines of the page that it stands in, where the format knows their places.
+    lines of the page that it stands in, where the format knows their places. `stale` says why the document is not fresh
+    any more: nobody has confirmed it for too long, or its review is due; empty: it is.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Citation:
     marker_end: int
     page: int | None = None
     areas: tuple[Area, ...] = ()
+    stale: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ _NAMES: tuple[dict[str, int], ...] = (
 )
 _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _FIELDS = ("minute", "hour", "day", "month", "weekday")
-_FURTHEST_DAYS = 366 * 9
-"""From one 29 February to the next there may be eight years."""
+_FURTHEST_DAYS = 366 * 41
+"""From a 29 February that is a Sunday to the next there may be forty years."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ def place_hold(
     if len(given) != 1:
         raise InvalidRequest("One of --document, --collection and --person is needed.", param="kind")
     ((kind, name),) = given.items()
-    within, name = split_document(name) if kind == "document" else (None, name)
-    made = client.post(place("holds"), {"kind": kind, "name": name, "collection": within, "reason": reason})
+    within, named_so = split_document(name) if kind == "document" else (None, name)
+    made = client.post(place("holds"), {"kind": kind, "name": named_so, "collection": within, "reason": reason})
     print_json(made) if as_json else print(f"The hold {made['hold']} stands on the {kind} {made['subject']}.")
 
 

@@ -189,8 +189,9 @@ function drawSources() {
     const number = digits(citedWords(citation)) || String(index + 1);
     const section = (citation.headworks.section ?? []).filter((each) => each !== citation.url_citation.title).join(" › ");
     const page = citation.headworks.page ? `page ${citation.headworks.page}` : "";
+    const stale = citation.headworks.stale ?? "";
     const key = JSON.stringify([number, citation.headworks.document, section, page]);
-    const group = groups.get(key) ?? { number, title: citation.url_citation.title, section, page, quotes: [] };
+    const group = groups.get(key) ?? { number, title: citation.url_citation.title, section, page, stale, quotes: [] };
     group.quotes.push([citation.headworks.quote, index]);
     groups.set(key, group);
   });
@@ -198,13 +199,14 @@ function drawSources() {
   $("citations").replaceChildren(...[...groups.values()].map(source));
 }
 
-function source({ number, title, section, page, quotes }) {
+function source({ number, title, section, page, stale, quotes }) {
   return element("li", {},
     element("p", { className: "source" },
       element("span", { className: "number", textContent: number }),
       element("span", { className: "title", textContent: title }),
       section && element("span", { className: "muted", textContent: section }),
       page && element("span", { className: "muted", textContent: page })),
+    stale && element("p", { className: "stale", textContent: `May be out of date: ${stale}` }),
     ...quotes.map(([quote, index]) => opening(element("button", { type: "button", className: "quoted", textContent: `“${quote}”` }), index)));
 }
 
