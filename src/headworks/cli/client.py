@@ -79,9 +79,18 @@ class Client:
         """The answer of a POST with a JSON body; errors as `get`."""
         return self._json("POST", path, json.dumps(body or {}).encode(), {"content-type": "application/json"})
 
-    def put(self, path: str) -> Json:
-        """The answer of a PUT without a body; errors as `get`."""
-        return self._json("PUT", path, b"", {})
+    def put(self, path: str, body: object = None) -> Json:
+        """The answer of a PUT with a JSON body, or without any; errors as `get`."""
+        if body is None:
+            return self._json("PUT", path, b"", {})
+        return self._json("PUT", path, json.dumps(body).encode(), {"content-type": "application/json"})
+
+    def download(self, path: str) -> bytes:
+        """The bytes that a GET answers; errors as `get`."""
+        response = self._send("GET", path, None, {})
+        if response.status >= 300:
+            raise _refusal(response, self.url)
+        return self._read(response)
 
     def delete(self, path: str) -> Json:
         """The answer of a DELETE; errors as `get`."""

@@ -145,8 +145,10 @@ class Evidence:
         sealed = self._keyring.seal(tenant, "signing_key.material", key_id, public)
         await tx.run(_SQL["add_signing_key"], tenant=tenant, key=key_id, own=False, material=sealed)
 
-    async def keep_foreign(self, tx: Tx, tenant: TenantId, envelopes: Sequence[tuple[UUID, bytes]]) -> int:
-        """Keep envelopes that were signed elsewhere; how many are new. Raises InvalidRequest for one that is wrong."""
+    async def keep_foreign(
+        self, tx: Tx, tenant: TenantId, digest: Digest, envelopes: Sequence[tuple[UUID, bytes]]
+    ) -> int:
+        """Keep envelopes of an archive; how many are new. Raises InvalidRequest for one that is wrong."""
         keys = {each.id: each for each in await self._keys(tx, tenant)}
         new = 0
         for identifier, envelope in envelopes:
@@ -155,6 +157,8 @@ class Evidence:
                 if key_id not in keys:
                     raise signing.SignatureWrong(f"it was signed with {key_id}, which is not trusted here")
                 statement = read_statement(signing.verify(envelope, keys[key_id].public))
+                if statement.digest != digest:
+                    raise signing.SignatureWrong("it is about another release")
             except ValueError as error:
                 raise InvalidRequest(f"The attestation {identifier} can't be taken: {error}.") from None
             new += await self._keep(tx, tenant, identifier, statement, envelope)

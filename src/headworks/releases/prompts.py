@@ -1,4 +1,6 @@
-"""Prompts: `.prompty` files (version 2: Markdown with front matter), rendered with minijinja under a fuel limit.
+"""Prompts: `.prompty` files (Markdown with front matter), rendered with minijinja under a fuel limit.
+
+Inputs are read as Prompty's version 2 writes them (a mapping, or a list with names), and as version 1 does (`type`).
 
 A file is front matter between `---` lines, then sections that start with a line `system:`, `user:` or `assistant:`.
 Roles are split *before* rendering, so no value can open a role of its own.
@@ -27,7 +29,8 @@ from typing import Any, cast
 from minijinja import Environment, TemplateError
 
 from headworks.errors import InvalidRequest, WorkspaceInvalid
-from headworks.releases.reading import Section, nearest, read_yaml
+from headworks.releases.prompt_inputs import is_kind, read_inputs
+from headworks.releases.reading import nearest, read_yaml
 from headworks.types.features import Feature, InputSpec
 from headworks.types.models import Message, Prompt, Role
 from headworks.types.retrieval import Passage
@@ -37,11 +40,13 @@ FUEL = 200_000
 """Steps of one rendering: thousands of passages fit, an endless loop does not."""
 MAX_RENDERED = 4_000_000
 """Characters of one rendered section."""
-KINDS = ("string", "integer", "number", "boolean", "array", "object")
-SOURCES = ("question", "history", "passages")
 ALWAYS = {"knowledge"}
 
-_ROLE = re.compile(r"^(system|developer|user|assistant):[ \t]*$", re.MULTILINE)
+_ROLE = re.compile(r"^[ \t]*#?[ \t]*(system|developer|user|assistant)[ \t]*:[ \t]*$", re.MULTILINE | re.IGNORECASE)
+_ATTRIBUTED = re.compile(
+    r"^[ \t]*(?:system|developer|user|assistant)\[[^\]\n]*\][ \t]*:[ \t]*$", re.MULTILINE | re.IGNORECASE
+)
+_FOREIGN_TAG = re.compile(r"\{%[-+]?\s*(include|import|extends|from)\b")
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*$\r?\n?", re.MULTILINE | re.DOTALL)
 
 
@@ -50,9 +55,9 @@ def parse_prompt(path: str, text: str) -> PromptFile:
     front = _FRONT.match(text)
     if front is None:
         raise WorkspaceInvalid(f"{path}:1: front matter between two lines of `---` is missing.")
-    inputs = _inputs(read_yaml(path, front.group(1), first_line=2))
+    inputs = read_inputs(read_yaml(path, front.group(1), first_line=2))
     body_line = text[: front.end()].count("\n") + 1
-    template = text[front.end() :]
+    template = _without_threads(path, text[front.end() :], inputs)
     known = {each.name for each in inputs} | ALWAYS
     sections = _split(path, template, body_line)
     for _role, body, line in sections:
@@ -68,29 +73,28 @@ def parse_prompt(path: str, text: str) -> PromptFile:
     return PromptFile(path, inputs, template)
 
 
-def _inputs(front: Section) -> tuple[InputSpec, ...]:
-    for key in ("name", "description", "version", "template", "metadata", "authors", "tags", "sample"):
-        front.raw(key)
-    front.refuse("model", "tools", "outputs")
-    found = []
-    for name, section in front.sections("inputs"):
-        if not name.isidentifier():
-            section.complain(None, f"input {name!r} is no identifier.")
-        kind = section.choice("kind", KINDS, "string")
-        source = section.choice("from", SOURCES) if section.has("from") else None
-        section.text("description", "")
-        required = section.flag("required", default=False)
-        default = section.raw("default")
-        if default is not None and not _is_kind(default, kind):
-            section.complain("default", f"the default of input `{name}` is no {kind}.")
-        section.finish()
-        found.append(InputSpec(name, cast("Any", kind), cast("Any", source), required, default))
-    front.finish()
-    return tuple(found)
+def _without_threads(path: str, template: str, inputs: tuple[InputSpec, ...]) -> str:
+    """Version 2 writes the place of earlier turns as a variable; they are put before the last user section here."""
+    for each in inputs:
+        if each.source == "history":
+            lone = re.compile(rf"^[ \t]*\{{\{{-?\s*{each.name}\s*-?\}}\}}[ \t]*$", re.MULTILINE)
+            last_user = max((mark.start() for mark in _ROLE.finditer(template) if "user" in mark[0].lower()), default=0)
+            for found in lone.finditer(template):
+                if template[found.end() : last_user].strip():
+                    line = template[: found.start()].count("\n") + 1
+                    raise WorkspaceInvalid(
+                        f"{path}:{line}: `{each.name}` stands elsewhere than right before the last `user:`.",
+                        next_step="Earlier turns are put there; remove the line.",
+                    )
+            template = lone.sub("", template)
+    return template
 
 
 def _split(path: str, template: str, first_line: int) -> list[tuple[Role, str, int]]:
     """(role, text, line of the file it starts at) in order."""
+    if attributed := _ATTRIBUTED.search(template):
+        line = first_line + template[: attributed.start()].count("\n")
+        raise WorkspaceInvalid(f"{path}:{line}: a role takes no attributes here.", next_step="Remove the brackets.")
     marks = list(_ROLE.finditer(template))
     if not marks or template[: marks[0].start()].strip():
         raise WorkspaceInvalid(
@@ -100,7 +104,7 @@ def _split(path: str, template: str, first_line: int) -> list[tuple[Role, str, i
     for index, mark in enumerate(marks):
         end = marks[index + 1].start() if index + 1 < len(marks) else len(template)
         line = first_line + template[: mark.end()].count("\n")
-        sections.append((cast("Role", mark.group(1)), template[mark.end() : end], line))
+        sections.append((cast("Role", mark.group(1).lower()), template[mark.end() : end], line))
     if not any(role == "user" for role, _, _ in sections):
         raise WorkspaceInvalid(f"{path}:{first_line}: the template has no `user:` section.")
     return sections
@@ -113,6 +117,9 @@ def _environment() -> Environment:
 
 
 def _check(path: str, body: str, line: int, known: set[str]) -> None:
+    if foreign := _FOREIGN_TAG.search(body):
+        at = line + body[: foreign.start()].count("\n")
+        raise WorkspaceInvalid(f"{path}:{at}: `{foreign[1]}` is no part of a prompt: it is one file.")
     environment = _environment()
     try:
         environment.add_template(path, body)
@@ -129,17 +136,6 @@ def _check(path: str, body: str, line: int, known: set[str]) -> None:
 
 def _short(error: TemplateError) -> str:
     return str(error.detail or error.message).split("\n", 1)[0].rstrip(".")
-
-
-def _is_kind(value: object, kind: str) -> bool:
-    if kind == "boolean":
-        return isinstance(value, bool)
-    if isinstance(value, bool):
-        return False
-    kinds: dict[str, type | tuple[type, ...]] = {
-        "string": str, "integer": int, "number": (int, float), "array": list, "object": dict,
-    }  # fmt: skip
-    return isinstance(value, kinds[kind])
 
 
 @lru_cache(maxsize=512)
@@ -169,7 +165,7 @@ def check_inputs(feature: Feature, given: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidRequest(
                 f"`inputs.{name}` is required by the feature `{feature.name}`.", param=f"inputs.{name}"
             )
-        if value is not None and not _is_kind(value, spec.kind):
+        if value is not None and not is_kind(value, spec.kind):
             raise InvalidRequest(f"`inputs.{name}` must be of kind {spec.kind}.", param=f"inputs.{name}")
         values[name] = "" if value is None and spec.kind == "string" else value
     return values

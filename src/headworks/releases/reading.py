@@ -174,6 +174,19 @@ class Section:
         outer = self.section(key)
         return [] if outer is None else outer.each()
 
+    def named(self, key: str) -> list[tuple[str, Section | object]]:
+        """Mappings by name: a mapping of them, or a list of those that say their `name`; scalars as they are."""
+        value = self._take(key)
+        if not isinstance(value, CommentedSeq):
+            outer = self.section(key)
+            found = [] if outer is None else [(name, outer.raw(name)) for name in outer.keys()]  # noqa: SIM118 -- our own
+            return [
+                (name, self._nest(f"{key}.{name}", self._values[key][name]) if isinstance(plain, dict) else plain)
+                for name, plain in found
+            ]
+        entries = [self._nest(key, each) for each in value]
+        return [(entry.text("name"), entry) for entry in entries]
+
     def each(self) -> list[tuple[str, Section]]:
         """All keys of this section, each a mapping of its own."""
         return [(name, self._nest(name, self._take(name))) for name in self.keys()]

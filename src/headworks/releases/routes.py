@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.errors import WorkspaceInvalid
 from headworks.identity.routes import declare, require
+from headworks.releases.channel_routes import router as channel_routes
+from headworks.releases.proposal_routes import router as proposal_routes
 from headworks.releases.service import Releases
 from headworks.types.identity import Principal
 
@@ -197,3 +199,7 @@ async def list_features(request: Request, caller: Caller) -> dict[str, list[Feat
             for each in features
         ]
     }
+
+
+router.include_router(proposal_routes)
+router.include_router(channel_routes)

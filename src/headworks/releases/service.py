@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from headworks.errors import Forbidden, WorkspaceInvalid
 from headworks.identity.service import Identity
@@ -15,7 +16,8 @@ from headworks.releases.account_files import check_files
 from headworks.releases.applying import AppliedFeature, Applying
 from headworks.releases.bundles import read_bundle
 from headworks.releases.contract import CollectionDeclarer
-from headworks.releases.evidence import Evidence
+from headworks.releases.evidence import Attested, Evidence
+from headworks.releases.moving import Archives
 from headworks.releases.promotions import Promotions
 from headworks.releases.proposals import Proposals
 from headworks.releases.resolving import Resolving
@@ -82,6 +84,7 @@ class Releases:
         self.evidence = Evidence(db, keyring)
         self._standings = Standings(keyring, self.evidence)
         self._applying = Applying(keyring, self._standings, weights_digest)
+        self.archives = Archives(db, keyring, identity, self.evidence)
         self.promotions = Promotions(db, keyring, identity, self.evidence)
         self.proposals = Proposals(
             db, keyring, identity, self.promotions, Resolving(keyring, self._applying, surroundings)
@@ -165,6 +168,15 @@ class Releases:
         names = {each.id: each.name for each in await self._identity.list_projects(principal)}
         async with self._db.tx(principal) as tx:
             return await store.releases(tx, principal, names, most)
+
+    async def attest(
+        self, principal: Principal, digest: Digest, predicate_type: str, predicate: Mapping[str, Any]
+    ) -> Attested:
+        """Sign a statement about a release and keep it for good; gates and comparisons write theirs by this.
+
+        The forms of the `headworks:` predicates are in docs/reference/releases.md. Raises InvalidRequest, NotFound.
+        """
+        return await self.evidence.attest(principal, digest, predicate_type, predicate)
 
     async def pinned(self, tenant: TenantId, digest: Digest) -> Feature | None:
         """The feature of any release ever made, by its digest; None when there is none."""

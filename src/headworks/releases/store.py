@@ -107,9 +107,9 @@ async def put_files(
         await tx.run(_SQL["put_workspace_file"], path=path, sha256=sha256, content=sealed, **scope)
 
 
-async def check_names(tx: Tx, principal: Principal, project: ProjectId, workspace: Workspace) -> None:
+async def check_names(tx: Tx, principal: Principal, project: ProjectId, workspace: Workspace, *more: str) -> None:
     """Raise Conflict when another project of the tenant has one of the names."""
-    names = [each.name for each in workspace.routes] + [each.name for each in workspace.features]
+    names = [each.name for each in workspace.routes] + [each.name for each in workspace.features] + [*more]
     rows = await tx.fetch_all(
         _SQL["names_elsewhere"],
         tenant=principal.tenant,
@@ -121,6 +121,11 @@ async def check_names(tx: Tx, principal: Principal, project: ProjectId, workspac
         raise Conflict(
             f"Another project of this tenant has a {row.kind} named `{row.name}`.", next_step="Choose another name."
         )
+
+
+async def check_feature_name(tx: Tx, principal: Principal, project: ProjectId, feature: str) -> None:
+    """As `check_names`, for one feature that comes without a workspace."""
+    await check_names(tx, principal, project, Workspace(), feature)
 
 
 _NOT_DEFINING = frozenset(("name", "where"))

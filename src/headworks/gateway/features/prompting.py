@@ -24,6 +24,8 @@ class Prompting:
 
     def bind(self, plan: Plan, call: Call) -> Question:
         """What the feature is asked. Raises InvalidRequest, FixedByFeature."""
+        if plan.feature is not None and plan.feature.notice:
+            call.reply.append((b"x-headworks-notice", plan.feature.notice.encode("ascii")))
         return bind(plan, call, self._check_inputs)
 
     def render(

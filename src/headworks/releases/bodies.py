@@ -1,0 +1,343 @@
+"""What the routes of releases answer, and how it is made from what the services give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from headworks.releases.behaviour import BehaviourDiff
+from headworks.releases.channels import Moved
+from headworks.releases.evidence import Attested, SigningKey
+from headworks.releases.history import MoveRow
+from headworks.releases.proposal_store import Proposal
+from headworks.releases.proposals import ProposalView
+from headworks.releases.rules import Block, Condition, Standing
+
+
+class Asked(BaseModel):
+    """What callers send: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class ConditionBody(BaseModel):
+    """One part of the rule for `prod`, and whether it is met."""
+
+    rule: str
+    met: bool
+    message: str
+    next_step: str
+
+
+class MovedBody(BaseModel):
+    """A channel that was moved, or a gate that was attached (`channel` is `gate`)."""
+
+    feature: str
+    channel: str
+    before: str | None
+    after: str
+    way: str
+    ungated: bool
+
+
+class MoveBody(BaseModel):
+    """One entry of the log."""
+
+    channel: str
+    from_digest: str | None = Field(serialization_alias="from")
+    to_digest: str = Field(serialization_alias="to")
+    way: str
+    ungated: bool
+    reason: str
+    proposal: int | None
+    by: str
+    at: datetime
+
+
+class BlockBody(BaseModel):
+    """An incident that stops promotions; `digest` null: of every release of the feature."""
+
+    id: str
+    digest: str | None
+    reason: str
+    by: str
+    at: datetime
+
+
+class LogBody(BaseModel):
+    """All moves of a feature's channels, oldest first, and the blocks in force."""
+
+    moves: list[MoveBody]
+    blocks: list[BlockBody]
+
+
+class AttestationBody(BaseModel):
+    """A signed statement, verified just now. `problem` says why it counts for nothing."""
+
+    id: str
+    digest: str
+    predicate_type: str
+    predicate: dict[str, Any] | None
+    by: str | None
+    at: datetime
+    key_id: str
+    own: bool
+    problem: str | None
+
+
+class StandingBody(BaseModel):
+    """How a release or gate stands on its way to `prod`."""
+
+    feature: str
+    digest: str
+    kind: str
+    risk: str
+    live: str | None
+    gate: str | None
+    dataset: str | None
+    conditions: list[ConditionBody]
+    attestations: list[AttestationBody]
+    behaviour: BehaviourBody | None = None
+
+
+class FlipBody(BaseModel):
+    """One example that base and candidate answer differently."""
+
+    example: str
+    metric: str
+    base_trace: str | None
+    trace: str | None
+
+
+class ModeBody(BaseModel):
+    """The examples of one failure mode that pass now, and those that fail now."""
+
+    mode: str
+    fixed: list[FlipBody]
+    broken: list[FlipBody]
+
+
+class BehaviourBody(BaseModel):
+    """What a release does otherwise than `base`; `current`: base is what is live now."""
+
+    base: str
+    dataset: str | None
+    examples: int
+    fixed: int
+    broken: int
+    modes: list[ModeBody]
+    current: bool
+    at: datetime
+
+
+class ProposalBody(BaseModel):
+    """A proposal in a list."""
+
+    number: int
+    title: str
+    state: str
+    by: str
+    at: datetime
+    changed_at: datetime
+    closed_by: str | None
+    closed_at: datetime | None
+
+
+class PieceBody(BaseModel):
+    """A run of text: `same`, `added` or `removed`."""
+
+    op: str
+    text: str
+
+
+class FileBody(BaseModel):
+    """One file of a proposal, word by word."""
+
+    path: str
+    kind: str
+    pieces: list[PieceBody]
+
+
+class EntryBody(BaseModel):
+    """A release or gate that a proposal brings; `base` is what was there when it was written."""
+
+    base: str | None
+    standing: StandingBody
+
+
+class CommentBody(BaseModel):
+    """A word in the discussion."""
+
+    text: str
+    path: str | None
+    line: int | None
+    by: str
+    at: datetime
+
+
+class WholeProposalBody(ProposalBody):
+    """Everything about a proposal. `stale` says why it can't be accepted as it is."""
+
+    description: str
+    files: list[FileBody]
+    releases: list[EntryBody]
+    comments: list[CommentBody]
+    stale: str | None
+
+
+class KeyBody(BaseModel):
+    """A key that signs, signed or is trusted; `public` is in hexadecimal digits."""
+
+    id: str
+    public: str
+    own: bool
+    created_at: datetime
+    retired_at: datetime | None
+
+
+StandingBody.model_rebuild()
+
+
+def moved_body(moved: Moved) -> MovedBody:
+    """A move as JSON shows it."""
+    return MovedBody(
+        feature=moved.feature,
+        channel=moved.channel,
+        before=moved.before,
+        after=moved.after,
+        way=moved.way,
+        ungated=moved.is_ungated,
+    )
+
+
+def log_body(moves: list[MoveRow], blocks: list[Block]) -> LogBody:
+    """A log as JSON shows it."""
+    return LogBody(
+        moves=[
+            MoveBody(
+                channel=each.channel,
+                from_digest=each.from_digest,
+                to_digest=each.to_digest,
+                way=each.way,
+                ungated=each.ungated,
+                reason=each.reason,
+                proposal=each.proposal,
+                by=each.moved_by,
+                at=each.moved_at,
+            )
+            for each in moves
+        ],
+        blocks=[
+            BlockBody(id=each.id, digest=each.digest, reason=each.reason, by=each.by, at=each.at) for each in blocks
+        ],
+    )
+
+
+def attestation_body(attested: Attested) -> AttestationBody:
+    """An attestation as JSON shows it."""
+    statement = attested.statement
+    return AttestationBody(
+        id=str(attested.id),
+        digest=attested.digest,
+        predicate_type=attested.predicate_type,
+        predicate=None if statement is None else dict(statement.predicate),
+        by=None if statement is None else statement.by_name,
+        at=attested.made_at,
+        key_id=attested.key_id,
+        own=attested.is_own,
+        problem=attested.problem,
+    )
+
+
+def standing_body(
+    standing: Standing, conditions: tuple[Condition, ...], behaviour: BehaviourDiff | None = None
+) -> StandingBody:
+    """A standing as JSON shows it."""
+    return StandingBody(
+        feature=standing.feature,
+        digest=standing.digest,
+        kind=standing.kind,
+        risk=standing.tier,
+        live=standing.live,
+        gate=standing.gate.digest if standing.gate else None,
+        dataset=standing.gate.dataset if standing.gate else None,
+        conditions=[
+            ConditionBody(rule=each.rule, met=each.is_met, message=each.message, next_step=each.next_step)
+            for each in conditions
+        ],
+        attestations=[attestation_body(each) for each in standing.attested],
+        behaviour=None if behaviour is None else _behaviour_body(behaviour),
+    )
+
+
+def _behaviour_body(behaviour: BehaviourDiff) -> BehaviourBody:
+    def flips(found: Any) -> list[FlipBody]:  # noqa: ANN401 -- a tuple of flips
+        return [
+            FlipBody(**{name: value for name, value in msgspec.structs.asdict(each).items() if name in _FLIP})
+            for each in found
+        ]
+
+    return BehaviourBody(
+        base=behaviour.base,
+        dataset=behaviour.dataset,
+        examples=behaviour.examples,
+        fixed=behaviour.fixed,
+        broken=behaviour.broken,
+        modes=[
+            ModeBody(mode=each.mode, fixed=flips(each.fixed), broken=flips(each.broken)) for each in behaviour.modes
+        ],
+        current=behaviour.is_current,
+        at=behaviour.made_at,
+    )
+
+
+_FLIP = frozenset(FlipBody.model_fields)
+
+
+def proposal_body(proposal: Proposal) -> ProposalBody:
+    """A proposal as a list shows it."""
+    return ProposalBody(**_row(proposal))
+
+
+def whole_proposal_body(view: ProposalView) -> WholeProposalBody:
+    """A proposal as JSON shows it."""
+    return WholeProposalBody(
+        **_row(view.proposal),
+        description=view.proposal.content.description,
+        files=[
+            FileBody(path=each.path, kind=each.kind, pieces=[PieceBody(op=p.op, text=p.text) for p in each.pieces])
+            for each in view.files
+        ],
+        releases=[
+            EntryBody(base=each.entry.base, standing=standing_body(each.standing, each.conditions, each.behaviour))
+            for each in view.entries
+        ],
+        comments=[
+            CommentBody(text=each.text, path=each.path, line=each.line, by=each.by, at=each.at)
+            for each in view.comments
+        ],
+        stale=view.stale,
+    )
+
+
+def _row(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "number": proposal.number,
+        "title": proposal.content.title,
+        "state": proposal.state,
+        "by": proposal.maker,
+        "at": proposal.made_at,
+        "changed_at": proposal.changed_at,
+        "closed_by": proposal.closer,
+        "closed_at": proposal.closed_at,
+    }
+
+
+def key_body(key: SigningKey) -> KeyBody:
+    """A signing key as JSON shows it: never its private half."""
+    return KeyBody(
+        id=key.id, public=key.public.hex(), own=key.is_own, created_at=key.created_at, retired_at=key.retired_at
+    )
