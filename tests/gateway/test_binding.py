@@ -36,6 +36,7 @@ def test_the_last_user_message_is_the_question_and_the_turns_before_it_are_histo
     assert [each["role"] for each in sent] == ["system", "user", "assistant", "user"]
     assert [each["content"] for each in sent[1:]] == ["First?", "First.", "Second?"]
     assert world.shelf.asked[-1][1] == "Second?"
+    assert [each.content for each in world.shelf.asked_with[-1]["history"]] == ["First?", "First."]
 
 
 def test_history_that_a_feature_has_no_use_for_is_named(world: World, provider: SimulatedProvider) -> None:

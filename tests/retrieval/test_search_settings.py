@@ -14,6 +14,8 @@ from headworks.errors import Forbidden, InvalidRequest
 from headworks.retrieval.contract import SearchResult, Wanted
 from headworks.retrieval.diversity import capped, spread
 from headworks.retrieval.filters import asked_filter
+from headworks.types.features import RetrievalSettings
+from headworks.types.filter_reading import read_filter
 from headworks.types.models import Message
 from headworks.types.search import SearchTuning, Synonyms, TuningError, changed, stored_tuning
 
@@ -169,6 +171,22 @@ async def test_models_of_a_request_need_the_permission_to_call_them(world: World
         await _search(world, "leave", changes={"rerank": {"model": "dear"}}, by=bob)
     found = await _search(world, "leave", by=bob)
     assert found.passages[0].path == "leave.md", "the collection's own is part of the search"
+
+
+async def test_a_feature_s_filter_takes_inputs_and_its_settings_need_no_permission(
+    world: World,
+) -> None:
+    await world.collection("handbook", "everyone")
+    for team in ("claims", "care"):
+        await world.hand_in("handbook", f"{team}.md", "# Heron\n\nA heron.", metadata={"team": team})
+    await world.drain()
+    only = read_filter("team = $team", may_name_inputs=True)
+    settings = RetrievalSettings("handbook", 5, only, {"rerank": {"model": "ranked"}})
+    bob = await world.person("bob")
+    found = await world.retrieval.passages(bob, settings, "heron", inputs={"team": "care"})
+    assert [each.path for each in found] == ["care.md"]
+    with pytest.raises(InvalidRequest, match="input `team`"):
+        await world.retrieval.passages(bob, settings, "heron", inputs={"team": {"any": 1}})
 
 
 async def test_reasons_say_legs_filters_and_grants_of_the_caller_and_nothing_of_others(world: World) -> None:

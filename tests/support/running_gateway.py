@@ -304,11 +304,13 @@ class Shelf:
 
     passages_of: list[Passage] = field(default_factory=list)
     asked: list[tuple[Principal, str]] = field(default_factory=list)
+    asked_with: list[dict[str, object]] = field(default_factory=list)
 
     async def passages(
-        self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID
+        self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID, **more: object
     ) -> list[Passage]:
         del settings, trace
+        self.asked_with.append(more)
         self.asked.append((principal, question))
         return self.passages_of
 

@@ -115,9 +115,16 @@ class Retriever(Protocol):
     """Implemented by retrieval.service."""
 
     async def passages(
-        self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID
+        self,
+        principal: Principal,
+        settings: RetrievalSettings,
+        question: str,
+        trace: UUID,
+        *,
+        history: Sequence[Message],
+        inputs: Mapping[str, object],
     ) -> list[Passage]:
-        """What the caller may read and what fits, numbered from 1."""
+        """What the caller may read and what fits, numbered from 1. `inputs` are what the feature's filter may name."""
         ...
 
     def citing(self, principal: Principal, passages: Sequence[Passage]) -> CitationStream:

@@ -27,6 +27,7 @@ from headworks.types.features import (
     Route,
     Target,
 )
+from headworks.types.filter_reading import read_filter
 from headworks.types.ids import Digest, ProjectId, TenantId
 from headworks.types.workspace import CollectionSpec, FeatureSpec, RouteSpec
 
@@ -118,6 +119,12 @@ def build_bundle(
             "k": feature.retrieval.k,
             "fusion": "convex",
         }
+        if feature.retrieval.filter is not None:
+            settings["retrieval"]["filter"] = str(feature.retrieval.filter)
+        if feature.retrieval.search:
+            settings["retrieval"]["search"] = dict(feature.retrieval.search)
+        if collection is not None and (tuned := collection.search.as_json()):
+            settings["retrieval"]["collection_search"] = tuned
         if collection is not None:
             settings["retrieval"]["chunks"] = collection.chunking.of_index() | collection.chunking.of_passages()
             settings["retrieval"]["embedding"] = {
@@ -170,7 +177,7 @@ def read_bundle(
         route=read_route(name, route, digest_of(route)),
         inputs=prompt.inputs,
         template=prompt.template,
-        retrieval=None if retrieval is None else RetrievalSettings(retrieval["collection"], retrieval["k"]),
+        retrieval=None if retrieval is None else _read_retrieval(retrieval),
         pii=None
         if pii is None
         else PiiSettings(pii["action"], None if pii["kinds"] is None else frozenset(pii["kinds"])),
@@ -183,6 +190,12 @@ def read_bundle(
             if path.startswith("knowledge/")
         ),
     )
+
+
+def _read_retrieval(settings: dict[str, Any]) -> RetrievalSettings:
+    said = settings.get("filter")
+    only = None if said is None else read_filter(said, may_name_inputs=True)
+    return RetrievalSettings(settings["collection"], settings["k"], only, settings.get("search", {}))
 
 
 def route_of_target(target: Target) -> Route:

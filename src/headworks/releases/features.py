@@ -11,7 +11,8 @@ from headworks.releases.grounding_files import read_grounding
 from headworks.releases.output_files import read_output
 from headworks.releases.prompts import parse_prompt
 from headworks.releases.reading import Section, decode, nearest, read_yaml
-from headworks.types.features import PiiAction, PiiSettings, RetrievalSettings, RiskTier
+from headworks.releases.retrieval_files import read_retrieval
+from headworks.types.features import PiiAction, PiiSettings, RiskTier
 from headworks.types.workspace import FeatureSpec
 
 RISKS = ("low", "medium", "high")
@@ -46,7 +47,8 @@ def parse_feature(
     risk = section.choice("risk", RISKS, "low")
     route = section.text("route")
     prompt_path = _prompt_path(section, folder, files)
-    retrieval = _retrieval(section.section("retrieval"))
+    prompt = parse_prompt(prompt_path, decode(prompt_path, files[prompt_path]))
+    retrieval = read_retrieval(section.section("retrieval"), prompt.inputs)
     pii = _guardrails(section.section("guardrails"), pii_kinds)
     judge = read_grounding(section.section("grounding"), has_retrieval=retrieval is not None)
     accepts = _accepts(section)
@@ -55,7 +57,6 @@ def parse_feature(
         section.complain("accepts", "a feature with an `output` can't accept `response_format`: there can be only one.")
     section.finish()
     relative = posixpath.relpath(prompt_path, folder)
-    prompt = parse_prompt(prompt_path, decode(prompt_path, files[prompt_path]))
     knowledge = tuple(
         (posixpath.relpath(each, f"{folder}/knowledge"), decode(each, files[each]))
         for each in sorted(files)
@@ -100,15 +101,6 @@ def _accepts(section: Section) -> frozenset[str]:
         if each not in ACCEPTABLE:
             section.complain("accepts", f"a feature can't accept `{each}`.", nearest(each, ACCEPTABLE))
     return frozenset(accepts)
-
-
-def _retrieval(section: Section | None) -> RetrievalSettings | None:
-    if section is None:
-        return None
-    section.refuse("rerank", "rewrite", "filters", "fusion")
-    settings = RetrievalSettings(section.text("collection"), section.whole("k", 6, 1, 50))
-    section.finish()
-    return settings
 
 
 def _guardrails(section: Section | None, pii_kinds: frozenset[str]) -> PiiSettings | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+
+import msgspec
 
 from headworks.errors import WorkspaceInvalid
 from headworks.releases.reading import Section, decode, nearest
-from headworks.types.search import SearchTuning, Synonyms, TuningError, changed
+from headworks.types.search import SearchTuning, Synonyms, TuningError, changed, models_of
+from headworks.types.workspace import CollectionSpec, FeatureSpec
 
 SYNONYMS = ".synonyms.txt"
 """What follows the collection's name in the name of its file of synonyms."""
@@ -29,6 +32,28 @@ def read_search(top: Section, collection: str, files: Mapping[str, bytes]) -> Se
         where = top.where_inside("search", error.path)
         hint = nearest(error.path[-1], error.known) if error.known else ""
         raise WorkspaceInvalid(f"{where}: {error.message}", next_step=hint) from None
+
+
+def check_search_models(
+    collections: Collection[CollectionSpec],
+    features: Collection[FeatureSpec],
+    routes: Collection[str],
+    providers: Collection[str],
+) -> None:
+    """Whether each model that rewrites or reranks is a route of the workspace, or one of a provider that is known."""
+    named = [(each.where, model) for each in collections for model in models_of(msgspec.to_builtins(each.search))]
+    named += [
+        (each.where, model)
+        for each in features
+        for model in models_of(each.retrieval.search if each.retrieval is not None else {})
+    ]
+    for where, model in named:
+        provider, slash, _ = model.partition("/")
+        if provider not in providers if slash else model not in routes:
+            raise WorkspaceInvalid(
+                f"{where}: `search` names the model `{model}`, which is no route and no `provider/model`.",
+                next_step=nearest(provider, providers) if slash else nearest(model, routes),
+            )
 
 
 def read_synonyms(path: str, content: bytes) -> Iterator[Synonyms]:

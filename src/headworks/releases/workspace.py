@@ -17,7 +17,7 @@ from headworks.releases.parsing_files import read_parsing
 from headworks.releases.reader_files import read_readers
 from headworks.releases.reading import Section, decode, nearest, read_yaml
 from headworks.releases.route_files import notice_of, read_route_entry
-from headworks.releases.search_files import SYNONYMS, read_search
+from headworks.releases.search_files import SYNONYMS, check_search_models, read_search
 from headworks.releases.source_files import read_sources
 from headworks.types.features import every_target
 from headworks.types.workspace import AccountSpec, CollectionSpec, FeatureSpec, RouteSpec, Workspace
@@ -263,6 +263,7 @@ def _check_references(workspace: Workspace, around: Surroundings) -> None:
                     f"{route.where}: there is no `{target.name}`.", next_step=nearest(target.model, BUILTIN_MODELS)
                 )
     check_context_models(workspace.collections, routes, providers)
+    check_search_models(workspace.collections, workspace.features, routes, providers)
     check_judges(workspace.features, routes, providers)
     for feature in workspace.features:
         _check_output(workspace, feature)

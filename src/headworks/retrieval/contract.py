@@ -121,12 +121,14 @@ class DocumentAt:
 class Wanted:
     """What a search is asked for beside its query.
 
-    `filter` is over what is known of documents; `changes` are settings in place of the collection's own, as JSON says
-    them; `history` are the turns before the query; `explains` asks for a reason per passage.
+    `filter` is over what is known of documents. `settings` are a feature's in place of the collection's own, and
+    `changes` the caller's in place of both, as JSON says them. `history` are the turns before the query; `explains`
+    asks for a reason per passage.
     """
 
     filter: Filter | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Message] = ()
     explains: bool = False
 

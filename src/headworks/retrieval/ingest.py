@@ -71,7 +71,6 @@ class NewItem:
     path: str
     data: bytes
     content_hash: str
-
     readers: Sequence[PrincipalId] | None
     media_type: str
     metadata: Mapping[str, Any] | None = None

@@ -122,7 +122,8 @@ class Searcher:
     async def _round(self, question: _Question) -> _Round:
         principal, ranking = question.principal, question.ranking
         plan, wanted = await self._plan(question)
-        tuning = _changed(await self._tuning(principal, plan), question.wanted.changes)
+        tuning = _changed(await self._tuning(principal, plan), question.wanted.settings)
+        tuning = _changed(tuning, question.wanted.changes)
         rewritten = await self._rewritten(question, tuning)
         queries = rewritten.queries
         terms = [self._terms(question, tuning, each, plan.collection.languages) for each in queries]

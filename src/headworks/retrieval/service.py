@@ -24,6 +24,7 @@ from headworks.retrieval.contract import (
     Sync,
     Wanted,
 )
+from headworks.retrieval.filters import bound_filter
 from headworks.retrieval.freshness import plan_recrawls
 from headworks.retrieval.generations import GenerationWork
 from headworks.retrieval.ingest import HandedIn, Ingestion
@@ -47,7 +48,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.features import RetrievalSettings
 from headworks.types.identity import Principal
 from headworks.types.ids import ProjectId, TenantId, TraceId
-from headworks.types.models import Models
+from headworks.types.models import Message, Models
 from headworks.types.retrieval import Passage
 from headworks.types.workspace import CollectionSpec
 
@@ -97,10 +98,22 @@ class Retrieval:
     # ── Reading ──
 
     async def passages(
-        self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID | None = None
+        self,
+        principal: Principal,
+        settings: RetrievalSettings,
+        question: str,
+        trace: UUID | None = None,
+        *,
+        history: Sequence[Message] = (),
+        inputs: Mapping[str, object] | None = None,
     ) -> list[Passage]:
-        """What of a feature's collection the caller may read and what fits the question best, numbered from 1."""
-        found = await self.search(principal, settings.collection, question, settings.k, trace=trace)
+        """What of a feature's collection the caller may read and what fits the question best, numbered from 1.
+
+        InvalidRequest where the feature's filter can't compare with one of the inputs.
+        """
+        only = None if settings.filter is None else bound_filter(settings.filter, inputs or {})
+        wanted = Wanted(only, settings=settings.search, history=history)
+        found = await self.search(principal, settings.collection, question, settings.k, trace=trace, wanted=wanted)
         return found.passages
 
     async def search(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from headworks.types.failing import USUAL_STEPS, FailureWord, Retries, RouteDeadlines, Step
+from headworks.types.filters import Filter
 from headworks.types.ids import Digest, ProjectId, TenantId
 
 RiskTier = Literal["low", "medium", "high"]
@@ -69,10 +70,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalSettings:
-    """Which collection of the caller's tenant, and how many passages."""
+    """Which collection of the caller's tenant, how many passages, of which documents, and how they are ranked.
+
+    `filter` may name inputs of the request. `search` are settings in place of the collection's own, as JSON.
+    """
 
     collection: str
     k: int = 6
+    filter: Filter | None = None
+    search: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

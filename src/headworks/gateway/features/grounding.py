@@ -38,7 +38,14 @@ class Grounding:
         with record.span("retrieve") as span:
             settings = plan.feature.retrieval
             span.attributes["collection"] = settings.collection
-            found = await self._retriever.passages(principal, settings, question.text, record.row.trace_id)
+            found = await self._retriever.passages(
+                principal,
+                settings,
+                question.text,
+                record.row.trace_id,
+                history=question.history,
+                inputs=question.inputs,
+            )
             span.attributes["passages"] = len(found)
             record.keep(span, {"passages": list(map(_reference, found))}, [each.document for each in found])
         record.row.retrieval_us = span.duration_us
