@@ -1,0 +1,266 @@
+"""Every way to read, each checked against the model: what is given and what is refused, to whom of which tenant."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from headworks.errors import Forbidden, NotFound
+from headworks.gateway.stored.contract import PREFIX
+from headworks.retrieval.contract import Ranking
+from headworks.types.ids import DocumentId
+from headworks.types.retrieval import Citation, Passage
+
+from .model import QUESTION, Asker, Document, Quoting, Tenant
+
+if TYPE_CHECKING:
+    from .isolation import Stage
+
+COLLECTION = "handbook"
+RANKINGS: tuple[Ranking, ...] = ("keywords", "vectors", "hybrid")
+_OF_DOCUMENTS = "^(document|document_text|chunk|embedding.*)$"
+
+
+class ReadPaths:
+    """Asks as somebody, and compares. `look` goes through all of it in turns."""
+
+    def __init__(self, stage: Stage, tenants: list[Tenant], canaries: dict[str, Tenant]) -> None:
+        self._stage = stage
+        self._tenants = tenants
+        self._canaries = canaries
+        relations = _relations(stage)
+        self._foreign = " UNION ALL ".join(
+            f"SELECT '{relation}', count(*) FROM {relation} WHERE tenant_id <> %(tenant)s"
+            + (" AND grantee_tenant_id <> %(tenant)s" if relation == "feature_grant" else "")
+            for relation in relations
+        )
+        self._of_documents = " UNION ALL ".join(
+            f"SELECT '{relation}', array_agg(DISTINCT document_id) FROM {relation}"
+            for relation in relations
+            if re.match(_OF_DOCUMENTS, relation)
+        )
+
+    def _count(self, what: str, times: int = 1) -> None:
+        self._stage.tally[f"read: {what}"] += times
+
+    async def look(self, step: int, *, is_granted: bool) -> None:
+        """As a few askers, over the read paths whose turn it is."""
+        for turn, tenant in zip((step, step // 2), self._tenants, strict=True):
+            asker = tenant.askers[turn % len(tenant.askers)]
+            await self.rows(tenant, asker)
+            await self.search(tenant, asker, RANKINGS[turn % 3], (20, 1, 2, 3)[turn % 4])
+        tenant = self._tenants[step % 2]
+        asker = tenant.askers[step // 2 % len(tenant.askers)]
+        await self.citations(tenant, asker)
+        await self.documents(tenant, asker)
+        turns = (self.tenants, self.lists, self.quoting, self.seen_as, self.explained)
+        await turns[step % len(turns)](tenant, asker)
+        await self.rows(tenant, tenant.askers[(step // 3) % len(tenant.askers)])
+        if step % 7 == 0:
+            await self.grants(is_granted=is_granted)
+
+    # ── By SQL that names no tenant: row-level security alone has to hold ──
+
+    async def rows(self, tenant: Tenant, asker: Asker) -> None:
+        ids = {self.document_id(tenant, path) for path in tenant.readable(asker)}
+        self._count("rows")
+        async with self._stage.db.tx(asker.principal) as tx:
+            found = {row[0]: set(row[1] or ()) for row in await tx.fetch_all(self._of_documents)}
+            handed = await tx.fetch_all("SELECT DISTINCT handed_in_by FROM ingest_item")
+        for table, documents in found.items():
+            assert documents == ids, f"{asker.name} of {tenant.name} sees other documents in {table}"
+        assert {row[0] for row in handed} <= {asker.principal.id}, f"{asker.name} sees rows of others in ingest_item"
+
+    async def tenants(self, tenant: Tenant, asker: Asker) -> None:
+        """In every table and view that there is."""
+        self._count("all tables")
+        async with self._stage.db.tx(asker.principal) as tx:
+            rows = await tx.fetch_all(self._foreign, tenant=asker.principal.tenant)
+        crossed = {row[0]: row[1] for row in rows if row[1]}
+        assert not crossed, f"{asker.name} of {tenant.name} sees rows of other tenants: {crossed}"
+
+    # ── By the services ──
+
+    async def search(self, tenant: Tenant, asker: Asker, ranking: Ranking, k: int) -> None:
+        """What the model says is best, in its order, and nothing else; of the hybrid ranking at least how many."""
+        found = await self._found(asker, ranking, k)
+        if found is None:
+            assert not tenant.may_enter(asker), f"{asker.name} of {tenant.name} is refused what is open"
+            self._stage.tally["refused"] += 1
+            return
+        assert tenant.may_enter(asker), f"{asker.name} of {tenant.name} enters what is closed"
+        readable = {document.canary for document in tenant.readable(asker).values()}
+        assert set(found) <= readable, f"search by {ranking} of {asker.name}: what it may not read"
+        if ranking == "hybrid":
+            assert len(found) == min(k, len(readable)), f"search by {ranking} of {asker.name}: not enough"
+        else:
+            assert found == tenant.best(asker, ranking, k), f"search by {ranking} of {asker.name}: not the best"
+        self._stage.tally["found"] += len(readable)
+        self._stage.tally["hidden"] += len(tenant.documents) - len(readable)
+        self._stage.tally["cut off"] += len(found) == k < len(readable)
+
+    async def search_meanwhile(self, states: Sequence[Tenant], asker: Asker) -> None:
+        """While lists change: each passage was readable before or after."""
+        found = await self._found(asker, "hybrid", 20)
+        readable = {document.canary for state in states for document in state.readable(asker).values()}
+        assert set(found or ()) <= readable, f"search by hybrid of {asker.name}: never readable"
+
+    async def _found(self, asker: Asker, ranking: Ranking, k: int) -> list[str] | None:
+        """The canaries of what was found, in order; None where there is no such collection."""
+        self._count(f"search by {ranking}")
+        try:
+            result = await self._stage.world.retrieval.search(asker.principal, COLLECTION, QUESTION, k, ranking=ranking)
+        except NotFound as error:
+            self._canaries_in(str(error))
+            return None
+        return [canary for each in result.passages for canary in self._canaries_in(each.text)]
+
+    async def citations(self, tenant: Tenant, asker: Asker) -> None:
+        """Passages that somebody got hold of, of both tenants, are cited only as far as the caller may read them."""
+        readable = tenant.readable(asker)
+        for other in self._tenants:
+            for path, document in itertools.islice(other.documents.items(), 2):
+                passage = self._passage(other, path, document)
+                stream = self._stage.world.retrieval.citing(asker.principal, [passage])
+                self._count("citation")
+                out = await stream.feed(f"The note {document.canary} slot{document.slot:02} [1].")
+                out += await stream.finish()
+                is_cited = any(isinstance(each, Citation) for each in out)
+                assert is_cited == (other is tenant and path in readable), f"citation of {path} by {asker.name}"
+                self._stage.tally["cited" if is_cited else "not cited"] += 1
+
+    async def documents(self, tenant: Tenant, asker: Asker) -> None:
+        """Opened by their ids, one of each tenant, and found by their paths."""
+        readable = tenant.readable(asker)
+        retrieval = self._stage.world.retrieval
+        for other in self._tenants:
+            for path, document in itertools.islice(other.documents.items(), 1, 3):
+                self._count("document")
+                try:
+                    view = await retrieval.document(asker.principal, self.document_id(other, path))
+                except NotFound:
+                    assert other is not tenant or path not in readable, f"{path} is refused to {asker.name}"
+                    continue
+                assert other is tenant
+                assert path in readable, f"{asker.name} opens {path}"
+                assert self._canaries_in(view.text) == [document.canary]
+
+    async def lists(self, tenant: Tenant, asker: Asker) -> None:
+        """Collections with how many documents there are, and documents by their paths."""
+        readable = tenant.readable(asker)
+        retrieval = self._stage.world.retrieval
+        self._count("list", 2)
+        views = await retrieval.list_collections(asker.principal)
+        counted = {view.name: view.documents for view in views}
+        expected = {COLLECTION: len(readable)} if tenant.may_enter(asker) else {}
+        assert counted == expected, f"{asker.name} counts {counted}"
+        try:
+            found = await retrieval.find_documents(asker.principal, COLLECTION, list(tenant.documents))
+        except NotFound:
+            assert not tenant.may_enter(asker)
+        else:
+            assert {each.path for each in found} == set(readable), f"{asker.name} finds other paths"
+
+    async def quoting(self, tenant: Tenant, asker: Asker) -> None:
+        """Traces and stored responses: withheld as soon as one of the documents that they may quote is."""
+        readable = {self.document_id(tenant, path) for path in tenant.readable(asker)}
+        for other in self._tenants:
+            for trace in other.traces[-2:]:
+                await self._trace(tenant, other, asker, trace, readable)
+            for response in other.responses[-2:]:
+                await self._response(tenant, other, asker, response, readable)
+
+    async def _trace(
+        self, tenant: Tenant, other: Tenant, asker: Asker, trace: Quoting, readable: set[uuid.UUID]
+    ) -> None:
+        everybody = asker.principal.may("trace:read")
+        self._count("trace")
+        try:
+            view = await self._stage.traces.show(asker.principal, trace.id)
+        except NotFound:
+            assert other is not tenant or not (everybody or trace.name == asker.name)
+            return
+        assert other is tenant
+        assert everybody or trace.name == asker.name, f"{asker.name} sees the trace of {trace.name}"
+        shown = {each.payload["answer"] for each in view.spans if each.payload is not None}
+        may = set(trace.documents) <= readable
+        self._stage.tally["payload shown" if may else "payload withheld"] += 1
+        assert shown == ({trace.canary} if may else set()), f"payload for {asker.name}"
+
+    async def _response(
+        self, tenant: Tenant, other: Tenant, asker: Asker, response: Quoting, readable: set[uuid.UUID]
+    ) -> None:
+        may = other is tenant and asker.name == response.name and set(response.documents) <= readable
+        self._count("stored response")
+        try:
+            found = await self._stage.responses.find(asker.principal, PREFIX + response.id.hex)
+        except NotFound:
+            assert not may, f"a stored response is refused to {asker.name}"
+            return
+        assert may, f"{asker.name} gets a stored response of {response.name}"
+        assert self._canaries_in(found.body.decode()) == [response.canary]
+        self._stage.tally["response given"] += 1
+
+    async def seen_as(self, tenant: Tenant, asker: Asker) -> None:
+        """An administrator sees what somebody would by a whole key, and nobody else may."""
+        whole = Asker(tenant.askers[1].principal, tenant.askers[1].name)
+        identity = self._stage.world.identity
+        self._count("seen as")
+        try:
+            seen = await identity.seen_as(asker.principal, whole.name, "POST /api/search")
+        except Forbidden:
+            assert asker.name != "admin"
+            return
+        assert asker.name == "admin", f"{asker.name} sees as {whole.name}"
+        await self.search(tenant, Asker(seen, whole.name), "keywords", 20)
+
+    async def explained(self, tenant: Tenant, asker: Asker) -> None:
+        """What an administrator is told is so."""
+        for path in itertools.islice(tenant.documents, 1):
+            self._count("explanation")
+            whole = Asker(asker.principal, asker.name)
+            found = await self._stage.world.retrieval.explain(tenant.admin, COLLECTION, path, asker.name)
+            assert found.may_read == (path in tenant.readable(whole)), f"explanation of {path} for {asker.name}"
+
+    async def grants(self, *, is_granted: bool) -> None:
+        for tenant, direction in zip(self._tenants, ("given", "received"), strict=True):
+            self._count("grants")
+            found = await self._stage.world.identity.list_grants(tenant.admin)
+            assert [each.direction for each in found] == ([direction] if is_granted else [])
+
+    # ── Behind the scenes ──
+
+    def _canaries_in(self, text: str) -> list[str]:
+        return [canary for canary in self._canaries if canary in text]
+
+    def document_id(self, tenant: Tenant, path: str) -> uuid.UUID:
+        row = self._stage.behind.execute(
+            "SELECT document_id FROM document WHERE tenant_id = %s AND path = %s AND tombstoned_at IS NULL",
+            [tenant.admin.tenant, path],
+        ).fetchone()
+        assert row is not None, f"{path} of {tenant.name} is not there"
+        found: uuid.UUID = row[0]
+        return found
+
+    def _passage(self, tenant: Tenant, path: str, document: Document) -> Passage:
+        row = self._stage.behind.execute(
+            "SELECT d.document_id, d.version, c.start_offset, c.end_offset FROM document d JOIN chunk c "
+            "USING (tenant_id, document_id) WHERE d.tenant_id = %s AND d.path = %s AND d.tombstoned_at IS NULL",
+            [tenant.admin.tenant, path],
+        ).fetchone()
+        assert row is not None
+        text = document.text()[row[2] : row[3]]
+        return Passage(1, DocumentId(row[0]), row[1], path, "Note", (), 0, row[2], row[3], text, 1.0)
+
+
+def _relations(stage: Stage) -> list[str]:
+    """Every table and view that requests may read and that has tenants, as the catalogue has them now."""
+    rows = stage.behind.execute(
+        "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' "
+        "WHERE c.relnamespace = 'headworks'::regnamespace AND c.relkind IN ('r', 'v', 'p', 'm') "
+        "AND has_table_privilege('hw_app', c.oid, 'SELECT') ORDER BY 1"
+    ).fetchall()
+    return [str(row[0]) for row in rows]
