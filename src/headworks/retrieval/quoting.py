@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from headworks.retrieval.freshness import staleness
-from headworks.retrieval.passages.citations import SUPPORT_FLOOR, Quotable, Quote, WordWeights, content
+from headworks.retrieval.passages.citations import SUPPORT_FLOOR, Quotable, Quote, WordWeights, content, language_of
 from headworks.retrieval.passages.groundedness import measured
 from headworks.retrieval.passages.markers import Claims, Marker, MarkerScanner
 from headworks.retrieval.store import SQL, Payloads, StoredText
@@ -50,7 +50,8 @@ class Ready:
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self.passages = {passage.number: passage for passage in passages}
-        self.weights = WordWeights(passage.text for passage in passages)
+        texts = [passage.text for passage in passages]
+        self.weights = WordWeights(texts, language_of(texts))
         self._quotable: dict[int, Quotable] = {}
 
     def quotable(self, number: int) -> Quotable:

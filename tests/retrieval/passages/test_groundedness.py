@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.retrieval.passages.citations import Quotable, WordWeights, content
+from headworks.retrieval.passages.citations import Quotable, WordWeights, content, language_of
 from headworks.retrieval.passages.groundedness import MOST_CHARACTERS, measured
 from headworks.retrieval.passages.markers import Claims, Marker, MarkerScanner
 from headworks.types.ids import DocumentId, new_id
@@ -29,7 +29,7 @@ words = st.sampled_from(
 
 def cite(text: str, *books: str) -> tuple[list[Citation], dict[int, Quotable], WordWeights]:
     """All markers as citations of the best quote: what CitationStream gives when nothing is dropped."""
-    weights = WordWeights(books)
+    weights = WordWeights(books, language_of(books))
     ready = {number: Quotable(book, weights) for number, book in enumerate(books, 1)}
     scanner, claims, found = MarkerScanner(), Claims(content), []
     claims.feed(text)
@@ -123,6 +123,19 @@ def test_german_is_measured_and_its_nouns_are_no_names() -> None:
     assert right.support == pytest.approx(1)
     assert (wrong.wrong_numbers, wrong.wrong_names) == (1, 0)
     assert wrong.support <= 0.5
+
+
+def test_small_words_of_its_language_support_nothing() -> None:
+    found = measure("Der Hund ist mit dem Kind in der Kantine und es ist nicht von hier [1].", (GERMAN,))
+    assert found.weakest is not None
+    assert found.weakest < 0.2
+
+
+def test_words_are_compared_in_the_language_of_the_passages() -> None:
+    assert language_of((GERMAN, GERMAN, SICK)) == "de"
+    assert language_of((LEAVE, SICK)) == language_of(()) == "en"
+    found = measure("Die Anträge sind an die Personalabteilung zu richten [1].", (GERMAN,))
+    assert found.weakest == pytest.approx(1)
 
 
 def test_scripts_without_spaces_are_measured_by_pairs_of_characters() -> None:

@@ -6,16 +6,16 @@ Reading the quote again under the caller's rights, and comparing it byte for byt
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import log
 
-from headworks.retrieval.passages.fact_words import NUMBER_WORDS
+from headworks.retrieval.passages.analysis import terms_of, words
+from headworks.retrieval.passages.fact_words import NUMBER_WORDS, ONES
 from headworks.retrieval.passages.facts import Facts, Missing, claimed_facts, facts_of, missing
-from headworks.retrieval.passages.lexical import STOP_WORDS, stem, tokens
+from headworks.retrieval.passages.languages import USUAL, languages_of
 from headworks.retrieval.passages.sentences import Sentence, sentences
 
 SUPPORT_FLOOR = 0.5
@@ -27,35 +27,24 @@ support, so that a wrong number always falls below."""
 
 # What answers say about themselves, not about the matter.
 _TALK = frozenset({"accord", "document", "passag", "provid", "sourc", "state", "therefor", "yes"})
+# Not "ein" or "une", which are articles.
+_WRITTEN = {word: digits for word, digits in NUMBER_WORDS.items() if word in {"zero", "one"} or word not in ONES}
 
 
-# Scripts that write no spaces between words (Chinese, Japanese, Thai), and Korean, whose words carry their particles.
-_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]+")
-
-
-def content(text: str, language: str = "en") -> list[str]:
+def content(text: str, language: str = USUAL) -> list[str]:
     """The content words of a text as they are compared: stemmed, number words as digits, in order, with repetitions.
 
     Where a script has no spaces, each pair of neighbouring characters counts as a word.
     """
-    stop = STOP_WORDS.get(language, frozenset())
-    found = tokens(text)
-    if not text.isascii():
-        found = [word for token in found for word in _spaced(token)]
-    kept = [NUMBER_WORDS.get(token, token) for token in found if token not in stop]
-    return [word for word in stem(kept, language) if word not in _TALK]
+    found = [_WRITTEN.get(word, word) for word in words(text)]
+    return [word for word in terms_of(found, language) if word not in _TALK]
 
 
-def _spaced(token: str) -> Iterator[str]:
-    at = 0
-    for found in _UNSPACED.finditer(token):
-        if found.start() > at:
-            yield token[at : found.start()]
-        at = found.end()
-        run = found[0]
-        yield from (run[place : place + 2] for place in range(max(1, len(run) - 1)))
-    if at < len(token):
-        yield token[at:]
+def language_of(passages: Sequence[str]) -> str:
+    """The language that most of these texts are in, as ISO 639-1 has it: in it, answers are compared with them."""
+    if not passages:
+        return USUAL
+    return Counter(languages_of([words(each) for each in passages])).most_common(1)[0][0]
 
 
 class WordWeights:
@@ -64,7 +53,7 @@ class WordWeights:
     A word in no passage weighs as much as one in a single passage: it may be the model's own wording.
     """
 
-    def __init__(self, passages: Iterable[str], language: str = "en") -> None:
+    def __init__(self, passages: Iterable[str], language: str = USUAL) -> None:
         self.language = language
         frequencies: Counter[str] = Counter()
         number = 0
@@ -151,8 +140,8 @@ class Quotable:
             return None
         total, told = self._weights.sum(wanted), wanted & self.told
         best: tuple[float, int, int, int] | None = None
-        for start, end, more, words in self._windows:
-            inside = wanted & words
+        for start, end, more, held in self._windows:
+            inside = wanted & held
             covered = self._weights.sum(inside) + BY_CONTEXT * self._weights.sum(told - inside)
             value = covered / total - _PRICE_OF_A_SENTENCE * more
             if best is None or value > best[0] + 1e-9:

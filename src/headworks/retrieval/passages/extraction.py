@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from headworks.retrieval.passages.citations import WordWeights, content
+from headworks.retrieval.passages.citations import WordWeights, content, language_of
 from headworks.retrieval.passages.markers import MARKER
 from headworks.retrieval.passages.sentences import sentences
 from headworks.types.retrieval import Passage
@@ -54,8 +54,9 @@ def extract_sentences(question: str, passages: Sequence[Passage], limit: int = 3
     several passages. Headings, questions and sentences that repeat one already taken are left out. When no
     sentence shares a word with the question, the first sentence of each of the first passages is given, with score 0.
     """
-    weights = WordWeights(passage.text for passage in passages)
-    wanted = frozenset(content(question))
+    texts = [passage.text for passage in passages]
+    weights = WordWeights(texts, language_of(texts))
+    wanted = frozenset(content(question, weights.language))
     candidates = [
         candidate
         for rank, passage in enumerate(passages)
@@ -93,11 +94,11 @@ def _gain(candidate: _Candidate, taken: Sequence[_Candidate], weights: WordWeigh
 
 def _candidates(passage: Passage, wanted: frozenset[str], weights: WordWeights, factor: float) -> Iterator[_Candidate]:
     total = weights.sum(wanted) or 1.0
-    above = frozenset(content(" ".join((passage.title, *passage.section))))
+    above = frozenset(content(" ".join((passage.title, *passage.section)), weights.language))
     asked: frozenset[str] = frozenset()
     for sentence in sentences(passage.text):
         text = passage.text[sentence.start : sentence.end]
-        words = frozenset(content(text))
+        words = frozenset(content(text, weights.language))
         if sentence.kind == "heading" or " ".join(text.split()) in passage.section:
             above |= words
             asked = frozenset()

@@ -12,8 +12,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from headworks.retrieval.passages.analysis import stem, tokens
 from headworks.retrieval.passages.fact_words import AGES, MONTH_OF, NUMBER_WORDS, ONES, POWERS, UNIT_OF
-from headworks.retrieval.passages.lexical import stem, tokens
 
 # ── Facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -256,14 +256,17 @@ def _number(whole: str, part: str) -> str:
 
 
 _NAMED_MONTH = "|".join(sorted(map(re.escape, MONTH_OF), key=len, reverse=True))
+# The names of months are tried only where a word is followed by a number: a hundred alternatives are dear.
 _DATE = re.compile(
     rf"""\b(?:
     (?P<y1>\d{{4}})-(?P<m1>\d{{1,2}})-(?P<d1>\d{{1,2}})(?!\d)
     |(?P<a>\d{{1,2}})(?P<mark>[./])(?P<b>\d{{1,2}})(?P=mark)(?P<y2>\d{{4}})(?!\d)
     |(?P<d3>\d{{1,2}})(?:st|nd|rd|th|er|\.)?\ (?:of\ |de\ )?(?P<m3>{_NAMED_MONTH})\b\.?
      (?:,?\ (?:de\ )?(?P<y3>\d{{4}})(?!\d))?
-    |(?P<m4>{_NAMED_MONTH})\b\.?\ (?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\ (?P<y4>\d{{4}})(?!\d))?
-    |(?P<m5>{_NAMED_MONTH})\b\.?,?\ (?:de\ )?(?P<y5>\d{{4}})(?!\d)
+    |(?=[^\W\d_]{{3,10}}\.?,?\ (?:de\ )?\d)(?:
+      (?P<m4>{_NAMED_MONTH})\b\.?\ (?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\ (?P<y4>\d{{4}})(?!\d))?
+      |(?P<m5>{_NAMED_MONTH})\b\.?,?\ (?:de\ )?(?P<y5>\d{{4}})(?!\d)
+     )
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
