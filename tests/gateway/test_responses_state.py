@@ -187,6 +187,70 @@ def test_a_key_reaches_a_response_by_a_route_that_it_may_call(world: World, prov
         world.client(elsewhere).responses.retrieve(first["id"])
 
 
+# ── Items that are only named, as the AI SDK does ──
+
+
+def test_an_item_that_is_only_named_goes_to_the_target_that_keeps_it(
+    world: World, client: Any, provider: SimulatedProvider, other: SimulatedProvider
+) -> None:
+    first = native(output=[{**ANSWER["output"][0], "id": f"msg_{new_id().hex}"}])
+    named = {"type": "item_reference", "id": first["output"][0]["id"]}
+    provider.will(*[Reply.hang_up()] * 4)
+    other.will(Reply.json(first))
+    client.responses.create(model="pair", input="Hi")  # the second target of the pair
+    provider.forget()
+    other.will(Reply.json(native()))
+    client.responses.create(model="pair", input=[named, {"role": "user", "content": "And?"}])
+    assert not provider.seen
+    assert other.last.json["input"][0] == named
+    with pytest.raises(openai.BadRequestError, match="Call the model `other/m2`"):
+        client.responses.create(model="outside", input=[named])
+
+
+@pytest.mark.parametrize("form", [{"type": "item_reference"}, {}])
+def test_nobody_names_an_item_of_somebody_else(
+    world: World, client: Any, provider: SimulatedProvider, form: Json
+) -> None:
+    first = native(output=[{**ANSWER["output"][0], "id": f"msg_{new_id().hex}"}])
+    provider.will(Reply.json(first), Reply.json(native()), Reply.json(native()))
+    client.responses.create(model="outside", input="Hi")
+    somebody = f"s{new_id().hex}"
+    world.run(world.identity.create_principal(world.admin, somebody, "service", roles=["engineer"]))
+    somebody = world.key(somebody)
+    world.settle()
+    body = json.dumps({"model": "outside", "input": [{**form, "id": first["output"][0]["id"]}]})
+    for text in (body, body.replace('"id"', '"\\u0069d"').replace("m_r", "m\\u005fr")):
+        answer = world.post(text.encode(), "/v1/responses", key=somebody)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "item_not_found"), answer.text
+        assert answer.json()["error"]["param"] == "input"
+    assert len(provider.seen) == 1
+    assert world.post(body.encode(), "/v1/responses").status_code == 200
+
+
+def test_items_of_a_stream_can_be_named(client: Any, provider: SimulatedProvider) -> None:
+    first = native(output=[{**ANSWER["output"][0], "id": f"msg_{new_id().hex}"}])
+    provider.will(Reply.raw(stream_of(events_of(first)), content_type="text/event-stream"), Reply.json(native()))
+    list(client.responses.create(model="outside", input="Hi", stream=True))
+    client.responses.create(model="outside", input=[{"type": "item_reference", "id": first["output"][0]["id"]}])
+    assert len(provider.seen) == 2
+
+
+def test_items_that_lie_here_are_brought_in_for_any_model(client: Any, provider: SimulatedProvider) -> None:
+    provider.will(Reply.json(completion("I am forty-two.")), Reply.json(completion("Yes.")), Reply.json(native()))
+    first = client.responses.create(model="silent", input="How old?")
+    asked = [
+        {"role": "user", "content": "How old?"},
+        {"type": "item_reference", "id": first.output[0].id},
+        {"role": "user", "content": "Really?"},
+    ]
+    second = client.responses.create(model="silent", input=asked)
+    assert [each["content"] for each in provider.last.json["messages"]] == ["How old?", "I am forty-two.", "Really?"]
+    listed = client.responses.input_items.list(second.id, order="asc")
+    assert [each.type for each in listed.data] == ["message"] * 3
+    client.responses.create(model="outside", input=asked)
+    assert "forty-two" in json.dumps(provider.last.json["input"])
+
+
 # ── Ours ──
 
 

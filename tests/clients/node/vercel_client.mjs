@@ -45,6 +45,12 @@ for (const [way, made] of Object.entries(ways)) {
     return (await generateText(asked)).output;
   };
 }
+// Stored, as is its default: what was said before is only named in the second request.
+checks["stored tools"] = async (model) => {
+  const { ran, tools } = weather();
+  const answer = streamText({ model: openai.responses(model), prompt: "The weather in Basel and Bern?", tools, stopWhen: stepCountIs(3), maxRetries: 0 });
+  return { text: await answer.text, ran: ran.sort() };
+};
 checks.overloaded = (model) => generateText({ model: compatible(model), prompt: "You are overloaded.", maxRetries: 0 });
 checks.retry = {
   models: ["gpt", "claude"],

@@ -94,6 +94,11 @@ def test_vercel_talks(vercel: Saw, way: str, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", TARGETS)
+def test_vercel_names_what_was_stored(vercel: Saw, model: str) -> None:
+    assert vercel["stored tools", model] == {"text": DEGREES, "ran": ["Basel", "Bern"]}
+
+
+@pytest.mark.parametrize("model", TARGETS)
 def test_vercel_is_refused_and_leaves(stage: Stage, vercel: Saw, model: str) -> None:
     assert vercel["overloaded", model]["status"] == 429
     assert stage.is_abandoned(model, f"slowly, vercel to {model}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from headworks.errors import HeadworksError
 from headworks.formats.contract import Heard, Native, Spoken, Verdict, Written
 from headworks.formats.neutral import Answer, Failed, FormatName, Request
-from headworks.formats.responses import answers, endings, requests, thoughts
+from headworks.formats.responses import answers, endings, references, requests, thoughts
 from headworks.formats.responses.streams import ResponsesReader
 from headworks.formats.responses.watching import ResponsesWatch
 from headworks.formats.responses.writing import ResponsesWriter
@@ -55,6 +55,22 @@ class Responses:
     def response_id(self, body_or_event: bytes) -> str | None:
         """The id of a response, from its JSON or from an event that holds it; None where there is none."""
         return answers.response_id(body_or_event)
+
+    def references(self, body: bytes) -> list[str]:
+        """The ids of the items that a request's input only names."""
+        return references.references(body)
+
+    def resolved(self, body: bytes, items: Mapping[str, msgspec.Raw]) -> bytes:
+        """The request with these items in the place of their references."""
+        return references.resolved(body, items)
+
+    def item_ids(self, body_or_event: bytes) -> list[str]:
+        """The ids of a response's items, from its JSON; of the one that is done, from an event."""
+        return references.item_ids(body_or_event)
+
+    def items_of(self, response: bytes) -> dict[str, msgspec.Raw]:
+        """The items of a whole response by their ids."""
+        return references.items_of(response)
 
     def read_error(self, status: int, body: bytes) -> Failed | None:
         """An error body in the format's shape, None for anything else."""

@@ -26,6 +26,17 @@ NOBODY = Making()
 
 
 @dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item that a later request names. `target` keeps it, or, where that is None, we do: `said`."""
+
+    id: str
+    response: str
+    target: str | None
+    said: msgspec.Raw
+    making: Making = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
 class StoredResponse:
     """A response that can be asked for again. `target` keeps it, or, where that is None, we do: `items` and `body`."""
 

@@ -72,12 +72,16 @@ class Keeping:
     def __init__(self, keeper: Keeper, body: Body, *, stores: bool) -> None:
         self._keeper = keeper
         self._body = body
+        self._asked = body.raw
+        """The request, with what it only names."""
         self._stores = stores
         self._who: Principal | None = None
         self._follows: str | None = None
         self._making = Making()
         self._owner: str | None = None
         self._remembering: asyncio.Task[None] | None = None
+        self._response_id = ""
+        self._items: list[str] = []
 
     async def follow(self, principal: Principal, plan: Plan, call: Call) -> Plan:
         """See calls.Keeping."""
@@ -91,6 +95,10 @@ class Keeping:
             )
         if RESPONSES.carries_foreign_thoughts(self._body.raw):
             call.rewrite()
+        named = RESPONSES.references(self._body.raw)
+        if named:
+            await in_task()
+            plan = await self._named(principal, plan, call, named)
         previous = self._body.text(_PREVIOUS)
         if previous is None:
             return plan
@@ -98,11 +106,32 @@ class Keeping:
         found = await self._found(principal, previous)
         self._making = msgspec.structs.replace(self._making, documents=found.making.documents)
         if found.target is not None:
-            return _only(plan, found)
+            return _only(plan, found.id, found.target, _PREVIOUS)
         admit(principal, permission=found.making.permission, model_name=found.making.model)
         items = await self._keeper.stored.conversation(principal, previous)
         self._follows = previous
         call.rewrite(RESPONSES.following(call.neutral, items))
+        return plan
+
+    async def _named(self, principal: Principal, plan: Plan, call: Call, named: list[str]) -> Plan:
+        """Bring in the items that the input only names. Raises NotFound, Forbidden, InvalidRequest."""
+        found = await self._keeper.stored.items(principal, named)
+        documents = {document for each in found for document in each.making.documents}
+        self._making = msgspec.structs.replace(self._making, documents=tuple({*self._making.documents, *documents}))
+        for each in found:
+            if each.target is not None:
+                plan = _only(plan, each.id, each.target, "input")
+            else:
+                admit(principal, permission=each.making.permission, model_name=each.making.model)
+        if ours := {each.id: each.said for each in found if each.target is None}:
+            if len(ours) < len(set(named)):
+                raise InvalidRequest(
+                    "`input` names items that lie with a provider, and others that lie here.",
+                    next_step="Send those whole that another model has made.",
+                    param="input",
+                )
+            self._asked = RESPONSES.resolved(self._body.raw, ours)
+            call.rewrite(RESPONSES.read_request(self._asked))
         return plan
 
     def reads(self, passages: Sequence[Passage]) -> None:
@@ -117,22 +146,31 @@ class Keeping:
 
     def see(self, events: bytes) -> None:
         """See calls.Keeping."""
-        if self._remembering is not None or not self._stores or self._owner is None:
+        if not self._stores or self._owner is None:
+            return
+        if b"output_item.done" in events:
+            self._items += [item for event in split(events) for item in RESPONSES.item_ids(event)]
+        if self._remembering is not None:
             return
         ids = (RESPONSES.response_id(event) for event in split(events))
         response_id = next((each for each in ids if each), None)
         if response_id is not None:
+            self._response_id = response_id
             self._remembering = self._keeper.write_beside(lambda: self._remember(response_id))
 
     async def finish(self, body: bytes | None) -> None:
         """See calls.Keeping."""
         if self._remembering is not None:
             await asyncio.shield(self._remembering)
+            if self._items:
+                await in_task()
+                await self._keeper.write(lambda: self._remember_items(self._response_id, self._items))
             return
         response_id = RESPONSES.response_id(body) if body and self._stores else None
         if response_id is None:
             return
         await in_task()
+        self._items = RESPONSES.item_ids(body or b"")
         if self._owner is not None:
             await self._keeper.write(lambda: self._remember(response_id))
         else:
@@ -150,21 +188,27 @@ class Keeping:
         assert self._who is not None and self._owner is not None  # noqa: S101, PT018 -- known since it was answered
         documents = self._making.documents
         await self._keeper.stored.remember_owner(self._who, response_id, self._owner, documents)
+        await self._remember_items(response_id, self._items)
+
+    async def _remember_items(self, response_id: str, items: Sequence[str]) -> None:
+        assert self._who is not None  # noqa: S101 -- as above
+        await self._keeper.stored.remember_items(self._who, response_id, items)
 
     async def _keep(self, response_id: str, body: bytes) -> None:
         assert self._who is not None  # noqa: S101 -- as above
-        items = RESPONSES.input_items(self._body.raw)
+        items = RESPONSES.input_items(self._asked)
         await self._keeper.stored.keep(self._who, response_id, items, body, previous=self._follows, making=self._making)
+        await self._remember_items(response_id, self._items)
 
 
-def _only(plan: Plan, found: StoredResponse) -> Plan:
-    """The plan with the one target that keeps the response. Raises InvalidRequest where it has no such target."""
-    aims = () if plan.feature is not None else tuple(aim for aim in plan.aims if aim.target.name == found.target)
+def _only(plan: Plan, what: str, target: str, param: str) -> Plan:
+    """The plan with the one target that keeps a response or an item. Raises InvalidRequest where it has none such."""
+    aims = () if plan.feature is not None else tuple(aim for aim in plan.aims if aim.target.name == target)
     if not aims:
         raise InvalidRequest(
-            f"`{found.id}` lies with `{found.target}`, which `{plan.name}` does not ask.",
-            next_step=f"Call the model `{found.target}`, or a route with it; or send the conversation in `input`.",
-            param=_PREVIOUS,
+            f"`{what}` lies with `{target}`, which `{plan.name}` does not ask.",
+            next_step=f"Call the model `{target}`, or a route with it; or send the conversation in `input`.",
+            param=param,
             code="previous_response_elsewhere",
         )
     return msgspec.structs.replace(plan, aims=aims[:1])

@@ -16,6 +16,21 @@ SELECT %(tenant)s, %(principal)s, %(response)s, %(previous)s, %(content)s, %(doc
                   AND p.content IS NOT NULL AND p.expires_at > now())
 ON CONFLICT DO NOTHING;
 
+-- name: remember_items
+-- Of a response that is there.
+INSERT INTO stored_item AS i (tenant_id, principal_id, item_id, response_id)
+SELECT s.tenant_id, s.principal_id, item, s.response_id
+  FROM stored_response s CROSS JOIN unnest(%(items)s::text[]) AS item
+ WHERE s.tenant_id = %(tenant)s AND s.principal_id = %(principal)s AND s.response_id = %(response)s
+ON CONFLICT (tenant_id, principal_id, item_id) DO UPDATE SET response_id = excluded.response_id;
+
+-- name: find_items
+SELECT i.item_id, i.response_id, s.target, s.content, s.documents
+  FROM stored_item i
+  JOIN stored_response s ON s.tenant_id = i.tenant_id AND s.principal_id = i.principal_id AND s.response_id = i.response_id
+ WHERE i.tenant_id = %(tenant)s AND i.principal_id = %(principal)s AND i.item_id = ANY (%(items)s::text[])
+   AND s.expires_at > now();
+
 -- name: find
 SELECT response_id, target, previous_id, content, documents, created_at, expires_at
   FROM stored_response

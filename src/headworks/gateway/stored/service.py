@@ -15,7 +15,7 @@ import msgspec
 
 from headworks.errors import Conflict, InvalidRequest, NotFound, UpstreamError
 from headworks.gateway.stored import store
-from headworks.gateway.stored.contract import NOBODY, PREFIX, Making, StoredResponse
+from headworks.gateway.stored.contract import NOBODY, PREFIX, Making, StoredItem, StoredResponse
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
@@ -99,6 +99,34 @@ class StoredResponses:
             raise Conflict(
                 "The response could not be stored: its id is taken, or the response that it follows is gone."
             )
+
+    async def remember_items(self, who: Principal, response_id: str, items: Sequence[str]) -> None:
+        """Remember which items a stored response has, so that its owner may name them."""
+        if named := [item for item in dict.fromkeys(items) if _is_id(item)]:
+            async with self.db.tx(who) as tx:
+                await tx.run(
+                    store.SQL.remember_items,
+                    tenant=who.tenant,
+                    principal=who.id,
+                    response=response_id,
+                    items=named,
+                )
+
+    async def items(self, who: Principal, ids: Sequence[str]) -> list[StoredItem]:
+        """These items of this principal's responses, in their order. Raises NotFound: also for somebody else's."""
+        await self.keyring.ensure(self.db, who.tenant)
+        wanted = [each for each in ids if _is_id(each)]
+        async with self.db.tx(who) as tx:
+            found = await store.find_items(tx, self.keyring, who, wanted)
+        for each in ids:
+            if each not in found:
+                raise NotFound(
+                    f"There is no item `{each[:80]}` that you could name.",
+                    next_step="Items of stored responses can be named for 30 days by who asked; else send them whole.",
+                    param="input",
+                    code="item_not_found",
+                )
+        return [found[each] for each in ids]
 
     async def find(self, who: Principal, response_id: str) -> StoredResponse:
         """A response of this principal's. Raises NotFound: also for what is somebody else's."""

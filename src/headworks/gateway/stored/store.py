@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from headworks.gateway.stored.contract import NOBODY, Making, StoredResponse
+from headworks.formats.responses.format import RESPONSES
+from headworks.gateway.stored.contract import NOBODY, Making, StoredItem, StoredResponse
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
@@ -59,6 +60,27 @@ async def find(tx: Tx, keyring: Keyring, who: Principal, response_id: str) -> St
     return StoredResponse(
         row.response_id, row.target, row.previous_id, row.created_at, row.expires_at, items, body, making
     )
+
+
+async def find_items(tx: Tx, keyring: Keyring, who: Principal, ids: Sequence[str]) -> dict[str, StoredItem]:
+    """Those of these items that this principal may name now."""
+    rows = await tx.fetch_all(SQL.find_items, tenant=who.tenant, principal=who.id, items=list(ids))
+    found: dict[str, StoredItem] = {}
+    kept: dict[str, tuple[dict[str, msgspec.Raw], Making]] = {}
+    for row in rows:
+        if row.target is None and row.response_id not in kept:
+            readable = await may_read(tx, who, row.documents)
+            content = (
+                unseal(keyring, who, row.response_id, row.content) if readable else Content([], msgspec.Raw(b"{}"))
+            )
+            kept[row.response_id] = (RESPONSES.items_of(bytes(content.response)), content.making)
+        said, making = kept.get(row.response_id, ({}, Making(documents=tuple(row.documents))))
+        if row.target is not None:
+            if await may_read(tx, who, row.documents):
+                found[row.item_id] = StoredItem(row.item_id, row.response_id, row.target, msgspec.Raw(), making)
+        elif row.item_id in said:
+            found[row.item_id] = StoredItem(row.item_id, row.response_id, None, said[row.item_id], making)
+    return found
 
 
 async def may_read(tx: Tx, who: Principal, documents: Iterable[UUID]) -> bool:

@@ -762,6 +762,16 @@ CREATE TABLE stored_response (          -- of /v1/responses: where it lies, or, 
 );
 CREATE INDEX stored_response_by_age ON stored_response (tenant_id, expires_at);
 
+CREATE TABLE stored_item (              -- an item of a stored response, which its owner may name in a later request
+    tenant_id    uuid NOT NULL,
+    principal_id uuid NOT NULL,
+    item_id      text NOT NULL CHECK (length(item_id) <= 512),
+    response_id  text NOT NULL,
+    PRIMARY KEY (tenant_id, principal_id, item_id),
+    FOREIGN KEY (tenant_id, principal_id, response_id) REFERENCES stored_response ON DELETE CASCADE
+);
+CREATE INDEX stored_item_of_response ON stored_item (tenant_id, principal_id, response_id);
+
 CREATE TABLE replica (                  -- heartbeats of the processes that do durable work; of no tenant
     executor_id text PRIMARY KEY,
     beat_at     timestamptz NOT NULL
@@ -825,7 +835,7 @@ DECLARE
     every_table text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','collection_reader','collection_denial','document','document_reader','document_denial','document_text','chunk',
-        'embedding','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response',
+        'embedding','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response','stored_item',
         'document_version','legal_hold','purge_receipt','job_pause'];
     by_tenant text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
@@ -896,6 +906,9 @@ END $$;
 CREATE POLICY own ON stored_response FOR ALL TO hw_app
     USING (tenant_id = (SELECT app_tenant()) AND principal_id = (SELECT app_principal()))
     WITH CHECK (tenant_id = (SELECT app_tenant()) AND principal_id = (SELECT app_principal()));
+CREATE POLICY own ON stored_item FOR ALL TO hw_app
+    USING (tenant_id = (SELECT app_tenant()) AND principal_id = (SELECT app_principal()))
+    WITH CHECK (tenant_id = (SELECT app_tenant()) AND principal_id = (SELECT app_principal()));
 CREATE POLICY curated_seen ON stored_response FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()));
 CREATE POLICY curated_removed ON stored_response FOR DELETE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()));
 
@@ -954,7 +967,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     principal, membership, principal_closure, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
     snapshot_version, workspace_file, route, account, channel, feature_gate, proposal_release, collection, generation, collection_reader, collection_denial,
     document, document_reader, document_denial,
-    document_text, chunk, embedding, posting, posting_segment, sync, source, ingest_item, blob, stored_response,
+    document_text, chunk, embedding, posting, posting_segment, sync, source, ingest_item, blob, stored_response, stored_item,
     document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
 GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt TO hw_app;
