@@ -59,6 +59,7 @@ DELETE FROM document_text t
 SELECT (SELECT count(*) FROM document_text WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS document_text,
        (SELECT count(*) FROM document_version WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS document_version,
        (SELECT count(*) FROM document_reader WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS document_reader,
+       (SELECT count(*) FROM embedding WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS embedding,
        (SELECT count(*) FROM chunk WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])) AS chunk,
        (SELECT count(*) FROM blob WHERE tenant_id = %(tenant)s AND blob_id = ANY (%(blobs)s::uuid[])) AS blob
 
