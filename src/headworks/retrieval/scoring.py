@@ -104,7 +104,7 @@ class Scoring:
         """The questions' vectors, by the weights that made the collection's."""
         if plan.collection.model_digest is None and not plan.collection.lacks_vectors:
             return [Vector(None)] * len(queries)  # nothing is in it
-        call = ModelCall(principal, plan.collection.model, "embed_query", trace=trace)
+        call = ModelCall(principal.seen_by or principal, plan.collection.model, "embed_query", trace=trace)
         try:
             made = await self._models.embed(call, queries)
         except ModelMissing:

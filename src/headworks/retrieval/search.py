@@ -60,6 +60,11 @@ class _Question:
     wanted: Wanted
     trace: TraceId | None
 
+    @property
+    def payer(self) -> Principal:
+        """Whose calls of models these are: an administrator's who looks as somebody else."""
+        return self.principal.seen_by or self.principal
+
 
 @dataclass(slots=True)
 class _Round:
@@ -182,7 +187,7 @@ class Searcher:
         if tuning.rewrite is None:
             return rewriting.Rewritten((question.query,))
         call = ModelCall(
-            question.principal, tuning.rewrite.model, "rewrite", question.trace, parameters=rewriting.cap()
+            question.payer, tuning.rewrite.model, "rewrite", question.trace, parameters=rewriting.cap()
         )
         history = question.wanted.history
         return await rewriting.rewritten(self._models, call, tuning.rewrite, question.query, history)
@@ -248,7 +253,7 @@ class Searcher:
         settings = done.tuning.rerank
         assert settings is not None  # noqa: S101 -- asked before
         head, tail = done.found[: settings.depth], done.found[settings.depth :]
-        call = ModelCall(question.principal, settings.model, "rerank", question.trace)
+        call = ModelCall(question.payer, settings.model, "rerank", question.trace)
         query = done.queries[0] if len(done.queries) == 1 else question.query
         answer = await reranking.reranked(self._models, call, query, [stored.indexed for _, _, stored in head])
         if answer.scores is None:
