@@ -58,9 +58,9 @@ class Query(_Body):
         given = {name: value for name in SETTINGS if (value := getattr(self, name)) is not None}
         return Wanted(
             None if self.filter is None else asked_filter(self.filter),
-            given,
-            tuple(Message(each.role, each.content) for each in self.history),
-            self.explain,
+            changes=given,
+            history=tuple(Message(each.role, each.content) for each in self.history),
+            explains=self.explain,
         )
 
 
