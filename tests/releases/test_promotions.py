@@ -219,6 +219,14 @@ async def test_a_higher_risk_keeps_a_feature_without_a_gate_off_prod_for_good(ac
     assert first != risky.digest
 
 
+async def test_an_objection_counts_where_nothing_else_does(acting: Acting) -> None:
+    first = await released(acting, 1)
+    await released(acting, 2)
+    await acting.promotions.approve(await acting.world.person("jane", "expert"), first, "object")
+    with pytest.raises(Conflict, match="objections: jane objects"):
+        await acting.promote(first)
+
+
 async def test_a_low_one_without_a_gate_goes_by_itself_and_is_said_to_be_ungated(acting: Acting) -> None:
     first = await released(acting, 1)
     await released(acting, 2)

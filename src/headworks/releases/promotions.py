@@ -231,10 +231,10 @@ class Promotions:
 
 def refused(feature: str, digest: Digest, unmet: Sequence[Condition]) -> Conflict:
     """The error that names every condition that is not met."""
-    listed = "; ".join(f"{each.rule}: {each.message}" for each in unmet)
+    listed = "; ".join(f"{each.rule}: {each.message.rstrip('.')}" for each in unmet)
     steps = " ".join(dict.fromkeys(each.next_step for each in unmet if each.next_step))
     return Conflict(
-        f"`{feature}` can't go to `prod` as {short(digest)}. {listed}", next_step=steps, code="promotion_refused"
+        f"`{feature}` can't go to `prod` as {short(digest)}: {listed}.", next_step=steps, code="promotion_refused"
     )
 
 

@@ -24,7 +24,7 @@ State = Literal["draft", "open", "accepted", "closed"]
 
 
 class Content(msgspec.Struct, frozen=True):
-    """What is proposed: texts by path (None: the file goes), and the sha256 that each had before (None: it was not)."""
+    """What is proposed: texts by path (None: the file goes), and what each was before (None: it was not there)."""
 
     title: str
     description: str

@@ -17,7 +17,7 @@ from headworks.releases.channels import PROD, Moved, Order
 from headworks.releases.history import moved_first
 from headworks.releases.promotions import Promotions, refused
 from headworks.releases.proposal_store import Comment, Content, Entry, Proposal, State
-from headworks.releases.resolving import Resolved, Resolving, Wanted, check_wanted, sha256_of
+from headworks.releases.resolving import Resolved, Resolving, Wanted, check_wanted, text_of
 from headworks.releases.rules import Condition, Gate, Standing, judge
 from headworks.releases.standings import attach_gate, gate_of, moves
 from headworks.releases.word_diff import Piece, word_diff
@@ -203,7 +203,6 @@ class Proposals:
         async with self._db.tx(principal) as tx:
             proposal = await proposal_store.find(tx, self._keyring, principal, number)
             entries = await proposal_store.entries(tx, principal, proposal.id)
-            applied = await store.files(tx, self._keyring, principal, proposal.project)
             views = []
             for each in entries:
                 standing = await self._standings.of(tx, principal, proposal.project, each.digest)
@@ -212,7 +211,8 @@ class Proposals:
             comments = await proposal_store.comments(tx, self._keyring, principal, proposal.id)
             is_open = proposal.state in {"draft", "open"}
             stale = await self._stale(tx, principal, proposal, entries) if is_open else None
-        files = tuple(_file_diff(path, applied.get(path), text) for path, text in proposal.content.files.items())
+        bases = proposal.content.bases
+        files = tuple(_file_diff(path, bases.get(path), text) for path, text in proposal.content.files.items())
         return ProposalView(proposal, files, tuple(views), tuple(comments), stale)
 
     async def list(
@@ -274,7 +274,7 @@ class Proposals:
                 return moved_first(order, live.digest if live else None, history).message
         applied = await store.files(tx, self._keyring, principal, proposal.project)
         for path, base in proposal.content.bases.items():
-            if sha256_of(applied.get(path)) != base:
+            if text_of(applied.get(path)) != base:
                 return f"`{path}` was changed since."
         return None
 
@@ -297,7 +297,6 @@ def _digests(entries: Iterable[Entry]) -> dict[str, str]:
     return {f"{each.kind} {each.feature}": each.digest for each in entries}
 
 
-def _file_diff(path: str, before: bytes | None, after: str | None) -> FileDiff:
-    old = "" if before is None else before.decode(errors="replace")
+def _file_diff(path: str, before: str | None, after: str | None) -> FileDiff:
     kind = "added" if before is None else "removed" if after is None else "changed"
-    return FileDiff(path, kind, word_diff(old, after or ""))
+    return FileDiff(path, kind, word_diff(before or "", after or ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -86,7 +85,7 @@ class Resolving:
                 judgings[feature.name] = judging
                 entries.append(gate)
         _check_entries(wanted, workspace, entries)
-        bases = {path: sha256_of(applied.get(path)) for path in wanted.files}
+        bases = {path: text_of(applied.get(path)) for path in wanted.files}
         return Resolved(merged, bases, workspace, tuple(entries), judgings)
 
     def _differs(self, old: Workspace, was: FeatureSpec, new: Workspace, feature: FeatureSpec) -> bool:
@@ -174,6 +173,6 @@ def _check_entries(wanted: Wanted, workspace: Workspace, entries: Sequence[Entry
         )
 
 
-def sha256_of(content: bytes | None) -> str | None:
-    """Of a file, as 64 hexadecimal digits; None of none."""
-    return None if content is None else hashlib.sha256(content).hexdigest()
+def text_of(content: bytes | None) -> str | None:
+    """A file as proposals keep it; None of none."""
+    return None if content is None else content.decode(errors="replace")

@@ -95,6 +95,7 @@ def judge(standing: Standing) -> tuple[Condition, ...]:
         conditions += [_verdict(standing, standing.gate), *_approvals(standing)]
     elif standing.tier == "low":
         conditions.append(Condition("gate", is_met=True, message="Its risk is low and it has no gate: *ungated*."))
+        conditions += _objections(standing)
     else:
         conditions.append(
             Condition(
@@ -211,7 +212,6 @@ def _rejudged(standing: Standing) -> Condition:
 def _approvals(standing: Standing) -> list[Condition]:
     attached = standing.gate.digest if standing.gate else None
     said = decisions(standing)
-    objecting = [each for each, words in said.values() if words.decision == "object"]
     good = {
         who: words
         for who, (_, words) in said.items()
@@ -239,12 +239,20 @@ def _approvals(standing: Standing) -> list[Condition]:
                 "" if has_expert else "Who has `release:expert` runs `headworks release approve … --as-expert`.",
             )
         )
-    if objecting and objecting[0].statement:
-        names = ", ".join(sorted(each.statement.by_name for each in objecting if each.statement))
-        conditions.append(
-            Condition("objections", is_met=False, message=f"{names} objects.", next_step="Talk, and have it withdrawn.")
-        )
-    return conditions
+    return conditions + _objections(standing)
+
+
+def _objections(standing: Standing) -> list[Condition]:
+    names = sorted(
+        each.statement.by_name
+        for each, words in decisions(standing).values()
+        if words.decision == "object" and each.statement
+    )
+    if not names:
+        return []
+    verb = "objects" if len(names) == 1 else "object"
+    step = "Talk, and have it withdrawn."
+    return [Condition("objections", is_met=False, message=f"{', '.join(names)} {verb}.", next_step=step)]
 
 
 def _minute(at: datetime) -> str:

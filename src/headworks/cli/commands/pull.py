@@ -43,7 +43,7 @@ def pull(
     changed = [path for path, content in there.items() if path in here and here[path] != content]
     if changed and not force:
         raise Conflict(
-            f"{len(changed)} files differ here: {', '.join(changed[:5])}{', …' if len(changed) > 5 else ''}.",
+            f"Other here: {', '.join(changed[:5])}{f' and {len(changed) - 5} more' if len(changed) > 5 else ''}.",
             next_step="`headworks diff` shows how. --force writes over them.",
         )
     added = [path for path in there if path not in here]

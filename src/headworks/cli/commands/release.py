@@ -116,8 +116,8 @@ def show(client: Client, what: _What, *, as_json: AsJson = False) -> None:
 
     Example: headworks release show 12
     """
-    if _is_number(what):
-        found = client.get(place("proposals", what))
+    if number := _number(what):
+        found = client.get(place("proposals", number))
         shown = releasing.proposal(found)
     else:
         found = client.get(place("releases", releasing.find_digest(client, what)))
@@ -189,8 +189,8 @@ def approve(
         raise InvalidRequest("Either --object or --withdraw.")
     decision = "object" if objecting else "withdraw" if withdraw else "approve"
     body = {"decision": decision, "as_expert": as_expert, "comment": comment}
-    if _is_number(what):
-        found = client.post(place("proposals", what, "approve"), body)
+    if number := _number(what):
+        found = client.post(place("proposals", number, "approve"), body)
         shown = "\n".join(releasing.standing(each["standing"]) for each in found["releases"])
     else:
         digest = releasing.find_digest(client, what)
@@ -221,11 +221,11 @@ def promote(
 
     Example: headworks release promote 12
     """
-    if _is_number(what):
+    if number := _number(what):
         if to != "prod":
             raise InvalidRequest("A proposal goes to prod.", next_step="Promote its digest to move another channel.")
         body = {"break_glass": break_glass, "reason": reason}
-        rows = client.post(place("proposals", what, "accept"), body)["moved"]
+        rows = client.post(place("proposals", number, "accept"), body)["moved"]
     else:
         digest = releasing.find_digest(client, what)
         feature = client.get(place("releases", digest))["feature"]
@@ -418,5 +418,7 @@ def keys(
     print(table(("key", "ours", "made", "retired"), cells))
 
 
-def _is_number(what: str) -> bool:
-    return what.removeprefix("#").isdigit() and len(what) < 10
+def _number(what: str) -> str | None:
+    """The number of a proposal, None for a digest."""
+    bare = what.removeprefix("#")
+    return bare if bare.isdigit() and len(bare) < 10 else None
