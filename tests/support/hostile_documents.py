@@ -123,7 +123,7 @@ def _page_of(contents: bytes, resources: str = "<< >>", *more: bytes) -> bytes:
 
 def _form_in_itself() -> bytes:
     form = "/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /F 5 0 R >> >>"
-    stream = zlib.compress(b"/F Do /F Do")
+    stream = zlib.compress(b"/F Do")
     return _page_of(_stream(stream), "<< /XObject << /F 5 0 R >> >>", _stream(stream, more=form))
 
 
@@ -202,7 +202,7 @@ HOSTILE = (
     Hostile("wide.xlsx", _wide_sheet, (READ, "corrupt")),
     Hostile("repeated.ods", _repeated_odt, (READ, *ANY_LIMIT)),
     # Archives
-    Hostile("bomb.docx", lambda: samples.zip_bomb_docx(300), ("bomb",)),
+    Hostile("bomb.docx", lambda: samples.zip_bomb_docx(40), ("bomb",)),
     Hostile("in-itself.docx", lambda: _nested(5), ("bomb",)),
     Hostile("crowded.docx", lambda: _with_entries(_word("x"), {f"{at}": "" for at in range(10_001)}), ("bomb",)),
     Hostile(
@@ -243,7 +243,7 @@ HOSTILE = (
         ANY_LIMIT,
     ),
     Hostile("itself.pdf", _form_in_itself, (*ANY_LIMIT, "needs_ocr")),
-    Hostile("stream.pdf", lambda: _page_of(_stream(_deflated(200))), (*ANY_LIMIT, "needs_ocr")),
+    Hostile("stream.pdf", lambda: _page_of(_stream(_deflated(80))), (*ANY_LIMIT, "needs_ocr")),
     Hostile(
         "filters.pdf", lambda: _page_of(_stream(b"x", "[" + "/ASCII85Decode " * 5_000 + "]")), (*ANY_LIMIT, "needs_ocr")
     ),

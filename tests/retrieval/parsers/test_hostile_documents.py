@@ -13,7 +13,7 @@ from headworks.retrieval.parsers.catalog import ocr_is_installed
 from headworks.retrieval.parsers.contract import FAILURE_CODES, ParsedDocument
 from headworks.retrieval.parsers.sandbox import ParseLimits, ParserPool
 
-LIMITS = ParseLimits(memory_mb=512, cpu_s=30, wall_s=90.0)
+LIMITS = ParseLimits(memory_mb=384, cpu_s=30, wall_s=90.0)
 
 
 async def outcome(pool: ParserPool, each: hostile.Hostile, *, ocr: bool = False) -> ParsedDocument | DocumentUnreadable:

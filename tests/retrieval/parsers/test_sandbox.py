@@ -7,7 +7,9 @@ the prepared process.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
+import platform
 import signal
 import textwrap
 import time
@@ -31,6 +33,11 @@ def planted(name, data):
 
 plain.parse_verbatim = planted
 """
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+FILTER = platform.machine() in {"x86_64", "aarch64"} and "Seccomp:" in Path("/proc/self/status").read_text()
+needs_filter = pytest.mark.skipif(not FILTER, reason="this kernel or machine filters no system calls")
+needs_landlock = pytest.mark.skipif(_LIBC.syscall(444, None, 0, 1) < 1, reason="this kernel has no Landlock")
 
 
 @pytest.fixture
@@ -200,22 +207,131 @@ def report(statement: str) -> str:
     """
 
 
+async def told(pool: ParserPool) -> str:
+    return (await pool.parse("a.log", b"x")).text
+
+
 async def test_a_child_has_no_network(planted: PlantedPool) -> None:
     listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     body = report(f"import socket; said = socket.create_connection(('127.0.0.1', {port}), 2)")
-    found = await planted(body).parse("a.log", b"x")
+    found = await told(planted(body))
     listener.close()
-    if os.system("unshare --user --net true 2>/dev/null") != 0:  # noqa: S605 -- asks what this machine allows
+    if not FILTER and os.system("unshare --user --net true 2>/dev/null") != 0:  # noqa: S605 -- asks what is allowed here
         pytest.skip("this system lets nobody leave its network")
-    assert found.text == "OSError"
+    assert found in {"OSError", "PermissionError"}
+
+
+def attempts(*statements: str) -> str:
+    """A parser that gives for each expression how it failed, or what it gave."""
+    return f"""
+        import os, socket, subprocess
+        from headworks.retrieval.parsers.contract import ParsedDocument
+        said = []
+        for statement in {statements!r}:
+            try:
+                said.append(f"{{statement}}: {{eval(statement)}}")
+            except PermissionError:
+                pass
+            except Exception as error:
+                said.append(f"{{statement}}: {{type(error).__name__}}")
+        return ParsedDocument(" ".join(said) or "all refused", "t", (), "text/plain")
+    """
+
+
+@needs_filter
+async def test_a_child_opens_no_socket_of_any_kind(planted: PlantedPool) -> None:
+    families = ("AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK")
+    assert await told(planted(attempts(*(f"socket.socket(socket.{each})" for each in families)))) == "all refused"
 
 
 async def test_a_child_can_write_no_file(planted: PlantedPool, tmp_path: Path) -> None:
     target = tmp_path / "written"
     body = report(f"file = open({str(target)!r}, 'w'); said = file.write('x' * 10); file.flush()")
-    assert (await planted(body).parse("a.log", b"x")).text in {"OSError", "PermissionError"}
+    assert await told(planted(body)) in {"OSError", "PermissionError"}
     assert not target.exists() or target.read_bytes() == b""
+
+
+@needs_filter
+async def test_a_child_changes_nothing_that_is_there(planted: PlantedPool, tmp_path: Path) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    kept = folder / "kept"
+    kept.write_text("as it was")
+    mode = kept.stat().st_mode
+    one, two = repr(str(kept)), repr(str(kept) + "2")
+    pool = planted(
+        attempts(
+            f"open({one}, 'w')",
+            f"open({one}, 'r+')",
+            f"open({one}, 'a')",
+            f"os.truncate({one}, 0)",
+            f"os.unlink({one})",
+            f"os.rename({one}, {two})",
+            f"os.symlink({one}, {two})",
+            f"os.link({one}, {two})",
+            f"os.chmod({one}, 0o777)",
+            f"os.mkdir({two})",
+            f"os.mkfifo({two})",
+        )
+    )
+    assert await told(pool) == "all refused"
+    assert (kept.read_text(), kept.stat().st_mode, list(folder.iterdir())) == ("as it was", mode, [kept])
+
+
+@needs_landlock
+async def test_a_child_reads_no_file_that_is_not_of_the_programs(
+    planted: PlantedPool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    secret = tmp_path_factory.mktemp("keys") / "headworks.toml"
+    secret.write_text("master_key = 'abc'")
+    paths = (str(secret), "/etc/passwd", "/proc/1/environ", "/root/.bashrc")
+    assert await told(planted(attempts(*(f"open({each!r}).read()" for each in paths)))) == "all refused"
+
+
+@needs_filter
+async def test_a_child_starts_and_ends_no_process(planted: PlantedPool) -> None:
+    pool = planted(
+        attempts(
+            "os.fork()",
+            "os.execv('/bin/sh', ['sh', '-c', 'true'])",
+            "subprocess.run(['/bin/true'])",
+            "os.posix_spawn('/bin/true', ['true'], {})",
+            "os.kill(os.getppid(), 9)",
+            "os.kill(1, 0)",
+            "os.pidfd_open(os.getppid())",
+        )
+    )
+    assert await told(pool) == "all refused"
+    assert children_of(zygote_of(pool)) == []
+
+
+async def test_a_child_that_splits_without_end_leaves_none_behind(planted: PlantedPool) -> None:
+    pool = planted("import os\nwhile True: os.fork()", ParseLimits(cpu_s=2, wall_s=5))
+    assert (await refusal(pool, "a.log", b"x")).code in {"corrupt", "timeout", "crashed"}
+    await until(lambda: not children_of(zygote_of(pool)))
+    assert (await pool.parse("a.md", b"text")).text == "text"
+
+
+@needs_filter
+async def test_threads_are_allowed(planted: PlantedPool) -> None:
+    body = report("import concurrent.futures as c; said = c.ThreadPoolExecutor(2).submit(lambda: 'done').result()")
+    assert await told(planted(body)) == "done"
+
+
+async def test_a_child_that_prints_a_gigabyte_prints_to_nobody(planted: PlantedPool) -> None:
+    assert (
+        await told(planted(report("import os; [os.write(1, bytes(1 << 24)) for _ in range(64)]; said = 'done'")))
+        == "done"
+    )
+
+
+async def test_more_text_than_allowed_is_refused_before_it_leaves_the_child(planted: PlantedPool) -> None:
+    body = """
+        from headworks.retrieval.parsers.contract import ParsedDocument
+        return ParsedDocument('x' * 150_000, 't', (), 'text/plain')
+    """
+    assert (await refusal(planted(body), "a.log", b"x")).code == "too_large"
 
 
 async def test_a_child_is_in_none_of_the_pools_business(planted: PlantedPool) -> None:
@@ -238,10 +354,21 @@ async def test_a_dead_zygote_is_replaced_and_the_file_is_read(pool: ParserPool) 
     assert zygote_of(pool) != first
 
 
+async def one_at_work(pool: ParserPool, before: int) -> int:
+    """The next prepared process, as soon as it has a child."""
+    await until(lambda: pool._process is not None and zygote_of(pool) != before)
+    await until(lambda: bool(children_of(zygote_of(pool))))
+    return zygote_of(pool)
+
+
 async def test_a_zygote_that_dies_with_a_task_is_tried_once_more(planted: PlantedPool) -> None:
-    pool = planted("import os, signal, time; os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)")
+    pool = planted("import time; time.sleep(600)", ParseLimits(wall_s=60))
+    parsing = asyncio.create_task(pool.parse("a.log", b"x"))
+    first = await one_at_work(pool, 0)
+    os.kill(first, signal.SIGKILL)
+    os.kill(await one_at_work(pool, first), signal.SIGKILL)
     with pytest.raises(Unavailable, match="died twice"):
-        await pool.parse("a.log", b"x")
+        await parsing
     assert (await pool.parse("a.md", b"text")).text == "text"
 
 

@@ -1,7 +1,8 @@
 """What a child process takes away from itself before it reads a hostile file: Linux, and best effort but for limits.
 
-A parser that is taken over can then compute and answer, within its limits, and little else: no new network, no files
-written, no privileges gained, and it dies with its parent.
+A parser that is taken over can then compute and answer, within its limits, and little else: no network, no file changed
+or removed, no file read but those of the installed programs, no other process started, seen or ended, no privileges
+gained; and it dies with its parent.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import ctypes
 import os
 import resource
 import signal
+import sys
+from functools import cache
 from pathlib import Path
+
+from headworks.retrieval.parsers.fences import read_only, without_calls
 
 _CLONE_NEWUSER = 0x1000_0000
 _CLONE_NEWNET = 0x4000_0000
@@ -44,6 +49,24 @@ def confine(memory_bytes: int, cpu_s: int) -> None:
     if separated:
         # Counted per user, so it may only be set where this process is a user of its own.
         _limit(resource.RLIMIT_NPROC, _MOST_THREADS)
+    read_only(_readable())
+    without_calls()
+
+
+@cache
+def _readable() -> tuple[str, ...]:
+    """What the parsers' libraries may have to read while they run: themselves, and what tells of the machine."""
+    own = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parents[3]), *filter(None, sys.path)]
+    system = ["/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib", "/usr/share", "/etc/ld.so.cache"]
+    machine = [
+        "/etc/localtime",
+        "/dev/null",
+        "/dev/urandom",
+        "/sys/devices/system/cpu",
+        "/proc/cpuinfo",
+        "/proc/meminfo",
+    ]
+    return tuple(dict.fromkeys([*own, *system, *machine]))
 
 
 def _without_network() -> bool:
