@@ -156,6 +156,19 @@ def test_a_source_opens_it_too_and_the_address_can_be_passed_on(desk: Watched, t
     assert page.locator("#exchange").is_hidden(), "a page of its own"
 
 
+def test_what_of_an_answer_its_sources_do_not_say_is_listed(desk: Watched) -> None:
+    page = desk.page
+    ask(page, "doubtful: holidays and parental leave", "doubted")
+    assert "of 3 statements cited" in page.inner_text("#grounding p")
+    assert page.locator("#grounding li").first.is_hidden()
+    page.click("#grounding summary")
+    doubts = page.locator("#grounding li").all_inner_texts()
+    assert any("Parental leave lasts 20 weeks 🌴." in each and "not in its source: 20 weeks" in each for each in doubts)
+    assert any("Cats are welcome." in each and "not found in what was read" in each for each in doubts)
+    ask(page, LEAVE)
+    assert page.locator("#grounding li").count() == 0
+
+
 def test_an_answer_can_be_stopped(desk: Watched) -> None:
     page = desk.page
     page.select_option("#feature", "scripted")

@@ -47,6 +47,8 @@ SCRIPT = """
         parameters:
           script:
             - {match: "slowly", answer: "one two three four five six seven eight nine ten", token_delay_s: 0.5}
+            - match: "doubtful"
+              answer: "Holidays are agreed with the team [1]. Parental leave lasts 20 weeks 🌴. Cats are welcome."
             - {match: "break", answer: "The first half", cut_after: 2}
             - match: "markup"
               answer: |
@@ -65,6 +67,9 @@ WORKSPACE = {
     "features/assistant/feature.yaml": "owner: tests\nroute: default\nprompt: prompts/answer.prompty\n"
     "retrieval: {collection: docs, k: 5}\nguardrails: {pii: {action: block}}\n",
     "features/assistant/prompts/answer.prompty": PROMPT,
+    "features/doubted/feature.yaml": "owner: tests\nroute: script\nprompt: prompts/answer.prompty\n"
+    "retrieval: {collection: docs, k: 5}\n",
+    "features/doubted/prompts/answer.prompty": PROMPT,
     "features/scripted/feature.yaml": "owner: tests\nroute: script\nprompt: prompts/answer.prompty\n",
     "features/scripted/prompts/answer.prompty": "---\ninputs:\n  question: {kind: string, from: question}\n---\n"
     "user:\n{{ question }}\n",

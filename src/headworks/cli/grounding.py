@@ -16,7 +16,7 @@ def grounding_line(found: Mapping[str, Any]) -> str:
     claims = found.get("claims") or 0
     if not claims:
         return ""
-    said = [f"{found['cited']} of {claims} statements cited", f"{found['supported']} supported"]
+    said = [f"{found['cited']} of {_count(claims, 'statement')} cited", f"{found['supported']} supported"]
     said.append(f"support {found['support']:.2f}, weakest {found['weakest']:.2f}")
     numbers, names = found.get("wrong_numbers") or 0, found.get("wrong_names") or 0
     if numbers or names:
