@@ -17,6 +17,8 @@ COMPOSES = {"headworks.app"}
 """The composition root may look into every room."""
 ON_THE_CALLERS_MACHINE = {
     "headworks.releases.files",
+    "headworks.releases.prompt_imports",
+    "headworks.releases.prompts",
     "headworks.releases.workspace",
     "headworks.retrieval.parsers.catalog",
     "headworks.retrieval.quality.golden",
