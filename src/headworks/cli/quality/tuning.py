@@ -41,9 +41,10 @@ def as_json(found: Tuned, collection: str, k: int) -> JsonObject:
 def lines(found: Tuned, collection: str, k: int) -> Iterator[str]:
     """As people see it."""
     rows = [
-        [f"{weight:g}", f"{mean:.4f}", "best" if weight == found.weight else ""] for weight, mean in found.means.items()
+        [f"{weight:g}", f"{mean:.4f}{'  best' if weight == found.weight else ''}"]
+        for weight, mean in found.means.items()
     ]
-    yield table(("keyword_weight", f"nDCG@{k}", ""), [["as it is", f"{found.now:.4f}", ""], *rows])
+    yield table(("keyword_weight", f"nDCG@{k}"), [["as it is", f"{found.now:.4f}"], *rows])
     yield ""
     interval = f"{found.gain:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
     yield f"Chosen on four fifths of {found.queries} queries and measured on the rest: {interval} against as it is."
@@ -51,7 +52,7 @@ def lines(found: Tuned, collection: str, k: int) -> Iterator[str]:
     if not found.is_better:
         yield "That can't be told from chance: leave the settings as they are, or write more golden queries."
         return
-    yield f"To use it, put this into collections/{collection}.yaml and apply:"
+    yield f"To use it, have this in collections/{collection}.yaml, and apply:"
     yield ""
     yield paint("search:", "cyan")
     yield paint(f"  keyword_weight: {found.weight:g}", "cyan")
