@@ -26,6 +26,7 @@ SEALED = {
     "attestation.envelope",
     "blob.content",
     "chunk.content",
+    "chunk_context.content",
     "document_text.content",
     "proposal.content",
     "proposal_comment.content",

@@ -88,7 +88,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(
     await retrieval.hand_in(admin, "handbook", HandedIn("broken.pdf", b"%PDF-1.7 no more"))
     for turn in (1, 2):
         process = start_ingesting()
-        until(lambda turn=turn: count("ingest_item", "state = 'done'") >= 16 * turn - 15)
+        until(lambda turn=turn: count("ingest_item", "state = 'done'") >= 32 * turn - 31)
         process.kill()
         process.wait()
         await retrieval.hand_in(admin, "handbook", HandedIn(f"late-{turn}.md", _text(100 + turn)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from headworks.retrieval import index
 from headworks.retrieval.index import chosen_segments
+from headworks.types.models import Embeddings, ModelCall
 from headworks.types.workspace import ChunkingSpec, FreshnessSpec
 
-from .conftest import World
+from .conftest import InlineRun, World
 
 HERON = "# Heron\n\nA heron stands in the pond.\n"
 
@@ -59,9 +62,10 @@ async def test_a_server_that_starts_asks_for_work_whose_run_failed(world: World)
 
 
 async def test_a_long_queue_lets_others_have_their_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headworks.retrieval import jobs
+    from headworks.retrieval import jobs, working
 
     monkeypatch.setattr(jobs, "_STEPS_OF_A_RUN", 2)
+    monkeypatch.setattr(working, "_ITEMS", 16)
     await world.collection("handbook", "everyone")
     for number in range(70):
         await world.hand_in("handbook", f"{number}.md", f"# Heron {number}\n\nStands.")
@@ -108,6 +112,87 @@ async def test_a_new_generation_does_not_go_live_without_the_vectors_that_the_ol
     await world.drain()
     assert world.count("generation") == 1
     assert world.count("generation", 'chunking = \'{"tokens": 60, "overlap": 1}\'') == 1
+
+
+MANY = "\n\n".join(f"## Heron {number}\n\n{'It stands in the pond and waits. ' * 12}" for number in range(4))
+
+
+async def test_what_changes_or_goes_while_a_new_generation_is_made_is_right_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headworks.retrieval import generations
+    from headworks.retrieval.jobs import Runs
+
+    monkeypatch.setattr(generations, "_DOCUMENTS_AT_ONCE", 1)
+    await world.collection("handbook", "everyone")
+    sync = await world.retrieval.begin_sync(world.admin, "handbook", "folder:a")
+    for name in ("a", "b", "c", "d"):
+        await world.hand_in("handbook", f"{name}.md", MANY, sync=sync.id)
+    await world.drain()
+    await world.collection("handbook", "everyone", chunking=ChunkingSpec(tokens=60))
+    filled: list[str] = []
+    fill = Runs._fill
+
+    async def fill_and_change(self: Runs, *arguments: str) -> str:
+        outcome = await fill(self, *arguments)
+        filled.append(outcome)
+        if len(filled) == 2:  # two of four documents are in the new generation
+            await world.hand_in("handbook", "a.md", "# Kestrel\n\nIt hovers.", source="folder:a")
+            await world.hand_in("handbook", "d.md", "# Kestrel\n\nIt dives.", source="folder:a")
+            again = await world.retrieval.begin_sync(world.admin, "handbook", "folder:a")
+            await world.retrieval.finish_sync(world.admin, again.id, ["a.md", "b.md", "d.md"], collection="handbook")
+            works = world.jobs._works["retrieval.ingest"]
+            await works(InlineRun("now"), *arguments[:2], 99)
+        return outcome
+
+    monkeypatch.setattr(Runs, "_fill", fill_and_change)
+    await world.drain()
+    assert world.count("generation") == 1
+    assert world.count("generation", "(chunking -> 'tokens')::int = 60") == 1
+    assert sorted(await world.found(world.admin, "handbook", "kestrel", k=2)) == ["a.md", "d.md"]
+    assert set(await world.found(world.admin, "handbook", "heron pond", k=50)) >= {"b.md"}
+    assert "c.md" not in await world.found(world.admin, "handbook", "heron pond", k=50)
+    doubled = world.behind.execute(
+        "SELECT count(*) FROM (SELECT document_id, ordinal FROM chunk GROUP BY 1, 2 HAVING count(*) > 1) AS twice"
+    ).fetchone()
+    assert doubled == (0,)
+
+
+async def test_a_kill_while_a_new_generation_is_made_leaves_the_old_one_and_loses_and_doubles_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headworks.retrieval import generations
+
+    class Killed(BaseException):
+        """As if the process ended."""
+
+    monkeypatch.setattr(generations, "_DOCUMENTS_AT_ONCE", 1)
+    await world.collection("handbook", "everyone")
+    for name in ("a", "b", "c"):
+        await world.hand_in("handbook", f"{name}.md", MANY)
+    await world.drain()
+    before = await world.found(world.admin, "handbook", "heron", k=50)
+    await world.collection("handbook", "everyone", chunking=ChunkingSpec(tokens=60))
+    embed, left = world.models.embed, [2]
+
+    async def dying(call: ModelCall, texts: Sequence[str]) -> Embeddings:
+        left[0] -= call.purpose == "embed_ingest"
+        if left[0] < 0:
+            raise Killed
+        return await embed(call, texts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.models, "embed", dying)
+        with pytest.raises(Killed):
+            await world.drain()
+    assert world.count("generation") == 2
+    assert await world.found(world.admin, "handbook", "heron", k=50) == before
+    await world.retrieval.catch_up()
+    await world.drain()
+    assert world.count("generation") == 1
+    found = await world.found(world.admin, "handbook", "heron", k=50)
+    assert len(found) == world.count("chunk") == world.count("embedding")
+    assert {path: found.count(path) for path in set(found)} == dict.fromkeys(("a.md", "b.md", "c.md"), len(found) // 3)
 
 
 async def test_segments_are_merged_and_the_ranking_stays(world: World) -> None:

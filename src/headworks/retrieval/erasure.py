@@ -19,6 +19,7 @@ from headworks.identity.contract import Person
 from headworks.records import erasing
 from headworks.retrieval import collections, freshness, index
 from headworks.retrieval.contract import Directory
+from headworks.retrieval.situating import forget_written
 from headworks.retrieval.store import SQL as RETRIEVAL_SQL
 from headworks.retrieval.store import CollectionRow, delete_blobs, find_collection, lock_collection, storable
 from headworks.storage.pool import Database, Tx
@@ -282,6 +283,7 @@ async def _drop_dead(tx: Tx, curator: Principal, row: CollectionRow | None) -> i
         RETRIEVAL_SQL.list_other_generations, tenant=curator.tenant, collection=row.collection_id
     )
     generations = [row.generation_id, *(each.generation_id for each in others)]
+    await forget_written(tx, curator.tenant, row.collection_id)
     return sum([await index.drop_dead(tx, index.Place(curator, row.collection_id, each)) for each in generations])
 
 

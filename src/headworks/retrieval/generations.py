@@ -10,9 +10,10 @@ from uuid import UUID
 from headworks.errors import HeadworksError, ModelMissing
 from headworks.retrieval import collections, index
 from headworks.retrieval.contract import Directory
+from headworks.retrieval.cutting import Cutting, language_of
 from headworks.retrieval.embedding import Vectors, embed_texts
-from headworks.retrieval.passages.counting import Vocabularies
 from headworks.retrieval.queueing import Queue
+from headworks.retrieval.situating import Content, Situated, count_bare, forget_written
 from headworks.retrieval.store import (
     INGEST_SQL,
     SQL,
@@ -30,7 +31,8 @@ from headworks.types.models import Models
 _log = logging.getLogger(__name__)
 
 _VECTORS_AT_ONCE = 256
-_DOCUMENTS_AT_ONCE = 16
+_DOCUMENTS_AT_ONCE = 64
+_CHARACTERS_AT_ONCE = 2_000_000
 _LONG_S = 300.0
 
 Outcome = Literal["more", "done", "waiting", "failed"]
@@ -48,14 +50,14 @@ class GenerationWork:
         directory: Directory,
         queue: Queue,
         *,
-        vocabularies: Vocabularies,
+        cutting: Cutting,
     ) -> None:
         self._db = db
         self._keyring = keyring
         self._models = models
         self._directory = directory
         self._queue = queue
-        self._vocabularies = vocabularies
+        self._cutting = cutting
 
     async def add_vectors(self, tenant: TenantId, collection: UUID) -> Outcome:
         """Embed some of the live generation's chunks that have no vector."""
@@ -106,31 +108,31 @@ class GenerationWork:
             rows = await tx.fetch_all(
                 INGEST_SQL.list_not_in_generation,
                 tenant=tenant, collection=collection, generation=generation, limit=_DOCUMENTS_AT_ONCE,
+                characters=_CHARACTERS_AT_ONCE,
             )  # fmt: skip
         if not rows:
             return "done"
-        payloads = Payloads(self._keyring, tenant)
-        pieces = [await asyncio.to_thread(self._cut, target, payloads, row) for row in rows]
-        language = target.chunking.get("language", index.AUTO)
-        indexed = await index.prepare(self._db, curator, pieces, language)
+        place = index.Place(curator, collection, generation)
+        situated = [await self._pieces(place, target, row) for row in rows]
+        documents = [each.pieces for each in situated]
+        indexed = await index.prepare(self._db, curator, documents, language_of(target))
         vectors = await self._embed(curator, target, indexed.texts())
         if not isinstance(vectors, Vectors) and live.model_digest is not None:
             return vectors  # the live generation has vectors; the new one must not do without
-        return await self._write_filled(curator, index.Place(curator, collection, generation), rows, indexed, vectors)
+        bare = [each.bare for each in situated]
+        return await self._write_filled(place, list(zip(rows, bare, strict=True)), indexed, vectors)
 
-    def _cut(self, target: Any, payloads: Payloads, row: Any) -> list[index.Piece]:  # noqa: ANN401 -- rows
-        parsed = payloads.open_text(row.document_id, row.version, row.content).as_parsed(row.title, row.media_type)
-        return index.cut(parsed, collections.chunk_settings(target.chunking), self._vocabularies.of(target.model))
+    async def _pieces(self, place: index.Place, target: Any, row: Any) -> Situated:  # noqa: ANN401 -- rows
+        payloads = Payloads(self._keyring, place.curator.tenant)
+        stored = await asyncio.to_thread(payloads.open_text, row.document_id, row.version, row.content)
+        content = Content(stored.as_parsed(row.title, row.media_type), row.content_hash)
+        return await self._cutting.pieces(place, target, content)
 
     async def _write_filled(
-        self,
-        curator: Principal,
-        place: index.Place,
-        rows: list[Any],
-        indexed: index.Indexed,
-        vectors: Vectors | Outcome,
+        self, place: index.Place, filled: list[tuple[Any, int]], indexed: index.Indexed, vectors: Vectors | Outcome
     ) -> Outcome:
-        tenant = curator.tenant
+        curator, tenant = place.curator, place.curator.tenant
+        rows = [row for row, _ in filled]
         async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
             await lock_collection(tx, place.collection)
             target = await tx.fetch_one(SQL.find_generation, tenant=tenant, generation=place.generation)
@@ -143,6 +145,9 @@ class GenerationWork:
             now = {each.document_id: each.version for each in found}
             targets = [row.document_id if now.get(row.document_id) == row.version else None for row in rows]
             await index.write(tx, place, Payloads(self._keyring, tenant), targets, indexed)
+            await count_bare(
+                tx, place, sum(bare for (_, bare), at in zip(filled, targets, strict=True) if at is not None)
+            )
             if isinstance(vectors, Vectors):
                 if target.model_digest not in {None, vectors.digest}:
                     return "failed"
@@ -156,7 +161,7 @@ class GenerationWork:
         async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
             await lock_collection(tx, collection)
             of_new = {"tenant": tenant, "collection": collection, "generation": generation}
-            if await tx.fetch_all(INGEST_SQL.list_not_in_generation, **of_new, limit=1):
+            if await tx.fetch_all(INGEST_SQL.list_not_in_generation, **of_new, limit=1, characters=1):
                 return False
             row = await find_collection(tx, tenant, collection=collection)
             target = await tx.fetch_one(SQL.find_generation, tenant=tenant, generation=generation)
@@ -174,6 +179,7 @@ class GenerationWork:
             return False
         async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
             await lock_collection(tx, collection)
+            await forget_written(tx, tenant, collection)
             return await index.merge_segments(tx, index.Place(curator, collection, row.generation_id)) > 0
 
     async def _find(self, tenant: TenantId, collection: UUID) -> tuple[Principal, CollectionRow | None]:

@@ -240,6 +240,19 @@ async def sweep(tx: Tx, tenant: TenantId, of_source: Mapping[str, Any]) -> int:
 
 
 def _notice(row: CollectionRow) -> str:
+    return " ".join(each for each in (_lacking(row), _bare(row)) if each)
+
+
+def _bare(row: CollectionRow) -> str:
+    if not row.bare_chunks:
+        return ""
+    return (
+        f"{row.bare_chunks} chunks were indexed without what {row.chunking.get('context')} was to write about them: "
+        "it did not answer."
+    )
+
+
+def _lacking(row: CollectionRow) -> str:
     if not row.lacks_vectors:
         return ""
     if row.trouble:

@@ -281,14 +281,24 @@ UPDATE collection c
 RETURNING lacks_vectors
 
 -- name: list_not_in_generation
-SELECT d.document_id, d.version, d.title, d.media_type, t.content
-  FROM document d
-  JOIN document_text t ON t.tenant_id = d.tenant_id AND t.document_id = d.document_id AND t.version = d.version
- WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
-   AND NOT EXISTS (SELECT FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
-                      AND c.generation_id = %(generation)s)
- ORDER BY d.document_id
- LIMIT %(limit)s
+-- The first ones, up to a number and a length of their texts.
+WITH head AS (
+    SELECT d.document_id, d.version, d.title, d.media_type, d.content_hash, d.characters
+      FROM document d
+     WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
+       AND EXISTS (SELECT FROM document_text t WHERE t.tenant_id = d.tenant_id AND t.document_id = d.document_id
+                      AND t.version = d.version)
+       AND NOT EXISTS (SELECT FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
+                          AND c.generation_id = %(generation)s)
+     ORDER BY d.document_id
+     LIMIT %(limit)s),
+sized AS (
+    SELECT h.*, sum(h.characters) OVER (ORDER BY h.document_id) - h.characters AS characters_before FROM head h)
+SELECT s.document_id, s.version, s.title, s.media_type, s.content_hash, t.content
+  FROM sized s
+  JOIN document_text t ON t.tenant_id = %(tenant)s AND t.document_id = s.document_id AND t.version = s.version
+ WHERE s.characters_before < %(characters)s
+ ORDER BY s.document_id
 
 -- name: list_fillable
 SELECT d.document_id, d.version

@@ -14,7 +14,7 @@ SELECT c.name, c.settings ->> 'description' AS description, c.epoch,
 -- name: find_collection
 -- Whether the caller reads it or not: for those who write to it.
 SELECT c.collection_id, c.name, c.project_id, c.settings, c.generation_id, c.wave, c.lacks_vectors, c.epoch,
-       g.model, g.model_digest, g.dimension, g.trouble, g.chunking
+       g.model, g.model_digest, g.dimension, g.trouble, g.chunking, g.bare_chunks
   FROM collection c
   JOIN generation g ON g.tenant_id = c.tenant_id AND g.generation_id = c.generation_id
  WHERE c.tenant_id = %(tenant)s AND (c.name = %(name)s OR c.collection_id = %(collection)s)

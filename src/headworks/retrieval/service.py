@@ -24,6 +24,7 @@ from headworks.retrieval.contract import (
     Sync,
     Wanted,
 )
+from headworks.retrieval.cutting import Cutting
 from headworks.retrieval.filters import bound_filter
 from headworks.retrieval.freshness import plan_recrawls
 from headworks.retrieval.generations import GenerationWork
@@ -35,6 +36,7 @@ from headworks.retrieval.permissions import Explainer
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.quoting import CitationStream
 from headworks.retrieval.search import Searcher
+from headworks.retrieval.situating import Situating
 from headworks.retrieval.sources.asking import SourceSyncs, SourceView
 from headworks.retrieval.sources.catalog import usual_openers
 from headworks.retrieval.sources.recrawling import Recrawls
@@ -90,7 +92,7 @@ class Retrieval:
         self._asked_for_vectors: dict[UUID, float] = {}
         self.ingestion = Ingestion(db, keyring, directory, self._queue, max_file_bytes=settings.max_file_mb << 20)
         self.sources = SourceSyncs(db, directory, self._queue, self.ingestion)
-        self._vocabularies = Vocabularies(vocabulary_of)
+        self._cutting = Cutting(Vocabularies(vocabulary_of), Situating(db, keyring, models))
         self.lifecycle = LifeCycle(db, keyring, directory, self._queue, self.sources)
         self._openers = usual_openers(settings) if openers is None else openers
         self._sync_limits = SyncLimits(settings.max_file_mb << 20, settings.permissions_max_age_h * 3600.0)
@@ -204,8 +206,8 @@ class Retrieval:
     def register_work(self, parsers: Parsers, owner: Owner | None = None) -> None:
         """In the jobs process, before `jobs.start()`. Without a way to hw_owner no index of vectors is built."""
         shared = (self._db, self._keyring, self._models, self._directory, self._queue)
-        items = ItemWork(*shared, parsers, vocabularies=self._vocabularies)
-        generations = GenerationWork(*shared, vocabularies=self._vocabularies)
+        items = ItemWork(*shared, parsers, cutting=self._cutting)
+        generations = GenerationWork(*shared, cutting=self._cutting)
         tools = Tools(self._db, self._keyring, self._queue, self.ingestion, self._sync_limits)
         sources = SourceWork(tools, self._directory, self._openers)
         recrawls = Recrawls(self._db, self._directory, self._queue, self.sources)

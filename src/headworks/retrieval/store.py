@@ -41,6 +41,7 @@ class CollectionRow:
     dimension: int | None
     trouble: str | None
     chunking: dict[str, Any]
+    bare_chunks: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,14 @@ from uuid import UUID
 from headworks.errors import DocumentUnreadable, HeadworksError, InvalidRequest, ModelMissing, Unavailable
 from headworks.retrieval import collections, denials, freshness, index
 from headworks.retrieval.contract import Directory, ItemState
+from headworks.retrieval.cutting import Cutting, language_of
 from headworks.retrieval.embedding import Vectors, embed_texts
 from headworks.retrieval.freshness import validity_of
 from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.parsers.contract import ParsedDocument
-from headworks.retrieval.passages.counting import Vocabularies
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import given_list, own_list, read_patterns
+from headworks.retrieval.situating import Content, count_bare
 from headworks.retrieval.store import (
     INGEST_SQL,
     CollectionRow,
@@ -43,8 +44,9 @@ from headworks.types.models import Models
 
 _log = logging.getLogger(__name__)
 
-_ITEMS = 16
-_BYTES = 32 << 20
+_ITEMS = 32
+_BYTES = 4 << 20
+"""Of a batch: many small files cost few transactions, and large ones do not add up in memory."""
 _MOST_ATTEMPTS = 8
 _PARSED_AT_ONCE = 2
 _EMBEDDED_AT_ONCE = 512
@@ -102,6 +104,8 @@ class _Work:
     message: str | None = None
     parsed: ParsedDocument | None = None
     pieces: list[index.Piece] = field(default_factory=list)
+    bare: int = 0
+    """How many of them are without the context that a model was to write."""
 
     def fail(self, code: str, message: str) -> None:
         self.state, self.code, self.message = "failed", code, message[:1000]
@@ -120,7 +124,7 @@ class ItemWork:
         queue: Queue,
         parsers: Parsers,
         *,
-        vocabularies: Vocabularies,
+        cutting: Cutting,
     ) -> None:
         self._db = db
         self._keyring = keyring
@@ -129,7 +133,7 @@ class ItemWork:
         self._directory = directory
         self._queue = queue
         self._parsers = parsers
-        self._vocabularies = vocabularies
+        self._cutting = cutting
         self._parsing = asyncio.Semaphore(_PARSED_AT_ONCE)
 
     async def close_wave(self, tenant: TenantId, collection: UUID, wave: int) -> None:
@@ -139,7 +143,7 @@ class ItemWork:
             await tx.run(INGEST_SQL.close_wave, tenant=tenant, collection=collection, wave=wave)
 
     async def batch(self, tenant: TenantId, collection: UUID) -> int:
-        """Work on the oldest items, up to 16; how many were taken up (0: none is left)."""
+        """Work on the oldest items, up to 32; how many were taken up (0: none is left)."""
         curator = await self._directory.curator(tenant)
         await self._keyring.ensure(self._db, tenant)
         async with self._db.tx(curator) as tx:
@@ -153,7 +157,7 @@ class ItemWork:
         if failures := [each for each in ended if each is not None]:
             raise failures[0]
         written = [each for each in work if each.parsed is not None]
-        indexed = await index.prepare(self._db, curator, [each.pieces for each in written], _language(row))
+        indexed = await index.prepare(self._db, curator, [each.pieces for each in written], language_of(row))
         vectors = await self._embed(curator, row, indexed)
         async with self._db.tx(curator, statement_timeout_s=300) as tx:
             await self._write(tx, curator, row, work, indexed, vectors)
@@ -194,7 +198,9 @@ class ItemWork:
                 ocr = bool(row.settings.get("parsing", {}).get("ocr"))
                 work.parsed = await self._parsers.parse(_name(work.item), data, ocr=ocr)
             del data
-            work.pieces = await asyncio.to_thread(self._cut, row, work.parsed)
+            place = index.Place(curator, row.collection_id, row.generation_id)
+            situated = await self._cutting.pieces(place, row, Content(work.parsed, work.item.content_hash))
+            work.pieces, work.bare = situated.pieces, situated.bare
             validity_of({**parsed_metadata(work.parsed.metadata), **(work.item.metadata or {})})
             if not work.pieces:
                 work.fail("empty", "There is no text in it.")
@@ -207,9 +213,6 @@ class ItemWork:
         except Exception as error:  # noqa: BLE001 -- whatever it is, the other files go on
             _log.exception("An item could not be read")
             work.fail("internal_error", f"An internal error ({type(error).__name__}); the server's log has more.")
-
-    def _cut(self, row: CollectionRow, parsed: ParsedDocument) -> list[index.Piece]:
-        return index.cut(parsed, collections.chunk_settings(row.chunking), self._vocabularies.of(row.model))
 
     async def _embed(self, curator: Principal, row: CollectionRow, indexed: index.Indexed) -> Vectors | None:
         """Vectors of all chunks, or None where they are made later: keywords find them until then."""
@@ -256,6 +259,7 @@ class ItemWork:
         place = index.Place(curator, collection, row.generation_id)
         targets = [documents.get(each.item.item_id) for each in written]
         await index.write(tx, place, Payloads(self._keyring, tenant), targets, indexed)
+        await count_bare(tx, place, sum(each.bare for each in written if each.item.item_id in documents))
         lacks = await self._write_vectors(tx, place, now, indexed, vectors) if documents else False
         await collections.touch(tx, curator, collection, lacks_vectors=lacks)
 
@@ -328,10 +332,6 @@ class ItemWork:
         of_path = {"collection": collection, "source": work.item.source, "path": work.item.path}
         gone = await tx.fetch_all(INGEST_SQL.forget_failed, tenant=curator.tenant, item=work.item.item_id, **of_path)
         await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
-
-
-def _language(row: CollectionRow) -> str:
-    return str(row.chunking.get("language", index.AUTO))
 
 
 def _name(item: ItemRow) -> str:

@@ -230,7 +230,7 @@ class _Cutter:
         budget = self._settings.context_tokens
         path = self._names(section, text, budget) if self._settings.has_headers else ""
         left = budget - self._count(path)
-        return "\n".join(part for part in (path, self._start_of(header, left)) if part)
+        return "\n".join(part for part in (path, first_tokens(header, left, self._count)) if part)
 
     def _names(self, section: _Section, text: str, budget: int) -> str:
         inside = text.casefold()
@@ -238,10 +238,12 @@ class _Cutter:
         kept = [name for name in names if name and name.casefold() not in inside]
         while len(kept) > 1 and self._count(" > ".join(kept)) > budget:
             kept.pop(0)
-        return self._start_of(" > ".join(kept), budget)
+        return first_tokens(" > ".join(kept), budget, self._count)
 
-    def _start_of(self, text: str, budget: int) -> str:
-        return text[: _cut(text, 0, len(text), budget, self._count)].rstrip() if text and budget > 0 else ""
+
+def first_tokens(text: str, budget: int, count: CountTokens) -> str:
+    """As much of the beginning of a text as the budget allows."""
+    return text[: _cut(text, 0, len(text), budget, count)].rstrip() if text and budget > 0 else ""
 
 
 def _cut(text: str, start: int, end: int, budget: int, count: CountTokens) -> int:

@@ -414,6 +414,7 @@ CREATE TABLE generation (
     trouble       text,                          -- why its model's vectors are not stored, e.g. of the wrong size
     chunking      jsonb NOT NULL,
     languages     text[] NOT NULL DEFAULT '{}',  -- that its chunks are analysed in
+    bare_chunks   integer NOT NULL DEFAULT 0,    -- without the context that a model was to write
     created_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, generation_id),
     FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
@@ -528,6 +529,16 @@ CREATE TABLE chunk (
     FOREIGN KEY (tenant_id, generation_id) REFERENCES generation ON DELETE CASCADE
 );
 CREATE INDEX chunk_of_generation ON chunk (tenant_id, generation_id);
+
+CREATE TABLE chunk_context (            -- what a model wrote about chunks, kept so that it is asked once
+    tenant_id     uuid NOT NULL,
+    collection_id uuid NOT NULL,
+    content_hash  text NOT NULL,                 -- of the file
+    digest        text NOT NULL,                 -- of the model, the prompt and the chunk with what stands around it
+    content       bytea NOT NULL,                -- sealed
+    PRIMARY KEY (tenant_id, collection_id, content_hash, digest),
+    FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
+);
 
 CREATE TABLE embedding (                -- of every dimension, one a chunk; derived, unsealed (SECURITY.md)
     tenant_id     uuid NOT NULL,
@@ -835,11 +846,11 @@ DECLARE
     every_table text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','collection_reader','collection_denial','document','document_reader','document_denial','document_text','chunk',
-        'embedding','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response','stored_item',
+        'chunk_context','embedding','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response','stored_item',
         'document_version','legal_hold','purge_receipt','job_pause'];
     by_tenant text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
-        'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','posting','posting_segment','source','blob','usage','span','audit_event',
+        'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','chunk_context','posting','posting_segment','source','blob','usage','span','audit_event',
         'legal_hold','purge_receipt','job_pause'];
     of_document text[] := ARRAY['document_version','chunk','embedding'];
     for_system text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
@@ -967,7 +978,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     principal, membership, principal_closure, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
     snapshot_version, workspace_file, route, account, channel, feature_gate, proposal_release, collection, generation, collection_reader, collection_denial,
     document, document_reader, document_denial,
-    document_text, chunk, embedding, posting, posting_segment, sync, source, ingest_item, blob, stored_response, stored_item,
+    document_text, chunk, chunk_context, embedding, posting, posting_segment, sync, source, ingest_item, blob, stored_response, stored_item,
     document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
 GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt TO hw_app;
