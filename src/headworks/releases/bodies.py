@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,14 @@ class Asked(BaseModel):
     """What callers send: unknown fields are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class WantedDecision(Asked):
+    """One's word on a digest, or on every one that a proposal brings now."""
+
+    decision: Literal["approve", "object", "withdraw"] = "approve"
+    as_expert: bool = False
+    comment: str = Field(default="", max_length=2000)
 
 
 class ConditionBody(BaseModel):

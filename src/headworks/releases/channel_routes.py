@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
+from pydantic import BaseModel
 
 from headworks.errors import InvalidRequest
 from headworks.identity.routes import declare, require
@@ -18,6 +18,7 @@ from headworks.releases.bodies import (
     LogBody,
     MovedBody,
     StandingBody,
+    WantedDecision,
     attestation_body,
     key_body,
     log_body,
@@ -72,14 +73,6 @@ class WantedBlock(Asked):
     project: str = "default"
 
 
-class WantedDecision(Asked):
-    """One's word on a digest."""
-
-    decision: Literal["approve", "object", "withdraw"] = "approve"
-    as_expert: bool = False
-    comment: str = Field(default="", max_length=2000)
-
-
 class WantedAttestation(Asked):
     """A statement of one's own; `headworks:` types are written by Headworks alone."""
 
@@ -87,13 +80,13 @@ class WantedAttestation(Asked):
     predicate: dict[str, Any]
 
 
-class BlockedBody(Asked):
+class BlockedBody(BaseModel):
     """A block that was made."""
 
     id: str
 
 
-class ImportedBody(Asked):
+class ImportedBody(BaseModel):
     """What an archive held."""
 
     digest: str

@@ -13,6 +13,7 @@ from headworks.releases.bodies import (
     Asked,
     MovedBody,
     ProposalBody,
+    WantedDecision,
     WholeProposalBody,
     moved_body,
     proposal_body,
@@ -65,14 +66,6 @@ class WantedWord(Asked):
     text: str
     path: str | None = None
     line: int | None = Field(default=None, ge=1)
-
-
-class WantedDecision(Asked):
-    """One's word on every digest that a proposal brings now."""
-
-    decision: Literal["approve", "object", "withdraw"] = "approve"
-    as_expert: bool = False
-    comment: str = Field(default="", max_length=2000)
 
 
 class WantedAcceptance(Asked):
