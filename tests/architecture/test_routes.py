@@ -60,6 +60,7 @@ HAND_IN = {
     ("POST", "/api/collections/{name}/sources/sync"),
     ("POST", "/api/collections/{name}/failed/retry"),
     ("POST", "/api/collections/{name}/documents/delete"),
+    ("POST", "/api/collections/{name}/documents/batch"),
 }
 """Each pass and each file has a row of its own; an audit event for each of thousands would bury the rest."""
 

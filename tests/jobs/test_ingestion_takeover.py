@@ -100,7 +100,8 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(
     assert count("dbos.workflow_status", "status NOT IN ('SUCCESS')") == 0
     assert count("document", "tombstoned_at IS NULL") == 42
     assert count("blob") == 43, "one for each document, and the one that failed"
-    assert count("document_text") == count("document_version") == 44, "two of them replaced"
+    (versions,) = as_superuser.execute("SELECT sum(version) FROM document").fetchone() or (0,)
+    assert count("document_text") == count("document_version") == versions >= 43, "each version once"
     parts = as_superuser.execute(
         "SELECT document_id, count(*), count(DISTINCT ordinal) FROM chunk GROUP BY 1"
     ).fetchall()

@@ -11,11 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
-from headworks.errors import BodyTooLarge, InvalidRequest, NotFound
+from headworks.errors import BodyTooLarge, Conflict, InvalidRequest, NotFound
 from headworks.retrieval import collections, freshness
-from headworks.retrieval.contract import Directory, Failure, Item, Progress, Sync, check_path
+from headworks.retrieval.contract import Directory, Failure, Item, ItemState, Progress, Sync, check_path
 from headworks.retrieval.freshness import CONFIGURED, validity_of
 from headworks.retrieval.metadata import given_metadata
 from headworks.retrieval.queueing import Queue
@@ -28,6 +28,7 @@ from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId, new_id
 
 UPLOAD = "upload"
+_LONGEST_KEY = 200
 LIKE_COLLECTION = "*"
 """Instead of names of readers: take the document's own list away."""
 
@@ -47,7 +48,8 @@ class SyncRow:
 class HandedIn:
     """One file as it comes. `readers` None: none are named; empty: nobody may read it.
 
-    `metadata` is any JSON object of a caller, which `hand_in` checks; None: nothing is said.
+    `metadata` is any JSON object of a caller, which `hand_in` checks; None: nothing is said. `idempotency_key`: the
+    same one again is the same hand-in, for 30 days; empty: each is another.
     """
 
     path: str
@@ -59,6 +61,17 @@ class HandedIn:
     metadata: Mapping[str, Any] | None = None
     denied: Sequence[str] | None = None
     """Whom it is closed to, whatever list admits them. None: as it was; empty: nobody by this upload."""
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemBefore:
+    """A row of `find_item`."""
+
+    path: str
+    content_hash: str
+    source: str
+    state: ItemState
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +136,6 @@ class Ingestion:
         readers = await self._readers(principal, file.readers)
         denied = None if file.denied is None else await self._named(principal, file.denied, "deny")
         await self._keyring.ensure(self._db, principal.tenant)
-        item = new_id()
         digest = await asyncio.to_thread(_sha256, file.data)
         async with self._db.tx(principal) as tx:
             sync = None if file.sync is None else await self._find_sync(tx, principal, collection, file.sync)
@@ -131,12 +143,30 @@ class Ingestion:
             if readers is not None and readers != [AS_COLLECTION]:
                 refuse_given(path, read_patterns(row.settings))
             source = sync.source if sync else file.source
+            item = _item_id(principal, row, file.idempotency_key)
+            if file.idempotency_key and (before := await self._handed_in_before(tx, principal, item)) is not None:
+                if (before.path, before.content_hash, before.source) != (path, digest, source):
+                    raise Conflict(
+                        "Something else was handed in with this idempotency key.",
+                        next_step="Each file, and each new content of it, needs a key of its own.",
+                    )
+                return Item(str(item), path, before.state, len(file.data))
             new = NewItem(
                 item, sync.sync_id if sync else None, source, path, file.data, digest, readers, file.media_type,
                 metadata, denied,
             )  # fmt: skip
             await self.put(tx, principal, row, new)
         return Item(str(item), path, "queued", len(file.data))
+
+    async def check(self, principal: Principal, collection: str) -> None:
+        """Raises NotFound, with near names, for a collection that is not there."""
+        async with self._db.tx(principal) as tx:
+            await collections.find(tx, principal, collection)
+
+    async def _handed_in_before(self, tx: Tx, principal: Principal, item: UUID) -> ItemBefore | None:
+        """What was handed in with the same idempotency key. Two at once wait for each other."""
+        await tx.run(INGEST_SQL.lock_key, item=item)
+        return await tx.fetch_one(INGEST_SQL.find_item, into=ItemBefore, tenant=principal.tenant, item=item)
 
     async def put(self, tx: Tx, principal: Principal, row: CollectionRow, new: NewItem) -> None:
         """Store a file and ask for work on it, both when the transaction commits. The keyring must know the tenant."""
@@ -261,6 +291,13 @@ def _lacking(row: CollectionRow) -> str:
         f"Some documents are found by keywords only: their vectors are made when the model {row.model} is there "
         "(`headworks models install` for a built-in one)."
     )
+
+
+def _item_id(principal: Principal, row: CollectionRow, key: str) -> UUID:
+    """A new id; or the one that this principal's idempotency key stands for in this collection."""
+    if len(key) > _LONGEST_KEY:
+        raise InvalidRequest(f"An idempotency key has at most {_LONGEST_KEY} characters.", param="idempotency_key")
+    return uuid5(principal.id, f"{row.collection_id} {key}") if key else new_id()
 
 
 def _sha256(data: bytes) -> str:

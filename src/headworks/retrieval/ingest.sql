@@ -12,6 +12,12 @@ INSERT INTO ingest_item (tenant_id, item_id, sync_id, collection_id, source, pat
 VALUES (%(tenant)s, %(item)s, %(sync)s, %(collection)s, %(source)s, %(path)s, %(media_type)s, %(content_hash)s,
         %(bytes)s, %(blob)s, %(readers)s::uuid[], %(denials)s::uuid[], %(metadata)s::jsonb, %(by)s)
 
+-- name: lock_key
+SELECT pg_advisory_xact_lock(hashtextextended(%(item)s::text, 7404917334))
+
+-- name: find_item
+SELECT path, content_hash, source, state FROM ingest_item WHERE tenant_id = %(tenant)s AND item_id = %(item)s
+
 -- name: close_wave
 UPDATE collection SET wave = wave + 1
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND wave = %(wave)s
@@ -265,7 +271,7 @@ SELECT c.chunk_id, c.content
 -- name: count_without_vector
 SELECT count(*) FROM chunk c
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s
-   AND NOT EXISTS (SELECT FROM embedding_384 e WHERE e.tenant_id = c.tenant_id AND e.chunk_id = c.chunk_id
+   AND NOT EXISTS (SELECT FROM embedding e WHERE e.tenant_id = c.tenant_id AND e.chunk_id = c.chunk_id
                       AND e.generation_id = c.generation_id)
 
 -- name: note_vectors

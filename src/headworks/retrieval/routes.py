@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.errors import InvalidRequest
 from headworks.identity.routes import declare, require
+from headworks.retrieval.batches import router as batch_routes
 from headworks.retrieval.contract import (
     DocumentAt,
     DocumentView,
@@ -32,6 +33,7 @@ from headworks.types.identity import Principal
 
 router = APIRouter(tags=["retrieval"])
 router.include_router(lifecycle_routes)
+router.include_router(batch_routes)
 
 _READ, _WRITE, _EXPLAIN = "collection:read", "collection:write", "reader:explain"
 Reader = Annotated[Principal, require(_READ, or_as=True)]
@@ -175,13 +177,17 @@ async def hand_in(
     caller: Writer,
     upload: Annotated[Upload, OfAddress()],
 ) -> Item:
-    """Hand in one file, as the raw body: 202 when it is stored and will be worked on."""
+    """Hand in one file, as the raw body: 202 when it is stored and will be worked on.
+
+    With the header `Idempotency-Key` the same one again is the same hand-in, for 30 days: nothing is stored twice.
+    """
     names = None if upload.readers is None else _names("readers", upload.readers)
     denied = None if upload.deny is None else _names("deny", upload.deny)
     said = None if upload.metadata is None else _metadata(upload.metadata)
     data = await _body(request, _retrieval(request).ingestion.max_file_bytes)
     kind = request.headers.get("content-type", "")
-    file = HandedIn(upload.path, data, kind, names, upload.sync, upload.source, said, denied)
+    key = request.headers.get("idempotency-key", "")
+    file = HandedIn(upload.path, data, kind, names, upload.sync, upload.source, said, denied, key)
     return await _retrieval(request).hand_in(caller, name, file)
 
 
