@@ -158,13 +158,20 @@ class Isolation(RuleBasedStateMachine):
 
     @initialize(own=some_names)
     def found_two_tenants(self, own: frozenset[str]) -> None:
-        """Each with an open document, one with a list of its own, and one for a group that somebody is in."""
+        """Each with groups in groups, a narrowed key, and documents: open, listed, for a group, closed to some."""
         for which in range(2):
             self.tenants.append(self.stage.run(self._found(f"tenant-{next(self.stage.count)}")))
-            self.change_a_group(which, "board", PEOPLE[which], is_in=True)
-            self.put_a_document(which, "a.md", None, None, 3, is_done=False)
-            self.put_a_document(which, "b.md", own, None, 5, is_done=False)
-            self.put_a_document(which, "board/c.md", frozenset({"board"}), None, 7, is_done=True)
+            for group, member in (("board", PEOPLE[which]), ("temps", "ann"), ("clinic", "temps")):
+                self.change_a_group(which, group, member, is_in=True)
+            self.narrow_a_key(which, "bob", {"everyone"})
+            for path, given, denied in (
+                ("a.md", None, None),
+                ("b.md", own, None),
+                ("board/c.md", frozenset({"board", "temps"}), None),
+                ("board/d.md", None, frozenset({"bob"})),
+                ("old.md", None, frozenset({"clinic"})),
+            ):
+                self.put_a_document(which, path, given, denied, len(path), is_done=path == "old.md")
 
     async def _found(self, name: str) -> Tenant:
         identity = self.world.identity

@@ -168,8 +168,8 @@ def _denials_of_an_update_are_forgotten(_: Stage, monkeypatch: pytest.MonkeyPatc
 
 
 _SEES = (
-    "of other tenants|sees other documents|sees rows of others|search by|enters what is closed|opens|counts|finds other|"
-    "citation of|refused to|gets a stored response|payload for"
+    "of other tenants|sees other documents|sees rows of others|search by|enters what is closed|opens|counts|"
+    "finds other|citation of|refused to|gets a stored response|payload for"
 )
 
 LEAKS: dict[str, tuple[Plant, str]] = {
@@ -192,14 +192,16 @@ LEAKS: dict[str, tuple[Plant, str]] = {
     "deny entries of collections are ignored": (
         _without("readable", "collection_reader", r"collection_id <> ALL \(.*\)::uuid\[\]\)"), _SEES
     ),
-    "a narrowed key reads as a whole one": (_edited("acting_as", (r"NOT narrowed", "true")), _SEES),
+    "a narrowed key reads as a whole one": (_edited("acting_as", (r"NOT \w+\.narrowed", "true")), _SEES),
     "a narrowed key escapes deny entries": (
         _edited("deniable_ids", (r"RETURN headworks\.app_principal\(\) \|\| ARRAY\([\s\S]*?\);",
                                  "RETURN headworks.acting_ids();")),
         _SEES,
     ),
     "deny entries hold only for the direct name": (
-        _edited("deniable_ids", (r"\|\| ARRAY\([\s\S]*?\);", ";")), _SEES
+        _edited("deniable_ids", (r"RETURN headworks\.app_principal\(\) \|\| ARRAY\([\s\S]*?\);",
+                                 "RETURN ARRAY[headworks.app_principal()];")),
+        _SEES,
     ),
     "a revoked key reads on": (_edited("acting_as", (r"k\.revoked_at IS NULL", "true")), _SEES),
     "a disabled user reads on": (_edited("acting_as", (r"p\.disabled_at IS NULL", "true")), _SEES),
@@ -229,7 +231,16 @@ LEAKS: dict[str, tuple[Plant, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("leak", LEAKS)
+SLOW = {
+    "a view of the owner without FORCE", "tombstones are ignored", "a revoked key reads on", "a disabled user reads on",
+    "a disabled group admits", "a disabled group no longer denies", "who leaves a group stays in the closure",
+    "settings of the session", "stored responses are given whatever they quote",
+    "payloads of traces are shown whatever they quote", "deny entries of an update are forgotten",
+}  # fmt: skip
+"""What shows only after some change that is not made in every example."""
+
+
+@pytest.mark.parametrize("leak", [pytest.param(leak, marks=[pytest.mark.long] * (leak in SLOW)) for leak in LEAKS])
 def test_a_planted_leak_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch, leak: str) -> None:
     plant, message = LEAKS[leak]
     plant(stage, monkeypatch)
