@@ -195,6 +195,17 @@ async def test_a_gate_that_is_loosened_by_what_it_judges_does_not_count(acting: 
     assert (report.features[0].channel, report.features[0].digest) == ("staging", digest)
 
 
+async def test_a_gated_feature_does_not_lose_its_gate_by_moving_to_another_project(acting: Acting) -> None:
+    world = acting.world
+    await acting.staged("low")
+    routes = {path: text for path, text in workspace().items() if not path.startswith("features/")}
+    await world.releases.apply(world.admin, "default", routes)
+    await world.identity.create_project(world.admin, "second")
+    moved = {path: text.replace(b"default", b"another") for path, text in workspace().items()}
+    with pytest.raises(Conflict, match="has a gated feature named `claims`"):
+        await world.releases.apply(world.admin, "second", moved)
+
+
 async def test_a_release_can_not_talk_its_own_risk_down(acting: Acting) -> None:
     world = acting.world
     high = await acting.staged("high")

@@ -46,7 +46,8 @@ async def test_a_feature_with_a_gate_stays_on_staging(world: World) -> None:
     files = workspace() | {"features/claims/evals/gate.yaml": b"anything: here\n"}
     report = await world.releases.apply(world.admin, "default", files)
     assert report.features[0].channel == "staging"
-    assert [notice for notice in report.notices if "left alone" in notice]
+    assert [notice for notice in report.notices if "kept as what judges this feature" in notice]
+    assert [notice for notice in report.notices if "judges its releases from now on" in notice]
 
 
 async def test_a_release_has_the_digest_of_what_shapes_behaviour_and_of_nothing_else(world: World) -> None:

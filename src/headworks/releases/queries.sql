@@ -35,6 +35,8 @@ SELECT 'route' AS kind, name FROM route WHERE tenant_id = %(tenant)s AND project
 UNION ALL
 SELECT 'feature', feature FROM channel WHERE tenant_id = %(tenant)s AND project_id <> %(project)s AND feature = ANY(%(names)s)
 UNION ALL
+SELECT 'gated feature', feature FROM feature_gate WHERE tenant_id = %(tenant)s AND project_id <> %(project)s AND feature = ANY(%(names)s)
+UNION ALL
 SELECT 'provider', name FROM account WHERE tenant_id = %(tenant)s AND project_id <> %(project)s AND name = ANY(%(accounts)s);
 
 -- name: put_release
