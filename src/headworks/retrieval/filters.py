@@ -23,24 +23,30 @@ from headworks.types.filters import (
     Input,
     Scalar,
     bound,
+    conditions_of,
     moment,
 )
 
 _SIGNS: Final[Mapping[str, str]] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_FACTS: Final = frozenset((*TEXT_FACTS, *DATE_FACTS))
 _SYNTAX = "See docs/reference/search.md for what a filter may say."
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """What `jsonb_path_match` takes: a path that is a predicate, and its variables."""
+    """What `jsonb_path_match` takes: a path that is a predicate, and its variables.
+
+    The path is over a document's metadata, or over `{"said": metadata, "own": facts}` where it `names_facts`.
+    """
 
     path: str
     values: dict[str, Any]
+    names_facts: bool
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Of the statements that take a filter."""
-        return {"filter": self.path, "values": self.values}
+        return {"filter": self.path, "values": self.values, "names_facts": self.names_facts}
 
 
 def asked_filter(given: object) -> Filter:
@@ -66,12 +72,14 @@ def both(one: Filter | None, other: Filter | None) -> Filter | None:
 
 def compiled(given: Filter) -> Compiled:
     """The filter as a path with variables."""
-    writing = _Writing()
-    return Compiled(writing.filter(given), writing.values)
+    names_facts = any(each.key in _FACTS for each in conditions_of(given))
+    writing = _Writing("$.said" if names_facts else "$")
+    return Compiled(writing.filter(given), writing.values, names_facts)
 
 
 class _Writing:
-    def __init__(self) -> None:
+    def __init__(self, said: str) -> None:
+        self._said = said
         self.values: dict[str, Any] = {}
 
     def filter(self, given: Filter) -> str:
@@ -83,7 +91,7 @@ class _Writing:
         return "(" + (" && " if given.kind == "and" else " || ").join(parts) + ")"
 
     def _condition(self, given: Condition) -> str:
-        place = _place(given.key)
+        place = f'{"$.own" if given.key in _FACTS else self._said}."{given.key}"'
         if given.kind == "exists":
             return f"(exists({place}[*]))"
         values = _scalars(given)
@@ -121,10 +129,6 @@ class _Writing:
         name = f"v{len(self.values)}"
         self.values[name] = value
         return f"${name}"
-
-
-def _place(key: str) -> str:
-    return f'$.own."{key}"' if key in TEXT_FACTS or key in DATE_FACTS else f'$.said."{key}"'
 
 
 def _scalars(given: Condition) -> list[Scalar]:

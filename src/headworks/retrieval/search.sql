@@ -23,17 +23,19 @@ SELECT c.collection_id, c.epoch, c.generation_id, c.lacks_vectors, g.model, g.mo
 SELECT settings -> 'search' FROM collection WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s
 
 -- name: list_matching
--- Chunks of documents that pass a filter, as a list; null: none. A filter is a path, its values are variables of it.
+-- Chunks of documents that pass a filter, as a list; null: none. A filter is a path over a document's metadata, or over
+-- those and its facts where it names any; its values are variables of it.
 SELECT array_agg(f.chunk_id)
   FROM (SELECT c.chunk_id
           FROM document d
           JOIN chunk c ON c.tenant_id = d.tenant_id AND c.document_id = d.document_id AND c.generation_id = %(generation)s
          WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
            AND jsonb_path_match(
-               jsonb_build_object('said', d.metadata, 'own', jsonb_build_object(
-                   'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
-                   'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
-                   'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint))),
+               CASE WHEN NOT %(names_facts)s THEN d.metadata ELSE jsonb_build_object('said', d.metadata, 'own',
+                   jsonb_build_object(
+                       'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
+                       'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
+                       'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint))) END,
                %(filter)s::jsonpath, %(values)s::jsonb, true)
          LIMIT %(limit)s) f
 
@@ -45,10 +47,11 @@ SELECT array_agg(c.chunk_id)
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
    AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
    AND jsonb_path_match(
-       jsonb_build_object('said', d.metadata, 'own', jsonb_build_object(
-           'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
-           'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
-           'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint))),
+       CASE WHEN NOT %(names_facts)s THEN d.metadata ELSE jsonb_build_object('said', d.metadata, 'own',
+           jsonb_build_object(
+               'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
+               'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
+               'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint))) END,
        %(filter)s::jsonpath, %(values)s::jsonb, true)
 
 -- name: list_dates
