@@ -26,6 +26,7 @@ ON_THE_CALLERS_MACHINE = {
     "headworks.retrieval.quality.ranking",
     "headworks.retrieval.quality.report",
     "headworks.retrieval.quality.trec",
+    "headworks.retrieval.quality.tuning",
     "headworks.retrieval.sources.folder",
 }
 """Pure code that commands run where the user's files are: reading a workspace, walking a folder, judging a search."""
