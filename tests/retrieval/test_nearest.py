@@ -106,6 +106,17 @@ async def test_each_way_is_planned_as_it_is_meant(indexed: VectorStage, readers:
         assert "embedding_of_document" in by_documents
 
 
+async def test_a_plan_that_is_kept_uses_the_index_as_well(indexed: VectorStage, readers: dict[str, Principal]) -> None:
+    """From the sixth time on PostgreSQL might take a plan for any values, in which no partial index has a place."""
+    principal, near = readers["half"], Nearest()
+    scans = f"SELECT pg_stat_get_xact_numscans('headworks.{index_name(indexed.generation)}'::regclass)"
+    for query in made_up(14, 24):
+        async with indexed.db.tx(principal) as tx:
+            before = await tx.fetch_value(scans)
+            assert len(await near.find(tx, indexed.within(principal), as_text(query), 10)) == 10
+            assert await tx.fetch_value(scans) > before
+
+
 async def test_the_rest_of_the_transaction_is_planned_as_before(
     indexed: VectorStage, readers: dict[str, Principal]
 ) -> None:
