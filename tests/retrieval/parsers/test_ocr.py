@@ -16,10 +16,10 @@ from headworks.retrieval.parsers.sandbox import ParserPool
 from .test_tables import tables_of
 
 needs_ocr = pytest.mark.skipif(not catalog.ocr_is_installed(), reason="the extra `headworks[ocr]` is not installed")
-LINES = ("The member pays nothing", "for preventive visits.")
+LINES = ("The member pays nothing at all, whatever the clinic says,", "for preventive visits.")
 
 
-def picture(*lines: str, size: tuple[int, int] = (620, 200)) -> Image.Image:
+def picture(*lines: str, size: tuple[int, int] = (820, 200)) -> Image.Image:
     found = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(found)
     for place, line in enumerate(lines):
@@ -126,6 +126,7 @@ async def test_a_picture_without_text_is_empty_and_a_text_is_read_as_ever(pool: 
     with pytest.raises(DocumentUnreadable) as refused:
         await pool.parse("a.png", saved(picture("", size=(90, 90))), ocr=True)
     assert refused.value.code == "empty"
+    assert "OCR finds no text" in str(refused.value)
     assert (await pool.parse("a.md", b"# A\n\ntext", ocr=True)).text == "# A\n\ntext"
 
 

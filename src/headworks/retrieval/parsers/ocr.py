@@ -60,6 +60,12 @@ def parse_picture(name: str, data: bytes) -> ParsedDocument:
                 pages.append(read(ImageOps.exif_transpose(frame).convert("RGB"), number))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise DocumentUnreadable(f"The picture is damaged ({type(error).__name__}).", code="corrupt") from None
+    if not any(pages):
+        raise DocumentUnreadable(
+            "OCR finds no text in the picture that it is sure of.",
+            next_step="A text that is blurred, upside down or on its side is not read.",
+            code="empty",
+        )
     return document_of(name, media_type, "", pages)
 
 
@@ -116,7 +122,8 @@ def _engine() -> Any:  # noqa: ANN401 -- rapidocr has no types
     logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
     cv2.setNumThreads(1)
     threads = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
-    return RapidOCR(params={**threads, "Global.log_level": "critical"})
+    # Its model that looks for lines upside down takes long upright ones for such, and turns them into nonsense.
+    return RapidOCR(params={**threads, "Global.log_level": "critical", "Global.use_cls": False})
 
 
 def _rows(pieces: Sequence[Word]) -> list[list[Word]]:
