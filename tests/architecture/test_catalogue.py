@@ -53,8 +53,6 @@ IMMUTABLE = {
     "purge_receipt",
     "release",
     "release_file",
-    "span",
-    "usage",
 }
 ERASABLE = {"span": "payload", "usage": "end_user"}
 """Append-only but for this column, which may become null, by the curator."""
