@@ -69,7 +69,7 @@ class Result:
     error: Refused | None
 
 
-class Results(BaseModel):
+class BatchResults(BaseModel):
     """One for each file, in the order in which they came; `taken` of them are stored."""
 
     taken: int
@@ -82,11 +82,11 @@ class Results(BaseModel):
     max_body_size=MOST_BYTES,
     openapi_extra=declare("collection:write", None, "upload"),
 )
-async def hand_in_batch(request: Request, name: str, body: Batch, caller: Writer) -> Results:
+async def hand_in_batch(request: Request, name: str, body: Batch, caller: Writer) -> BatchResults:
     """Hand in many small files: 202 with a result for each, also when some or all of them were refused."""
     ingestion: Ingestion = request.app.state.retrieval.ingestion
     rows = await hand_in_all(ingestion, caller, name, body)
-    return Results(taken=sum(row.error is None for row in rows), rows=rows)
+    return BatchResults(taken=sum(row.error is None for row in rows), rows=rows)
 
 
 async def hand_in_all(ingestion: Ingestion, principal: Principal, collection: str, batch: Batch) -> list[Result]:
