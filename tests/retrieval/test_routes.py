@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from headworks.errors import DatabaseUnavailable
 from headworks.identity.contract import KeyRequest
@@ -227,6 +228,9 @@ async def test_an_administrator_is_told_why(http: Http) -> None:
 
 def test_every_route_declares_permission_audit_and_rate() -> None:
     for route in router.routes:
-        declared = route.openapi_extra["x-headworks"]  # type: ignore[attr-defined]
+        if not isinstance(route, APIRoute):
+            continue  # a router within; the tests of the architecture look at all of them
+        assert route.openapi_extra is not None
+        declared = route.openapi_extra["x-headworks"]
         assert declared.keys() == {"permission", "audit", "rate"}
         assert declared["permission"]
