@@ -28,7 +28,7 @@ from statements import KINDS, Statement, statements, usable
 
 from headworks.cli.terminal import table
 from headworks.retrieval.passages.citations import Quotable, WordWeights, content
-from headworks.retrieval.passages.groundedness import measured
+from headworks.retrieval.passages.groundedness import Sources, measured
 from headworks.retrieval.passages.sentences import sentences
 from headworks.types.ids import DocumentId, new_id
 from headworks.types.retrieval import Citation
@@ -55,7 +55,7 @@ def scores(answer: str, passages: Sequence[str], cited: int | None = None) -> li
             text = passages[cited - 1][quote.start : quote.end]
             at = (quote.start, quote.end, text, "", quote.support, max(0, len(answer) - 1), len(answer))
             citations = [Citation(cited, DocumentId(new_id()), 1, "", "", (), *at)]
-    support = measured(answer, citations, ready, weights).support
+    support = measured(answer, citations, Sources(ready, weights)).support
     words = set(content(answer))
     held = words & set(content(" ".join(passages) if cited is None else passages[cited - 1]))
     by_weight = weights.sum(held) / (weights.sum(words) or 1.0)

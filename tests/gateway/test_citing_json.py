@@ -46,6 +46,18 @@ async def test_a_marker_of_no_passage_goes_and_the_places_of_the_others_hold() -
     assert stream.unknown == 2
 
 
+async def test_how_well_it_is_grounded_is_counted_over_all_strings() -> None:
+    text = json.dumps({"a": "The deductible is 500 francs [1].", "ids": [1], "b": "Dogs are welcome there.", "c": "ok"})
+    shown, _, stream = await cited(text)
+    found = stream.groundedness
+    assert (found.claims, found.cited, found.supported) == (2, 1, 1)
+    assert [shown[each.start : each.end] for each in found.doubts] == ["Dogs are welcome there."]
+    assert [shown[start:end] for start, end in found.places] == [
+        "The deductible is 500 francs [1].",
+        "Dogs are welcome there.",
+    ]
+
+
 texts = st.lists(st.sampled_from(["a", " [1]", "[2]", "[9]", "[", "]", '"', "\\", "\n", "é🙂", ","])).map("".join)
 values = st.recursive(
     texts | st.integers(0, 9) | st.none(),

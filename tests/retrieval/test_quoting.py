@@ -33,7 +33,7 @@ PAY = "# Pay\n\nSalaries are paid on the 25th of each month.\n"
 class PdfParsers:
     """The parser of PDFs, without the process around it."""
 
-    async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:
+    async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:  # noqa: ARG002 -- a Protocol
         return pdf.parse(name, data)
 
 
@@ -194,10 +194,13 @@ async def test_however_an_answer_is_split_it_comes_out_the_same(world: World, cu
     if not world.count("collection"):
         await _fill(world)
     passages = await _passages(world)
-    whole = await _answer(world.retrieval.citing(world.admin, passages), ANSWER)
+    at_once = world.retrieval.citing(world.admin, passages)
+    whole = await _answer(at_once, ANSWER)
     edges = [0, *sorted(cuts), len(ANSWER)]
     split = [ANSWER[a:b] for a, b in pairwise(edges)]
-    assert await _answer(world.retrieval.citing(world.admin, passages), *split) == whole
+    streamed = at_once.again()
+    assert await _answer(streamed, *split) == whole
+    assert streamed.groundedness == at_once.groundedness
     text, citations = whole
     assert [each.number for each in citations] == [1, 2, 1, 3]
     assert "[9]" not in text

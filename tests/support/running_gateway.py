@@ -37,7 +37,7 @@ from headworks.releases.prompts import check_inputs, render
 from headworks.releases.service import Releases
 from headworks.releases.workspace import Surroundings
 from headworks.retrieval.passages.citations import Quotable, WordWeights
-from headworks.retrieval.passages.groundedness import measured
+from headworks.retrieval.passages.groundedness import Sources, measured
 from headworks.server.asgi import Server, control_plane
 from headworks.server.http_protocol import OneWriteProtocol
 from headworks.storage.pool import Database, DatabaseUrls
@@ -273,7 +273,7 @@ class ByNumber:
         weights = WordWeights(each.text for each in self.passages.values())
         ready = {number: Quotable(each.text, weights) for number, each in self.passages.items()}
         cited = [each for each in self.said if isinstance(each, Citation)]
-        self.groundedness = measured(answer, cited, ready, weights)
+        self.groundedness = measured(answer, cited, Sources(ready, weights))
         return out
 
     def again(self) -> ByNumber:

@@ -12,11 +12,12 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from uuid import UUID
 
 from headworks.retrieval.freshness import staleness
 from headworks.retrieval.passages.citations import SUPPORT_FLOOR, Quotable, Quote, WordWeights, content, language_of
-from headworks.retrieval.passages.groundedness import measured
+from headworks.retrieval.passages.groundedness import Sources, measured
 from headworks.retrieval.passages.markers import Claims, Marker, MarkerScanner
 from headworks.retrieval.store import SQL, Payloads, StoredText
 from headworks.storage.pool import Database
@@ -63,9 +64,10 @@ class Ready:
             found = self._quotable[number] = Quotable(passage.text, self.weights, context)
         return found
 
-    def all(self) -> dict[int, Quotable]:
-        """Every passage by its number."""
-        return {number: self.quotable(number) for number in self.passages}
+    @cached_property
+    def sources(self) -> Sources:
+        """All of them, for the measure of an answer."""
+        return Sources({number: self.quotable(number) for number in self.passages}, self.weights)
 
 
 class CitationStream:
@@ -118,7 +120,7 @@ class CitationStream:
         self._show(self._space, out)
         self._space = ""
         answer = "".join(self._answer)
-        of_answer = (answer, self._citations, self._ready.all(), self._ready.weights)
+        of_answer = (answer, self._citations, self._ready.sources)
         self.groundedness = (
             measured(*of_answer) if len(answer) < _LONG else await asyncio.to_thread(measured, *of_answer)
         )

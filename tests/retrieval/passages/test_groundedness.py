@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.retrieval.passages.citations import Quotable, WordWeights, content, language_of
-from headworks.retrieval.passages.groundedness import MOST_CHARACTERS, measured
+from headworks.retrieval.passages.groundedness import MOST_CHARACTERS, Sources, measured
 from headworks.retrieval.passages.markers import Claims, Marker, MarkerScanner
 from headworks.types.ids import DocumentId, new_id
 from headworks.types.retrieval import MOST_DOUBTS, Citation, Groundedness, together
@@ -27,7 +27,7 @@ words = st.sampled_from(
 )
 
 
-def cite(text: str, *books: str) -> tuple[list[Citation], dict[int, Quotable], WordWeights]:
+def cite(text: str, *books: str) -> tuple[list[Citation], Sources]:
     """All markers as citations of the best quote: what CitationStream gives when nothing is dropped."""
     weights = WordWeights(books, language_of(books))
     ready = {number: Quotable(book, weights) for number, book in enumerate(books, 1)}
@@ -42,7 +42,7 @@ def cite(text: str, *books: str) -> tuple[list[Citation], dict[int, Quotable], W
             if quote is not None:
                 place = (quote.start, quote.end, books[number - 1][quote.start : quote.end], "", quote.support)
                 found.append(Citation(number, DocumentId(new_id()), 1, "", "", (), *place, event.start, event.end))
-    return found, ready, weights
+    return found, Sources(ready, weights)
 
 
 def measure(text: str, books: Sequence[str] = BOOKS) -> Groundedness:
@@ -178,8 +178,8 @@ def test_whatever_an_answer_is_it_can_be_measured(text: str) -> None:
 def test_no_long_answer_takes_long(piece: str) -> None:
     """Time that grew with the square of the length would be hours here."""
     text = piece * (MOST_CHARACTERS // len(piece))
-    _, ready, weights = cite("", *BOOKS)
-    assert measured(text, [], ready, weights).unmeasured == 0
+    _, sources = cite("", *BOOKS)
+    assert measured(text, [], sources).unmeasured == 0
 
 
 def test_beyond_its_limit_an_answer_is_not_measured_and_says_so() -> None:

@@ -31,12 +31,10 @@ _MOST_MISSING = 5
 _ENDS_OF_NO_CLAIM = (":", "?", "？", "：", "؟", "…")
 
 
-def measured(
-    text: str, citations: Sequence[Citation], passages: Mapping[int, Quotable], weights: WordWeights
-) -> Groundedness:
-    """The groundedness of an answer. `passages` by their numbers; the places of `citations` are in `text`."""
+def measured(text: str, citations: Sequence[Citation], sources: Sources) -> Groundedness:
+    """The groundedness of an answer; the places of `citations` are in `text`."""
     looked_at = text[:MOST_CHARACTERS]
-    sources = _Sources(passages, weights)
+    weights = sources.weights
     total = held = 0.0
     supports: list[float] = []
     doubts: list[Doubt] = []
@@ -129,19 +127,19 @@ def _claim(
 # ── Support ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Sources:
-    """What claims are held against, kept for the next claim that cites the same."""
+class Sources:
+    """What claims are held against, kept for the next claim that cites the same. `passages` by their numbers."""
 
     def __init__(self, passages: Mapping[int, Quotable], weights: WordWeights) -> None:
         self._passages = passages
-        self._weights = weights
+        self.weights = weights
         self._known: dict[tuple[tuple[int, int, int], ...], _Source] = {}
 
     def support(self, claim: _Claim, weight: float) -> tuple[float, Missing]:
         """0 to 1, and what the claim says that its source does not."""
         source = self._of(claim.citations)
         inside = claim.words & source.words
-        covered = self._weights.sum(inside) + BY_CONTEXT * self._weights.sum((claim.words & source.told) - inside)
+        covered = self.weights.sum(inside) + BY_CONTEXT * self.weights.sum((claim.words & source.told) - inside)
         lacks = missing(claimed_facts(claim.text), source.facts, of_names=source.around)
         return min(1.0, covered / weight) * checked(lacks), lacks
 
@@ -158,7 +156,7 @@ class _Sources:
         headings = "\n".join(dict.fromkeys(each.headings for each in named.values()))
         around = "\n".join(each.text for each in named.values())
         return _Source(
-            frozenset(content(quotes, self._weights.language)),
+            frozenset(content(quotes, self.weights.language)),
             frozenset[str]().union(*(each.told for each in named.values())),
             facts_of(f"{headings}\n{quotes}"),
             facts_of(f"{headings}\n{around}"),
