@@ -6,7 +6,7 @@ import pytest
 
 from headworks.errors import WorkspaceInvalid
 from headworks.releases.chunking_files import check_context_models, read_chunking
-from headworks.releases.reading import read_yaml
+from headworks.strict_yaml import read_yaml
 from headworks.types.workspace import ChunkingSpec, CollectionSpec
 
 

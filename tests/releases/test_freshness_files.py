@@ -6,7 +6,7 @@ import pytest
 
 from headworks.errors import WorkspaceInvalid
 from headworks.releases.freshness_files import read_freshness, read_source_freshness
-from headworks.releases.reading import read_yaml
+from headworks.strict_yaml import read_yaml
 from headworks.types.workspace import FreshnessSpec
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from headworks.errors import WorkspaceInvalid
 from headworks.releases.parsing_files import read_parsing
-from headworks.releases.reading import read_yaml
+from headworks.strict_yaml import read_yaml
 from headworks.types.workspace import ParsingSpec
 
 

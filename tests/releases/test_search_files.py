@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.errors import WorkspaceInvalid
-from headworks.releases.reading import read_yaml
 from headworks.releases.retrieval_files import read_retrieval
 from headworks.releases.search_files import check_search_models, read_search, read_synonyms
+from headworks.strict_yaml import read_yaml
 from headworks.types.features import InputSpec, RetrievalSettings
 from headworks.types.filter_reading import read_filter
 from headworks.types.search import Decay, Reranking, Rewriting, SearchTuning, Synonyms

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from headworks.errors import WorkspaceInvalid
-from headworks.releases.reading import read_yaml
 from headworks.releases.source_files import read_sources
+from headworks.strict_yaml import read_yaml
 from headworks.types.workspace import SourceSpec
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from headworks.errors import UpstreamError, WorkspaceInvalid
 from headworks.providers.pooling import tls_context
 from headworks.providers.reaching import why_no_proxy
-from headworks.releases.reading import Section
+from headworks.strict_yaml import Section
 from headworks.types.workspace import AccountSpec
 
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from headworks.errors import WorkspaceInvalid
-from headworks.releases.reading import Section, nearest
+from headworks.strict_yaml import Section, nearest
 from headworks.types.workspace import LANGUAGES, ChunkingSpec, CollectionSpec
 
 _FEWEST_TOKENS, _MOST_TOKENS = 40, 240

@@ -10,8 +10,8 @@ from headworks.releases.contract import SchemaReader
 from headworks.releases.grounding_files import read_grounding
 from headworks.releases.output_files import read_output
 from headworks.releases.prompts import parse_prompt
-from headworks.releases.reading import Section, decode, nearest, read_yaml
 from headworks.releases.retrieval_files import read_retrieval
+from headworks.strict_yaml import Section, decode, nearest, read_yaml
 from headworks.types.features import PiiAction, PiiSettings, RiskTier
 from headworks.types.workspace import FeatureSpec
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headworks.releases.reading import Section
+from headworks.strict_yaml import Section
 from headworks.types.schedules import parse_duration, parse_schedule
 from headworks.types.workspace import FreshnessSpec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from headworks.errors import WorkspaceInvalid
-from headworks.releases.reading import Section, nearest
+from headworks.strict_yaml import Section, nearest
 from headworks.types.features import JudgeSettings
 from headworks.types.workspace import FeatureSpec
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from headworks.errors import NotSupportedYet, WorkspaceInvalid
 from headworks.releases.contract import SchemaReader, SchemaWrong
-from headworks.releases.reading import Section, decode, nearest, read_yaml
+from headworks.strict_yaml import Section, decode, nearest, read_yaml
 from headworks.types.features import OutputSettings
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from headworks.releases.reading import Section, nearest
+from headworks.strict_yaml import Section, nearest
 from headworks.types.features import InputSpec
 
 KINDS = ("string", "integer", "number", "boolean", "array", "object")

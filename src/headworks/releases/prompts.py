@@ -30,7 +30,7 @@ from minijinja import Environment, TemplateError
 
 from headworks.errors import InvalidRequest, WorkspaceInvalid
 from headworks.releases.prompt_inputs import is_kind, read_inputs
-from headworks.releases.reading import nearest, read_yaml
+from headworks.strict_yaml import nearest, read_yaml
 from headworks.types.features import Feature, InputSpec
 from headworks.types.models import Message, Prompt, Role
 from headworks.types.retrieval import Passage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headworks.releases.reading import Section
+from headworks.strict_yaml import Section
 
 
 @dataclass(frozen=True, slots=True)

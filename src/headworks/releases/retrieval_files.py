@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headworks.errors import WorkspaceInvalid
-from headworks.releases.reading import Section, nearest
+from headworks.strict_yaml import Section, nearest
 from headworks.types.features import InputSpec, RetrievalSettings
 from headworks.types.filter_reading import read_filter
 from headworks.types.filters import Filter, FilterError, inputs_of

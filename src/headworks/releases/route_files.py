@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, cast, get_args
 
-from headworks.releases.reading import Section, nearest
+from headworks.strict_yaml import Section, nearest
 from headworks.types.failing import USUAL_STEPS, FailureWord, Retries, RouteDeadlines, Step
 from headworks.types.features import Fallback, Target, every_target, usual_fallback
 from headworks.types.workspace import RouteSpec

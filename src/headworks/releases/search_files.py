@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 import msgspec
 
 from headworks.errors import WorkspaceInvalid
-from headworks.releases.reading import Section, decode, nearest
+from headworks.strict_yaml import Section, decode, nearest
 from headworks.types.search import SearchTuning, Synonyms, TuningError, changed, models_of
 from headworks.types.workspace import CollectionSpec, FeatureSpec
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from headworks.releases.freshness_files import read_source_freshness
-from headworks.releases.reading import Section
+from headworks.strict_yaml import Section
 from headworks.types.workspace import SourceSpec
 
 _KINDS = ("web", "sitemap")

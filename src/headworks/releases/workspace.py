@@ -15,10 +15,10 @@ from headworks.releases.freshness_files import read_freshness
 from headworks.releases.grounding_files import check_judges
 from headworks.releases.parsing_files import read_parsing
 from headworks.releases.reader_files import read_readers
-from headworks.releases.reading import Section, decode, nearest, read_yaml
 from headworks.releases.route_files import notice_of, read_route_entry
 from headworks.releases.search_files import SYNONYMS, check_search_models, read_search
 from headworks.releases.source_files import read_sources
+from headworks.strict_yaml import Section, decode, nearest, read_yaml
 from headworks.types.features import every_target
 from headworks.types.workspace import AccountSpec, CollectionSpec, FeatureSpec, RouteSpec, Workspace
 
