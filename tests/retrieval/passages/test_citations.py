@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from headworks.retrieval.passages.citations import (
     SUPPORT_FLOOR,
+    Quotable,
     WordWeights,
-    best_quote,
     content,
 )
 
@@ -21,7 +21,7 @@ OTHER = "The deductible of 1,500.00 dollars starts again on 1 January. Meals are
 
 
 def quote_of(claim: str, passage: str, context: str = "") -> tuple[str, float] | None:
-    found = best_quote(claim, passage, WordWeights([PASSAGE, OTHER]), context)
+    found = Quotable(passage, WordWeights([PASSAGE, OTHER]), context).best(claim)
     return None if found is None else (passage[found.start : found.end], found.support)
 
 
@@ -128,7 +128,7 @@ def test_where_nothing_is_said_there_is_no_quote(claim: str, passage: str) -> No
 @given(st.lists(st.sampled_from(PASSAGE.split()), max_size=12).map(" ".join), st.text(max_size=120))
 def test_a_quote_is_a_slice_and_its_support_a_share(claim: str, noise: str) -> None:
     passage = f"{noise}\n\n{PASSAGE}"
-    found = best_quote(claim, passage, WordWeights([passage]))
+    found = Quotable(passage, WordWeights([passage])).best(claim)
     if found is not None:
         assert 0 <= found.start < found.end <= len(passage)
         assert passage[found.start : found.end].strip()

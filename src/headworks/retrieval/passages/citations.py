@@ -159,11 +159,6 @@ def checked(lacks: Missing) -> float:
     return (MISSING_NUMBER if lacks.numbers else 1.0) * (UNKNOWN_NAME if lacks.names else 1.0)
 
 
-def best_quote(claim: str, passage: str, weights: WordWeights, context: str = "") -> Quote | None:
-    """See Quotable.best."""
-    return Quotable(passage, weights, context).best(claim)
-
-
 def _windows(passage: str, body: Sequence[Sentence]) -> Iterator[tuple[int, int]]:
     """First and last of each run of up to three sentences with no heading or rule between them."""
     for first in range(len(body)):
