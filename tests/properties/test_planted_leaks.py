@@ -142,10 +142,10 @@ def _responses_are_given_whatever_they_quote(_: Stage, monkeypatch: pytest.Monke
 
 
 def _payloads_are_shown_whatever_they_quote(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = observability._SQL["spans_of_trace"]
-    query = whole.replace("SELECT NOT EXISTS (", "SELECT true OR NOT EXISTS (")
-    assert query != whole
-    monkeypatch.setitem(observability._SQL, "spans_of_trace", query)  # type: ignore[arg-type]
+    whole = {name: observability._SQL[name] for name in ("tail", "usage_of_trace", "spans_of_trace")}
+    kind = whole["spans_of_trace"].replace("SELECT NOT EXISTS (", "SELECT true OR NOT EXISTS (")
+    assert kind != whole["spans_of_trace"]
+    monkeypatch.setattr(observability, "_SQL", whole | {"spans_of_trace": kind})
 
 
 def _seeing_as_somebody_adds_what_one_may_read(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
