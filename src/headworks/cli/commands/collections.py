@@ -54,11 +54,11 @@ def health(
 
 
 def _print(found: JsonObject) -> None:
-    waits = f", {found['queued']:,} files wait ({found['lag_s']:.0f} s)" if found["queued"] else ""
+    waits = f"; {found['queued']:,} files wait, the oldest for {found['lag_s']:.0f} s" if found["queued"] else ""
     print(f"{found['documents']:,} documents in {found['chunks']:,} chunks{waits}.")
     others = [f"{found[name]:,} {words}" for name, words in _HIDDEN if found[name]]
     if others:
-        print(f"{', '.join(others)}.")
+        print(f"{'; '.join(others)}.")
     if found["sources"]:
         names = ("source", "state", "synced_at", "due_at", "hidden_from")
         cells = [[str(value)[:19] if value else None for value in pick(row, *names)] for row in found["sources"]]
