@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.passages import lexical
 from headworks.retrieval.passages.analysis import terms_of, words
@@ -25,6 +28,7 @@ _MOST_MERGED_CHUNKS = 400_000
 """A segment larger than this is left alone: it would take hundreds of megabytes to merge."""
 _DEAD_SHARE = 0.25
 _FEWEST_DEAD = 64
+_BLOCKS_AT_ONCE = 2_000
 _LONGEST_GAP = 1_000
 """Characters of space between two chunks. Beyond it they are no neighbours any more."""
 
@@ -181,7 +185,8 @@ async def merge_segments(tx: Tx, place: Place) -> int:
     for row in await tx.fetch_all(INGEST_SQL.list_segment_blocks, **where):
         blocks[row.segment_id][row.term] = row.block
     ids = await tx.fetch_all(INGEST_SQL.list_chunk_ids, tenant=place.curator.tenant, generation=place.generation)
-    merged = await asyncio.to_thread(_merged, [blocks[number] for number in chosen], {row.chunk_id for row in ids})
+    alive = np.fromiter((row.chunk_id for row in ids), dtype=np.int64, count=len(ids))
+    merged = await asyncio.to_thread(_merged, [blocks[number] for number in chosen], alive)
     await tx.run(INGEST_SQL.delete_segments, **where)
     await _write_segment(tx, place, merged)
     return len(chosen)
@@ -199,11 +204,18 @@ def chosen_segments(sizes: dict[int, int], alive: int) -> list[int]:
     return sorted(next((group for group in by_size.values() if len(group) >= _SEGMENTS_OF_A_SIZE), []))
 
 
-def _merged(segments: Sequence[dict[str, bytes]], alive: set[int]) -> lexical.Segment:
-    held = {
-        int(number) for segment in segments for block in segment.values() for number in lexical.unpack(block).chunks
-    }
-    return lexical.merge_segments(segments, held - alive)
+def _merged(segments: Sequence[dict[str, bytes]], alive: NDArray[np.int64]) -> lexical.Segment:
+    return lexical.merge_segments(segments, _dead(segments, alive))
+
+
+def _dead(segments: Sequence[dict[str, bytes]], alive: NDArray[np.int64]) -> frozenset[int]:
+    """The chunks in these segments that are gone. A few blocks at a time: each chunk stands in about a hundred."""
+    blocks = [block for segment in segments for block in segment.values()]
+    held = np.empty(0, np.int64)
+    for start in range(0, len(blocks), _BLOCKS_AT_ONCE):
+        some = [lexical.unpack(block).chunks for block in blocks[start : start + _BLOCKS_AT_ONCE]]
+        held = np.unique(np.concatenate([held, *some]))
+    return frozenset(held[~np.isin(held, alive)].tolist())
 
 
 async def drop_dead(tx: Tx, place: Place) -> int:
@@ -214,7 +226,7 @@ async def drop_dead(tx: Tx, place: Place) -> int:
     rows = await tx.fetch_all(INGEST_SQL.list_segments, **place.keys)
     of_tenant = {"tenant": place.curator.tenant}
     ids = await tx.fetch_all(INGEST_SQL.list_chunk_ids, **of_tenant, generation=place.generation)
-    alive, changed = {row.chunk_id for row in ids}, 0
+    alive, changed = np.fromiter((row.chunk_id for row in ids), dtype=np.int64, count=len(ids)), 0
     for segment in rows:
         where = {**of_tenant, "collection": place.collection, "segments": [segment.segment_id]}
         blocks = {row.term: row.block for row in await tx.fetch_all(INGEST_SQL.list_segment_blocks, **where)}
@@ -227,7 +239,7 @@ async def drop_dead(tx: Tx, place: Place) -> int:
     return changed
 
 
-def _without_dead(blocks: dict[str, bytes], alive: set[int]) -> lexical.Segment | None:
+def _without_dead(blocks: dict[str, bytes], alive: NDArray[np.int64]) -> lexical.Segment | None:
     """The segment with living chunks only; None: it has no others."""
-    held = {int(number) for block in blocks.values() for number in lexical.unpack(block).chunks}
-    return lexical.merge_segments([blocks], held - alive) if held - alive else None
+    dead = _dead([blocks], alive)
+    return lexical.merge_segments([blocks], dead) if dead else None
