@@ -193,6 +193,8 @@ async def test_behaviour_is_shown_by_failure_mode(guest: World) -> None:
         (Wanted("x"), InvalidRequest, "changes nothing"),
         (Wanted("x", files={AT: PROMPT.encode()}), InvalidRequest, "changes nothing"),
         (Wanted("x", files={"roles.yaml": b""}), InvalidRequest, "can't change `roles.yaml`"),
+        (Wanted("x", files={"features/../roles.yaml": b""}), InvalidRequest, "is no path"),
+        (Wanted("x", files={"features/claims/knowledge/a\x00.md": b""}), InvalidRequest, "is no path"),
         (Wanted("x", files={AT: b"no prompt"}), WorkspaceInvalid, "front matter"),
         (Wanted("x", files={AT: None}), WorkspaceInvalid, "no file"),
         (Wanted("x", features=["other"]), InvalidRequest, "no feature `other`"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from headworks.types.workspace import FeatureSpec, Workspace
 MOST_FILES = 200
 _LONGEST_TITLE = 200
 _LONGEST_TEXT = 20_000
+_PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff\\]{1,500}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,8 @@ def check_wanted(wanted: Wanted) -> None:
     if len(wanted.files) > MOST_FILES:
         raise InvalidRequest(f"A proposal changes at most {MOST_FILES} files.", param="files")
     for path in wanted.files:
+        if not _PATH.fullmatch(path) or {"", ".", ".."} & set(path.split("/")):
+            raise InvalidRequest(f"{path[:200]!r} is no path of a workspace's file.", param="files")
         if not (path.startswith("features/") or path == "routes.yaml"):
             raise InvalidRequest(
                 f"A proposal can't change `{path[:200]}`: only `features/…` and `routes.yaml`.",
