@@ -33,8 +33,8 @@ MOST_NUMBERS = 4_000
 """Of a vector that pgvector can index at half precision; larger ones are compared all."""
 _VERY_MANY = 10 * MANY
 """Then an index is built although more is being handed in."""
-_LINKS, _CANDIDATES = 12, 128
-"""`m` and `ef_construction`: 12 links let a million vectors of 384 numbers, all told, be 2.0 GB; 16 would be 2.1."""
+_LINKS, _CANDIDATES = 11, 128
+"""`m` and `ef_construction`: with up to 11 links, eight vectors of 384 numbers fit on a page, with 16 seven."""
 _LOCK = 7_404_917_333
 _LOCK_WAIT_S = 3600.0
 _LEAST_MEMORY_KB, _MOST_MEMORY_KB = 64 << 10, 2 << 20
