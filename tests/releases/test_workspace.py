@@ -180,6 +180,8 @@ def test_a_misspelt_file_is_an_error() -> None:
 def test_references_are_checked_and_name_what_is_near() -> None:
     assert "Did you mean `default`?" in complaint(feature=FEATURE.replace("default", "defalt"))
     assert "names the collection `dogs`" in complaint(feature=FEATURE.replace("docs", "dogs"))
+    reranked = FEATURE.replace("k: 4}", "k: 4, search: {rerank: true}}")
+    assert "the collection's file names no model for it" in complaint(feature=reranked)
     assert "names the provider `opnai`" in complaint(routes="routes: {default: {targets: [opnai/gpt]}}\n")
     assert "there is no `builtin/extractiv`" in complaint(routes="routes: {default: {targets: [builtin/extractiv]}}\n")
     assert "is not `provider/model`" in complaint(routes="routes: {default: {targets: [gpt]}}\n")

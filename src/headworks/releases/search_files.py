@@ -40,7 +40,17 @@ def check_search_models(
     routes: Collection[str],
     providers: Collection[str],
 ) -> None:
-    """Whether each model that rewrites or reranks is a route of the workspace, or one of a provider that is known."""
+    """Whether each model that rewrites or reranks is a route of the workspace, or one of a provider that is known.
+
+    What a feature turns on without naming a model must have one in its collection's file.
+    """
+    tunings = {each.name: each.search for each in collections}
+    for feature in features:
+        if feature.retrieval is not None:
+            try:
+                changed(tunings.get(feature.retrieval.collection, SearchTuning()), feature.retrieval.search)
+            except TuningError as error:
+                raise WorkspaceInvalid(f"{feature.where}: `retrieval.search`: {error.message}") from None
     named = [(each.where, model) for each in collections for model in models_of(msgspec.to_builtins(each.search))]
     named += [
         (each.where, model)
