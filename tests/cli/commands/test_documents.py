@@ -102,3 +102,16 @@ def test_who_lacks_the_permission_is_refused(cli: Any) -> None:
         done = cli(*words, key=key, check=False)
         assert done.returncode == 1
         assert "lacks the permission" in done.stderr
+
+
+def test_an_answer_says_that_a_document_it_cites_is_past_its_review(
+    cli: Any, tmp_path: Path, word: Callable[[int], str]
+) -> None:
+    file = tmp_path / f"{word(0)}.md"
+    file.write_text(f"---\nreview_at: 2001-02-03\n---\n# Pay\n\nThe {word(1)} is paid within 12 days.\n")
+    ingest(cli, file)
+    question = f"Within how many days is the {word(1)} paid?"
+    said = {each.get("stale") for each in cli.json("ask", "assistant", question)["citations"]}
+    assert said == {"Its review was due on 2001-02-03."}
+    assert "May be out of date: Its review was due on 2001-02-03." in cli("ask", "assistant", question).stdout
+    assert cli("documents", "delete", "docs", file.name).stdout == "1 of 1 vanished.\n"
