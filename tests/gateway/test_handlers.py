@@ -118,6 +118,12 @@ def test_a_compressed_body_is_refused(world: World) -> None:
     assert "Compressed bodies" in answer.json()["error"]["message"]
 
 
+def test_no_model_is_asked_as_somebody_else(world: World, provider: SimulatedProvider) -> None:
+    answer = world.post({"model": "outside", "messages": []}, x_headworks_as="jane")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "x-headworks-as")
+    assert not provider.seen
+
+
 # ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -34,7 +34,7 @@ SIGNED_IN = "headworks.principal"
 """Where the server puts a caller who was authenticated before, by a session."""
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.025
-_OF_INTEREST = FROM_CALLER | {b"authorization", b"x-api-key", b"content-length", b"content-encoding"}
+_OF_INTEREST = FROM_CALLER | {b"authorization", b"x-api-key", b"content-length", b"content-encoding", b"x-headworks-as"}
 
 
 class CallerLeft(Exception):
@@ -130,6 +130,12 @@ class Exchange:
             elif name == b"content-length":
                 if value.isdigit() and int(value) > limit:
                     raise _too_large(limit)
+            elif name == b"x-headworks-as":
+                raise InvalidRequest(
+                    "No model is asked as somebody else.",
+                    next_step="`x-headworks-as` is for searching and opening documents under /api.",
+                    param="x-headworks-as",
+                )
             elif value.lower() != b"identity":
                 raise InvalidRequest("Compressed bodies are not read here.", next_step="Send it as it is.")
 
