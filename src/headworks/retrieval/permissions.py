@@ -106,8 +106,11 @@ class Explainer:
                 await tx.fetch_all(denials.SQL.list_of_collection, **of_tenant, **of_collection),
                 await tx.fetch_all(denials.SQL.list_of_document, **of_tenant, **of_document),
             ]
-        ids = [frozenset(PrincipalId(each.principal_id) for each in rows) for rows in found]
-        return _Lists(row, *ids, await self._directory.names_of(asker, frozenset().union(*ids)))
+        readers, own_readers, denied, own_denied = (
+            frozenset(PrincipalId(each.principal_id) for each in rows) for rows in found
+        )
+        names = await self._directory.names_of(asker, readers | own_readers | denied | own_denied)
+        return _Lists(row, readers, own_readers, denied, own_denied, names)
 
     async def _note(self, asker: Principal, found: Explanation) -> None:
         async with self._db.tx(asker) as tx:
