@@ -70,8 +70,11 @@ def validity_of(metadata: Mapping[str, Any]) -> Validity:
 async def put_validity(tx: Tx, curator: Principal, document: UUID) -> None:
     """Let a document's time be what its metadata says; nobody reads one that contradicts itself. Confirms it, too."""
     of_document = {"tenant": curator.tenant, "document": document}
+    metadata = await tx.fetch_value(SQL.confirm_document, **of_document) or {}
+    if not any(key in metadata for key in VALIDITY):
+        return
     try:
-        found = validity_of(await tx.fetch_value(SQL.read_metadata, **of_document) or {})
+        found = validity_of(metadata)
     except InvalidRequest:  # what was said on upload and what the file says now contradict each other
         found = Validity(valid_to=_EPOCH)
     await tx.run(
@@ -83,8 +86,7 @@ async def put_validity(tx: Tx, curator: Principal, document: UUID) -> None:
 async def note_version(tx: Tx, curator: Principal, document: UUID, version: int) -> None:
     """A document has a new version: who brought it, when, and its hash stay known; the text of the one before too."""
     of_document = {"tenant": curator.tenant, "document": document}
-    await tx.run(SQL.replace_version, **of_document, version=version)
-    await tx.run(SQL.add_version, **of_document)
+    await tx.run(SQL.add_version, **of_document, version=version)
 
 
 # ── What the collection's file says ──

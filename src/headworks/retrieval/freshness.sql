@@ -1,17 +1,19 @@
 -- Versions and validity of documents, and when sources are crawled again. Written by the curator.
 
+-- name: confirm_document
+-- It has been handed in; what its metadata says of its time is written next, where it says anything.
+UPDATE document SET confirmed_at = now(), valid_from = NULL, valid_to = NULL, review_at = NULL
+ WHERE tenant_id = %(tenant)s AND document_id = %(document)s
+RETURNING metadata
+
 -- name: set_validity
-UPDATE document SET valid_from = %(valid_from)s, valid_to = %(valid_to)s, review_at = %(review_at)s, confirmed_at = now()
+UPDATE document SET valid_from = %(valid_from)s, valid_to = %(valid_to)s, review_at = %(review_at)s
  WHERE tenant_id = %(tenant)s AND document_id = %(document)s
 
--- name: read_metadata
-SELECT metadata FROM document WHERE tenant_id = %(tenant)s AND document_id = %(document)s
-
--- name: replace_version
-UPDATE document_version SET replaced_at = now()
- WHERE tenant_id = %(tenant)s AND document_id = %(document)s AND version <> %(version)s AND replaced_at IS NULL
-
 -- name: add_version
+WITH before AS (
+    UPDATE document_version SET replaced_at = now()
+     WHERE tenant_id = %(tenant)s AND document_id = %(document)s AND version <> %(version)s AND replaced_at IS NULL)
 INSERT INTO document_version (tenant_id, document_id, version, content_hash, characters, handed_in_by)
 SELECT d.tenant_id, d.document_id, d.version, d.content_hash, d.characters, d.handed_in_by
   FROM document d
