@@ -328,7 +328,7 @@ class ItemWork:
             tenant=curator.tenant, item=work.item.item_id, state=work.state, chunks=number, code=work.code,
             message=work.message,
         )  # fmt: skip
-        # What failed keeps its original until it is tried again, replaced or purged; nobody needs that of the one before.
+        # What failed keeps its original until it is retried, replaced or purged; nobody needs that of the one before.
         of_path = {"collection": collection, "source": work.item.source, "path": work.item.path}
         gone = await tx.fetch_all(INGEST_SQL.forget_failed, tenant=curator.tenant, item=work.item.item_id, **of_path)
         await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
