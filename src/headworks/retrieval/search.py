@@ -112,9 +112,9 @@ class Searcher:
         """
         wanted = wanted or Wanted()
         _check(query, k)
-        for model in models_of(wanted.changes):
-            admit(principal, permission="model:call", model_name=model)
         question = _Question(principal, collection, query[:LONGEST_QUERY], k, ranking, wanted, trace)
+        for model in models_of(wanted.changes):
+            admit(question.payer, permission="model:call", model_name=model)
         await self._keyring.ensure(self._db, principal.tenant)
         done = await self._round(question)
         if done.standings and not done.found:
@@ -186,9 +186,7 @@ class Searcher:
     async def _rewritten(self, question: _Question, tuning: SearchTuning) -> rewriting.Rewritten:
         if tuning.rewrite is None:
             return rewriting.Rewritten((question.query,))
-        call = ModelCall(
-            question.payer, tuning.rewrite.model, "rewrite", question.trace, parameters=rewriting.cap()
-        )
+        call = ModelCall(question.payer, tuning.rewrite.model, "rewrite", question.trace, parameters=rewriting.cap())
         history = question.wanted.history
         return await rewriting.rewritten(self._models, call, tuning.rewrite, question.query, history)
 
