@@ -78,7 +78,7 @@ class WordVectors:
 class InlineParsers:
     """The parsers of text formats, without the processes around them."""
 
-    async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:
+    async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:  # noqa: ARG002 -- of others
         if not data:
             raise DocumentUnreadable("The file is empty.", code="empty")
         for ending, parser in ((".md", markdown.parse), (".html", html.parse), (".txt", plain.parse)):

@@ -215,8 +215,8 @@ class Admission:
 class Explanation:
     """Why a principal may or may not read a document: for administrators, since it names both.
 
-    `obstacles` are reasons why nobody reads it, whatever the lists say: gone, not valid yet or any more, or readers that
-    its source has not told for too long.
+    `obstacles` are reasons why nobody reads it, whatever the lists say: it is gone, not valid yet or any more, or its
+    source has not told its readers for too long.
     """
 
     document: DocumentId

@@ -109,7 +109,8 @@ class CollectionSpec:
     """`collections/<name>.yaml`. `readers` are names of groups or principals; empty: nobody.
 
     `documents` are (path pattern, readers), the first match wins; a document without a match has the collection's.
-    `denied` are names that it is closed to whatever list admits them; so of `denials` (path pattern, names) every match.
+    `denied` are names that it is closed to, whatever list admits them; so of `denials` (path pattern, names) all
+    matches.
     `where` is `file:line` for messages.
     """
 
