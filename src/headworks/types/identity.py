@@ -28,7 +28,7 @@ class Principal:
     groups: frozenset[PrincipalId] = frozenset()
     is_narrowed: bool = False
     seen_by: Principal | None = None
-    """An administrator who looks at what this one may read. What that costs is his; nothing else is done as this one."""
+    """An administrator who looks at what this one may read. What that costs is theirs; nothing else is done so."""
 
     def may(self, permission: str) -> bool:
         """Whether this key or session holds a permission such as `model:call`."""
