@@ -386,6 +386,186 @@ CREATE TABLE proposal_comment (         -- append-only
     FOREIGN KEY (tenant_id, proposal_id) REFERENCES proposal ON DELETE CASCADE
 );
 
+-- ── Evaluation and review ──────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATE TABLE dataset (
+    tenant_id   uuid NOT NULL,
+    dataset_id  uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    name        text NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, dataset_id),
+    UNIQUE (tenant_id, project_id, name),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE dataset_version (          -- append-only; the highest number is the one that is meant by the name
+    tenant_id   uuid NOT NULL,
+    dataset_id  uuid NOT NULL,
+    number      bigint NOT NULL,
+    digest      text NOT NULL,
+    examples    int NOT NULL,
+    unlocked    bytea,                   -- sealed: why examples were let move between splits; null: none did
+    made_by     uuid NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, dataset_id, number),
+    FOREIGN KEY (tenant_id, dataset_id) REFERENCES dataset ON DELETE CASCADE
+);
+CREATE INDEX dataset_version_by_digest ON dataset_version (tenant_id, digest);
+
+CREATE TABLE dataset_example (          -- content-addressed, shared between versions of a tenant
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    digest      text NOT NULL,
+    content     bytea NOT NULL,          -- sealed
+    PRIMARY KEY (tenant_id, digest)
+);
+
+CREATE TABLE dataset_member (           -- which examples a version has, by its digest
+    tenant_id   uuid NOT NULL,
+    dataset     text NOT NULL,
+    example     text NOT NULL,
+    PRIMARY KEY (tenant_id, dataset, example),
+    FOREIGN KEY (tenant_id, example) REFERENCES dataset_example
+);
+
+CREATE TABLE review_sample (            -- what was drawn for review, and out of how many
+    tenant_id   uuid NOT NULL,
+    sample_id   uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    feature     text NOT NULL,
+    metric      text NOT NULL,
+    population  int NOT NULL,
+    seed        bigint NOT NULL,
+    made_by     uuid NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, sample_id),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
+CREATE TABLE judgement_wanted (         -- what people are asked to judge: by gates, and by samples
+    tenant_id   uuid NOT NULL,
+    wanted_id   uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    queue       text NOT NULL,
+    metric      text NOT NULL,
+    subject     text NOT NULL,           -- what is judged: `trace:…`, or as its source names it
+    release     text,
+    dataset     text,
+    example     text,
+    trace_id    uuid,
+    chance      double precision CHECK (chance > 0 AND chance <= 1),    -- of having been drawn; null: it was not
+    sample_id   uuid,
+    reason      text NOT NULL DEFAULT '',
+    made_by     uuid NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, wanted_id),
+    UNIQUE (tenant_id, project_id, metric, subject),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, sample_id) REFERENCES review_sample
+);
+
+CREATE TABLE judgement (                -- what a person says of one answer: append-only, a changed one replaces
+    tenant_id    uuid NOT NULL,
+    judgement_id uuid NOT NULL,
+    project_id   uuid NOT NULL,
+    metric       text NOT NULL,
+    subject      text NOT NULL,
+    release      text,
+    dataset      text,
+    example      text,
+    trace_id     uuid,
+    kind         text NOT NULL CHECK (kind IN ('opinion', 'adjudication')),
+    is_blind     boolean NOT NULL,       -- given before the rater could read another's
+    rater        text NOT NULL,          -- a principal's id, or the name that an import gives
+    verdict      text NOT NULL CHECK (verdict IN ('pass', 'fail', 'unsure', 'first', 'second', 'tie')),
+    severity     text CHECK (severity IN ('low', 'medium', 'high', 'critical')),
+    failure_modes text[] NOT NULL DEFAULT '{}',
+    content      bytea NOT NULL,         -- sealed: critique, suggested fix, knowledge, evidence, criteria
+    replaces     uuid,
+    made_by      uuid NOT NULL,
+    made_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, judgement_id),
+    UNIQUE (tenant_id, replaces),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE,
+    FOREIGN KEY (tenant_id, replaces) REFERENCES judgement
+);
+CREATE INDEX judgement_of_subject ON judgement (tenant_id, project_id, metric, subject);
+CREATE INDEX judgement_of_example ON judgement (tenant_id, release, example) WHERE example IS NOT NULL;
+
+CREATE TABLE experiment (               -- a release asked every example of a dataset, so many times, and scored
+    tenant_id     uuid NOT NULL,
+    experiment_id uuid NOT NULL,
+    project_id    uuid NOT NULL,
+    feature       text NOT NULL,
+    release       text NOT NULL,         -- digest
+    gate          text,                  -- digest of the gate bundle that it is run for; null: for somebody to look at
+    dataset       text NOT NULL,         -- digest of the examples
+    dataset_name  text NOT NULL,
+    scorers       jsonb NOT NULL,        -- name, digest, scale, is_better_high, is_judge of each
+    examples      int NOT NULL,
+    repeats       int NOT NULL,
+    at_once       int NOT NULL,
+    most_cost_micro_usd bigint,          -- null: no ceiling of its own
+    cost_micro_usd bigint NOT NULL DEFAULT 0,   -- what it has spent itself; what was kept from before costs nothing
+    state         text NOT NULL CHECK (state IN ('running', 'done', 'stopped', 'cancelled', 'failed')),
+    why           text NOT NULL DEFAULT '',
+    content       bytea NOT NULL,        -- sealed: the files that it was read from
+    revision      bigint NOT NULL DEFAULT 1,    -- goes up with every resume
+    made_by       uuid NOT NULL,
+    made_at       timestamptz NOT NULL DEFAULT now(),
+    ended_at      timestamptz,
+    PRIMARY KEY (tenant_id, experiment_id),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+CREATE INDEX experiment_of_release ON experiment (tenant_id, release, dataset);
+
+CREATE TABLE experiment_output (        -- what a release answered: kept for every experiment that asks the same
+    tenant_id   uuid NOT NULL REFERENCES tenant,
+    release     text NOT NULL,
+    example     text NOT NULL,           -- digest
+    repeat      int NOT NULL,
+    content     bytea NOT NULL,          -- sealed
+    error_code  text,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, release, example, repeat)
+);
+
+CREATE TABLE experiment_score (
+    tenant_id   uuid NOT NULL,
+    release     text NOT NULL,
+    example     text NOT NULL,
+    repeat      int NOT NULL,
+    scorer      text NOT NULL,           -- digest
+    value       double precision,        -- null: an error
+    label       text NOT NULL,
+    error_code  text,
+    content     bytea NOT NULL,          -- sealed: reason and details
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, release, example, repeat, scorer),
+    FOREIGN KEY (tenant_id, release, example, repeat) REFERENCES experiment_output ON DELETE CASCADE
+);
+
+CREATE TABLE gate_look (                -- each time a gate looked at results: append-only, so that trying again costs
+    tenant_id   uuid NOT NULL,
+    look_id     uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    feature     text NOT NULL,
+    golden      text NOT NULL,           -- digest of what the golden files say
+    base        text NOT NULL,           -- release that it was compared with; empty: none was live
+    candidate   text NOT NULL,
+    gate        text NOT NULL,
+    results     text NOT NULL,           -- digest of what was looked at
+    look        int NOT NULL,
+    attempt     int NOT NULL,
+    alpha       double precision NOT NULL,
+    verdict     text NOT NULL CHECK (verdict IN ('PASS', 'FAIL', 'INCONCLUSIVE')),
+    made_by     uuid NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, look_id),
+    UNIQUE (tenant_id, project_id, feature, golden, base, candidate, look),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
 -- ── Retrieval ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CREATE TABLE collection (
@@ -843,14 +1023,16 @@ END $$;
 
 DO $$
 DECLARE
-    every_table text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
+    every_table text[] := ARRAY['experiment','experiment_output','experiment_score','gate_look','tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
-        'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','collection_reader','collection_denial','document','document_reader','document_denial','document_text','chunk',
+        'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment',
+        'dataset','dataset_version','dataset_example','dataset_member','review_sample','judgement_wanted','judgement','collection','generation','collection_reader','collection_denial','document','document_reader','document_denial','document_text','chunk',
         'chunk_context','embedding','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response','stored_item',
         'document_version','legal_hold','purge_receipt','job_pause'];
-    by_tenant text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
+    by_tenant text[] := ARRAY['experiment','experiment_output','experiment_score','gate_look','tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
-        'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment','collection','generation','chunk_context','posting','posting_segment','source','blob','usage','span','audit_event',
+        'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment',
+        'dataset','dataset_version','dataset_example','dataset_member','review_sample','judgement_wanted','judgement','collection','generation','chunk_context','posting','posting_segment','source','blob','usage','span','audit_event',
         'legal_hold','purge_receipt','job_pause'];
     of_document text[] := ARRAY['document_version','chunk','embedding'];
     for_system text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
@@ -975,13 +1157,14 @@ CREATE POLICY readable ON document FOR SELECT TO hw_app USING (
 
 GRANT USAGE ON SCHEMA headworks TO hw_app, hw_system, hw_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
-    principal, membership, principal_closure, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
+    experiment, experiment_output, experiment_score, principal, membership, principal_closure, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
     snapshot_version, workspace_file, route, account, channel, feature_gate, proposal_release, collection, generation, collection_reader, collection_denial,
     document, document_reader, document_denial,
     document_text, chunk, chunk_context, embedding, posting, posting_segment, sync, source, ingest_item, blob, stored_response, stored_item,
     document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
-GRANT SELECT, INSERT ON tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt TO hw_app;
+GRANT SELECT, INSERT ON gate_look, tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt,
+    dataset, dataset_version, dataset_example, dataset_member, review_sample, judgement_wanted, judgement TO hw_app;
 GRANT SELECT, INSERT, UPDATE ON data_key, signing_key, release_block, proposal TO hw_app;
 GRANT SELECT, UPDATE ON usage, span TO hw_app;      -- UPDATE: see only_forgets
 GRANT SELECT, INSERT, UPDATE, DELETE ON replica TO hw_app;
