@@ -22,6 +22,11 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "release:block": "block a feature's promotions because of an incident, and lift the block",
         "release:break_glass": "move `prod` past the rules, with a reason that everybody sees",
         "release:attest": "sign statements of one's own about releases",
+        "dataset:read": "see datasets, and check and compare their versions",
+        "dataset:write": "push versions of datasets, and turn traces that one may see into examples",
+        "judgement:read": "see human judgements; another's of what one is still to judge stays hidden",
+        "judgement:write": "judge answers, import judgements, and draw samples for review",
+        "judgement:adjudicate": "decide where reviewers disagree, as the principal domain expert",
         "data:erase": "purge and erase documents and people for good, see receipts, place and release legal holds",
         "job:read": "see what durable work runs, waits or failed",
         "job:write": "pause, resume, cancel and retry durable work",
@@ -48,20 +53,21 @@ OWNER = "owner"
 _ENGINEER = (
     "model:call feature:call release:pin collection:read collection:write job:read job:write "
     "workspace:read workspace:apply provider:write trace:own trace:read reader:explain key:own "
-    "release:propose release:approve release:promote release:block release:attest"
+    "release:propose release:approve release:promote release:block release:attest "
+    "dataset:read dataset:write judgement:read judgement:write"
 )
 _EXPERT = (
     "feature:call release:pin collection:read workspace:read trace:own trace:read key:own "
-    "release:propose release:approve"
+    "release:propose release:approve dataset:read dataset:write judgement:read judgement:write"
 )
-_PRINCIPAL_EXPERT = f"{_EXPERT} release:expert release:block"
-_REVIEWER = "feature:call collection:read trace:own trace:read key:own"
-_AUDITOR = "workspace:read trace:own trace:read usage:read audit:read"
+_PRINCIPAL_EXPERT = f"{_EXPERT} release:expert release:block judgement:adjudicate"
+_REVIEWER = "feature:call collection:read trace:own trace:read key:own dataset:read judgement:read judgement:write"
+_AUDITOR = "workspace:read trace:own trace:read usage:read audit:read dataset:read judgement:read"
 
 BUILT_IN_ROLES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         OWNER: frozenset(PERMISSIONS),
-        "admin": frozenset(PERMISSIONS) - {"tenant:create", "release:expert"},
+        "admin": frozenset(PERMISSIONS) - {"tenant:create", "release:expert", "judgement:adjudicate"},
         "engineer": frozenset(_ENGINEER.split()),
         "expert": frozenset(_EXPERT.split()),
         "principal-expert": frozenset(_PRINCIPAL_EXPERT.split()),
