@@ -32,7 +32,7 @@ from headworks.identity.contract import (
 from headworks.identity.names import check_name, near
 from headworks.identity.refusals import bearer_token
 from headworks.identity.store import SQL, AtTheDoor, note
-from headworks.identity.table import IdentityTable
+from headworks.identity.table import IdentityTable, acting
 from headworks.identity.tokens import parse
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
@@ -347,6 +347,17 @@ class Identity:
         if found is None:
             raise Forbidden("The operator's tenant has no owner.", next_step="Give somebody the role `owner`.")
         return found
+
+    async def in_background(self, tenant: TenantId, of: PrincipalId) -> Principal:
+        """Somebody as the work acts that he asked for by a whole key: with the rights that he has now.
+
+        Raises Forbidden for who is gone or disabled.
+        """
+        async with self._db.tx(AtTheDoor(tenant)) as tx:
+            holder = await store.holder_of(tx, tenant, of)
+        if holder is None or holder.is_disabled:
+            raise Forbidden("Whoever asked for this work is disabled.", next_step="Ask for it as somebody else.")
+        return acting(tenant, holder, None)
 
     async def as_reader(self, principal: Principal, name: str) -> Principal:
         """Somebody without any permission, to find out what he may read; for who has `reader:explain`."""

@@ -1,4 +1,4 @@
-"""What judges a feature: its gate, golden sets and taxonomy, as a bundle of their own beside every release."""
+"""What judges a feature: its gate, golden sets, judges and taxonomy, as a bundle of their own beside every release."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from headworks.releases.bundles import Bundle, BundleFile, digest_of
 from headworks.types.ids import Digest
 
 GATE = "evals/gate.yaml"
+_FOLDERS = ("evals/", "golden/", "judges/")
 MEDIA_TYPES: Mapping[str, str] = {
     ".json": "application/json",
     ".jsonl": "application/jsonl",
@@ -35,7 +36,7 @@ def judging_of(feature: str, files: Mapping[str, bytes]) -> Judging | None:
     found = []
     for path in sorted(files):
         inside = path.removeprefix(folder)
-        if path.startswith(folder) and (inside.startswith(("evals/", "golden/")) or inside == "taxonomy.yaml"):
+        if path.startswith(folder) and (inside.startswith(_FOLDERS) or inside == "taxonomy.yaml"):
             found.append(BundleFile(inside, media_type(inside), files[path]))
     if not any(each.path == GATE for each in found):
         return None

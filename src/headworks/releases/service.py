@@ -17,6 +17,7 @@ from headworks.releases.applying import AppliedFeature, Applying
 from headworks.releases.bundles import read_bundle
 from headworks.releases.contract import CollectionDeclarer
 from headworks.releases.evidence import Attested, Evidence
+from headworks.releases.judged import JudgedReleases
 from headworks.releases.moving import Archives
 from headworks.releases.promotions import Promotions
 from headworks.releases.proposals import Proposals
@@ -85,6 +86,7 @@ class Releases:
         self._standings = Standings(keyring, self.evidence)
         self._applying = Applying(keyring, self._standings, weights_digest)
         self.archives = Archives(db, keyring, identity, self.evidence)
+        self.judged = JudgedReleases(db, keyring, identity)
         self.promotions = Promotions(db, keyring, identity, self.evidence)
         self.proposals = Proposals(
             db, keyring, identity, self.promotions, Resolving(keyring, self._applying, surroundings)

@@ -204,8 +204,6 @@ def _judges(reading: _Reading, path: str, content: bytes) -> None:
     folder = "/".join(path.split("/")[:2])
     if f"{folder}/evals/gate.yaml" not in reading.files:
         reading.notices.append(f"{path}: left alone, there is no `{folder}/evals/gate.yaml`.")
-    elif path.endswith("/gate.yaml"):
-        reading.notices.append(f"{path}: kept as what judges this feature; no gate is run by this version yet.")
 
 
 def _not_yet(reading: _Reading, path: str, content: bytes) -> None:
@@ -237,7 +235,7 @@ _READERS: tuple[tuple[str, _Reader], ...] = (
     (r"features/[^/]+/feature\.yaml", _read_feature),
     (r"features/[^/]+/prompts/[^/]+\.prompty", _belongs_to_feature),
     (r"features/[^/]+/knowledge/.+\.md", _belongs_to_feature),
-    (r"features/[^/]+/(evals|golden)/.+", _judges),
+    (r"features/[^/]+/(evals|golden|judges)/.+", _judges),
     (r"features/[^/]+/taxonomy\.yaml", _judges),
     (r"features/[^/]+/.+\.json", _may_be_schema),
     (r"(policies|tools)/.+", _not_yet),

@@ -1,0 +1,106 @@
+"""What evaluation asks of releases: which digest a name means, what is live, and what judges a feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headworks.errors import InvalidRequest, NotFound
+from headworks.identity.service import Identity
+from headworks.releases import store
+from headworks.releases.channels import PROD
+from headworks.releases.judging import judging_of
+from headworks.releases.standings import find_release, gate_of
+from headworks.storage.pool import Database
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, ProjectId
+
+_LEAST_DIGITS = 6
+_MOST_LOOKED_AT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A release of a feature."""
+
+    project: ProjectId
+    project_name: str
+    feature: str
+    digest: Digest
+
+    @property
+    def model(self) -> str:
+        """How it is called: pinned."""
+        return f"{self.feature}@{self.digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateBundle:
+    """What judges a feature: files by their path in its folder. `dataset` is the digest of its golden files."""
+
+    digest: Digest
+    dataset: str | None
+    files: Mapping[str, bytes]
+
+
+class JudgedReleases:
+    """Reads, under the caller's rights."""
+
+    def __init__(self, db: Database, keyring: Keyring, identity: Identity) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._identity = identity
+
+    async def subject(self, principal: Principal, project: str, name: str, usual: str = PROD) -> Subject:
+        """The release that `feature`, `feature@channel` or `feature@sha256:…` (first digits do) means.
+
+        A bare feature means its `usual` channel. Raises NotFound, InvalidRequest for digits that fit several.
+        """
+        feature, _, at = name.partition("@")
+        found = await self._identity.find_project(principal, project)
+        async with self._db.tx(principal) as tx:
+            if at.startswith("sha256:"):
+                rows = await store.releases(tx, principal, {}, _MOST_LOOKED_AT, found.id)
+                fitting = {row.digest for row in rows if row.feature == feature and row.digest.startswith(at)}
+                digest = _only(fitting, name) if len(at) >= len("sha256:") + _LEAST_DIGITS else None
+            else:
+                channels = await store.channels(tx, principal, found.id)
+                row = channels.get((feature, at or usual))
+                digest = None if row is None else row.digest
+        if digest is None:
+            raise NotFound(f"There is no release `{name}`.", next_step="`headworks release list` shows them.")
+        return Subject(found.id, found.name, feature, Digest(digest))
+
+    async def live(self, principal: Principal, project: ProjectId, feature: str) -> Digest | None:
+        """What `prod` points at."""
+        async with self._db.tx(principal) as tx:
+            row = (await store.channels(tx, principal, project)).get((feature, PROD))
+        return None if row is None else Digest(row.digest)
+
+    async def gate(
+        self, principal: Principal, project: ProjectId, feature: str, digest: Digest | None = None
+    ) -> GateBundle:
+        """The gate attached to a feature's `prod`, or another bundle that is to judge it. Raises NotFound."""
+        await self._keyring.ensure(self._db, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            if digest is None:
+                attached = await gate_of(tx, principal, project, feature)
+                digest = None if attached is None else attached.digest
+            if digest is None:
+                raise NotFound(
+                    f"No gate judges `{feature}`.",
+                    next_step="Write `evals/gate.yaml` and apply it: the first gate of a feature is attached at once.",
+                )
+            row = await find_release(tx, principal, digest)
+            stored = await store.release_files(tx, self._keyring, principal.tenant, digest)
+        if stored is None or row.kind != "gate" or row.feature != feature:
+            raise NotFound(f"`{digest}` is no gate of `{feature}`.", next_step="`headworks release list` shows them.")
+        judging = judging_of(feature, {f"features/{feature}/{path}": each for path, each in stored.files.items()})
+        return GateBundle(digest, None if judging is None else judging.dataset, stored.files)
+
+
+def _only(fitting: set[Digest], name: str) -> Digest | None:
+    if len(fitting) > 1:
+        raise InvalidRequest(f"`{name}` fits {len(fitting)} releases.", next_step="Give more digits.")
+    return next(iter(fitting), None)
