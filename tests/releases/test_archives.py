@@ -6,6 +6,8 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,10 +16,12 @@ from hypothesis import strategies as st
 from release_world import World
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound
-from headworks.releases.archives import read_archive
+from headworks.releases import signing
+from headworks.releases.archives import read_archive, write_archive
+from headworks.releases.attestations import Statement, write_statement
 from headworks.releases.channels import Order
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest
+from headworks.types.ids import Digest, new_id
 
 CARD = "https://example.com/model-card/v1"
 
@@ -171,6 +175,22 @@ async def test_an_attestation_about_another_release_does_not_travel_along(guest:
     with pytest.raises(InvalidRequest, match="about another release"):
         await guest.releases.archives.take(guest.admin, "default", packed(files))
     assert first != second
+
+
+async def test_a_statement_of_the_future_is_not_kept(guest: World, world: World) -> None:
+    """It would be told as broken, and stop every promotion of the release, for good."""
+    digest, content = await exported(guest)
+    key = signing.new_private_key()
+    public, late = signing.public_of(key), datetime.now(UTC) + timedelta(days=3650)
+    statement = Statement(digest, CARD, {"size": 7}, guest.admin.id, "mallory", late, str(guest.admin.tenant))
+    archive = replace(
+        read_archive(content),
+        attestations=((new_id(), signing.sign(write_statement(statement), key)),),
+        keys={signing.key_id_of(public): public},
+    )
+    with pytest.raises(InvalidRequest, match="lies in the future"):
+        await world.releases.archives.take(world.admin, "default", write_archive(archive), [signing.key_id_of(public)])
+    assert await world.releases.evidence.about(world.admin, digest) == []
 
 
 async def test_a_gate_travels_as_a_release_does(guest: World) -> None:

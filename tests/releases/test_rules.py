@@ -117,3 +117,15 @@ def test_the_dearest_word_on_risk_counts() -> None:
     assert [dearest([]), dearest([None, "low"]), dearest(["low", "high"]), dearest(["medium", None])] == [
         "low", "low", "high", "medium",
     ]  # fmt: skip
+
+
+def test_an_objection_stands_until_it_is_withdrawn() -> None:
+    objected = (APPROVAL, {"decision": "object"}, PEOPLE[3])
+    long_ago = attested(*objected, NOW - timedelta(days=90))
+    good = standing("high", GOOD)
+    stopped = replace(good, attested=[long_ago, *good.attested])
+    assert [each.rule for each in judge(stopped) if not each.is_met] == ["objections"]
+    withdrawn = attested(APPROVAL, {"decision": "withdraw"}, PEOPLE[3], NOW - timedelta(days=89))
+    assert is_good(replace(good, attested=[long_ago, withdrawn, *good.attested]))
+    back = replace(stopped, left=Left("jane", NOW - timedelta(days=60), "bad"))
+    assert "objections" in [each.rule for each in judge(back) if not each.is_met]

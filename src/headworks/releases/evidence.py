@@ -150,6 +150,7 @@ class Evidence:
     ) -> int:
         """Keep envelopes of an archive; how many are new. Raises InvalidRequest for one that is wrong."""
         keys = {each.id: each for each in await self._keys(tx, tenant)}
+        now = await self.now(tx)
         new = 0
         for identifier, envelope in envelopes:
             try:
@@ -159,6 +160,8 @@ class Evidence:
                 statement = read_statement(signing.verify(envelope, keys[key_id].public))
                 if statement.digest != digest:
                     raise signing.SignatureWrong("it is about another release")
+                if statement.at > now + CLOCKS_DIFFER:  # kept for good, it would stop every promotion until then
+                    raise signing.SignatureWrong("its time lies in the future")
             except ValueError as error:
                 raise InvalidRequest(f"The attestation {identifier} can't be taken: {error}.") from None
             new += await self._keep(tx, tenant, identifier, statement, envelope)

@@ -110,13 +110,13 @@ def judge(standing: Standing) -> tuple[Condition, ...]:
 
 
 def decisions(standing: Standing) -> dict[PrincipalId, tuple[Attested, Approval]]:
-    """Everybody's last word on the digest, among what counts here now."""
+    """Everybody's last word on the digest. An objection stands until it is withdrawn; an approval ages."""
     last: dict[PrincipalId, tuple[Attested, Approval]] = {}
     for each in standing.attested:
         if not each.counts or each.statement is None or each.predicate_type != APPROVAL:
             continue
         words = each.statement.words
-        if isinstance(words, Approval) and _is_current(standing, each):
+        if isinstance(words, Approval):
             last[each.statement.by] = (each, words)
     return last
 
@@ -214,8 +214,11 @@ def _approvals(standing: Standing) -> list[Condition]:
     said = decisions(standing)
     good = {
         who: words
-        for who, (_, words) in said.items()
-        if words.decision == "approve" and words.gate == attached and who not in standing.authors
+        for who, (each, words) in said.items()
+        if words.decision == "approve"
+        and words.gate == attached
+        and who not in standing.authors
+        and _is_current(standing, each)
     }
     wanted = APPROVALS[standing.tier]
     by = ", ".join(sorted(each.statement.by_name for who in good if (each := said[who][0]).statement)) or "nobody"
