@@ -1,0 +1,1 @@
+"""Scorers: what an output is worth, one small file for each family."""
