@@ -422,6 +422,37 @@ def test_a_response_is_gone_with_the_right_to_read_what_it_quotes(
     assert len(provider.seen) == asked
 
 
+def test_what_an_item_quotes_is_not_forgotten_beside_a_response_that_is_followed(
+    world: World, client: Any, provider: SimulatedProvider, document: Callable[[], object]
+) -> None:
+    provider.will(Reply.json(completion("Teeth are [1].")), Reply.json(completion("Hello.")))
+    world.shelf.passages_of = [passage(1, "Teeth are covered.")]
+    quoting = client.responses.create(model="claims", input="Teeth?")
+    plain = client.responses.create(model="silent", input="Hi")
+    named = [{"type": "item_reference", "id": quoting.output[0].id}, {"role": "user", "content": "Say it again."}]
+    provider.will(Reply.json(completion("Teeth are covered.")))
+    made = client.responses.create(model="silent", input=named, previous_response_id=plain.id)
+    assert client.responses.retrieve(made.id).output_text == "Teeth are covered."
+    document()
+    assert client.responses.retrieve(plain.id).output_text == "Hello."
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve(made.id)
+
+
+def test_a_trace_of_what_follows_may_hold_what_the_first_answer_quoted(
+    world: World, client: Any, provider: SimulatedProvider, document: Callable[[], object]
+) -> None:
+    del document  # it is there
+    provider.will(Reply.json(completion("Teeth are [1].")), Reply.json(completion("Teeth are covered.")))
+    world.shelf.passages_of = [passage(1, "Teeth are covered.")]
+    first = client.responses.create(model="claims", input="Teeth?")
+    world.shelf.passages_of = []
+    client.responses.create(model="bare", input="Say it again.", previous_response_id=first.id)
+    (root,) = [each for each in world.records.spans if each.name == "request"][1:]
+    assert json.loads(world.open_payload(root)) == {"answer": "Teeth are covered."}
+    assert root.documents == [DOCUMENT]
+
+
 # ── Refusals ──
 
 

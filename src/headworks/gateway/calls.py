@@ -49,6 +49,11 @@ class Keeping(Protocol):
         """Bring in the response that the call follows: the plan of those who can. Raises NotFound, InvalidRequest."""
         ...
 
+    @property
+    def documents(self) -> Sequence[UUID]:
+        """What the request, and so its answer, may quote as far as it is known."""
+        ...
+
     def reads(self, passages: Sequence[Passage]) -> None:
         """What the answer may quote."""
         ...

@@ -48,6 +48,7 @@ class Pipeline:
             keeping = call.keeping
             if keeping is not None:
                 plan = await keeping.follow(principal, plan, call)
+                record.followed = keeping.documents
             if plan.feature is None:
                 outgoing: Outgoing = call  # the caller's own bytes
                 passages: Sequence[Passage] = ()

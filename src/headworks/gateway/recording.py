@@ -52,6 +52,8 @@ class Record(msgspec.Struct):
     """Set by the guardrail: what a payload passes before it is kept."""
     question: str = ""
     """What was asked, where somebody will judge the answer."""
+    followed: Sequence[UUID] = ()
+    """Documents that the conversation before may quote: so may whatever is kept of this request."""
     _usage: Usage | None = None
     _is_partial: bool = False
     _outgoing: Sized | None = None
@@ -165,7 +167,7 @@ class Record(msgspec.Struct):
 
     def keep(self, span: Span, payload: object, documents: Sequence[UUID] = ()) -> None:
         """Give a span its payload, sealed, and the documents whose text it may hold."""
-        span.documents = sorted({*span.documents, *documents})
+        span.documents = sorted({*span.documents, *documents, *self.followed})
         if self._keyring.knows(span.tenant_id):
             text = msgspec.json.encode(payload if self.redact is None else self.redact(payload))
             span.payload = self._keyring.seal(span.tenant_id, "span.payload", span.span_id, text)

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -104,7 +105,8 @@ class Keeping:
             return plan
         await in_task()
         found = await self._found(principal, previous)
-        self._making = msgspec.structs.replace(self._making, documents=found.making.documents)
+        documents = {*self._making.documents, *found.making.documents}
+        self._making = msgspec.structs.replace(self._making, documents=tuple(documents))
         if found.target is not None:
             return _only(plan, found.id, found.target, _PREVIOUS)
         admit(principal, permission=found.making.permission, model_name=found.making.model)
@@ -133,6 +135,11 @@ class Keeping:
             self._asked = RESPONSES.resolved(self._body.raw, ours)
             call.rewrite(RESPONSES.read_request(self._asked))
         return plan
+
+    @property
+    def documents(self) -> Sequence[UUID]:
+        """See calls.Keeping."""
+        return self._making.documents
 
     def reads(self, passages: Sequence[Passage]) -> None:
         """See calls.Keeping."""
