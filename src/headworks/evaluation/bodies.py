@@ -1,0 +1,146 @@
+"""What the API says of experiments, comparisons and gates, as plain JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from headworks.evaluation.comparing import Difference, Repeated, Spent, average, by_mode, repeated, spent
+from headworks.evaluation.contract import Result
+from headworks.evaluation.experiments import Experiment, Progress
+from headworks.evaluation.gating import GateRun, GateVerdict, flip_json, line_json
+from headworks.evaluation.service import Compared, describe
+
+
+def experiment_body(experiment: Experiment, progress: Progress | None = None) -> dict[str, Any]:
+    """An experiment, and how far it is."""
+    done = None if progress is None else {"done": progress.done, "total": progress.total}
+    return {**describe(experiment), "progress": done}
+
+
+def results_body(experiment: Experiment, results: Sequence[Result]) -> dict[str, Any]:
+    """An experiment's metrics, and each answer's scores with its trace; no text of questions and answers."""
+    metrics = []
+    for metric in experiment.metrics:
+        found = average(results, metric, "count_as_fail")
+        errors = sum(each.scores.get(metric.name) is None or each.scores[metric.name].is_error for each in results)
+        mean, low, high, n = (
+            (None, None, None, 0) if found is None else (found[0], found[1].low, found[1].high, found[2])
+        )
+        body = {"metric": metric.name, "scale": metric.scale, "mean": mean, "low": low, "high": high, "n": n}
+        again = _repeated(repeated(results, metric))
+        metrics.append({key: _finite(value) for key, value in body.items()} | {"errors": errors, "repeated": again})
+    return {
+        "experiment": describe(experiment),
+        "metrics": metrics,
+        "spent": _spent(spent(results)),
+        "results": [_result(each) for each in results],
+    }
+
+
+def compared_body(compared: Compared) -> dict[str, Any]:
+    """A comparison."""
+    return {
+        "base": describe(compared.base),
+        "candidate": describe(compared.candidate),
+        "examples": compared.examples,
+        "metrics": [_difference(each) for each in compared.differences],
+        "slices": [{"slice": where, **_difference(each)} for _, where, each in compared.slices],
+        "flips": [flip_json(each) for each in compared.flips],
+        "modes": [
+            {"mode": mode, "broken": broken, "fixed": fixed}
+            for mode, (broken, fixed) in by_mode(compared.flips).items()
+        ],
+        "repeats": [{"base": _repeated(before), "candidate": _repeated(after)} for before, after in compared.repeats],
+        "spent": {"base": _spent(compared.spent[0]), "candidate": _spent(compared.spent[1])},
+    }
+
+
+def run_body(run: GateRun) -> dict[str, Any]:
+    """What a verdict waits for."""
+    return {
+        "feature": run.subject.feature,
+        "release": run.subject.digest,
+        "base": run.base.release if run.base else None,
+        "gate": run.bundle.digest,
+        "candidate_experiment": describe(run.candidate),
+        "base_experiment": describe(run.base) if run.base else None,
+    }
+
+
+def verdict_body(said: GateVerdict) -> dict[str, Any]:
+    """A verdict with the evidence of each line."""
+    modes = by_mode(said.flips)
+    return run_body(said.run) | {
+        "verdict": said.judged.verdict,
+        "summary": said.judged.summary,
+        "needed": said.judged.needed,
+        "look": said.look.look,
+        "looks": said.run.spec.looks,
+        "attempt": said.look.attempt,
+        "alpha": said.look.alpha,
+        "is_repeated": said.look.is_repeated,
+        "lines": [line_json(each) for each in said.judged.lines],
+        "flips": [flip_json(each) for each in said.flips],
+        "modes": [{"mode": mode, "broken": broken, "fixed": fixed} for mode, (broken, fixed) in modes.items()],
+        "attestation": said.attestation,
+        "judgements_asked": said.asked,
+    }
+
+
+def _result(each: Result) -> dict[str, Any]:
+    output = each.output
+    return {
+        "example": each.example.id,
+        "repeat": each.repeat,
+        "trace": None if output.trace is None else str(output.trace),
+        "error": output.error_code,
+        "latency_ms": output.latency_ms,
+        "cost_micro_usd": output.cost_micro_usd,
+        "model": output.model,
+        "scores": {
+            name: {"value": _finite(score.value), "label": score.label, "error": score.error_code}
+            for name, score in each.scores.items()
+        },
+    }
+
+
+def _difference(each: Difference) -> dict[str, Any]:
+    numbers = {
+        "base": each.base,
+        "candidate": each.candidate,
+        "difference": each.difference,
+        "low": each.interval.low,
+        "high": each.interval.high,
+    }
+    return {"metric": each.metric.name, "scale": each.metric.scale, "is_better_high": each.metric.is_better_high} | {
+        **{key: _finite(value) for key, value in numbers.items()},
+        "n": each.n,
+        "clusters": each.clusters,
+        "wins": each.pairs.wins,
+        "losses": each.pairs.losses,
+        "design_effect": each.pairs.design_effect,
+        "errors": {"base": each.base_errors, "candidate": each.candidate_errors},
+    }
+
+
+def _repeated(each: Repeated | None) -> dict[str, Any] | None:
+    if each is None:
+        return None
+    in_a_row = {str(k): value for k, value in each.pass_all.items()}
+    return {"metric": each.metric, "repeats": each.repeats, "flaky": each.flaky, "pass_all": in_a_row}
+
+
+def _spent(each: Spent) -> dict[str, Any]:
+    return {
+        "answers": each.answers,
+        "errors": each.errors,
+        "cost_micro_usd": each.cost_micro_usd,
+        "p50_ms": each.p50_ms,
+        "p95_ms": each.p95_ms,
+    }
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,58 @@
+"""How much of its error rate a gate may spend on this look. Pure.
+
+Two ways to get green by trying again are shut:
+
+* *The same candidate again.* The gate declares its looks; O'Brien and Fleming's spending gives each its level, so that
+  all together err with probability alpha at most. Reading the same results again is the same look. A look beyond the
+  declared ones shows nothing.
+* *The same idea under another digest.* Candidates are counted against what they are compared with: the feature, its
+  golden files and the live release. The j-th one that is judged there is tested at alpha / j². Each is wrong with
+  probability alpha at most, and however many edits of a bad release somebody tries, one of them passes with probability
+  1.65 alpha at most (the sum of 1 / j² is π² / 6). The count begins anew when another release is live, or when the
+  golden files change, which is a proposal of its own that somebody else approves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headworks.statistics.spending import obrien_fleming
+from headworks.types.ids import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class PastLook:
+    """A look that was taken: at which candidate, and at which results."""
+
+    candidate: Digest
+    results: Digest
+    look: int
+    attempt: int
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
+class NextLook:
+    """Which look this is. `alpha` None: the declared ones are used up."""
+
+    look: int
+    attempt: int
+    """The how-manieth candidate this is against the same base and examples."""
+    alpha: float | None
+    is_repeated: bool = False
+    """Whether these very results were looked at before."""
+
+
+def next_look(past: Sequence[PastLook], candidate: Digest, results: Digest, declared: int, alpha: float) -> NextLook:
+    """From the looks that were taken with the same feature, golden files and base, oldest first."""
+    own = [each for each in past if each.candidate == candidate]
+    for each in own:
+        if each.results == results:
+            return NextLook(each.look, each.attempt, each.alpha, is_repeated=True)
+    others = dict.fromkeys(each.candidate for each in past if each.candidate != candidate)
+    attempt = own[0].attempt if own else len(others) + 1
+    look = len(own) + 1
+    if look > declared:
+        return NextLook(look, attempt, None)
+    return NextLook(look, attempt, obrien_fleming(declared, alpha / attempt**2)[look - 1].alpha)

@@ -1,0 +1,153 @@
+"""HTTP of experiments and gates, under `/api/experiments` and `/api/gates`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from headworks.evaluation.bodies import compared_body, experiment_body, results_body, run_body, verdict_body
+from headworks.evaluation.gating import GateOrder
+from headworks.evaluation.service import Evaluation, Wanted
+from headworks.identity.routes import declare, require
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest
+
+router = APIRouter(tags=["evaluation"])
+
+_READ = "workspace:read|experiment:run"
+Reader = Annotated[Principal, require("workspace:read", "experiment:run")]
+Runner = Annotated[Principal, require("experiment:run")]
+
+
+class Asked(BaseModel):
+    """A body without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class WantedExperiment(Asked):
+    """A release to be tried. Null: as the suite says. `most_cost_micro_usd` null: no ceiling of its own."""
+
+    release: str
+    project: str = "default"
+    dataset: str | None = None
+    repeats: int | None = None
+    concurrency: int = 4
+    most_cost_micro_usd: int | None = None
+    retry_errors: bool = False
+
+
+class WantedResume(Asked):
+    """Another ceiling, or the one there was."""
+
+    most_cost_micro_usd: int | None = Field(default=None, gt=0)
+
+
+class WantedComparison(Asked):
+    """Two experiments by id, or releases whose newest ones are meant; `attest` signs the comparison."""
+
+    base: str
+    candidate: str
+    project: str = "default"
+    slice_by: str | None = None
+    attest: bool = False
+
+
+class WantedVerdict(Asked):
+    """A release to be judged by the gate attached to `prod`, or by the bundle `gate`."""
+
+    release: str
+    project: str = "default"
+    gate: str | None = None
+    concurrency: int = 4
+    most_cost_micro_usd: int | None = None
+    retry_errors: bool = False
+
+    def order(self) -> GateOrder:
+        """As the service takes it."""
+        gate = None if self.gate is None else Digest(self.gate)
+        return GateOrder(
+            self.project, self.release, gate, self.most_cost_micro_usd, self.concurrency, self.retry_errors
+        )
+
+
+def _evaluation(request: Request) -> Evaluation:
+    found: Evaluation = request.app.state.evaluation
+    return found
+
+
+@router.post("/api/experiments", openapi_extra=declare("experiment:run", "experiment.run"), status_code=201)
+async def run(request: Request, body: WantedExperiment, caller: Runner) -> dict[str, Any]:
+    """Start an experiment; the jobs process works on it."""
+    wanted = Wanted(
+        body.project,
+        body.release,
+        body.dataset,
+        body.repeats,
+        body.concurrency,
+        body.most_cost_micro_usd,
+        body.retry_errors,
+    )
+    return experiment_body(await _evaluation(request).run(caller, wanted))
+
+
+@router.get("/api/experiments", openapi_extra=declare(_READ, None))
+async def list_experiments(
+    request: Request, caller: Reader, feature: str | None = None, most: int = 50
+) -> dict[str, Any]:
+    """The newest experiments."""
+    found = await _evaluation(request).experiments.list(caller, feature, None, min(max(most, 1), 500))
+    return {"rows": [experiment_body(each) for each in found]}
+
+
+@router.get("/api/experiments/{experiment}", openapi_extra=declare(_READ, None))
+async def show(request: Request, experiment: UUID, caller: Reader) -> dict[str, Any]:
+    """An experiment, and how far it is."""
+    experiments = _evaluation(request).experiments
+    found = await experiments.find(caller, experiment)
+    return experiment_body(found, await experiments.progress(caller, found))
+
+
+@router.get("/api/experiments/{experiment}/results", openapi_extra=declare(_READ, None))
+async def results(request: Request, experiment: UUID, caller: Reader) -> dict[str, Any]:
+    """Metrics with intervals, and each answer's scores with its trace."""
+    experiments = _evaluation(request).experiments
+    found = await experiments.find(caller, experiment)
+    return results_body(found, await experiments.results(caller, found))
+
+
+@router.post("/api/experiments/{experiment}/cancel", openapi_extra=declare("experiment:run", "experiment.cancel"))
+async def cancel(request: Request, experiment: UUID, caller: Runner) -> dict[str, Any]:
+    """Ask nothing more; what is answered stays."""
+    return experiment_body(await _evaluation(request).experiments.cancel(caller, experiment))
+
+
+@router.post("/api/experiments/{experiment}/resume", openapi_extra=declare("experiment:run", "experiment.resume"))
+async def resume(request: Request, experiment: UUID, body: WantedResume, caller: Runner) -> dict[str, Any]:
+    """Go on with what is missing."""
+    experiments = _evaluation(request).experiments
+    return experiment_body(await experiments.resume(caller, experiment, body.most_cost_micro_usd))
+
+
+@router.post("/api/experiments/compare", openapi_extra=declare("experiment:run", "experiment.compare"))
+async def compare(request: Request, body: WantedComparison, caller: Runner) -> dict[str, Any]:
+    """Two releases on the same examples: differences with intervals, slices, flips by failure mode, cost, latency."""
+    evaluation = _evaluation(request)
+    found = await evaluation.compare(caller, body.project, (body.base, body.candidate), body.slice_by)
+    attestation = await evaluation.attest_comparison(caller, found) if body.attest else None
+    return compared_body(found) | {"attestation": attestation}
+
+
+@router.post("/api/gates/start", openapi_extra=declare("experiment:run", "gate.start"))
+async def start(request: Request, body: WantedVerdict, caller: Runner) -> dict[str, Any]:
+    """Have both sides run, as far as they have not."""
+    return run_body(await _evaluation(request).gates.start(caller, body.order()))
+
+
+@router.post("/api/gates/verdict", openapi_extra=declare("experiment:run", "gate.verdict"))
+async def verdict(request: Request, body: WantedVerdict, caller: Runner) -> dict[str, Any]:
+    """Judge what has been run, sign the verdict, and ask for the judgements that are missing."""
+    return verdict_body(await _evaluation(request).gates.verdict(caller, body.order()))
