@@ -27,6 +27,7 @@ PERMISSIONS: Mapping[str, str] = MappingProxyType(
         "judgement:read": "see human judgements; another's of what one is still to judge stays hidden",
         "judgement:write": "judge answers, import judgements, and draw samples for review",
         "judgement:adjudicate": "decide where reviewers disagree, as the principal domain expert",
+        "experiment:run": "run experiments and gates, whose calls cost money",
         "data:erase": "purge and erase documents and people for good, see receipts, place and release legal holds",
         "job:read": "see what durable work runs, waits or failed",
         "job:write": "pause, resume, cancel and retry durable work",
@@ -54,11 +55,11 @@ _ENGINEER = (
     "model:call feature:call release:pin collection:read collection:write job:read job:write "
     "workspace:read workspace:apply provider:write trace:own trace:read reader:explain key:own "
     "release:propose release:approve release:promote release:block release:attest "
-    "dataset:read dataset:write judgement:read judgement:write"
+    "dataset:read dataset:write judgement:read judgement:write experiment:run"
 )
 _EXPERT = (
     "feature:call release:pin collection:read workspace:read trace:own trace:read key:own "
-    "release:propose release:approve dataset:read dataset:write judgement:read judgement:write"
+    "release:propose release:approve dataset:read dataset:write judgement:read judgement:write experiment:run"
 )
 _PRINCIPAL_EXPERT = f"{_EXPERT} release:expert release:block judgement:adjudicate"
 _REVIEWER = "feature:call collection:read trace:own trace:read key:own dataset:read judgement:read judgement:write"
