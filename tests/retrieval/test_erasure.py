@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from headworks.errors import Conflict, DatabaseUnavailable, InvalidRequest, LegalHold, NotFound
 from headworks.retrieval.lifecycle import ask_for_purges
+from headworks.retrieval.store import SQL
 from headworks.types.identity import Principal
 from headworks.types.workspace import FreshnessSpec
 
@@ -224,9 +227,12 @@ async def test_groups_and_oneself_are_not_erased(world: World, name: str, said: 
         await world.retrieval.lifecycle.erasure.erase_person(world.admin, name, WHY, with_documents=False)
 
 
-async def test_an_owner_gives_the_role_away_first(world: World) -> None:
+@pytest.mark.parametrize("holder", ["jane", "clinicians", "hospital"])
+async def test_an_owner_gives_the_role_away_first(world: World, holder: str) -> None:
     await world.person("jane", "clinicians")
-    await world.identity.bind_role(world.admin, "jane", "owner")
+    await world.identity.create_group(world.admin, "hospital")
+    await world.identity.add_member(world.admin, "hospital", "clinicians")
+    await world.identity.bind_role(world.admin, holder, "owner")
     with pytest.raises(Conflict, match="is an owner"):
         await world.retrieval.lifecycle.erasure.erase_person(world.admin, "jane", WHY, with_documents=False)
 
@@ -267,3 +273,63 @@ async def test_a_person_under_a_hold_stays(world: World) -> None:
         await world.retrieval.lifecycle.holds.release(world.admin, UUID(int=0))
     with pytest.raises(InvalidRequest):
         await world.retrieval.lifecycle.holds.place(world.admin, "person", "jane", "")
+
+
+# ── At the same time ──
+
+
+@contextmanager
+def _locked(world: World) -> Iterator[psycopg.Connection[Any]]:
+    """Somebody is at work on the collection."""
+    (collection,) = world.behind.execute("SELECT collection_id FROM collection").fetchone() or ("",)
+    with psycopg.connect(world.behind.info.dsn, password=world.behind.info.password or None) as other:
+        other.execute("SET search_path = headworks, public")
+        other.execute(SQL.lock_collection, {"collection": str(collection)})
+        yield other
+
+
+async def _until(world: World, waiting: int, *tasks: asyncio.Task[Any]) -> None:
+    """Until so many wait for a lock, or all of these have ended."""
+    async with asyncio.timeout(30):
+        while not all(each.done() for each in tasks):
+            found = world.behind.execute(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            ).fetchone()
+            if found is not None and found[0] >= waiting:
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_a_hold_that_was_acknowledged_holds_against_an_erasure_that_had_begun(world: World) -> None:
+    await _handbook(world)
+    await world.add("handbook", "jane.md", SECRET)
+    holds, erasure = world.retrieval.lifecycle.holds, world.retrieval.lifecycle.erasure
+    with _locked(world) as other:
+        erasing = asyncio.create_task(erasure.erase_document(world.admin, "handbook", "jane.md", WHY))
+        await _until(world, 1, erasing)
+        placing = asyncio.create_task(holds.place(world.admin, "document", "jane.md", "case 17", "handbook"))
+        await _until(world, 2, placing)
+        other.commit()
+    outcomes = await asyncio.gather(erasing, placing, return_exceptions=True)
+    is_held = bool(await holds.listed(world.admin))
+    assert world.count("document") == (1 if is_held else 0), outcomes
+    assert not is_held, outcomes
+    assert isinstance(outcomes[1], NotFound)
+
+
+async def test_an_erasure_takes_what_was_brought_while_it_waited(world: World) -> None:
+    await _handbook(world)
+    await world.add("handbook", "jane.md", SECRET)
+    with _locked(world) as other:
+        erasing = asyncio.create_task(
+            world.retrieval.lifecycle.erasure.erase_document(world.admin, "handbook", "jane.md", WHY)
+        )
+        await _until(world, 1, erasing)
+        newer = uuid4()
+        other.execute("INSERT INTO blob SELECT tenant_id, %s, 0, content FROM blob", [newer])
+        other.execute("UPDATE document SET blob_id = %s, version = 2", [newer])
+        other.commit()
+    receipt = await erasing
+    assert receipt.detail["documents"][0]["version"] == 2
+    assert world.behind.execute("SELECT 1 FROM blob WHERE blob_id = %s", [newer]).fetchone() is None

@@ -25,7 +25,10 @@ async def find_person(tx: Tx, asker: Principal, name: str) -> Person:
     if found.id == asker.id:
         raise Conflict("Nobody can erase himself.", next_step="Let another administrator do it.")
     if await tx.fetch_value(_sql.is_owner, tenant=asker.tenant, person=found.id, owner=OWNER):
-        raise Conflict(f"`{name}` is an owner.", next_step=f"First: headworks role remove {OWNER} {name}")
+        raise Conflict(
+            f"`{name}` is an owner.",
+            next_step=f"First: headworks role remove {OWNER} {name}, or take him out of the group that has the role.",
+        )
     return Person(found.id, name)
 
 

@@ -1,8 +1,12 @@
 -- What identity knows of one person, taken away. The row itself stays, without a name: others point to its id.
 
 -- name: is_owner
-SELECT EXISTS (SELECT FROM role_binding
-                WHERE tenant_id = %(tenant)s AND principal_id = %(person)s AND role = %(owner)s)
+-- Also through groups.
+SELECT EXISTS (SELECT FROM role_binding b
+                WHERE b.tenant_id = %(tenant)s AND b.role = %(owner)s
+                  AND (b.principal_id = %(person)s
+                       OR b.principal_id IN (SELECT c.group_id FROM principal_closure c
+                                              WHERE c.tenant_id = %(tenant)s AND c.principal_id = %(person)s)))
 
 -- name: delete_sessions
 DELETE FROM web_session WHERE tenant_id = %(tenant)s AND principal_id = %(person)s

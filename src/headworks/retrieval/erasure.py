@@ -98,6 +98,7 @@ class Erasure:
         curator = await self._directory.curator(tenant)
         of_collection = {"tenant": tenant, "collection": collection}
         async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
+            await tx.run(SQL.begin_removing, tenant=tenant)
             await lock_collection(tx, collection)
             row = await find_collection(tx, tenant, collection=collection)
             if row is None:
@@ -154,10 +155,7 @@ class Erasure:
             within = None if collection is None else (await collections.find(tx, asker, collection)).collection_id
             if wanted is None and within is None:
                 raise InvalidRequest("A path alone is not enough.", next_step="Name its collection.", param="document")
-            found = await tx.fetch_all(
-                SQL.find_erasable,
-                tenant=asker.tenant, document=wanted, person=None, collection=within, path=storable(document),
-            )  # fmt: skip
+            found = await _take(tx, asker, document=wanted, person=None, collection=within, path=storable(document))
             if not found:
                 raise NotFound(
                     f"There is no document `{document[:200]}`.",
@@ -180,9 +178,7 @@ class Erasure:
         curator = await self._directory.curator(asker.tenant)
         async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
             person: Person = await self._directory.find_person(tx, asker, name)
-            found = await tx.fetch_all(
-                SQL.find_erasable, tenant=asker.tenant, document=None, person=person.id, collection=None, path=None
-            )
+            found = await _take(tx, asker, document=None, person=person.id, collection=None, path=None)
             held = _subjects(found) if with_documents else []
             await _refuse_held(tx, asker, [person.id, *held])
             removed = await self._erase(tx, curator, found) if with_documents else _Removed()
@@ -204,10 +200,9 @@ class Erasure:
     # ── One transaction's parts ──
 
     async def _erase(self, tx: Tx, curator: Principal, found: Sequence[Any]) -> _Removed:
-        """Documents of any collections, with what is queued of them."""
+        """Documents of any collections, which are locked, with what is queued of them."""
         removed = _Removed()
         for collection in sorted({row.collection_id for row in found}):
-            await lock_collection(tx, collection)
             row = await find_collection(tx, curator.tenant, collection=collection)
             assert row is not None  # noqa: S101 -- its documents are there
             of_it = [each for each in found if each.collection_id == collection]
@@ -229,10 +224,11 @@ class Erasure:
         if not gone:
             return
         ids, of_tenant = [each.document_id for each in gone], {"tenant": curator.tenant}
+        files = [each for each in gone if not each.part]  # a section that is gone leaves its file
         items = await tx.fetch_all(
             SQL.delete_items_of,
             **of_tenant, collection=row.collection_id, everything=everything,
-            sources=[each.source for each in gone], paths=[each.path for each in gone],
+            sources=[each.source for each in files], paths=[each.path for each in files],
         )  # fmt: skip
         blobs = [each.blob_id for each in (*gone, *items) if each.blob_id is not None]
         counted = await tx.fetch_one(SQL.count_rows, **of_tenant, documents=ids, blobs=blobs)
@@ -273,6 +269,17 @@ class Erasure:
         old = await tx.fetch_all(SQL.delete_old_items, tenant=curator.tenant, collection=row.collection_id)
         await delete_blobs(tx, curator.tenant, [each.blob_id for each in old])
         removed.rows["ingest_item"] += len(old)
+
+
+async def _take(tx: Tx, asker: Principal, **wanted: object) -> list[Any]:
+    """The documents that are to be erased, as they are once nobody else changes them or places a hold."""
+    await tx.run(SQL.begin_removing, tenant=asker.tenant)
+    found = await tx.fetch_all(SQL.find_erasable, tenant=asker.tenant, **wanted)
+    locked = sorted({row.collection_id for row in found})
+    for collection in locked:
+        await lock_collection(tx, collection)
+    rows = await tx.fetch_all(SQL.find_erasable, tenant=asker.tenant, **wanted)
+    return [row for row in rows if row.collection_id in locked]
 
 
 async def _drop_dead(tx: Tx, curator: Principal, row: CollectionRow | None) -> int:

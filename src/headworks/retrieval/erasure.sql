@@ -1,5 +1,12 @@
 -- Removing for good: what vanished long enough ago, what is erased on request, and the receipts of both. As the curator.
 
+-- name: begin_holding
+-- Whoever removes for good has it shared until it has ended: no hold is placed between its look and its deed.
+SELECT pg_advisory_xact_lock(hashtextextended('holds of ' || %(tenant)s::text, 7404917334))
+
+-- name: begin_removing
+SELECT pg_advisory_xact_lock_shared(hashtextextended('holds of ' || %(tenant)s::text, 7404917334))
+
 -- name: place_hold
 INSERT INTO legal_hold (tenant_id, hold_id, kind, subject_id, reason, placed_by)
 VALUES (%(tenant)s, %(hold)s, %(kind)s, %(subject)s, %(reason)s, %(by)s)
@@ -20,23 +27,29 @@ SELECT kind, reason, placed_at FROM legal_hold
  ORDER BY placed_at
 
 -- name: list_purgeable
-SELECT d.document_id, d.source, d.path, d.content_hash, d.version, d.blob_id, d.tombstoned_at
+SELECT d.document_id, d.source, d.path, d.part, d.content_hash, d.version, d.blob_id, d.tombstoned_at
   FROM document d
  WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s
    AND d.tombstoned_at <= now() - make_interval(secs => %(keep_s)s)
    AND NOT EXISTS (SELECT FROM legal_hold h
-                    WHERE h.tenant_id = d.tenant_id AND h.subject_id IN (d.document_id, d.collection_id))
- ORDER BY d.tombstoned_at, d.document_id
+                    WHERE h.tenant_id = d.tenant_id AND h.subject_id IN (d.document_id, d.collection_id, d.part_of))
+   AND NOT EXISTS (SELECT FROM document p JOIN legal_hold h ON h.tenant_id = p.tenant_id AND h.subject_id = p.document_id
+                    WHERE p.tenant_id = d.tenant_id AND p.part_of = d.document_id)
+ ORDER BY d.tombstoned_at, d.part_of NULLS LAST, d.document_id  -- sections before their file, which takes them along
  LIMIT %(limit)s
 
 -- name: find_erasable
-SELECT d.document_id, d.collection_id, d.source, d.path, d.content_hash, d.version, d.blob_id, d.tombstoned_at,
+-- A section is erased with its file, and so is what was there before its sections were cut off.
+SELECT d.document_id, d.collection_id, d.source, d.path, d.part, d.content_hash, d.version, d.blob_id, d.tombstoned_at,
        d.handed_in_by
   FROM document d
  WHERE d.tenant_id = %(tenant)s
-   AND (d.document_id = %(document)s OR d.handed_in_by = %(person)s
-        OR (d.collection_id = %(collection)s AND d.path = %(path)s))
- ORDER BY d.collection_id, d.document_id
+   AND (d.handed_in_by = %(person)s
+        OR (d.collection_id, d.source, d.path) IN (
+            SELECT f.collection_id, f.source, f.path FROM document f
+             WHERE f.tenant_id = %(tenant)s
+               AND (f.document_id = %(document)s OR (f.collection_id = %(collection)s AND f.shown_path = %(path)s))))
+ ORDER BY d.collection_id, (d.document_id = %(document)s) DESC, d.part, d.document_id
 
 -- name: list_old_texts
 SELECT v.document_id, v.version, v.content_hash

@@ -52,6 +52,7 @@ class Holds:
         curator = await self._directory.curator(asker.tenant)
         hold = new_id()
         async with self._db.tx(curator) as tx:
+            await tx.run(SQL.begin_holding, tenant=asker.tenant)
             subject = await self._subject(tx, asker, kind, name, collection)
             placed = await tx.run(
                 SQL.place_hold,
