@@ -204,6 +204,15 @@ def render(
     return Prompt(tuple(messages), tuple(passages), question)
 
 
+def fill(prompt: PromptFile, values: Mapping[str, Any]) -> tuple[Message, ...]:
+    """The messages of a prompt that is nobody's feature, such as a judge's; `values` has all that it uses.
+
+    Raises InvalidRequest when the template burns its fuel.
+    """
+    environment, roles = _compiled(prompt.template)
+    return tuple(Message(role, _render(environment, str(at), values, prompt.path)) for at, role in enumerate(roles))
+
+
 def _shown(passage: Passage) -> dict[str, Any]:
     return {
         "number": passage.number,

@@ -20,6 +20,7 @@ from headworks.releases.evidence import Attested, Evidence
 from headworks.releases.judged import JudgedReleases
 from headworks.releases.moving import Archives
 from headworks.releases.promotions import Promotions
+from headworks.releases.prompts import fill, parse_prompt
 from headworks.releases.proposals import Proposals
 from headworks.releases.resolving import Resolving
 from headworks.releases.route_bodies import read_route
@@ -32,6 +33,8 @@ from headworks.types.features import Feature
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId, TenantId
 from headworks.types.workspace import AccountSpec, Workspace
+
+__all__ = ["ApplyReport", "Change", "DiffReport", "Releases", "fill", "parse_prompt"]
 
 
 @dataclass(frozen=True, slots=True)
