@@ -36,6 +36,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.retrieval import Passage
 
 if TYPE_CHECKING:
+    from headworks.evaluation.service import Evaluation
     from headworks.gateway.service import Gateway
     from headworks.identity.service import Identity
     from headworks.jobs.engine import Jobs
@@ -64,6 +65,7 @@ class Services:
     identity: Identity
     releases: Releases
     retrieval: Retrieval
+    evaluation: Evaluation
     gateway: Gateway
     traces: Traces
     jobs: Jobs
@@ -85,6 +87,10 @@ class Services:
 
 def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     """Pick the implementations. Call it inside the event loop that will run them."""
+    from headworks.evaluation.scorers.contract import Surroundings as ScorerSurroundings
+    from headworks.evaluation.service import Evaluation
+    from headworks.evaluation.suite_files import PATH as SUITE
+    from headworks.evaluation.suite_files import read_suite
     from headworks.gateway.service import Gateway, Reach, Rooms, Stores
     from headworks.gateway.stored.service import StoredResponses
     from headworks.guardrails.pii import Numbering
@@ -139,8 +145,17 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     declarer.target = retrieval
     retrieval.lifecycle.erasure.join(StoredResponses(db, keyring))
     gateway.connect(retrieval)
+    evaluation = Evaluation(
+        db,
+        keyring,
+        jobs,
+        releases,
+        lambda files: read_suite(SUITE, files[SUITE], ScorerSurroundings(gateway.models, files)),
+    )
     drain = Drain(db, records, settings.records.batch_ms / 1000)
-    return Services(db, keyring, identity, releases, retrieval, gateway, Traces(db, keyring), jobs, journal, drain)
+    return Services(
+        db, keyring, identity, releases, retrieval, evaluation, gateway, Traces(db, keyring), jobs, journal, drain
+    )
 
 
 class _Late:
@@ -282,7 +297,12 @@ async def serve(runtime: Runtime) -> None:
 
 def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN401 -- an ASGI application
     """The request path and the control plane as one application."""
+    from headworks.evaluation.dataset_routes import router as dataset_routes
+    from headworks.evaluation.datasets import Datasets
+    from headworks.evaluation.promotion import Promotion
+    from headworks.evaluation.routes import router as evaluation_routes
     from headworks.gateway.openapi import description, joined
+    from headworks.guardrails.service import Guardrails
     from headworks.identity.door import Door
     from headworks.identity.routes import install
     from headworks.identity.routes import router as identity_routes
@@ -298,6 +318,8 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
     control = control_plane(
         {
             "health": health.router(gateway.missing),
+            "datasets": dataset_routes,
+            "evaluation": evaluation_routes,
             "identity": identity_routes,
             "releases": release_routes,
             "retrieval": retrieval_routes,
@@ -309,7 +331,10 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
     install(control, services.identity, gateway.authenticate)
     control.state.releases = services.releases
     control.state.retrieval = services.retrieval
+    control.state.evaluation = services.evaluation
     control.state.traces = services.traces
+    control.state.datasets = Datasets(services.db, services.keyring, services.identity)
+    control.state.promotion = Promotion(services.traces, Guardrails())
     control.state.callable_features = gateway.features
     door = Door(services.identity, gateway.authenticate)
     ask = {("POST", "/api/ask"): asking(door, hot["POST", "/v1/chat/completions"])}
@@ -333,6 +358,7 @@ async def work(runtime: Runtime) -> None:
     )
     services = compose(runtime, await _found(runtime))
     services.retrieval.register_work(parsers, partial(owner_connection, runtime.urls))
+    services.evaluation.register_work(services.identity, services.gateway.answerer)
     await services.start()
     await services.jobs.start()
     say_ready(runtime)

@@ -16,6 +16,7 @@ import pytest
 from fastapi.routing import APIRoute
 from running_server import Server
 
+from headworks.evaluation.dataset_routes import router as dataset_routes
 from headworks.gateway.openapi import OPERATIONS
 from headworks.identity.roles import PERMISSIONS
 from headworks.identity.routes import router as identity_routes
@@ -28,6 +29,7 @@ from headworks.server.fences import SECURITY_HEADERS
 SOURCE = Path(__file__).parents[2] / "src" / "headworks"
 ROUTERS = (
     health.router(lambda: None),
+    dataset_routes,
     identity_routes,
     release_routes,
     retrieval_routes,

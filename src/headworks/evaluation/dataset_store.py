@@ -64,7 +64,14 @@ async def latest(tx: Tx, principal: Principal, dataset: UUID) -> tuple[int, Dige
 
 
 async def add_version(
-    tx: Tx, keyring: Keyring, principal: Principal, dataset: UUID, number: int, made: DatasetVersion, unlocked: str
+    tx: Tx,
+    keyring: Keyring,
+    principal: Principal,
+    dataset: UUID,
+    number: int,
+    *,
+    made: DatasetVersion,
+    unlocked: str,
 ) -> None:
     """Store a version: examples that are there already are not stored again."""
     digests = await _put_examples(tx, keyring, principal, made.examples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headworks.errors import InvalidRequest, NotFound
@@ -78,7 +78,7 @@ class Datasets:
             if found and not unlock.strip():
                 raise locked(found)
             reason = unlock.strip() if found else ""
-            await store.add_version(tx, self._keyring, principal, dataset, number + 1, made, reason)
+            await store.add_version(tx, self._keyring, principal, dataset, number + 1, made=made, unlocked=reason)
             detail = {"digest": digest, "number": number + 1, "examples": len(examples), "moved": len(found)}
             await store.note_audit(tx, principal, "dataset.push", name, detail)
             earlier = await store.examples(tx, self._keyring, principal, old) if old else ()
@@ -125,6 +125,11 @@ class Datasets:
         if not rows:
             raise await self._missing(principal, project, name, None)
         return rows
+
+    async def note_promotion(self, principal: Principal, trace: str, redacted: Mapping[str, int]) -> None:
+        """Tell the audit that somebody took a trace's text for an example."""
+        async with self._db.tx(principal) as tx:
+            await store.note_audit(tx, principal, "dataset.promote", trace, {"redacted": dict(redacted)})
 
     async def _prepared(self, principal: Principal, project: str) -> ProjectId:
         await self._keyring.ensure(self._db, principal.tenant)
