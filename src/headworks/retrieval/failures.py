@@ -92,12 +92,13 @@ class Failures:
         left = sum(not each.startswith(CONFIGURED) for each in without)
         return Retried(queued, tuple(each.removeprefix(CONFIGURED) for each in sources), left)
 
-    async def delete(self, asker: Principal, collection: str, source: str, paths: Sequence[str]) -> int:
-        """Let documents of a source vanish by their paths, with what is queued at them; how many there were.
+    async def delete(self, asker: Principal, collection: str, source: str | None, paths: Sequence[str]) -> int:
+        """Let documents vanish by their paths, with what is queued at them; how many there were.
 
-        They are purged later. Raises NotFound; InvalidRequest for a source of the collection's file.
+        Of one source; of None: of every hand-in, not of sources of the collection's file. They are purged later.
+        Raises NotFound; InvalidRequest for a source of the collection's file.
         """
-        if source.startswith(CONFIGURED):
+        if source is not None and source.startswith(CONFIGURED):
             raise InvalidRequest(
                 "What comes from a source of the collection's file vanishes when it is gone there.",
                 next_step="Remove it at the source; or erase it: headworks erase --document ID",
@@ -110,7 +111,8 @@ class Failures:
         async with self._db.tx(curator) as tx:
             row = await collections.find(tx, asker, collection)
             await lock_collection(tx, row.collection_id)
-            of_paths = {"tenant": asker.tenant, "collection": row.collection_id, "source": source, "paths": wanted}
+            of_paths = {"tenant": asker.tenant, "collection": row.collection_id, "paths": wanted}
+            of_paths |= {"source": source, "configured": CONFIGURED}
             items = await tx.fetch_all(SQL.supersede_paths, **of_paths)
             await delete_blobs(tx, asker.tenant, [each.blob_id for each in items])
             gone = await tx.fetch_all(SQL.tombstone_paths, **of_paths)

@@ -21,14 +21,16 @@ UPDATE ingest_item
 
 -- name: tombstone_paths
 UPDATE document SET tombstoned_at = now()
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND tombstoned_at IS NULL
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND tombstoned_at IS NULL
    AND path = ANY (%(paths)s::text[])
+   AND CASE WHEN %(source)s::text IS NULL THEN NOT starts_with(source, %(configured)s) ELSE source = %(source)s::text END
 RETURNING path
 
 -- name: supersede_paths
 UPDATE ingest_item SET state = 'superseded', finished_at = now()
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND state IN ('queued', 'failed')
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state IN ('queued', 'failed')
    AND path = ANY (%(paths)s::text[])
+   AND CASE WHEN %(source)s::text IS NULL THEN NOT starts_with(source, %(configured)s) ELSE source = %(source)s::text END
 RETURNING path, blob_id
 
 -- name: find_readable

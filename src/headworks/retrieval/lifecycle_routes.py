@@ -54,10 +54,10 @@ class Retry(_Body):
 
 
 class Gone(_Body):
-    """`{"paths": ["drafts/old.md"], "source": "upload"}`: what is to vanish, of a source of one's own."""
+    """`{"paths": ["drafts/old.md"], "source": "upload"}`: what is to vanish. `null` is whatever was handed in."""
 
     paths: list[str] = Field(max_length=MOST_PATHS)
-    source: str = UPLOAD
+    source: str | None = UPLOAD
 
 
 class Vanished(BaseModel):

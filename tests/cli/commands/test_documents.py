@@ -79,6 +79,16 @@ def test_what_is_deleted_vanishes_and_is_purged(cli: Any, tmp_path: Path, word: 
     assert "Nothing is to be purged." in cli("documents", "purge", "docs").stdout
 
 
+def test_a_file_of_a_folder_is_deleted_by_its_path_alone(cli: Any, tmp_path: Path, word: Callable[[int], str]) -> None:
+    name = f"{word(0)}.md"
+    (tmp_path / name).write_text(f"# Note\n\nThe {word(1)} waits.\n")
+    ingest(cli, tmp_path)
+    done = cli("documents", "delete", "docs", name, "--source", "upload")
+    assert done.stdout == "0 of 1 vanished.\n"
+    assert "was left out" in done.stderr
+    assert cli("documents", "delete", "docs", name).stdout == "1 of 1 vanished.\n"
+
+
 def test_a_person_is_erased(cli: Any) -> None:
     jane = cli.name("jane")
     cli("principal", "create", jane)

@@ -11,7 +11,7 @@ from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, split_document, with_client
 from headworks.cli.receipts import print_receipts
-from headworks.cli.terminal import one_line, print_json, table, visible, width
+from headworks.cli.terminal import note, one_line, print_json, table, visible, width
 
 app = new_app("What failed, was replaced or vanished: see it, try it again, delete it, purge it.")
 _Collection = Annotated[str, typer.Argument(help="The collection's name.", metavar="COLLECTION")]
@@ -74,7 +74,9 @@ def delete(
     collection: _Collection,
     paths: Annotated[list[str], typer.Argument(help="Paths as they were handed in.", metavar="PATH")],
     *,
-    source: Annotated[str, typer.Option("--source", help="Which hand-ins they are of.", metavar="NAME")] = "upload",
+    source: Annotated[
+        str | None, typer.Option("--source", help="Only what was handed in under this name.", metavar="NAME")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let documents vanish by their paths, at once. They are purged later; `headworks erase` does it now.
@@ -84,8 +86,10 @@ def delete(
     answer = client.post(place("collections", collection, "documents", "delete"), {"paths": paths, "source": source})
     if as_json:
         print_json(answer)
-    else:
-        print(f"{answer['vanished']} of {len(paths)} vanished.")
+        return
+    print(f"{answer['vanished']} of {len(paths)} vanished.")
+    if answer["vanished"] < len(set(paths)):
+        note("note: what is not there, or comes from a source of the collection's file, was left out.")
 
 
 @app.command()
