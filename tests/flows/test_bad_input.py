@@ -253,7 +253,7 @@ def of_chat(**changed: Any) -> bytes:
         ("/api/search", b'{"query": "\xff"}', "invalid_json", "byte 11 is not UTF-8. Send one JSON object in UTF-8."),
         ("/api/search", b"[" * 100_000, "invalid_json", "it is nested too deeply"),
         ("/api/search", b'{"collection": 1, "query": "x"}', "invalid_request", "`collection`: Input should be a"),
-        ("/api/search", b'{"collection": "docs", "query": "x", "kk": 1}', "invalid_request", "`kk`: Extra inputs"),
+        ("/api/search", b'{"collection": "docs", "query": "x", "kk": 1}', "invalid_request", "`kk`: There is no field"),
         ("/api/search", b'{"collection": "docs", "query": "x", "k": 0}', "invalid_request", "`k` is 0, not 1 to 100."),
         ("/api/search", b'{"collection": "docs", "query": " "}', "invalid_request", "The query is empty."),
         ("/api/keys", b'{"expires": "yesterday"}', "invalid_request", "'yesterday' is no expiry. Give ISO 8601"),

@@ -230,6 +230,12 @@ async def test_a_body_that_is_no_json_says_why_and_where(body: bytes, said: str)
     assert answer.error["message"] == f"{said} Send one JSON object in UTF-8."
 
 
+async def test_a_body_whose_content_type_is_not_json_says_which_to_send() -> None:
+    answer = await ask("POST", "/api/things", b'{"name": "a"}', content_type="application/x-www-form-urlencoded")
+    assert (answer.status, answer.error["code"]) == (400, "invalid_json")
+    assert answer.error["message"].endswith("Send `content-type: application/json`.")
+
+
 async def test_a_wrong_query_names_the_parameter() -> None:
     answer = await ask("GET", "/api/things?most=none")
     assert answer.status == 400

@@ -19,6 +19,11 @@ MAX_BODY_MB = 32
 METHOD_NOT_ALLOWED = 405
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _OWN_FAULT = 500
+_WORDS = {
+    "extra_forbidden": ("There is no field of that name.", "/api/openapi.json says what this address takes."),
+    "model_attributes_type": ("It must be a JSON object.", ""),
+}
+"""What is said of a wrong field, and the next step, instead of the validator's own words; by its type of error."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,7 +71,7 @@ async def _any_error(_: Request, error: Exception) -> JSONResponse:
     return unexpected()
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """The first wrong field, in words; the caller's value is never repeated."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class
     first = error.errors()[0]
@@ -75,13 +80,19 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     where = ".".join(
         str(part) for part in first["loc"][1:]
     )  # without `body`, `query` or `path`, where the field stands
-    return answer(InvalidRequest(f"`{where or 'body'}`: {first['msg']}.", param=where or None))
+    if not where and first["type"] != "missing" and not _says_json(request):
+        return answer(_no_json("its `content-type` does not say so", "Send `content-type: application/json`."))
+    what, next_step = _WORDS.get(first["type"], (f"{first['msg']}.", ""))
+    return answer(InvalidRequest(f"`{where or 'body'}`: {what}", next_step=next_step, param=where or None))
 
 
-def _no_json(why: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"The body is not valid JSON: {why}.", next_step="Send one JSON object in UTF-8.", code="invalid_json"
-    )
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _no_json(why: str, next_step: str = "Send one JSON object in UTF-8.") -> InvalidRequest:
+    return InvalidRequest(f"The body is not valid JSON: {why}.", next_step=next_step, code="invalid_json")
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
