@@ -12,15 +12,18 @@ scorers:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
 
+from headworks.errors import WorkspaceInvalid
 from headworks.evaluation.contract import Scorer
+from headworks.evaluation.judge_files import read_judges
 from headworks.evaluation.scorers.catalogue import read_scorer
 from headworks.evaluation.scorers.contract import Surroundings
 from headworks.strict_yaml import Section, decode, nearest, read_yaml
 from headworks.types.evaluation import Split
+from headworks.types.models import Models
 
 PATH = "evals/suite.yaml"
 _NAME = re.compile(r"[a-z][a-z0-9_.:-]{0,79}")
@@ -42,6 +45,22 @@ class Suite:
     def scorer(self, metric: str) -> Scorer | None:
         """By the name of its metric."""
         return next((each for each in self.scorers if each.name == metric), None)
+
+
+def suite_reader(models: Models | None, folder: str = "") -> Callable[[Mapping[str, bytes]], Suite]:
+    """Reads the suite among the files of a feature's folder, with its judges; raises WorkspaceInvalid.
+
+    Without `models` it is only checked. `folder` is put before the paths in complaints.
+    """
+
+    def read(files: Mapping[str, bytes]) -> Suite:
+        if PATH not in files:
+            raise WorkspaceInvalid(
+                f"{folder}{PATH}:1: there is no such file.", next_step="Write which dataset and scorers judge it."
+            )
+        return read_suite(folder + PATH, files[PATH], Surroundings(models, files, read_judges(files, folder)))
+
+    return read
 
 
 def read_suite(path: str, content: bytes, surroundings: Surroundings | None = None) -> Suite:

@@ -15,12 +15,12 @@ from headworks.types.evaluation import Example, Output, Score
 
 _RIGHT = make_scorer("right", "exact")
 _FAST = make_scorer("fast", "latency", {"most_ms": 1000})
-_SETTINGS = {
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "all": {"of": ["right", "fast"]},
     "any": {"of": ["right", "fast"]},
     "weighted": {"of": {"right": 2, "fast": 1}, "least": 0.5},
 }
-_NEEDS_MODELS = {"similarity"}
+_NEEDS_MODELS = {"similarity", "judge"}
 
 
 @pytest.mark.parametrize("name", sorted(set(OURS) - _NEEDS_MODELS))

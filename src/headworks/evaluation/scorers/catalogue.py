@@ -14,6 +14,7 @@ from headworks.evaluation.scorers import (
     effort,
     grounds,
     json_answers,
+    judging,
     numbers,
     refusals,
     retrieved,
@@ -30,6 +31,7 @@ OURS: Mapping[str, ScorerKind] = {
     for family in (
         words,
         json_answers,
+        judging,
         numbers,
         similarity,
         grounds,
@@ -37,6 +39,7 @@ OURS: Mapping[str, ScorerKind] = {
         refusals,
         effort,
         retrieved,
+        judging,
         combined,
     )
     for kind in family.KINDS

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from headworks.errors import HeadworksError
+from headworks.errors import DatabaseUnavailable, Forbidden, HeadworksError
 from headworks.evaluation.contract import Scale, Scorer
 from headworks.evaluation.digests import digest_of
+from headworks.evaluation.judge_files import JudgeSpec
+from headworks.evaluation.judges import Judge
 from headworks.strict_yaml import Section
 from headworks.types.evaluation import Example, Output, Score
 from headworks.types.identity import Principal
@@ -89,7 +91,13 @@ class Surroundings:
 
     models: Models | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    judges: Mapping[str, JudgeSpec] = field(default_factory=dict)
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    asked: dict[Digest, Judge] = field(default_factory=dict)
+
+    def judge(self, spec: JudgeSpec) -> Judge:
+        """One for all that asks the same: several criteria of a judge are one call."""
+        return self.asked.setdefault(spec.digest, Judge(spec, self.models))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +129,13 @@ class MeasuredScorer:
         self.measure = measure
 
     async def score(self, principal: Principal, example: Example, output: Output) -> Score:
-        """See Scorer."""
+        """See Scorer. What concerns all calls is raised: DatabaseUnavailable, Forbidden."""
         if output.error_code is not None and not self.measure.scores_failures:
             return failed(NO_ANSWER, f"The release answered with the error `{output.error_code}`.")
         try:
             return await self.measure.score(principal, example, output)
+        except (DatabaseUnavailable, Forbidden):
+            raise
         except HeadworksError as error:
             return failed(error.code, str(error))
         except Exception as error:  # noqa: BLE001 -- a scorer that breaks is a result: nothing is dropped
