@@ -478,7 +478,7 @@ CREATE TABLE judgement (                -- what a person says of one answer: app
     is_blind     boolean NOT NULL,       -- given before the rater could read another's
     rater        text NOT NULL,          -- a principal's id, or the name that an import gives
     verdict      text NOT NULL CHECK (verdict IN ('pass', 'fail', 'unsure', 'first', 'second', 'tie')),
-    severity     text CHECK (severity IN ('low', 'medium', 'high', 'critical')),
+    severity     smallint CHECK (severity BETWEEN 1 AND 3),
     failure_modes text[] NOT NULL DEFAULT '{}',
     content      bytea NOT NULL,         -- sealed: critique, suggested fix, knowledge, evidence, criteria
     replaces     uuid,
@@ -624,11 +624,16 @@ CREATE TABLE document (
     collection_id uuid NOT NULL,
     source        text NOT NULL,                 -- which sync owns it, e.g. `upload` or `folder:…`
     path          text NOT NULL,
+    part          text NOT NULL DEFAULT '',      -- empty: the file itself; the headings of a section with readers of its own
+    part_of       uuid,                          -- the file's document, whose lists must admit, too
+    cut_by        text,                          -- the rule of the collection that the section is cut off by
+    shown_path    text NOT NULL GENERATED ALWAYS AS (path || CASE WHEN part = '' THEN '' ELSE '#' || part END) STORED,
     title         text NOT NULL,
     media_type    text NOT NULL,
     content_hash  text NOT NULL,                 -- sha256 of the file
     version       integer NOT NULL,
     restricted    boolean NOT NULL,              -- has a list of its own: document_reader; empty = nobody
+    file_restricted boolean NOT NULL DEFAULT false,  -- of a section: whether its file has one; kept by parts_follow
     given_readers uuid[],                        -- the list given on upload; null: none was; a pattern goes before it
     has_denials   boolean NOT NULL DEFAULT false,    -- there are rows of document_denial
     given_denials uuid[] NOT NULL DEFAULT '{}',  -- those of them that were given on upload
@@ -647,9 +652,12 @@ CREATE TABLE document (
     review_at     timestamptz,                   -- when somebody is to look at it again
     tombstoned_at timestamptz,
     PRIMARY KEY (tenant_id, document_id),
-    UNIQUE (tenant_id, collection_id, source, path),
+    CHECK (part_of IS NULL OR (part <> '' AND restricted)),
+    UNIQUE (tenant_id, collection_id, source, path, part),
+    FOREIGN KEY (tenant_id, part_of) REFERENCES document ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
 );
+CREATE INDEX document_part ON document (tenant_id, part_of) WHERE part_of IS NOT NULL;
 CREATE INDEX document_unrestricted ON document (tenant_id, collection_id, document_id) WHERE NOT restricted;
 
 CREATE TABLE document_reader (
@@ -1085,6 +1093,8 @@ CREATE POLICY own ON ingest_item FOR SELECT TO hw_app
     USING (tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR handed_in_by = (SELECT app_principal())));
 CREATE POLICY handed_in_by_self ON ingest_item FOR INSERT TO hw_app
     WITH CHECK (tenant_id = (SELECT app_tenant()) AND handed_in_by = (SELECT app_principal()));
+CREATE POLICY curated_insert ON ingest_item FOR INSERT TO hw_app      -- an original again, in the name of who brought it
+    WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()));
 DO $$
 DECLARE t text;
 BEGIN
@@ -1151,7 +1161,24 @@ CREATE POLICY readable ON document FOR SELECT TO hw_app USING (
              AND (NOT restricted
                   OR EXISTS (SELECT FROM document_reader r WHERE r.tenant_id = document.tenant_id AND r.document_id = document.document_id))
              AND (NOT has_denials
-                  OR NOT EXISTS (SELECT FROM document_denial n WHERE n.tenant_id = document.tenant_id AND n.document_id = document.document_id)))));
+                  OR NOT EXISTS (SELECT FROM document_denial n WHERE n.tenant_id = document.tenant_id AND n.document_id = document.document_id))
+             AND (part_of IS NULL                -- of a section: its file's lists, too
+                  OR (NOT EXISTS (SELECT FROM document_denial n WHERE n.tenant_id = document.tenant_id AND n.document_id = document.part_of)
+                      AND (NOT file_restricted
+                           OR EXISTS (SELECT FROM document_reader r WHERE r.tenant_id = document.tenant_id AND r.document_id = document.part_of)))))));
+
+-- What is true of a file is true of the sections that were cut off it, in the same transaction, whoever writes it.
+CREATE FUNCTION parts_follow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE document
+       SET file_restricted = NEW.restricted, readers_from = NEW.readers_from, handed_in_by = NEW.handed_in_by,
+           own_metadata = NEW.own_metadata, given_metadata = NEW.given_metadata, confirmed_at = NEW.confirmed_at,
+           valid_from = NEW.valid_from, valid_to = NEW.valid_to, review_at = NEW.review_at,
+           tombstoned_at = coalesce(tombstoned_at, NEW.tombstoned_at)
+     WHERE tenant_id = NEW.tenant_id AND part_of = NEW.document_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER parts_follow AFTER UPDATE ON document FOR EACH ROW WHEN (NEW.part_of IS NULL) EXECUTE FUNCTION parts_follow();
 
 -- ── Rights ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
