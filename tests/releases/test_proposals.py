@@ -253,3 +253,12 @@ def test_words_that_changed_are_told_and_no_more() -> None:
 def test_a_text_that_is_too_long_to_compare_word_by_word_is_shown_in_blocks() -> None:
     pieces = word_diff("a " * 20_000, "b " * 20_000)
     assert [each.op for each in pieces] == ["removed", "added"]
+
+
+@pytest.mark.parametrize("unit", ["a ", "a\n"])
+def test_a_text_of_one_word_again_and_again_is_shown_in_blocks(unit: str) -> None:
+    """To compare it word by word would take minutes, in which nobody else is served."""
+    before, after = unit * 1500, "".join(f"{unit}{number} " for number in range(750))
+    pieces = word_diff(before, after)
+    assert len(pieces) <= 4
+    assert "".join(each.text for each in pieces if each.op != "added") == before

@@ -249,3 +249,10 @@ def test_postgresql_finds_what_the_filter_means(
 def test_anything_is_a_filter_or_a_refusal(said: object) -> None:
     with contextlib.suppress(InvalidRequest):
         assert compiled(asked_filter(said)).path
+
+
+def test_a_filter_that_would_compare_each_document_with_thousands_of_values_is_refused() -> None:
+    many = [{"type": "in", "key": f"k{n}", "value": [f"v{each}" for each in range(200)]} for n in range(6)]
+    compiled(asked_filter({"type": "or", "filters": many[:5]}))
+    with pytest.raises(InvalidRequest, match="more than 1,000 values"):
+        compiled(asked_filter({"type": "or", "filters": many}))

@@ -5,6 +5,7 @@ What is accepted is written into the workspace byte for byte, so that `pull` giv
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -212,7 +213,10 @@ class Proposals:
             is_open = proposal.state in {"draft", "open"}
             stale = await self._stale(tx, principal, proposal, entries) if is_open else None
         bases = proposal.content.bases
-        files = tuple(_file_diff(path, bases.get(path), text) for path, text in proposal.content.files.items())
+        changed = proposal.content.files.items()
+        files = await asyncio.to_thread(
+            lambda: tuple(_file_diff(path, bases.get(path), text) for path, text in changed)
+        )
         return ProposalView(proposal, files, tuple(views), tuple(comments), stale)
 
     async def list(

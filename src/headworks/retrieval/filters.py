@@ -29,6 +29,8 @@ from headworks.types.filters import (
 
 _SIGNS: Final[Mapping[str, str]] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _FACTS: Final = frozenset((*TEXT_FACTS, *DATE_FACTS))
+MOST_COMPARED: Final = 1_000
+"""Values of a filter together: each is compared with every document that is looked at."""
 _SYNTAX = "See docs/reference/search.md for what a filter may say."
 
 
@@ -74,7 +76,12 @@ def compiled(given: Filter) -> Compiled:
     """The filter as a path with variables."""
     names_facts = any(each.key in _FACTS for each in conditions_of(given))
     writing = _Writing("$.said" if names_facts else "$")
-    return Compiled(writing.filter(given), writing.values, names_facts)
+    path = writing.filter(given)
+    if len(writing.values) > MOST_COMPARED:
+        raise InvalidRequest(
+            f"The filter has more than {MOST_COMPARED:,} values in all.", next_step=_SYNTAX, param="filter"
+        )
+    return Compiled(path, writing.values, names_facts)
 
 
 class _Writing:
