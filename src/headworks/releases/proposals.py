@@ -301,6 +301,10 @@ def _digests(entries: Iterable[Entry]) -> dict[str, str]:
     return {f"{each.kind} {each.feature}": each.digest for each in entries}
 
 
+def _file_diffs(content: Content) -> tuple[FileDiff, ...]:
+    return tuple(_file_diff(path, content.bases.get(path), text) for path, text in content.files.items())
+
+
 def _file_diff(path: str, before: str | None, after: str | None) -> FileDiff:
     kind = "added" if before is None else "removed" if after is None else "changed"
     return FileDiff(path, kind, word_diff(before or "", after or ""))
