@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         "diff": Entry(f"{_COMMANDS}.diff", "Show what `apply` would change."),
         "pull": Entry(f"{_COMMANDS}.pull", "Write the server's workspace into a folder, byte for byte."),
         "release": Entry(f"{_COMMANDS}.release", "Propose, approve, promote and roll back releases, with evidence."),
+        "eval": Entry(f"{_COMMANDS}.eval", "Run experiments, compare releases, and ask a gate."),
         "prompts": Entry(f"{_COMMANDS}.prompts", "Check prompts, and bring those of other tools along."),
         "ingest": Entry(f"{_COMMANDS}.ingest", "Bring folders and files into a collection."),
         "documents": Entry(

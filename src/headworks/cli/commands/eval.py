@@ -1,0 +1,255 @@
+"""`headworks eval`: experiments, comparisons, gates, and how many examples they need.
+
+Exit status of `gate`: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headworks.cli import evaluating
+from headworks.cli.client import Client, place
+from headworks.cli.json_values import JsonObject
+from headworks.cli.lazy import new_app
+from headworks.cli.options import AsJson, KeyOption, UrlOption, find_client, with_client
+from headworks.cli.terminal import note, print_json, progress, table
+from headworks.errors import Conflict, HeadworksError, InvalidRequest
+
+app = new_app("Run experiments, compare releases, and ask a gate.")
+_Release = Annotated[
+    str, typer.Argument(help="A feature, `feature@channel` or `feature@sha256:…`.", metavar="FEATURE[@RELEASE]")
+]
+_Id = Annotated[str, typer.Argument(help="The experiment's id.", metavar="ID")]
+_Project = Annotated[str, typer.Option("--project", help="The project that the feature is in.", metavar="NAME")]
+_Cost = Annotated[
+    float | None, typer.Option("--max-cost", help="Most that one experiment may spend, in dollars.", metavar="USD")
+]
+_AtOnce = Annotated[int, typer.Option("--concurrency", help="Answers at once.", metavar="N")]
+_Retry = Annotated[bool, typer.Option("--retry-errors", help="Ask again what failed; a gate takes it for a new look.")]
+_POLL_S = (0.2, 0.3, 0.5, 1.0)
+_EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
+ERROR = 3
+
+
+@app.command()
+@with_client
+def run(  # noqa: PLR0913 -- each is an option of the command
+    client: Client,
+    release: _Release,
+    *,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Else what the suite says.", metavar="NAME")] = None,
+    repeats: Annotated[int | None, typer.Option("--repeats", help="Answers to each example.", metavar="N")] = None,
+    max_cost: _Cost = None,
+    concurrency: _AtOnce = 4,
+    retry_errors: _Retry = False,
+    project: _Project = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Ask a release every example of a dataset, and score the answers; what was answered before is not asked again.
+
+    Example: headworks eval run claims@staging --repeats 3 --max-cost 5
+    """
+    body = {"release": release, "dataset": dataset, "repeats": repeats, "concurrency": concurrency}
+    body |= {"most_cost_micro_usd": _micro(max_cost), "retry_errors": retry_errors, "project": project}
+    _show_results(client, _watch(client, client.post(place("experiments"), body)), as_json=as_json)
+
+
+@app.command("list")
+@with_client
+def list_all(
+    client: Client,
+    *,
+    feature: Annotated[str | None, typer.Option("--feature", help="Only of this one.", metavar="NAME")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest experiments.
+
+    Example: headworks eval list --feature claims
+    """
+    rows = client.get(place("experiments"), feature=feature)["rows"]
+    if as_json:
+        print_json(rows)
+        return
+    cells = [
+        (
+            row["id"],
+            row["feature"],
+            row["release"][7:19],
+            row["dataset"],
+            f"{row['examples']} × {row['repeats']}",
+            row["state"],
+        )
+        for row in rows
+    ]
+    print(table(("id", "feature", "release", "dataset", "answers", "state"), cells))
+
+
+@app.command()
+@with_client
+def show(client: Client, experiment: _Id, *, as_json: AsJson = False) -> None:
+    """Show an experiment's metrics with their intervals; with --json each answer's scores and trace.
+
+    Example: headworks eval show 019a6c1e-0000-7000-8000-000000000000
+    """
+    _show_results(client, client.get(place("experiments", experiment)), as_json=as_json)
+
+
+@app.command()
+@with_client
+def cancel(client: Client, experiment: _Id, *, as_json: AsJson = False) -> None:
+    """Ask nothing more; what is answered stays.
+
+    Example: headworks eval cancel 019a6c1e-0000-7000-8000-000000000000
+    """
+    row = client.post(place("experiments", experiment, "cancel"))
+    print_json(row) if as_json else print(evaluating.experiment_line(row))
+
+
+@app.command()
+@with_client
+def resume(client: Client, experiment: _Id, *, max_cost: _Cost = None, as_json: AsJson = False) -> None:
+    """Go on with what is missing, with another ceiling if need be.
+
+    Example: headworks eval resume 019a6c1e-0000-7000-8000-000000000000 --max-cost 10
+    """
+    row = client.post(place("experiments", experiment, "resume"), {"most_cost_micro_usd": _micro(max_cost)})
+    _show_results(client, _watch(client, row), as_json=as_json)
+
+
+@app.command()
+@with_client
+def compare(
+    client: Client,
+    base: Annotated[str, typer.Argument(help="A release that was run, or an experiment's id.", metavar="BASE")],
+    candidate: Annotated[str, typer.Argument(help="The other one.", metavar="CANDIDATE")],
+    *,
+    by: Annotated[str | None, typer.Option("--by", help="Slice by this tag as well.", metavar="TAG")] = None,
+    attest: Annotated[bool, typer.Option("--attest", help="Sign it, about the candidate.")] = False,
+    project: _Project = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Compare two releases on the same examples: differences with intervals, flips by failure mode, cost and latency.
+
+    Example: headworks eval compare claims@prod claims@staging --by intent
+    """
+    body = {"base": base, "candidate": candidate, "slice_by": by, "attest": attest, "project": project}
+    found = client.post(place("experiments", "compare"), body)
+    print_json(found) if as_json else print(evaluating.compared(found))
+
+
+@app.command()
+def gate(  # noqa: PLR0913 -- each is an option of the command
+    release: _Release,
+    *,
+    bundle: Annotated[str | None, typer.Option("--gate", help="A gate bundle, else the one of prod.")] = None,
+    max_cost: _Cost = None,
+    concurrency: _AtOnce = 4,
+    retry_errors: _Retry = False,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.", metavar="FILE")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Write a report.", metavar="FILE")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write the margin plot.", metavar="FILE")] = None,
+    project: _Project = "default",
+    as_json: AsJson = False,
+    url: UrlOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Run what the gate of prod needs and ask for its verdict: exit status 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error.
+
+    A bare feature means what waits on staging. Example: headworks eval gate claims --markdown report.md
+    """
+    body = {"release": release, "gate": bundle, "concurrency": concurrency, "project": project}
+    try:
+        body |= {"most_cost_micro_usd": _micro(max_cost), "retry_errors": retry_errors}
+        with contextlib.closing(find_client(url, key)) as client:
+            said = _judged(client, body)
+        for path, written in ((junit, evaluating.junit), (markdown, evaluating.markdown), (svg, evaluating.svg)):
+            if path is not None:
+                path.write_text(written(said), encoding="utf-8")
+    except (HeadworksError, OSError) as error:
+        note(f"error: {error}")
+        raise typer.Exit(ERROR) from None
+    print_json(said) if as_json else print(evaluating.verdict(said))
+    raise typer.Exit(_EXIT[said["verdict"]])
+
+
+@app.command()
+def power(
+    *,
+    margin: Annotated[float, typer.Option("--margin", help="What a release may be worse by.", min=0.0001, max=0.99)],
+    discordance: Annotated[
+        float, typer.Option("--discordance", help="Share of examples on which two releases differ.", min=0.0, max=1.0)
+    ] = 0.1,
+    alpha: Annotated[float, typer.Option("--alpha", help="How often it may be wrong.", min=0.001, max=0.2)] = 0.05,
+    wanted: Annotated[float, typer.Option("--power", help="How often an equal one passes.", min=0.5, max=0.999)] = 0.8,
+    cluster_size: Annotated[float, typer.Option("--cluster-size", help="Examples a cluster.", min=1.0)] = 1.0,
+    design_effect: Annotated[float, typer.Option("--design-effect", help="What clusters cost.", min=1.0)] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many examples a margin needs, so that an equal release passes.
+
+    Example: headworks eval power --margin 0.05 --discordance 0.1
+    """
+    from headworks.statistics.power import Goal, needed_examples
+
+    n = needed_examples(discordance, Goal(margin, 0.0, alpha, wanted), design_effect, cluster_size)
+    if as_json:
+        print_json({"examples": n, "margin": margin, "discordance": discordance, "alpha": alpha, "power": wanted})
+    else:
+        print(
+            f"{n} examples: then an equal release passes {wanted:.0%} of the time, and one that is worse by {margin:g}"
+        )
+        print(f"or more {alpha:.0%} of the time at most.")
+
+
+def _judged(client: Client, body: JsonObject) -> JsonObject:
+    started = client.post(place("gates", "start"), body)
+    for which in ("base_experiment", "candidate_experiment"):
+        if started[which] is not None:
+            _watch(client, started[which])
+    pauses = itertools.chain(_POLL_S, itertools.repeat(_POLL_S[-1]))
+    while True:
+        try:
+            found: JsonObject = client.post(place("gates", "verdict"), {**body, "retry_errors": False})
+        except Conflict as error:
+            if error.code != "experiment_running":
+                raise
+            time.sleep(next(pauses))
+        else:
+            return found
+
+
+def _watch(client: Client, row: JsonObject) -> JsonObject:
+    """Look on until it has ended. Interrupted, the server goes on."""
+    with progress() as bars:
+        bar = bars.start(f"{row['feature']} {row['release'][7:19]}")
+        for pause_s in itertools.chain(_POLL_S, itertools.repeat(_POLL_S[-1])):
+            if row["state"] != "running":
+                break
+            time.sleep(pause_s)
+            row = client.get(place("experiments", row["id"]))
+            bar.update(row["progress"]["done"], row["progress"]["total"])
+    return row
+
+
+def _show_results(client: Client, row: JsonObject, *, as_json: bool) -> None:
+    found = client.get(place("experiments", row["id"], "results"))
+    if as_json:
+        print_json(found)
+    else:
+        print(evaluating.results(found))
+        if row["state"] not in {"done", "running"}:
+            note(f"It is {row['state']}: {row['why']} Go on with `headworks eval resume {row['id']}`.")
+
+
+def _micro(usd: float | None) -> int | None:
+    if usd is None:
+        return None
+    if not usd > 0:
+        raise InvalidRequest(f"--max-cost is {usd:g}.", next_step="Give dollars above 0, like 2.50.")
+    return round(usd * 1_000_000)
