@@ -262,3 +262,18 @@ def test_a_text_of_one_word_again_and_again_is_shown_in_blocks(unit: str) -> Non
     pieces = word_diff(before, after)
     assert len(pieces) <= 4
     assert "".join(each.text for each in pieces if each.op != "added") == before
+
+
+async def test_who_says_what_he_has_read_approves_nothing_else(guest: World) -> None:
+    await guest.apply(workspace(feature=FEATURE + "risk: medium\n") | GATE)
+    engineer, expert = await guest.person("ed", "engineer"), await guest.person("jane", "expert")
+    number = await propose(guest, by=expert)
+    proposals = guest.releases.proposals
+    read = [each.entry.digest for each in (await proposals.show(engineer, number)).entries]
+    changed = Wanted("Other", "", edit(PROMPT.replace("brief", "harmful")).files)
+    await proposals.change(expert, number, changed)
+    with pytest.raises(Conflict, match="other releases than those that you have read") as refusal:
+        await proposals.approve(engineer, number, digests=read)
+    assert refusal.value.code == "proposal_changed"
+    read = [each.entry.digest for each in (await proposals.show(engineer, number)).entries]
+    assert len(await proposals.approve(engineer, number, digests=read)) == 1

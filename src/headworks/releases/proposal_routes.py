@@ -68,6 +68,12 @@ class WantedWord(Asked):
     line: int | None = Field(default=None, ge=1)
 
 
+class WantedWordOnAll(WantedDecision):
+    """`digests`: those that were read. Refused where the proposal brings others by now; left out: whatever it brings."""
+
+    digests: list[str] | None = Field(default=None, max_length=2 * MOST_FILES)
+
+
 class WantedAcceptance(Asked):
     """`break_glass`: past the rule, with a reason."""
 
@@ -124,10 +130,12 @@ async def comment(request: Request, number: int, body: WantedWord, caller: Talke
 
 
 @router.post("/{number}/approve", openapi_extra=declare("release:approve", "release.approve"))
-async def approve(request: Request, number: int, body: WantedDecision, caller: Approver) -> WholeProposalBody:
+async def approve(request: Request, number: int, body: WantedWordOnAll, caller: Approver) -> WholeProposalBody:
     """Approve every digest that a proposal brings now, object to them, or withdraw one's word."""
     proposals = _releases(request).proposals
-    await proposals.approve(caller, number, body.decision, as_expert=body.as_expert, comment=body.comment)
+    await proposals.approve(
+        caller, number, body.decision, as_expert=body.as_expert, comment=body.comment, digests=body.digests
+    )
     return whole_proposal_body(await proposals.show(caller, number))
 
 

@@ -6,7 +6,7 @@ What is accepted is written into the workspace byte for byte, so that `pull` giv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest
@@ -149,14 +149,24 @@ class Proposals:
         *,
         as_expert: bool = False,
         comment: str = "",
+        digests: Collection[str] | None = None,
     ) -> list[Entry]:
-        """One's word on every digest that the proposal brings now. Raises Forbidden for who made it."""
+        """One's word on every digest that the proposal brings now. Raises Forbidden for who made it.
+
+        `digests` are those that were read: Conflict where the proposal brings others by now.
+        """
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
             proposal = await proposal_store.find(tx, self._keyring, principal, number)
             if proposal.state != "open":
                 raise Conflict(f"Proposal {number} is {proposal.state}.", next_step="Only open ones are approved.")
             entries = await proposal_store.entries(tx, principal, proposal.id)
+        if digests is not None and {each.digest for each in entries} != set(digests):
+            raise Conflict(
+                f"Proposal {number} brings other releases than those that you have read.",
+                next_step=f"{proposal.maker} changed it: `headworks release show {number}`, then decide again.",
+                code="proposal_changed",
+            )
         for each in entries:
             await self._promotions.approve(
                 principal, each.digest, decision, as_expert=as_expert, comment=comment, proposal=number
