@@ -69,7 +69,7 @@ class WantedWord(Asked):
 
 
 class WantedWordOnAll(WantedDecision):
-    """`digests`: those that were read. Refused where the proposal brings others by now; left out: whatever it brings."""
+    """`digests`: those that were read, refused where others are there by now; left out: whatever it brings."""
 
     digests: list[str] | None = Field(default=None, max_length=2 * MOST_FILES)
 
