@@ -436,7 +436,7 @@ def spoilt(folder: Path) -> dict[str, tuple[set[str], str]]:
         "encrypted.pdf": ({"encrypted"}, "password"),
         "corrupt.pdf": ({"corrupt"}, "PDF"),
         "cut.pdf": ({"corrupt", "empty"}, ""),
-        "scanned.pdf": ({"needs_ocr"}, "needs OCR"),
+        "scanned.pdf": ({"needs_ocr"}, "Turn OCR on"),
         "bomb.docx": ({"bomb"}, ""),
         "corrupt.docx": ({"corrupt"}, ""),
         "empty.md": ({"empty"}, ""),

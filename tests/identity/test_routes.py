@@ -177,7 +177,6 @@ async def test_tenants_projects_and_grants(client: Client, bearer: Bearer) -> No
         ("POST", "/api/principals/admn/disable", None, 404, "Did you mean `admin`?"),
         ("GET", "/api/principals/curator", None, 404, "There is no principal `curator`."),
         ("DELETE", "/api/principals/admin/roles/owner", None, 409, "no owner left"),
-        ("PUT", "/api/groups/everyone/members/administrators", None, 400, "groups are not nested"),
         ("POST", "/api/keys", {"principal": "nobody"}, 404, "There is no user or service account `nobody`."),
         ("POST", "/api/keys", {"permissions": ["fly"]}, 400, "There is no permission `fly`."),
         ("POST", "/api/keys", {"permissions": "feature:call"}, 400, "`permissions`: Input should be a valid list."),

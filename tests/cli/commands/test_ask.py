@@ -11,7 +11,7 @@ def test_an_answer_has_citations_that_stand_in_the_documents(
     cli("ingest", "docs", str(folder))
     question = f"Within how many days is the {word(1)} paid?"
     answer = cli.json("ask", "assistant", question)
-    assert sorted(answer) == ["answer", "citations", "release", "trace"]
+    assert sorted(answer) == ["answer", "citations", "grounding", "release", "trace"]
     assert "12 days" in answer["answer"]
     cited = answer["citations"][0]
     assert sorted(cited) == sorted(["document", "title", "start", "end", "quote"])

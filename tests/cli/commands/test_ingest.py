@@ -46,7 +46,7 @@ def test_a_folder_is_ingested_and_found_and_cited(cli: Any, folder: Path, word: 
 
     question = f"Within how many days is the {word(1)} paid?"
     answer = cli.json("ask", "assistant", question)
-    assert sorted(answer) == ["answer", "citations", "release", "trace"]
+    assert sorted(answer) == ["answer", "citations", "grounding", "release", "trace"]
     assert "12 days" in answer["answer"]
     cited = answer["citations"][0]
     assert sorted(cited) == sorted(["document", "title", "start", "end", "quote"])
@@ -87,7 +87,7 @@ def test_what_fails_is_named_with_its_code_and_the_rest_goes_on(cli: Any, folder
         "empty.md": "empty",
         "broken.pdf": "corrupt",
         "out.md": "outside_folder",
-        "picture.png": "unsupported",
+        "picture.png": "needs_ocr",
     }
     assert all(each["message"] for each in found["failed"])
     done = cli("ingest", "docs", str(folder), check=False)
