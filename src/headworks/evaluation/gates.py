@@ -139,8 +139,19 @@ def _compared(line: NotWorse, found: Paired, alpha: float) -> Line:
         return inconclusive(rule, line.metric, "All examples are of one cluster, which shows nothing.", step)
     if reach is not None and line.margin >= reach:
         return inconclusive(rule, line.metric, f"A margin of {line.margin:g} allows anything.", "Lower it.")
-    test = non_inferiority(found.base, found.candidate, line.margin, clusters, alpha=alpha, scale=reach)
+    test = non_inferiority(
+        found.base, found.candidate, line.margin, clusters, alpha=alpha, scale=_scale(found, line.margin)
+    )
     return _tested(rule, found.metric, test, pairs(found.base, found.candidate, clusters))
+
+
+def _scale(found: Paired, margin: float) -> float | None:
+    """The largest difference that one example can show; where nothing limits it and nothing differs, what was seen."""
+    if found.metric.reach is not None:
+        return found.metric.reach
+    if found.base != found.candidate:
+        return None
+    return max(2 * margin, *(abs(each) for each in found.base)) or 1.0
 
 
 def _nothing_live(rule: str, metric: str) -> Line:
@@ -252,7 +263,8 @@ def _improvement(line: Improve, spec: GateSpec, case: Case) -> NonInferiority | 
     clusters, reach = found.clusters(), found.metric.reach
     if len(set(clusters)) < 2 or (reach is not None and line.min_delta >= reach):
         return None
-    return non_inferiority(found.base, found.candidate, -line.min_delta, clusters, alpha=case.alpha, scale=reach)
+    scale = _scale(found, line.min_delta)
+    return non_inferiority(found.base, found.candidate, -line.min_delta, clusters, alpha=case.alpha, scale=scale)
 
 
 def _improved(line: Improve, test: NonInferiority, p_value: float) -> Line:
@@ -302,8 +314,9 @@ def _slices(spec: GateSpec, case: Case) -> list[Line]:
         if len(part.examples) >= wanted.min_n and (reach is None or wanted.margin < reach):
             clusters = part.clusters(spec.not_worse[0].cluster)
             if len(set(clusters)) > 1:
+                scale = _scale(part, wanted.margin)
                 test = non_inferiority(
-                    part.base, part.candidate, wanted.margin, clusters, alpha=case.alpha, scale=reach
+                    part.base, part.candidate, wanted.margin, clusters, alpha=case.alpha, scale=scale
                 )
                 tests.append((value, test))
     adjusted = holm([test.p_value_worse for _, test in tests]) if tests else ()

@@ -45,7 +45,7 @@ class HumanJudgements(Protocol):
 class JudgeCards(Protocol):
     """Which judges may decide; implemented by calibration, injected by app.py."""
 
-    async def is_calibrated(self, principal: Principal, judge: Digest, metric: str) -> bool:
+    async def is_calibrated(self, principal: Principal, project: ProjectId, judge: Digest, metric: str) -> bool:
         """Whether a card of this very judge is valid now."""
         ...
 
@@ -170,7 +170,7 @@ class Gates:
             metric = metrics.get(name)
             if metric is None or not metric.is_judge or metric.digest is None or self._cards is None:
                 continue
-            if await self._cards.is_calibrated(principal, metric.digest, name):
+            if await self._cards.is_calibrated(principal, run.subject.project, metric.digest, name):
                 calibrated.add(name)
         labels = await self._labels(principal, run, candidate)
         expected = run.candidate.answers

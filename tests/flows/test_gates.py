@@ -1,0 +1,163 @@
+"""A gate from end to end, on a real server: an equal release passes and goes live, a planted regression does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from running_server import HEADWORKS, Server, eventually
+
+N = 80
+PROMPT = "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:\n%s\nuser:\n{{ question }}\n"
+GATE = """compare_to: channel:prod
+must_not_get_worse:
+  - {metric: right, margin: 0.05}
+must_be_perfect: [said]
+budgets: {p95_ms: 60000}
+slices: {by: intent, margin: 0.2, min_n: 20, action: warn}
+"""
+SUITE = """dataset: golden
+scorers:
+  right: {scorer: exact}
+  said: {scorer: regex, pattern: "."}
+"""
+
+
+def script(wrong: Mapping[int, str] = {}, n: int = N) -> str:
+    rules = [{"when": f"case {at}", "answer": wrong.get(at, f"answer {at}")} for at in range(n)]
+    return json.dumps(rules)
+
+
+def golden(n: int = N) -> str:
+    rows = [
+        {
+            "id": f"case-{at}",
+            "question": f"case {at}",
+            "reference": f"answer {at}",
+            "tags": {"intent": "imaging" if at % 2 else "surgery"},
+            "failure_modes": ["rules_interpretation" if at % 4 else "record_extraction"],
+        }
+        for at in range(n)
+    ]
+    return "".join(json.dumps(each) + "\n" for each in rows)
+
+
+def workspace(answers: str, *, words: str = "Be brief.", n: int | None = N) -> dict[str, str]:
+    files = {
+        "routes.yaml": "routes:\n  scripted:\n    targets:\n      - target: builtin/simulated\n"
+        f"        parameters: {{script: {answers}}}\n",
+        "features/coder/feature.yaml": "owner: tests\nroute: scripted\nrisk: low\nprompt: prompts/answer.prompty\n",
+        "features/coder/prompts/answer.prompty": PROMPT % words,
+    }
+    if n is not None:
+        files |= {
+            "features/coder/evals/gate.yaml": GATE,
+            "features/coder/evals/suite.yaml": SUITE,
+            "features/coder/golden/golden.jsonl": golden(n),
+        }
+    return files
+
+
+@pytest.fixture(scope="module")
+def live(server: Server) -> Server:
+    """A tenant whose release is live, and judged from then on by a gate."""
+    tenant = server.as_tenant("gates")
+    assert tenant.apply(workspace(script(), n=None))["features"][0]["channel"] == "prod"
+    tenant.apply(workspace(script()))
+    return tenant
+
+
+def judged(tenant: Server, release: str = "coder@staging") -> Any:
+    """The verdict, once both sides have run."""
+    tenant.must("POST", "/api/gates/start", {"release": release})
+
+    def look() -> Any:
+        status, answer = tenant.api("POST", "/api/gates/verdict", {"release": release})
+        assert status in {200, 409}, answer
+        return answer if status == 200 else None
+
+    return eventually(look, 120)
+
+
+def test_an_equal_release_passes_at_the_n_asked_for_and_goes_live_by_that_verdict(live: Server) -> None:
+    live.apply(workspace(script(), words="Be short."))
+    said = judged(live)
+    assert said["verdict"] == "PASS", said
+    assert {each["rule"]: each["verdict"] for each in said["lines"]}["must_not_get_worse"] == "PASS"
+    assert said["attestation"]
+    live.must("POST", "/api/principals", {"name": "ana", "roles": ["engineer"]})
+    key = live.key_of("ana")
+    live.must("POST", f"/api/releases/{said['release']}/approve", {"decision": "approve"}, key=key)
+    moved = live.must(
+        "POST",
+        "/api/releases/promote",
+        {"feature": "coder", "digest": said["release"], "expected": said["base"]},
+    )
+    assert said["release"] in json.dumps(moved)
+
+
+def test_a_planted_regression_fails_and_is_named_by_failure_mode(live: Server) -> None:
+    wrong = {at: "withdrawn" for at in range(N) if at % 4 == 1}
+    live.apply(workspace(script(wrong), words="Be short."))
+    said = judged(live)
+    assert said["verdict"] == "FAIL"
+    assert said["modes"][0] == {"mode": "rules_interpretation", "broken": 20, "fixed": 0}
+    status, answer = live.api(
+        "POST",
+        "/api/releases/promote",
+        {"feature": "coder", "digest": said["release"], "expected": said["base"]},
+    )
+    assert status == 409
+    assert "FAIL" in answer["error"]["message"]
+
+
+def test_judging_the_same_results_again_is_the_same_look_and_signs_nothing_new(live: Server) -> None:
+    first, again = judged(live), judged(live)
+    assert (again["look"], again["attempt"], again["alpha"]) == (first["look"], first["attempt"], first["alpha"])
+    assert again["is_repeated"]
+    assert again["attestation"] is None
+
+
+def command(tenant: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = tenant.environ | {"HEADWORKS_URL": tenant.url, "HEADWORKS_API_KEY": tenant.admin_key}
+    line = [HEADWORKS, "eval", *arguments]
+    return subprocess.run(line, env=environ, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_command_says_it_in_its_exit_status_in_junit_and_in_markdown(live: Server, tmp_path: Path) -> None:
+    junit, report, plot = tmp_path / "gate.xml", tmp_path / "gate.md", tmp_path / "gate.svg"
+    done = command(live, "gate", "coder", "--junit", str(junit), "--markdown", str(report), "--svg", str(plot))
+    assert done.returncode == 1, done.stderr
+    assert "rules_interpretation" in done.stdout
+    assert ET.fromstring(junit.read_text()).get("failures") == "1"  # noqa: S314 -- our own
+    assert report.read_text().startswith("<!-- headworks-gate:coder -->")
+    assert ET.fromstring(plot.read_text()).tag.endswith("svg")  # noqa: S314 -- our own
+    assert command(live, "gate", "nobody").returncode == 3
+
+
+def test_two_releases_are_compared_on_the_command_line_by_slices_too(live: Server) -> None:
+    ran = command(live, "run", "coder@prod", "--repeats", "2", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["metrics"][0]["repeated"]["flaky"] == 0
+    assert command(live, "run", "coder@staging", "--max-cost", "1").returncode == 0
+    shown = command(live, "compare", "coder@prod", "coder@staging", "--by", "intent")
+    assert shown.returncode == 0, shown.stderr
+    assert "intent=imaging" in shown.stdout
+    assert json.loads(command(live, "list", "--json").stdout)[0]["state"] == "done"
+
+
+def test_too_few_examples_are_inconclusive_and_the_tool_says_how_many_it_needs(server: Server) -> None:
+    tenant = server.as_tenant("few")
+    tenant.apply(workspace(script(), n=None))
+    tenant.apply(workspace(script(), n=20))
+    tenant.apply(workspace(script(), words="Be short.", n=20))
+    done = command(tenant, "gate", "coder", "--json")
+    assert done.returncode == 2, done.stderr
+    said = json.loads(done.stdout)
+    assert said["verdict"] == "INCONCLUSIVE"
+    assert 20 < 20 + said["needed"] <= N
