@@ -56,6 +56,7 @@ IMMUTABLE = {
     "audit_event",
     "channel_move",
     "gate_look",
+    "judge_card",
     "dataset_example",
     "dataset_member",
     "dataset_version",

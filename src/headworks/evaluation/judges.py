@@ -180,7 +180,7 @@ def _turned(vote: Vote) -> Vote:
 
 def _majority(votes: Sequence[Vote], criterion: str) -> Score:
     counts = Counter(vote.said.verdicts[criterion] for vote in votes if vote.said is not None)
-    details = {"votes": dict(counts), "asked": sum(vote.asked for vote in votes)}
+    details = {"votes": dict(counts), "cast": len(votes), "asked": sum(vote.asked for vote in votes)}
     if counts:
         word, most = counts.most_common(1)[0]
         reason = next(v.said.reasons[criterion] for v in votes if v.said and v.said.verdicts[criterion] == word)

@@ -10,6 +10,7 @@ from typing import Any
 
 from headworks.errors import StartupRefused
 from headworks.evaluation.scorers import (
+    checks,
     combined,
     effort,
     grounds,

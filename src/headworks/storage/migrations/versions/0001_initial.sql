@@ -459,7 +459,7 @@ CREATE TABLE judgement_wanted (         -- what people are asked to judge: by ga
     made_by     uuid NOT NULL,
     made_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, wanted_id),
-    UNIQUE (tenant_id, project_id, metric, subject),
+    UNIQUE NULLS NOT DISTINCT (tenant_id, project_id, metric, subject, sample_id),
     FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, sample_id) REFERENCES review_sample
 );
@@ -565,6 +565,22 @@ CREATE TABLE gate_look (                -- each time a gate looked at results: a
     UNIQUE (tenant_id, project_id, feature, golden, base, candidate, look),
     FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
 );
+
+CREATE TABLE judge_card (               -- how a judge did beside people: append-only, the newest counts
+    tenant_id   uuid NOT NULL,
+    card_id     uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    judge       text NOT NULL,           -- digest of the scorer
+    metric      text NOT NULL,
+    card        jsonb NOT NULL,          -- numbers, and the tags that they are of
+    is_good     boolean NOT NULL,
+    valid_until timestamptz NOT NULL,
+    made_by     uuid NOT NULL,
+    made_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (tenant_id, card_id),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+CREATE INDEX judge_card_of_judge ON judge_card (tenant_id, project_id, metric, judge, made_at);
 
 -- ── Retrieval ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -1031,13 +1047,13 @@ END $$;
 
 DO $$
 DECLARE
-    every_table text[] := ARRAY['experiment','experiment_output','experiment_score','gate_look','tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
+    every_table text[] := ARRAY['experiment','experiment_output','experiment_score','gate_look','judge_card','tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment',
         'dataset','dataset_version','dataset_example','dataset_member','review_sample','judgement_wanted','judgement','collection','generation','collection_reader','collection_denial','document','document_reader','document_denial','document_text','chunk',
         'chunk_context','embedding','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response','stored_item',
         'document_version','legal_hold','purge_receipt','job_pause'];
-    by_tenant text[] := ARRAY['experiment','experiment_output','experiment_score','gate_look','tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
+    by_tenant text[] := ARRAY['experiment','experiment_output','experiment_score','gate_look','judge_card','tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment',
         'dataset','dataset_version','dataset_example','dataset_member','review_sample','judgement_wanted','judgement','collection','generation','chunk_context','posting','posting_segment','source','blob','usage','span','audit_event',
@@ -1190,7 +1206,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     document_text, chunk, chunk_context, embedding, posting, posting_segment, sync, source, ingest_item, blob, stored_response, stored_item,
     document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
-GRANT SELECT, INSERT ON gate_look, tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt,
+GRANT SELECT, INSERT ON gate_look, judge_card, tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt,
     dataset, dataset_version, dataset_example, dataset_member, review_sample, judgement_wanted, judgement TO hw_app;
 GRANT SELECT, INSERT, UPDATE ON data_key, signing_key, release_block, proposal TO hw_app;
 GRANT SELECT, UPDATE ON usage, span TO hw_app;      -- UPDATE: see only_forgets
