@@ -87,10 +87,9 @@ class Services:
 
 def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     """Pick the implementations. Call it inside the event loop that will run them."""
-    from headworks.evaluation.scorers.contract import Surroundings as ScorerSurroundings
+    from headworks.evaluation.calibration import JudgeCards
     from headworks.evaluation.service import Evaluation
-    from headworks.evaluation.suite_files import PATH as SUITE
-    from headworks.evaluation.suite_files import read_suite
+    from headworks.evaluation.suite_files import suite_reader
     from headworks.gateway.service import Gateway, Reach, Rooms, Stores
     from headworks.gateway.stored.service import StoredResponses
     from headworks.guardrails.pii import Numbering
@@ -111,6 +110,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     from headworks.releases.prompts import check_inputs, render
     from headworks.releases.service import Releases
     from headworks.retrieval.service import Retrieval
+    from headworks.review.service import Judgements
 
     settings = runtime.settings
     db = Database(runtime.urls, pool_size=settings.database.pool_size)
@@ -150,7 +150,9 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
         keyring,
         jobs,
         releases,
-        lambda files: read_suite(SUITE, files[SUITE], ScorerSurroundings(gateway.models, files)),
+        suite_reader(gateway.models),
+        humans=Judgements(db, keyring, identity, releases),
+        cards=JudgeCards(db),
     )
     drain = Drain(db, records, settings.records.batch_ms / 1000)
     return Services(
@@ -309,6 +311,8 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
     from headworks.observability.routes import router as trace_routes
     from headworks.releases.routes import router as release_routes
     from headworks.retrieval.routes import router as retrieval_routes
+    from headworks.review.routes import router as review_routes
+    from headworks.review.service import Review
     from headworks.server import console, health
     from headworks.server.asgi import Server, control_plane
     from headworks.server.asking import asking
@@ -323,6 +327,7 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
             "identity": identity_routes,
             "releases": release_routes,
             "retrieval": retrieval_routes,
+            "judgements": review_routes,
             "traces": trace_routes,
             "console": console.router,
         },
@@ -334,6 +339,7 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
     control.state.evaluation = services.evaluation
     control.state.traces = services.traces
     control.state.datasets = Datasets(services.db, services.keyring, services.identity)
+    control.state.review = Review(services.db, services.keyring, services.identity, services.releases, services.traces)
     control.state.promotion = Promotion(services.traces, Guardrails())
     control.state.callable_features = gateway.features
     door = Door(services.identity, gateway.authenticate)

@@ -23,6 +23,7 @@ from headworks.identity.routes import router as identity_routes
 from headworks.observability.routes import router as trace_routes
 from headworks.releases.routes import router as release_routes
 from headworks.retrieval.routes import router as retrieval_routes
+from headworks.review.routes import router as review_routes
 from headworks.server import console, health
 from headworks.server.fences import SECURITY_HEADERS
 
@@ -33,6 +34,7 @@ ROUTERS = (
     identity_routes,
     release_routes,
     retrieval_routes,
+    review_routes,
     trace_routes,
     console.router,
 )

@@ -1,0 +1,237 @@
+"""Human judgements: given blind, replaced and never changed, decided by the principal domain expert."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Protocol, get_args
+from uuid import UUID
+
+from headworks.errors import Conflict, InvalidRequest
+from headworks.identity.service import Identity, allow
+from headworks.review import store
+from headworks.review.agreement import Concord, concord
+from headworks.review.contract import Given, Judgement, Kind, Verdict, Wanted
+from headworks.review.store import Filter
+from headworks.review.taxonomy import read_taxonomy, taxonomy_path
+from headworks.storage.pool import Database
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, ProjectId
+
+_NAME = re.compile(r"[^\s,\x00-\x1f\x7f]{1,200}")
+_LONGEST_SUBJECT, _LONGEST_TEXT = 500, 20_000
+_VERDICTS: tuple[str, ...] = get_args(Verdict)
+_VALUES: Mapping[str, float] = {"pass": 1.0, "fail": 0.0, "first": 1.0, "tie": 0.5, "second": 0.0}
+MOST_IMPORTED = 100_000
+
+
+class Files(Protocol):
+    """Implemented by releases.service.Releases."""
+
+    async def pull(self, principal: Principal, project: str) -> dict[str, bytes]:
+        """The files of a project's workspace."""
+        ...
+
+
+class Judgements:
+    """What people say of answers.
+
+    Who may judge reads another's opinion on a subject only after his own, or once it is decided; the principal domain
+    expert, who decides, and who may only read, see all.
+    """
+
+    def __init__(self, db: Database, keyring: Keyring, identity: Identity, files: Files) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._identity = identity
+        self._files = files
+
+    async def give(
+        self,
+        principal: Principal,
+        project: str,
+        given: Judgement,
+        *,
+        feature: str | None = None,
+        is_adjudication: bool = False,
+    ) -> UUID:
+        """Keep one's opinion in the place of an earlier one, or decide where others disagree; gives its id.
+
+        Failure modes must be in the taxonomy of `feature`. Raises Conflict for deciding what nobody else has judged.
+        """
+        allow(principal, "judgement:adjudicate") if is_adjudication else allow(principal, "judgement:write")
+        check(given)
+        project_id = (await self._identity.find_project(principal, project)).id
+        await self._check_modes(principal, project, feature, given)
+        await self._keyring.ensure(self._db, principal.tenant)
+        kind: Kind = "adjudication" if is_adjudication else "opinion"
+        me = str(principal.id)
+        async with self._db.tx(principal) as tx:
+            standing = await store.current(tx, principal, project_id, given)
+            others = [each for each in standing if each.rater != me and each.kind == "opinion"]
+            if is_adjudication and not others:
+                raise Conflict(
+                    "Nobody else has judged it: there is nothing to decide.",
+                    next_step="Give an opinion, and have a second one given.",
+                )
+            # One decision stands at a time, whoever it is of; an opinion replaces only one's own.
+            mine = [each for each in standing if each.kind == kind and (is_adjudication or each.rater == me)]
+            had_seen = _sees_all(principal) or (others and any(each.rater == me for each in standing))
+            had_seen = had_seen or (not is_adjudication and any(each.kind == "adjudication" for each in standing))
+            identifier = await store.add(
+                tx,
+                self._keyring,
+                principal,
+                project_id,
+                await store.completed(tx, principal, project_id, given),
+                kind=kind,
+                is_blind=not had_seen,
+                replaces=mine[0].judgement_id if mine else None,
+            )
+            action = "judgement.adjudicate" if is_adjudication else "judgement.give"
+            await store.note_audit(tx, principal, action, given.subject, {"metric": given.metric})
+        return identifier
+
+    async def list(
+        self, principal: Principal, project: str, wanted: Filter, most: int = 1000
+    ) -> tuple[Sequence[Given], int]:
+        """The newest current judgements that the caller may read, and how many there are that he can't read yet."""
+        allow(principal, "judgement:read")
+        project_id = (await self._identity.find_project(principal, project)).id
+        await self._keyring.ensure(self._db, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            return await store.listed(
+                tx, self._keyring, principal, project_id, wanted, sees_all=_sees_all(principal), most=most
+            )
+
+    async def take_in(self, principal: Principal, project: str, rows: Sequence[tuple[str, Judgement]]) -> int:
+        """Import judgements with the names of their raters; how many are new or changed.
+
+        They stand beside those of people here under `import:NAME`, and never count as blind.
+        """
+        allow(principal, "judgement:write")
+        if not 0 < len(rows) <= MOST_IMPORTED:
+            raise InvalidRequest(f"An import has 1 to {MOST_IMPORTED:,} judgements.", param="rows")
+        seen: set[tuple[str, str, str]] = set()
+        for rater, given in rows:
+            check(given)
+            if not _NAME.fullmatch(rater):
+                raise InvalidRequest(f"`{rater[:100]}` is no name for a rater.", param="rater")
+            key = (rater, given.metric, given.subject)
+            if key in seen:
+                raise InvalidRequest(
+                    f"`{rater}` judges `{given.subject[:100]}` twice.", next_step="Keep one of them.", param="rows"
+                )
+            seen.add(key)
+        project_id = (await self._identity.find_project(principal, project)).id
+        await self._keyring.ensure(self._db, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            count = await store.add_imported(tx, self._keyring, principal, project_id, rows)
+            await store.note_audit(tx, principal, "judgement.import", project, {"judgements": count})
+        return count
+
+    async def wanted(
+        self,
+        principal: Principal,
+        project: str,
+        *,
+        queue: str | None = None,
+        metric: str | None = None,
+        opinions: int = 1,
+        done: bool = False,
+        most: int = 1000,
+    ) -> Sequence[Wanted]:
+        """What gates and samples ask for, oldest first: what has fewer `opinions`, and none of the caller's.
+
+        `done`: also what has them.
+        """
+        allow(principal, "judgement:read", "judgement:write")
+        project_id = (await self._identity.find_project(principal, project)).id
+        async with self._db.tx(principal) as tx:
+            return await store.wanted(
+                tx, principal, project_id, queue=queue, metric=metric, opinions=opinions, done=done, most=most
+            )
+
+    async def agreement(self, principal: Principal, project: str, metric: str) -> Concord:
+        """How far opinions agree: on all subjects, or on those that the caller has judged where he still may judge."""
+        allow(principal, "judgement:read")
+        project_id = (await self._identity.find_project(principal, project)).id
+        async with self._db.tx(principal) as tx:
+            said = await store.verdicts(tx, principal, project_id, metric)
+        if not _sees_all(principal):
+            open_to_me = {each.subject for each in said if each.is_mine or each.kind == "adjudication"}
+            said = [each for each in said if each.subject in open_to_me]
+        return concord(metric, said)
+
+    async def labels(
+        self, principal: Principal, project: ProjectId, metric: str, release: Digest, examples: Sequence[Digest]
+    ) -> Mapping[Digest, float]:
+        """What people say of a release's answers, by example: the decision, else the mean of the opinions, from 0 to 1.
+
+        Of the first repeat. An example of which everybody is unsure has none. For gates: no rater, no word of a text.
+        """
+        async with self._db.tx(principal) as tx:
+            rows = await store.verdicts_of_release(tx, principal, project, metric, release, examples)
+        opinions: dict[Digest, list[float]] = defaultdict(list)
+        decided: dict[Digest, float] = {}
+        for row in rows:
+            if row.verdict not in _VALUES:
+                continue
+            if row.kind == "adjudication":
+                decided[row.example] = _VALUES[row.verdict]
+            else:
+                opinions[row.example].append(_VALUES[row.verdict])
+        return {each: sum(values) / len(values) for each, values in opinions.items()} | decided
+
+    async def _check_modes(self, principal: Principal, project: str, feature: str | None, given: Judgement) -> None:
+        if not given.failure_modes:
+            return
+        if feature is None:
+            raise InvalidRequest(
+                "Failure modes are those of a feature's taxonomy.", next_step="Name the feature.", param="feature"
+            )
+        path = taxonomy_path(feature)
+        content = (await self._files.pull(principal, project)).get(path)
+        if content is None:
+            raise InvalidRequest(
+                f"The project has no `{path}`.", next_step="Write it and apply, or name no modes.", param="feature"
+            )
+        read_taxonomy(path, content).check(given.failure_modes)
+
+
+def value_of(verdict: str) -> float | None:
+    """A verdict as a number from 0 to 1; None for `unsure`."""
+    return _VALUES.get(verdict)
+
+
+def check(given: Judgement) -> None:
+    """Pass if a judgement can be kept, else InvalidRequest."""
+    if not given.subject.strip() or len(given.subject) > _LONGEST_SUBJECT or not given.subject.isprintable():
+        raise InvalidRequest(f"`subject` has 1 to {_LONGEST_SUBJECT} printable characters.", param="subject")
+    if not _NAME.fullmatch(given.metric):
+        raise InvalidRequest("`metric` is no name of a metric.", next_step="Like `task_success`.", param="metric")
+    if given.verdict not in _VERDICTS:
+        raise InvalidRequest(
+            f"`{given.verdict}` is no verdict.", next_step=f"One of {', '.join(_VERDICTS)}.", param="verdict"
+        )
+    if given.severity is not None and not 1 <= given.severity <= 3:
+        raise InvalidRequest("`severity` is 1, 2 or 3.", param="severity")
+    for mode in given.failure_modes:
+        if not _NAME.fullmatch(mode):
+            raise InvalidRequest(f"`{mode[:100]}` is no failure mode.", param="failure_modes")
+    for name in ("critique", "suggested_fix", "knowledge", "evidence"):
+        if len(getattr(given, name)) > _LONGEST_TEXT:
+            raise InvalidRequest(f"`{name}` has more than {_LONGEST_TEXT:,} characters.", param=name)
+    for criterion, verdict in given.criteria.items():
+        if not _NAME.fullmatch(criterion) or verdict not in {"pass", "fail", "unsure"}:
+            raise InvalidRequest(
+                f"The criterion `{criterion[:100]}` is `{verdict}`.",
+                next_step="pass, fail or unsure.",
+                param="criteria",
+            )
+
+
+def _sees_all(principal: Principal) -> bool:
+    return principal.may("judgement:adjudicate") or not principal.may("judgement:write")

@@ -1,0 +1,118 @@
+-- name: wait_for_turn
+-- Judgements on one subject are given one after the other, so that each replaces the one before.
+SELECT pg_advisory_xact_lock(hashtextextended('judgement ' || %(tenant)s::text || %(project)s::text || %(metric)s || %(subject)s, 7));
+
+-- name: current_of_subject
+SELECT j.judgement_id, j.rater, j.kind
+  FROM judgement j
+ WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.metric = %(metric)s AND j.subject = %(subject)s
+   AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id);
+
+-- name: add_judgement
+INSERT INTO judgement (tenant_id, judgement_id, project_id, metric, subject, release, dataset, example, trace_id, kind, is_blind,
+                       rater, verdict, severity, failure_modes, content, replaces, made_by)
+VALUES (%(tenant)s, %(judgement)s, %(project)s, %(metric)s, %(subject)s, %(release)s, %(dataset)s, %(example)s, %(trace)s,
+        %(kind)s, %(is_blind)s, %(rater)s, %(verdict)s, %(severity)s, %(failure_modes)s, %(content)s, %(replaces)s, %(by)s);
+
+-- name: add_imported
+INSERT INTO judgement (tenant_id, judgement_id, project_id, metric, subject, release, dataset, example, trace_id, kind, is_blind,
+                       rater, verdict, severity, failure_modes, content, replaces, made_by)
+SELECT %(tenant)s, i.judgement, %(project)s, i.metric, i.subject, i.release, i.dataset, i.example, i.trace, 'opinion', false,
+       i.rater, i.verdict, i.severity, string_to_array(i.failure_modes, ','), i.content, i.replaces, %(by)s
+  FROM unnest(%(judgements)s::uuid[], %(metrics)s::text[], %(subjects)s::text[], %(releases)s::text[], %(datasets)s::text[],
+              %(examples)s::text[], %(traces)s::uuid[], %(raters)s::text[], %(verdicts)s::text[], %(severities)s::smallint[],
+              %(failure_modes)s::text[], %(contents)s::bytea[], %(replaced)s::uuid[])
+       AS i (judgement, metric, subject, release, dataset, example, trace, rater, verdict, severity, failure_modes, content, replaces);
+
+-- name: wait_for_import
+SELECT pg_advisory_xact_lock(hashtextextended('judgements of ' || %(tenant)s::text || %(project)s::text, 7));
+
+-- name: imported_already
+SELECT j.judgement_id, j.metric, j.subject, j.rater, j.verdict, j.severity, j.failure_modes, j.content
+  FROM judgement j
+ WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.kind = 'opinion' AND j.rater = ANY (%(raters)s)
+   AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id);
+
+-- name: list_judgements
+-- Current ones that the caller may read: his own, and others' once he has judged the subject himself or it is decided;
+-- all of them where `sees_all`.
+SELECT j.judgement_id, j.metric, j.subject, j.release, j.dataset, j.example, j.trace_id, j.kind, j.is_blind, j.verdict,
+       j.severity, j.failure_modes, j.content, j.replaces, j.made_at, coalesce(p.name, j.rater) AS rater
+  FROM judgement j
+  LEFT JOIN principal p ON p.tenant_id = j.tenant_id AND p.principal_id::text = j.rater
+ WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s
+   AND (%(metric)s::text IS NULL OR j.metric = %(metric)s) AND (%(subject)s::text IS NULL OR j.subject = %(subject)s)
+   AND (%(release)s::text IS NULL OR j.release = %(release)s)
+   AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id)
+   AND (%(sees_all)s OR j.rater = %(me)s
+        OR EXISTS (SELECT FROM judgement o
+                    WHERE o.tenant_id = j.tenant_id AND o.project_id = j.project_id AND o.metric = j.metric
+                      AND o.subject = j.subject AND (o.rater = %(me)s OR o.kind = 'adjudication')))
+ ORDER BY j.made_at DESC, j.judgement_id DESC LIMIT %(most)s;
+
+-- name: hidden_of_subject
+-- How many opinions on a subject the caller can't read yet.
+SELECT count(*) FROM judgement j
+ WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND (%(metric)s::text IS NULL OR j.metric = %(metric)s)
+   AND (%(subject)s::text IS NULL OR j.subject = %(subject)s) AND (%(release)s::text IS NULL OR j.release = %(release)s)
+   AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id)
+   AND NOT (%(sees_all)s OR j.rater = %(me)s
+        OR EXISTS (SELECT FROM judgement o
+                    WHERE o.tenant_id = j.tenant_id AND o.project_id = j.project_id AND o.metric = j.metric
+                      AND o.subject = j.subject AND (o.rater = %(me)s OR o.kind = 'adjudication')));
+
+-- name: verdicts
+SELECT j.subject, coalesce(p.name, j.rater) AS rater, j.kind, j.verdict, j.rater = %(me)s AS is_mine
+  FROM judgement j
+  LEFT JOIN principal p ON p.tenant_id = j.tenant_id AND p.principal_id::text = j.rater
+ WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.metric = %(metric)s
+   AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id)
+ ORDER BY j.subject, j.made_at, j.judgement_id;
+
+-- name: verdicts_of_release
+-- Of the first repeat, or of what has no repeats.
+SELECT j.example, j.kind, j.verdict
+  FROM judgement j
+ WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.metric = %(metric)s AND j.release = %(release)s
+   AND j.example = ANY (%(examples)s) AND (j.subject NOT LIKE 'answer:%%' OR j.subject LIKE '%%:0')
+   AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id);
+
+-- name: list_wanted
+SELECT w.wanted_id AS id, w.queue, w.metric, w.subject, w.release, w.dataset, w.example, w.trace_id, w.chance, w.reason,
+       w.made_at, d.judged, d.is_mine
+  FROM judgement_wanted w
+ CROSS JOIN LATERAL (
+        SELECT count(DISTINCT j.rater)::int AS judged, coalesce(bool_or(j.rater = %(me)s), false) AS is_mine
+          FROM judgement j
+         WHERE j.tenant_id = w.tenant_id AND j.project_id = w.project_id AND j.metric = w.metric AND j.subject = w.subject) d
+ WHERE w.tenant_id = %(tenant)s AND w.project_id = %(project)s AND (%(queue)s::text IS NULL OR w.queue = %(queue)s)
+   AND (%(metric)s::text IS NULL OR w.metric = %(metric)s)
+   AND (%(done)s OR NOT d.is_mine AND d.judged < %(opinions)s)
+ ORDER BY w.made_at, w.wanted_id LIMIT %(most)s;
+
+-- name: wanted_of_subject
+SELECT release, dataset, example, trace_id FROM judgement_wanted
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND metric = %(metric)s AND subject = %(subject)s;
+
+-- name: add_sample
+INSERT INTO review_sample (tenant_id, sample_id, project_id, feature, metric, population, seed, made_by)
+VALUES (%(tenant)s, %(sample)s, %(project)s, %(feature)s, %(metric)s, %(population)s, %(seed)s, %(by)s);
+
+-- name: add_drawn
+INSERT INTO judgement_wanted (tenant_id, wanted_id, project_id, queue, metric, subject, release, trace_id, chance, sample_id,
+                              reason, made_by)
+VALUES (%(tenant)s, %(wanted)s, %(project)s, %(queue)s, %(metric)s, %(subject)s, %(release)s, %(trace)s, %(chance)s, %(sample)s,
+        %(reason)s, %(by)s)
+ON CONFLICT DO NOTHING;
+
+-- name: find_sample
+SELECT s.project_id, s.feature, s.metric, s.population FROM review_sample s
+ WHERE s.tenant_id = %(tenant)s AND s.sample_id = %(sample)s;
+
+-- name: drawn
+SELECT subject, chance FROM judgement_wanted
+ WHERE tenant_id = %(tenant)s AND sample_id = %(sample)s ORDER BY wanted_id;
+
+-- name: note_audit
+INSERT INTO audit_event (tenant_id, event_id, principal_id, key_id, action, subject, detail)
+VALUES (%(tenant)s, %(event)s, %(by)s, %(key)s, %(action)s, %(subject)s, %(detail)s);

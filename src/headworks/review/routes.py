@@ -1,0 +1,160 @@
+"""HTTP of human judgements, under `/api/judgements`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from headworks.identity.routes import declare, require
+from headworks.review.contract import Judgement, Verdict
+from headworks.review.files import READERS, line_of
+from headworks.review.sampling import Draw
+from headworks.review.service import Review
+from headworks.review.store import Filter
+from headworks.types.identity import Principal
+
+router = APIRouter(tags=["judgements"], prefix="/api/judgements")
+
+Reader = Annotated[Principal, require("judgement:read")]
+Writer = Annotated[Principal, require("judgement:write")]
+Judging = Annotated[Principal, require("judgement:write", "judgement:adjudicate")]
+Asking = Annotated[Principal, require("judgement:read", "judgement:write")]
+Json = dict[str, Any]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class WantedJudgement(_Asked):
+    """One's verdict on an answer. `feature`: whose taxonomy names the failure modes. `adjudicate`: decide."""
+
+    subject: str
+    metric: str
+    verdict: Verdict
+    failure_modes: list[str] = Field(default=[], max_length=50)
+    severity: int | None = None
+    critique: str = ""
+    suggested_fix: str = ""
+    knowledge: str = ""
+    evidence: str = ""
+    criteria: dict[str, Verdict] = Field(default={}, max_length=100)
+    release: str | None = None
+    dataset: str | None = None
+    example: str | None = None
+    trace: UUID | None = None
+    feature: str | None = None
+    adjudicate: bool = False
+    project: str = "default"
+
+
+class WantedImport(_Asked):
+    """The content of a file of judgements."""
+
+    content: str
+    format: Literal["jsonl", "pandalm"] = "jsonl"
+    file: str = Field(default="judgements", max_length=500)
+    project: str = "default"
+
+
+class WantedSample(_Asked):
+    """How many reviews of a feature's answers are expected, and of which hours."""
+
+    feature: str
+    metric: str
+    budget: float
+    hours: int = 24
+    seed: int | None = Field(default=None, ge=0, lt=1 << 62)
+    project: str = "default"
+
+
+def _review(request: Request) -> Review:
+    found: Review = request.app.state.review
+    return found
+
+
+@router.get("", openapi_extra=declare("judgement:read", None))
+async def list_judgements(  # noqa: PLR0917 -- each is a parameter of the query
+    request: Request,
+    caller: Reader,
+    project: str = "default",
+    metric: str | None = None,
+    subject: str | None = None,
+    release: str | None = None,
+    most: Annotated[int, Field(ge=1, le=100_000)] = 1000,
+) -> Json:
+    """The newest judgements that the caller may read; `hidden` counts those that he can't read before he has judged."""
+    wanted = Filter(metric, subject, release)
+    found, hidden = await _review(request).judgements.list(caller, project, wanted, most)
+    return {"rows": [line_of(each) for each in found], "hidden": hidden}
+
+
+@router.post("", openapi_extra=declare("judgement:write|judgement:adjudicate", "judgement.give"), status_code=201)
+async def give(request: Request, body: WantedJudgement, caller: Judging) -> Json:
+    """Keep one's opinion in the place of an earlier one, or decide where others disagree."""
+    said = body.model_dump(exclude={"feature", "adjudicate", "project"})
+    given = Judgement(**{**said, "failure_modes": tuple(body.failure_modes)})
+    made = await _review(request).judgements.give(
+        caller, body.project, given, feature=body.feature, is_adjudication=body.adjudicate
+    )
+    return {"judgement": str(made)}
+
+
+@router.post("/import", openapi_extra=declare("judgement:write", "judgement.import"))
+async def take_in(request: Request, body: WantedImport, caller: Writer) -> Json:
+    """Import judgements with the names of their raters; the same again changes nothing."""
+    rows = await asyncio.to_thread(READERS[body.format], body.file, body.content.encode(errors="surrogatepass"))
+    return {"read": len(rows), "new": await _review(request).judgements.take_in(caller, body.project, rows)}
+
+
+@router.get("/agreement", openapi_extra=declare("judgement:read", None))
+async def agreement(request: Request, caller: Reader, metric: str, project: str = "default") -> Json:
+    """Kappas of each two raters and Krippendorff's alpha of all, with intervals."""
+    return asdict(await _review(request).judgements.agreement(caller, project, metric))
+
+
+@router.get("/wanted", openapi_extra=declare("judgement:read|judgement:write", None))
+async def wanted(  # noqa: PLR0917 -- each is a parameter of the query
+    request: Request,
+    caller: Asking,
+    project: str = "default",
+    queue: str | None = None,
+    metric: str | None = None,
+    opinions: Annotated[int, Field(ge=1, le=100)] = 1,
+    done: bool = False,  # noqa: FBT001, FBT002 -- a parameter of the query
+    most: Annotated[int, Field(ge=1, le=100_000)] = 1000,
+) -> dict[str, list[Json]]:
+    """What gates and samples ask for, and the caller can help with."""
+    rows = await _review(request).judgements.wanted(
+        caller, project, queue=queue, metric=metric, opinions=opinions, done=done, most=most
+    )
+    return {"rows": [asdict(each) for each in rows]}
+
+
+@router.post("/samples", openapi_extra=declare("judgement:write", "judgement.sample"), status_code=201)
+async def draw(request: Request, body: WantedSample, caller: Writer) -> Json:
+    """Draw answers from traffic that the caller may see, each with a chance that is stored."""
+    order = Draw(body.feature, body.metric, body.budget, body.hours, body.seed)
+    return asdict(await _review(request).sampling.draw(caller, body.project, order))
+
+
+@router.get("/samples/{sample}", openapi_extra=declare("judgement:read", None))
+async def read_sample(request: Request, sample: UUID, caller: Reader) -> Json:
+    """The share that passes, of all that the sample was drawn from."""
+    found = await _review(request).sampling.read(caller, sample)
+    interval = found.estimate.interval()
+    return {
+        "feature": found.feature,
+        "metric": found.metric,
+        "population": found.population,
+        "drawn": found.drawn,
+        "reviewed": found.reviewed,
+        "share": found.estimate.value,
+        "low": interval.low,
+        "high": interval.high,
+    }

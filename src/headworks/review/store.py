@@ -1,0 +1,282 @@
+"""The table of judgements: append-only, what people wrote lies sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from headworks.review.contract import IMPORTED, Given, Judgement, Kind, Verdict, Wanted
+from headworks.storage.pool import Tx
+from headworks.storage.queries import load
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, ProjectId, new_id
+
+_SQL = load(__package__)
+_CONTENT = "judgement.content"
+_BATCH = 2_000
+
+
+class _Said(msgspec.Struct, omit_defaults=True):
+    """What of a judgement is payload."""
+
+    critique: str = ""
+    suggested_fix: str = ""
+    knowledge: str = ""
+    evidence: str = ""
+    criteria: dict[str, Verdict] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which judgements are meant; None: any."""
+
+    metric: str | None = None
+    subject: str | None = None
+    release: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A judgement on a subject that nothing has replaced."""
+
+    judgement_id: UUID
+    rater: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A verdict, and whose it is."""
+
+    subject: str
+    rater: str
+    kind: Kind
+    verdict: Verdict
+    is_mine: bool = False
+    """Whether it is the asker's."""
+
+
+async def current(tx: Tx, principal: Principal, project: ProjectId, given: Judgement) -> list[Current]:
+    """What stands on the subject of a judgement; nobody else judges it until the transaction ends."""
+    place = _place(principal, project, metric=given.metric, subject=given.subject)
+    await tx.run(_SQL["wait_for_turn"], **place)
+    return await tx.fetch_all(_SQL["current_of_subject"], into=Current, **place)
+
+
+async def completed(tx: Tx, principal: Principal, project: ProjectId, given: Judgement) -> Judgement:
+    """The judgement, with what is known of its subject where it was asked for."""
+    place = _place(principal, project, metric=given.metric, subject=given.subject)
+    row = await tx.fetch_one(_SQL["wanted_of_subject"], **place)
+    if row is None:
+        return given
+    return replace(
+        given,
+        release=given.release or row.release,
+        dataset=given.dataset or row.dataset,
+        example=given.example or row.example,
+        trace=given.trace or row.trace_id,
+    )
+
+
+async def add(
+    tx: Tx,
+    keyring: Keyring,
+    principal: Principal,
+    project: ProjectId,
+    given: Judgement,
+    *,
+    kind: Kind,
+    is_blind: bool,
+    replaces: UUID | None,
+) -> UUID:
+    """Store a judgement of the caller's."""
+    identifier = new_id()
+    await tx.run(
+        _SQL["add_judgement"],
+        **_place(principal, project, metric=given.metric, subject=given.subject),
+        judgement=identifier,
+        release=given.release,
+        dataset=given.dataset,
+        example=given.example,
+        trace=given.trace,
+        kind=kind,
+        is_blind=is_blind,
+        rater=str(principal.id),
+        verdict=given.verdict,
+        severity=given.severity,
+        failure_modes=list(given.failure_modes),
+        content=_sealed(keyring, principal, identifier, given),
+        replaces=replaces,
+        by=principal.id,
+    )
+    return identifier
+
+
+async def add_imported(
+    tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId, rows: Sequence[tuple[str, Judgement]]
+) -> int:
+    """Store what raters elsewhere said; what they had said before is replaced, the same again is left out."""
+    raters = sorted({f"{IMPORTED}{rater}" for rater, _ in rows})
+    await tx.run(_SQL["wait_for_import"], **_place(principal, project))
+    known: dict[tuple[str, str, str], Any] = {
+        (row.metric, row.subject, row.rater): row
+        for row in await tx.fetch_all(_SQL["imported_already"], **_place(principal, project), raters=raters)
+    }
+    new = []
+    for rater, given in rows:
+        before = known.get((given.metric, given.subject, f"{IMPORTED}{rater}"))
+        if before is None or not _is_same(keyring, principal, before, given):
+            new.append((f"{IMPORTED}{rater}", given, None if before is None else before.judgement_id))
+    for start in range(0, len(new), _BATCH):
+        await _add_batch(tx, keyring, principal, project, new[start : start + _BATCH])
+    return len(new)
+
+
+async def _add_batch(
+    tx: Tx,
+    keyring: Keyring,
+    principal: Principal,
+    project: ProjectId,
+    rows: Sequence[tuple[str, Judgement, UUID | None]],
+) -> None:
+    ids = [new_id() for _ in rows]
+    given = [each for _, each, _ in rows]
+    await tx.run(
+        _SQL["add_imported"],
+        **_place(principal, project),
+        by=principal.id,
+        judgements=ids,
+        metrics=[each.metric for each in given],
+        subjects=[each.subject for each in given],
+        releases=[each.release for each in given],
+        datasets=[each.dataset for each in given],
+        examples=[each.example for each in given],
+        traces=[each.trace for each in given],
+        raters=[rater for rater, _, _ in rows],
+        verdicts=[each.verdict for each in given],
+        severities=[each.severity for each in given],
+        failure_modes=[",".join(each.failure_modes) for each in given],
+        contents=[_sealed(keyring, principal, identifier, each) for identifier, each in zip(ids, given, strict=True)],
+        replaced=[replaces for _, _, replaces in rows],
+    )
+
+
+async def listed(
+    tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId, wanted: Filter, *, sees_all: bool, most: int
+) -> tuple[list[Given], int]:
+    """The newest current judgements that the caller may read, and how many there are beside them."""
+    place = _place(
+        principal,
+        project,
+        metric=wanted.metric,
+        subject=wanted.subject,
+        release=wanted.release,
+        sees_all=sees_all,
+        me=str(principal.id),
+    )
+    rows = await tx.fetch_all(_SQL["list_judgements"], **place, most=most)
+    hidden: int = await tx.fetch_value(_SQL["hidden_of_subject"], **place)
+    return [_opened(keyring, principal, row) for row in rows], hidden
+
+
+async def verdicts(tx: Tx, principal: Principal, project: ProjectId, metric: str) -> list[Said]:
+    """Every current verdict of a metric."""
+    return await tx.fetch_all(
+        _SQL["verdicts"], into=Said, **_place(principal, project, metric=metric, me=str(principal.id))
+    )
+
+
+async def verdicts_of_release(
+    tx: Tx, principal: Principal, project: ProjectId, metric: str, release: Digest, examples: Sequence[Digest]
+) -> list[Any]:
+    """Current verdicts on a release's answers: `example`, `kind`, `verdict`."""
+    place = _place(principal, project, metric=metric, release=release)
+    return await tx.fetch_all(_SQL["verdicts_of_release"], **place, examples=list(examples))
+
+
+async def wanted(
+    tx: Tx,
+    principal: Principal,
+    project: ProjectId,
+    *,
+    queue: str | None,
+    metric: str | None,
+    opinions: int,
+    done: bool,
+    most: int,
+) -> list[Wanted]:
+    """What is asked for, oldest first; without `done` only what the caller can still help with."""
+    return await tx.fetch_all(
+        _SQL["list_wanted"],
+        into=Wanted,
+        **_place(principal, project, queue=queue, metric=metric),
+        me=str(principal.id),
+        opinions=opinions,
+        done=done,
+        most=most,
+    )
+
+
+async def note_audit(tx: Tx, principal: Principal, action: str, subject: str, detail: Mapping[str, Any]) -> None:
+    """One audit event in the transaction of what it is about."""
+    await tx.run(
+        _SQL["note_audit"],
+        tenant=principal.tenant,
+        event=new_id(),
+        by=principal.id,
+        key=principal.key,
+        action=action,
+        subject=subject,
+        detail=Jsonb(dict(detail)),
+    )
+
+
+def _place(principal: Principal, project: ProjectId, **more: object) -> dict[str, object]:
+    return {"tenant": principal.tenant, "project": project, **more}
+
+
+def _sealed(keyring: Keyring, principal: Principal, identifier: UUID, given: Judgement) -> bytes:
+    return keyring.seal(principal.tenant, _CONTENT, identifier, msgspec.json.encode(_said(given)))
+
+
+def _said(given: Judgement) -> _Said:
+    return _Said(given.critique, given.suggested_fix, given.knowledge, given.evidence, dict(given.criteria))
+
+
+def _read(keyring: Keyring, principal: Principal, row: Any) -> _Said:  # noqa: ANN401 -- a row
+    opened = keyring.open(principal.tenant, _CONTENT, row.judgement_id, row.content)
+    return msgspec.json.decode(opened, type=_Said)
+
+
+def _is_same(keyring: Keyring, principal: Principal, row: Any, given: Judgement) -> bool:  # noqa: ANN401 -- a row
+    plain = (row.verdict, row.severity, tuple(row.failure_modes))
+    return plain == (given.verdict, given.severity, given.failure_modes) and _read(keyring, principal, row) == _said(
+        given
+    )
+
+
+def _opened(keyring: Keyring, principal: Principal, row: Any) -> Given:  # noqa: ANN401 -- a row
+    said = _read(keyring, principal, row)
+    judgement = Judgement(
+        row.subject,
+        row.metric,
+        row.verdict,
+        tuple(row.failure_modes),
+        row.severity,
+        said.critique,
+        said.suggested_fix,
+        said.knowledge,
+        said.evidence,
+        said.criteria,
+        row.release,
+        row.dataset,
+        row.example,
+        row.trace_id,
+    )
+    return Given(row.judgement_id, judgement, row.kind, row.is_blind, row.rater, row.replaces, row.made_at)
