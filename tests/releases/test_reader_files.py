@@ -44,7 +44,7 @@ def test_nothing_is_said_by_an_empty_file_of_readers() -> None:
         ("documents: [{match: a.md, readers: , deny: [x]}]", "`documents.readers` is missing"),
         ("documents: [{match: a.md, deny: }]", "`documents.deny` is missing"),
         ("documents: [{readers: [x]}]", "`documents.match` is missing"),
-        ("documents: [a.md]", "each entry needs `match`, and `readers` or `deny`"),
+        ("documents: [a.md]", "each entry needs `match`, and `readers`, `deny` or `sections`"),
         ("deny: contractors", "`deny` must be a list of names"),
         ("documents: [{match: a.md, readers: [x], denied: [y]}]", "denied"),
     ],

@@ -148,8 +148,10 @@ def _read_collection(reading: _Reading, path: str, content: bytes) -> None:
         read_freshness(top),
         denied=readers.denied,
         denials=readers.denials,
+        sections=readers.sections,
         search=read_search(top, name, reading.files),
         parsing=read_parsing(top),
+        places={key: top.where(key) for key in ("readers", "deny", "documents", "sections", "sources")},
     )
     top.finish()
     reading.collections.append(spec)

@@ -24,6 +24,8 @@ from headworks.retrieval.readers import (
     write_denials,
     write_patterns,
 )
+from headworks.retrieval.recutting import recut
+from headworks.retrieval.sections import SectionRule, write_rules
 from headworks.retrieval.store import SQL, CollectionRow, find_collection, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
@@ -104,15 +106,21 @@ class Declarer:
     async def _readers(self, principal: Principal, specs: Sequence[CollectionSpec]) -> dict[str, PrincipalId]:
         ids: dict[str, PrincipalId] = {}
         for spec in specs:
-            names = {*spec.readers, *(name for _, readers in spec.documents for name in readers)}
-            names |= {*spec.denied, *(name for _, denied in spec.denials for name in denied)}
-            names |= {name for source in spec.sources for _, name in source.readers}
-            try:
-                ids |= await self._directory.principals_named(principal, names)
-            except NotFound as error:
-                raise WorkspaceInvalid(
-                    f"{spec.where}: `readers`: {error.message}", next_step=error.next_step, param="readers"
-                ) from None
+            by_key = {
+                "readers": {*spec.readers},
+                "deny": {*spec.denied},
+                "documents": {name for _, names in (*spec.documents, *spec.denials) for name in names},
+                "sections": {name for each in spec.sections for name in (*each.readers, *each.denied)},
+                "sources": {name for source in spec.sources for _, name in source.readers},
+            }
+            for key, names in by_key.items():
+                try:
+                    ids |= await self._directory.principals_named(principal, names)
+                except NotFound as error:
+                    raise WorkspaceInvalid(
+                        f"{spec.places.get(key, spec.where)}: `{key}`: {error.message}",
+                        next_step=f"{error.next_step} A new group is made by: headworks group create NAME", param=key,
+                    ) from None  # fmt: skip
         return ids
 
     async def _upsert(
@@ -130,6 +138,17 @@ class Declarer:
                 [
                     PatternDenials(normal_pattern(pattern), tuple(ids[name] for name in names))
                     for pattern, names in spec.denials
+                ]
+            ),
+            "sections": write_rules(
+                [
+                    SectionRule(
+                        normal_pattern(each.documents),
+                        each.heading,
+                        tuple(ids[name] for name in each.readers),
+                        tuple(ids[name] for name in each.denied),
+                    )
+                    for each in spec.sections
                 ]
             ),
             "sources": [
@@ -159,6 +178,7 @@ class Declarer:
             await touch(tx, curator, collection)
         if row.settings != settings:
             await tx.run(SQL.set_settings, tenant=tenant, collection=collection, settings=settings)
+            await recut(tx, curator, collection, row.settings, settings, self._queue)
             await reapply_patterns(tx, curator, collection, patterns)
             await denials.renew(tx, curator, collection, settings)
             await plan_recrawls(tx, tenant, collection, settings, self._queue, has_changed=True)

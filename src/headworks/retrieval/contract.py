@@ -193,7 +193,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """One of the two lists that a reader must be on: the collection's, or the document's own.
+    """One of the lists that a reader must be on: the collection's, the document's own, and a section's.
 
     `origin` says where the list comes from. `listed` are the names on it, `by` those of them that admit the
     principal; a document without a list of its own admits whom the collection admits. `ways` are the groups on the way
@@ -201,7 +201,7 @@ class Admission:
     of the deny entries beside the list, `denied_by` those of them that hold for the principal: they go first.
     """
 
-    kind: Literal["collection", "document"]
+    kind: Literal["collection", "document", "section"]
     origin: str
     listed: tuple[str, ...]
     by: tuple[str, ...]

@@ -16,10 +16,10 @@ UPDATE document SET given_denials = %(denied)s::uuid[]
  WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[])
 
 -- name: list_paths
--- Of these documents, or of all that are there.
+-- Of these documents, or of all that are there; sections have entries of their own.
 SELECT document_id, path, given_denials, has_denials
   FROM document
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s
+ WHERE part = '' AND tenant_id = %(tenant)s AND collection_id = %(collection)s
    AND (document_id = ANY (%(documents)s::uuid[]) OR (%(documents)s::uuid[] IS NULL AND tombstoned_at IS NULL))
 
 -- name: set_of_documents

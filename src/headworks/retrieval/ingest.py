@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from headworks.errors import BodyTooLarge, Conflict, InvalidRequest, NotFound
-from headworks.retrieval import collections, freshness
+from headworks.retrieval import collections, freshness, parts
 from headworks.retrieval.contract import Directory, Failure, Item, ItemState, Progress, Sync, check_path
 from headworks.retrieval.freshness import CONFIGURED, validity_of
 from headworks.retrieval.metadata import given_metadata
@@ -214,7 +214,16 @@ class Ingestion:
         if counts.done == counts.total and begun is not None and begun.finished_at is not None:
             here = await self._of_source(principal, row, begun.source)
         failed = tuple(Failure(each.path, each.error_code, each.error_message) for each in failures)
-        return Progress(counts.total, counts.done, *here, failed, _notice(row))
+        return Progress(counts.total, counts.done, *here, failed, await self._notice(row, principal))
+
+    async def _notice(self, row: CollectionRow, principal: Principal) -> str:
+        idle = ""
+        if row.settings.get("sections"):
+            async with self._db.tx(await self._directory.curator(principal.tenant)) as tx:
+                of_collection = {"tenant": principal.tenant, "collection": row.collection_id}
+                used = [each.cut_by for each in await tx.fetch_all(parts.SQL.list_used, **of_collection)]
+            idle = parts.unused(row.settings, used)
+        return " ".join(each for each in (_lacking(row), _bare(row), idle) if each)
 
     async def _of_source(self, principal: Principal, row: CollectionRow, source: str) -> tuple[int, int]:
         """Documents and chunks of a source: those that the caller brought, or those it may read, if they are more."""
@@ -267,10 +276,6 @@ async def sweep(tx: Tx, tenant: TenantId, of_source: Mapping[str, Any]) -> int:
     vanished = await tx.run(INGEST_SQL.tombstone_unseen, **of_source)
     await tx.run(freshness.SQL.confirm_source, **{name: value for name, value in of_source.items() if name != "seen"})
     return vanished
-
-
-def _notice(row: CollectionRow) -> str:
-    return " ".join(each for each in (_lacking(row), _bare(row)) if each)
 
 
 def _bare(row: CollectionRow) -> str:

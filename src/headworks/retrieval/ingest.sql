@@ -38,6 +38,7 @@ SELECT s.sync_id, s.collection_id, s.source, c.name AS collection, s.finished_at
 SELECT path, content_hash
   FROM document
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND tombstoned_at IS NULL
+   AND part = ''
    AND (%(by)s::uuid IS NULL OR handed_in_by = %(by)s)
 
 -- name: list_waiting
@@ -91,8 +92,8 @@ SELECT path, error_code, error_message
  LIMIT 1000
 
 -- name: count_documents
--- As `list_known`, in numbers.
-SELECT count(*) AS documents,
+-- As `list_known`, in numbers; chunks of sections count to their file.
+SELECT count(*) FILTER (WHERE d.part = '') AS documents,
        coalesce(sum((SELECT count(*) FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
                         AND c.generation_id = %(generation)s)), 0)::bigint AS chunks
   FROM document d
@@ -153,9 +154,11 @@ RETURNING g.blob_id
 -- name: find_by_path
 SELECT document_id, content_hash, given_readers, blob_id, tombstoned_at IS NOT NULL AS is_gone,
        (SELECT count(*) FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
-           AND c.generation_id = %(generation)s) AS chunks
+           AND c.generation_id = %(generation)s)
+       + (SELECT count(*) FROM chunk c JOIN document p ON p.tenant_id = c.tenant_id AND p.document_id = c.document_id
+           WHERE p.tenant_id = d.tenant_id AND p.part_of = d.document_id AND c.generation_id = %(generation)s) AS chunks
   FROM document d
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND path = %(path)s
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND path = %(path)s AND part = ''
 
 -- name: put_document
 INSERT INTO document AS d (tenant_id, document_id, collection_id, source, path, title, media_type, content_hash, version,
@@ -166,7 +169,7 @@ VALUES (%(tenant)s, %(document)s, %(collection)s, %(source)s, %(path)s, %(title)
         (SELECT s.source_id FROM source s WHERE s.tenant_id = %(tenant)s AND s.collection_id = %(collection)s
             AND s.name = %(source)s AND s.carries_permissions),
         %(by)s, %(characters)s, %(blob)s)
-    ON CONFLICT (tenant_id, collection_id, source, path) DO UPDATE
+    ON CONFLICT (tenant_id, collection_id, source, path, part) DO UPDATE
    SET title = excluded.title, media_type = excluded.media_type, content_hash = excluded.content_hash,
        version = d.version + 1, restricted = excluded.restricted, given_readers = excluded.given_readers,
        own_metadata = excluded.own_metadata,
@@ -292,6 +295,7 @@ WITH head AS (
     SELECT d.document_id, d.version, d.title, d.media_type, d.content_hash, d.characters
       FROM document d
      WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
+       AND d.characters > 0
        AND EXISTS (SELECT FROM document_text t WHERE t.tenant_id = d.tenant_id AND t.document_id = d.document_id
                       AND t.version = d.version)
        AND NOT EXISTS (SELECT FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id

@@ -34,9 +34,9 @@ UPDATE ingest_item SET state = 'superseded', finished_at = now()
 RETURNING path, blob_id
 
 -- name: find_readable
-SELECT d.document_id, d.version, c.name AS collection, d.path
+SELECT d.document_id, d.version, c.name AS collection, d.shown_path AS path
   FROM document d JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
- WHERE d.tenant_id = %(tenant)s AND (d.document_id = %(document)s OR (c.name = %(collection)s AND d.path = %(path)s))
+ WHERE d.tenant_id = %(tenant)s AND (d.document_id = %(document)s OR (c.name = %(collection)s AND d.shown_path = %(path)s))
  ORDER BY d.tombstoned_at NULLS FIRST, d.source
  LIMIT 1
 
@@ -65,7 +65,7 @@ SELECT count(*) FILTER (WHERE tombstoned_at IS NULL) AS documents,
        count(*) FILTER (WHERE tombstoned_at IS NULL
                           AND NOT EXISTS (SELECT FROM document_text t WHERE t.tenant_id = d.tenant_id
                                              AND t.document_id = d.document_id AND t.version = d.version)) AS without_text,
-       count(*) FILTER (WHERE tombstoned_at IS NULL
+       count(*) FILTER (WHERE tombstoned_at IS NULL AND characters > 0
                           AND NOT EXISTS (SELECT FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
                                              AND c.generation_id = %(generation)s)) AS without_chunks
   FROM document d

@@ -25,10 +25,9 @@ class _Lists:
 
     row: Any
     """Of `find_document`."""
-    on_collection: frozenset[PrincipalId]
-    on_document: frozenset[PrincipalId]
-    denied_collection: frozenset[PrincipalId]
-    denied_document: frozenset[PrincipalId]
+    readers: list[frozenset[PrincipalId]]
+    denied: list[frozenset[PrincipalId]]
+    """On the collection, on the document (of a section: its file), and on the section itself."""
     names: Mapping[PrincipalId, str]
 
 
@@ -69,14 +68,20 @@ class Explainer:
         async with self._db.tx(principal) as tx:
             may_read = await tx.fetch_one(SQL.read_document, tenant=asker.tenant, document=row.document_id) is not None
         first = _admission(
-            "collection", f"`readers` of the collection `{row.collection}`", lists.on_collection, lists.names, reader
+            "collection", f"`readers` of the collection `{row.collection}`", lists.readers[0], lists.names, reader
         )
-        first = _with_denials(first, lists.denied_collection, lists.names, reader)
-        second = _with_denials(_own_admission(lists, reader), lists.denied_document, lists.names, reader)
+        first = _with_denials(first, lists.denied[0], lists.names, reader)
+        second = _with_denials(_own_admission(lists, reader), lists.denied[1], lists.names, reader)
+        admissions: tuple[Admission, ...] = (first, second)
+        if row.part_of is not None:
+            listed = _admission(
+                "section", f"the rule {row.cut_by} of the collection", lists.readers[2], lists.names, reader
+            )
+            admissions = (*admissions, _with_denials(listed, lists.denied[2], lists.names, reader))
         obstacles = _obstacles(row)
-        reason = _reason(name, obstacles, first, second, may_read=may_read)
+        reason = _reason(name, obstacles, admissions, may_read=may_read)
         found = Explanation(
-            DocumentId(row.document_id), row.collection, row.path, row.title, name, may_read, reason, (first, second),
+            DocumentId(row.document_id), row.collection, row.path, row.title, name, may_read, reason, admissions,
             obstacles,
         )  # fmt: skip
         await self._note(asker, found)
@@ -99,18 +104,19 @@ class Explainer:
                     next_step="Name it by its path as it was handed in, or by its id.",
                     param="document",
                 )
-            of_collection, of_document = {"collection": row.collection_id}, {"document": row.document_id}
+            of_collection, of_document = {"collection": row.collection_id}, {"document": row.part_of or row.document_id}
+            of_section = {"document": row.document_id}
             found = [
                 await tx.fetch_all(SQL.list_collection_readers, **of_tenant, **of_collection),
                 await tx.fetch_all(SQL.list_document_readers, **of_tenant, **of_document),
+                await tx.fetch_all(SQL.list_document_readers, **of_tenant, **of_section),
                 await tx.fetch_all(denials.SQL.list_of_collection, **of_tenant, **of_collection),
                 await tx.fetch_all(denials.SQL.list_of_document, **of_tenant, **of_document),
+                await tx.fetch_all(denials.SQL.list_of_document, **of_tenant, **of_section),
             ]
-        readers, own_readers, denied, own_denied = (
-            frozenset(PrincipalId(each.principal_id) for each in rows) for rows in found
-        )
-        names = await self._directory.names_of(asker, readers | own_readers | denied | own_denied)
-        return _Lists(row, readers, own_readers, denied, own_denied, names)
+        lists = [frozenset(PrincipalId(each.principal_id) for each in rows) for rows in found]
+        names = await self._directory.names_of(asker, frozenset[PrincipalId]().union(*lists))
+        return _Lists(row, lists[:3], lists[3:], names)
 
     async def _note(self, asker: Principal, found: Explanation) -> None:
         async with self._db.tx(asker) as tx:
@@ -134,7 +140,7 @@ def _as_uuid(document: str) -> UUID | None:
 
 
 def _admission(
-    kind: Literal["collection", "document"],
+    kind: Literal["collection", "document", "section"],
     origin: str,
     listed: frozenset[PrincipalId],
     names: Mapping[PrincipalId, str],
@@ -147,12 +153,12 @@ def _admission(
 
 def _own_admission(lists: _Lists, reader: _Reader) -> Admission:
     row = lists.row
-    if not row.restricted:
+    if not (row.restricted if row.part_of is None else row.file_restricted):
         return Admission("document", "it has no list of its own", (), (), admits=True)
-    own = own_list(row.path, read_patterns(row.settings), row.given_readers)
+    own = own_list(row.file, read_patterns(row.settings), row.given_readers)
     is_pattern = own is not None and own.pattern is not None
     origin = f"the pattern `{own.pattern}` of the collection" if own and is_pattern else "given when it was handed in"
-    return _admission("document", origin, lists.on_document, lists.names, reader)
+    return _admission("document", origin, lists.readers[1], lists.names, reader)
 
 
 def _with_denials(
@@ -172,6 +178,8 @@ def _obstacles(row: Any) -> tuple[str, ...]:  # noqa: ANN401 -- a row of `find_d
     found = []
     if row.is_gone:
         found.append("it vanished from its source")
+    if row.is_bare:
+        found.append("the text of it is not there (yet): its sections are cut anew when its collection's file changes")
     if row.is_early:
         found.append(f"it is valid only from {row.valid_from:%Y-%m-%d %H:%M} UTC on")
     if row.is_late:
@@ -184,16 +192,17 @@ def _obstacles(row: Any) -> tuple[str, ...]:  # noqa: ANN401 -- a row of `find_d
     return tuple(found)
 
 
-def _reason(name: str, obstacles: tuple[str, ...], first: Admission, second: Admission, *, may_read: bool) -> str:
+def _reason(name: str, obstacles: tuple[str, ...], admissions: tuple[Admission, ...], *, may_read: bool) -> str:
     if may_read:
-        return f"`{name}` may read it, by {' and '.join((*_through(first), *_through(second)))}: both lists admit."
+        ways = " and ".join(way for each in admissions for way in _through(each))
+        return f"`{name}` may read it, by {ways}: {'both' if len(admissions) == 2 else 'all'} lists admit."
     if obstacles:
         return f"Nobody may read it: {'; '.join(obstacles)}."
-    for each in (first, second):
+    for each in admissions:
         if each.denied_by:
             closed = " and ".join(_quoted(name, denied) for denied in each.denied_by)
             return f"`{name}` may not read it: the {each.kind} is closed to {closed}, and that goes before every list."
-    for each in (first, second):
+    for each in admissions:
         if not each.listed and not each.admits:
             return f"Nobody may read it: the list ({each.origin}) is empty."
         if not each.admits:

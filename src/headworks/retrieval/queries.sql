@@ -97,9 +97,10 @@ DELETE FROM generation WHERE tenant_id = %(tenant)s AND generation_id = %(genera
 -- ── Documents and their readers ──
 
 -- name: list_paths
+-- Not of sections, which have lists of their own.
 SELECT document_id, path, restricted, given_readers
   FROM document
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND tombstoned_at IS NULL
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND tombstoned_at IS NULL AND part = ''
 
 -- name: set_restricted
 UPDATE document SET restricted = %(restricted)s
@@ -121,20 +122,23 @@ SELECT principal_id FROM document_reader WHERE tenant_id = %(tenant)s AND docume
 
 -- name: find_document
 -- For an administrator's question: by id or by path, the living first.
-SELECT d.document_id, d.collection_id, c.name AS collection, d.path, d.title, d.restricted, d.given_readers, c.settings,
+SELECT d.document_id, d.collection_id, c.name AS collection, d.shown_path AS path, d.path AS file, d.part_of, d.cut_by,
+       d.title, d.restricted, d.file_restricted, d.given_readers, c.settings,
+       NOT EXISTS (SELECT FROM document_text t WHERE t.tenant_id = d.tenant_id AND t.document_id = d.document_id
+                      AND t.version = d.version) AS is_bare,
        d.given_denials, d.tombstoned_at IS NOT NULL AS is_gone, d.valid_from, d.valid_to,
        coalesce(d.valid_from > now(), false) AS is_early, coalesce(d.valid_to <= now(), false) AS is_late,
        s.name AS told_by, s.readable_until, d.readers_from IS NOT NULL AND coalesce(s.readable_until <= now(), true) AS is_stale
   FROM document d JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
   LEFT JOIN source s ON s.tenant_id = d.tenant_id AND s.source_id = d.readers_from
  WHERE d.tenant_id = %(tenant)s
-   AND (d.document_id = %(document)s OR (%(document)s::uuid IS NULL AND d.path = %(path)s))
+   AND (d.document_id = %(document)s OR (%(document)s::uuid IS NULL AND d.shown_path = %(path)s))
    AND (%(collection)s::text IS NULL OR c.name = %(collection)s)
  ORDER BY d.tombstoned_at NULLS FIRST, d.source
  LIMIT 1
 
 -- name: read_document
-SELECT d.document_id, d.version, c.name AS collection, d.path, d.title, d.media_type, t.content
+SELECT d.document_id, d.version, c.name AS collection, d.shown_path AS path, d.title, d.media_type, t.content
   FROM document d
   JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
   JOIN document_text t ON t.tenant_id = d.tenant_id AND t.document_id = d.document_id AND t.version = d.version

@@ -75,7 +75,7 @@ SELECT r.document_id, r.principal_id
  WHERE r.tenant_id = %(tenant)s AND r.document_id = ANY (%(documents)s::uuid[])
 
 -- name: read_chunks
-SELECT c.chunk_id, c.document_id, d.version, d.path, d.title, c.ordinal, c.start_offset, c.end_offset, c.content,
+SELECT c.chunk_id, c.document_id, d.version, d.shown_path AS path, d.title, c.ordinal, c.start_offset, c.end_offset, c.content,
        d.metadata, d.restricted
   FROM chunk c
   JOIN document d ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id AND d.tombstoned_at IS NULL
@@ -88,8 +88,8 @@ SELECT EXISTS (
         WHERE c.tenant_id = %(tenant)s AND c.name = %(name)s)
 
 -- name: find_documents
-SELECT d.path, d.document_id, d.version, d.title
+SELECT d.shown_path AS path, d.document_id, d.version, d.title
   FROM document d
   JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
- WHERE d.tenant_id = %(tenant)s AND c.name = %(name)s AND d.path = ANY (%(paths)s::text[]) AND d.tombstoned_at IS NULL
- ORDER BY d.path, d.source
+ WHERE d.tenant_id = %(tenant)s AND c.name = %(name)s AND d.shown_path = ANY (%(paths)s::text[]) AND d.tombstoned_at IS NULL
+ ORDER BY d.shown_path, d.source

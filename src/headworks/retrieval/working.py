@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from headworks.errors import DocumentUnreadable, HeadworksError, InvalidRequest, ModelMissing, Unavailable
-from headworks.retrieval import collections, denials, freshness, index
+from headworks.retrieval import collections, denials, freshness, index, parts
 from headworks.retrieval.contract import Directory, ItemState
 from headworks.retrieval.cutting import Cutting, language_of
 from headworks.retrieval.embedding import Vectors, embed_texts
@@ -26,6 +26,7 @@ from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.readers import given_list, own_list, read_patterns
+from headworks.retrieval.sections import Section, read_rules, split, without_text
 from headworks.retrieval.situating import Content, count_bare
 from headworks.retrieval.store import (
     INGEST_SQL,
@@ -94,6 +95,20 @@ class BeforeRow:
 
 
 @dataclass(slots=True)
+class _Text:
+    """What becomes a document of its own: the file without its restricted sections, or one of those."""
+
+    parsed: ParsedDocument
+    pieces: list[index.Piece]
+    bare: int
+    """How many of them are without the context that a model was to write."""
+    section: Section | None
+    """None: the file."""
+    document: UUID | None = None
+    """Where it was written; None: not at all."""
+
+
+@dataclass(slots=True)
 class _Work:
     """An item on its way, and what became of it."""
 
@@ -102,14 +117,12 @@ class _Work:
     state: ItemState = "done"
     code: str | None = None
     message: str | None = None
-    parsed: ParsedDocument | None = None
-    pieces: list[index.Piece] = field(default_factory=list)
-    bare: int = 0
-    """How many of them are without the context that a model was to write."""
+    texts: list[_Text] = field(default_factory=list)
+    """The file's own first; none: there is nothing to be written."""
 
     def fail(self, code: str, message: str) -> None:
         self.state, self.code, self.message = "failed", code, message[:1000]
-        self.parsed, self.pieces = None, []
+        self.texts = []
 
 
 class ItemWork:
@@ -156,7 +169,7 @@ class ItemWork:
         ended = await asyncio.gather(*(self._read(curator, row, each) for each in work), return_exceptions=True)
         if failures := [each for each in ended if each is not None]:
             raise failures[0]
-        written = [each for each in work if each.parsed is not None]
+        written = [text for each in work for text in each.texts]
         indexed = await index.prepare(self._db, curator, [each.pieces for each in written], language_of(row))
         vectors = await self._embed(curator, row, indexed)
         async with self._db.tx(curator, statement_timeout_s=300) as tx:
@@ -196,13 +209,13 @@ class ItemWork:
                 async with self._db.tx(curator) as tx:
                     data = await self._blobs.get(tx, curator.tenant, work.item.blob_id)
                 ocr = bool(row.settings.get("parsing", {}).get("ocr"))
-                work.parsed = await self._parsers.parse(_name(work.item), data, ocr=ocr)
+                parsed = await self._parsers.parse(_name(work.item), data, ocr=ocr)
             del data
-            place = index.Place(curator, row.collection_id, row.generation_id)
-            situated = await self._cutting.pieces(place, row, Content(work.parsed, work.item.content_hash))
-            work.pieces, work.bare = situated.pieces, situated.bare
-            validity_of({**parsed_metadata(work.parsed.metadata), **(work.item.metadata or {})})
-            if not work.pieces:
+            rest, sections = await asyncio.to_thread(split, work.item.path, parsed, read_rules(row.settings))
+            work.texts = [await self._cut(curator, row, work.item, rest, None)]
+            work.texts += [await self._cut(curator, row, work.item, each.parsed, each) for each in sections]
+            validity_of({**parsed_metadata(parsed.metadata), **(work.item.metadata or {})})
+            if not any(each.pieces for each in work.texts):
                 work.fail("empty", "There is no text in it.")
         except DocumentUnreadable as error:
             work.fail(error.code, str(error))
@@ -213,6 +226,15 @@ class ItemWork:
         except Exception as error:  # noqa: BLE001 -- whatever it is, the other files go on
             _log.exception("An item could not be read")
             work.fail("internal_error", f"An internal error ({type(error).__name__}); the server's log has more.")
+
+    async def _cut(
+        self, curator: Principal, row: CollectionRow, item: ItemRow, parsed: ParsedDocument, section: Section | None
+    ) -> _Text:
+        place = index.Place(curator, row.collection_id, row.generation_id)
+        situated = await self._cutting.pieces(place, row, Content(parsed, item.content_hash))
+        if not situated.pieces:
+            parsed = without_text(parsed)
+        return _Text(parsed, situated.pieces, situated.bare, section and replace(section, parsed=parsed))
 
     async def _embed(self, curator: Principal, row: CollectionRow, indexed: index.Indexed) -> Vectors | None:
         """Vectors of all chunks, or None where they are made later: keywords find them until then."""
@@ -245,22 +267,23 @@ class ItemWork:
             found.item_id: found.readers
             for found in await tx.fetch_all(INGEST_SQL.lock_items, tenant=tenant, items=ids)
         }
-        is_current = now.generation_id == row.generation_id
-        live = [each for each in work if each.item.item_id in queued and (is_current or each.parsed is None)]
-        documents: dict[UUID, UUID] = {}
+        # By other rules something else is to be written: what was read stays queued, and is read again.
+        is_same = read_rules(now.settings) == read_rules(row.settings)
+        is_current = is_same and now.generation_id == row.generation_id
+        live = [each for each in work if each.item.item_id in queued and (is_current or (is_same and not each.texts))]
         for each in live:
             each.item = replace(each.item, readers=queued[each.item.item_id])
             if each.state == "unchanged":
                 await self._keep(tx, curator, now, each)
-            elif each.parsed is not None:
-                documents[each.item.item_id] = await self._put(tx, curator, now, each)
+            elif each.texts:
+                await self._put(tx, curator, now, each)
             await self._settle(tx, curator, collection, each)
-        written = [each for each in work if each.parsed is not None]
+        written = [text for each in work for text in each.texts]
         place = index.Place(curator, collection, row.generation_id)
-        targets = [documents.get(each.item.item_id) for each in written]
-        await index.write(tx, place, Payloads(self._keyring, tenant), targets, indexed)
-        await count_bare(tx, place, sum(each.bare for each in written if each.item.item_id in documents))
-        lacks = await self._write_vectors(tx, place, now, indexed, vectors) if documents else False
+        await index.write(tx, place, Payloads(self._keyring, tenant), [each.document for each in written], indexed)
+        await count_bare(tx, place, sum(each.bare for each in written if each.document is not None))
+        has_written = any(each.document is not None for each in written)
+        lacks = await self._write_vectors(tx, place, now, indexed, vectors) if has_written else False
         await collections.touch(tx, curator, collection, lacks_vectors=lacks)
 
     async def _write_vectors(
@@ -278,10 +301,9 @@ class ItemWork:
         await index.write_vectors(tx, place, indexed.flat_ids(), vectors.texts)
         return False
 
-    async def _put(self, tx: Tx, curator: Principal, row: CollectionRow, work: _Work) -> UUID:
-        """A new document, or a new version: what was there of the old one goes."""
-        item, parsed, before = work.item, work.parsed, work.before
-        assert parsed is not None  # noqa: S101 -- only such work comes here
+    async def _put(self, tx: Tx, curator: Principal, row: CollectionRow, work: _Work) -> None:
+        """A new document, or a new version: what was there of the old one goes. Its sections follow it."""
+        item, parsed, before = work.item, work.texts[0].parsed, work.before
         given = given_list(before.given_readers if before and not before.is_gone else None, item.readers)
         own = own_list(item.path, read_patterns(row.settings), given)
         put = await tx.fetch_one(
@@ -297,13 +319,19 @@ class ItemWork:
         await tx.run(INGEST_SQL.delete_chunks, tenant=curator.tenant, documents=[document])
         await freshness.note_version(tx, curator, document, put.version)
         await freshness.put_validity(tx, curator, document)
-        sealed = Payloads(self._keyring, curator.tenant).seal_text(document, put.version, parsed)
+        payloads = Payloads(self._keyring, curator.tenant)
+        sealed = payloads.seal_text(document, put.version, parsed)
         await tx.run(INGEST_SQL.put_text, **of_document, content=sealed)
         await collections.set_readers(tx, curator, [document], None if own is None else own.readers)
         await denials.renew(tx, curator, row.collection_id, row.settings, [document], given=item.denials)
         if before is not None and before.blob_id != item.blob_id:
             await delete_blobs(tx, curator.tenant, [before.blob_id])
-        return document
+        work.texts[0].document = document
+        sections = [text.section for text in work.texts if text.section is not None]
+        await parts.drop_others(tx, curator, document, sections)
+        for text in work.texts:
+            if text.section is not None:
+                text.document = await parts.put(tx, curator, payloads, document, text.section)
 
     async def _keep(self, tx: Tx, curator: Principal, row: CollectionRow, work: _Work) -> None:
         """The same content again: its readers may be others now."""
@@ -322,7 +350,11 @@ class ItemWork:
         await delete_blobs(tx, curator.tenant, [item.blob_id])
 
     async def _settle(self, tx: Tx, curator: Principal, collection: UUID, work: _Work) -> None:
-        number = work.before.chunks if work.before and work.state == "unchanged" else len(work.pieces)
+        number = (
+            work.before.chunks
+            if work.before and work.state == "unchanged"
+            else sum(len(each.pieces) for each in work.texts)
+        )
         await tx.run(
             INGEST_SQL.settle_item,
             tenant=curator.tenant, item=work.item.item_id, state=work.state, chunks=number, code=work.code,

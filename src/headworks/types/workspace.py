@@ -105,13 +105,23 @@ class ParsingSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SectionSpec:
+    """Sections with readers of their own: in documents whose path matches, under a heading that matches."""
+
+    documents: str
+    heading: str
+    readers: tuple[str, ...]
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionSpec:
     """`collections/<name>.yaml`. `readers` are names of groups or principals; empty: nobody.
 
     `documents` are (path pattern, readers), the first match wins; a document without a match has the collection's.
     `denied` are names that it is closed to, whatever list admits them; so of `denials` (path pattern, names) all
-    matches.
-    `where` is `file:line` for messages.
+    matches. Of `sections` the first that matches a heading holds.
+    `where` is `file:line` for messages, `places` that of the keys that hold names.
     """
 
     name: str
@@ -125,8 +135,10 @@ class CollectionSpec:
     freshness: FreshnessSpec = field(default_factory=FreshnessSpec)
     denied: tuple[str, ...] = ()
     denials: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    sections: tuple[SectionSpec, ...] = ()
     search: SearchTuning = field(default_factory=SearchTuning)
     parsing: ParsingSpec = field(default_factory=ParsingSpec)
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

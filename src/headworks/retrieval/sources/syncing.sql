@@ -76,7 +76,7 @@ VALUES (%(tenant)s, %(item)s, %(sync)s, %(collection)s, %(source)s, %(path)s, ''
 
 -- name: list_documents
 SELECT document_id, path, given_readers, restricted, readers_from FROM document
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s AND tombstoned_at IS NULL
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s AND tombstoned_at IS NULL AND part = ''
 
 -- name: list_looked_at
 -- What a sync need not look for again: it is queued, or this very sync has tried it.
