@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime
@@ -18,11 +19,13 @@ from headworks.releases import signing
 from headworks.releases.attestations import Statement, read_statement, write_statement
 from headworks.releases.channels import Order
 from headworks.releases.evidence import Attested
+from headworks.storage.queries import load
 from headworks.types.ids import Digest, PrincipalId, new_id
 
 Superuser = psycopg.Connection[tuple[object, ...]]
 CARD = "https://example.com/model-card/v1"
 PRIVATE = bytes(range(32))
+SQL = load("headworks.releases", "evidence.sql")
 
 
 async def attested(world: World) -> tuple[Digest, Attested]:
@@ -86,6 +89,26 @@ async def test_a_rotated_key_signs_no_more_and_what_it_signed_stays_good(guest: 
     assert (second.key_id, first.key_id != key.id) == (key.id, True)
     assert [each.problem for each in await guest.releases.evidence.about(guest.admin, digest)] == [None, None]
     assert [each.retired_at is None for each in await guest.releases.evidence.keys(guest.admin)] == [False, True]
+
+
+async def test_what_is_signed_while_keys_are_rotated_is_signed_with_one_that_counts(
+    guest: World, shared_superuser: Superuser
+) -> None:
+    digest, _ = await attested(guest)
+    tenant = {"tenant": guest.admin.tenant}
+    password = shared_superuser.info.password or None
+    with psycopg.connect(shared_superuser.info.dsn, password=password) as rotating:
+        rotating.execute("SET search_path = headworks, public")
+        rotating.execute(SQL["wait_for_signing_keys"], tenant)
+        rotating.execute(SQL["retire_signing_keys"], {**tenant, "kept": ""})
+        signing_meanwhile = asyncio.create_task(guest.releases.evidence.attest(guest.admin, digest, CARD, {"size": 8}))
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        async with asyncio.timeout(30):
+            while not signing_meanwhile.done() and shared_superuser.execute(waits).fetchone() == (0,):
+                await asyncio.sleep(0.01)
+        rotating.commit()
+    await signing_meanwhile
+    assert [each.problem for each in await guest.releases.evidence.about(guest.admin, digest)] == [None, None]
 
 
 FLIPPED = "set_byte({0}, 40, (get_byte({0}, 40) + 1) % 256)"

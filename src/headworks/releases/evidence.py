@@ -90,6 +90,7 @@ class Evidence:
         tenant = principal.tenant
         if await tx.fetch_one(_SQL["release_is_there"], tenant=tenant, digest=digest) is None:
             raise NotFound(f"There is no release `{digest}`.", next_step="`headworks release list` shows them.")
+        await tx.run(_SQL["wait_for_signing_keys"], tenant=tenant)  # else it may be retired before the time is told
         key = await self._signing_key(tx, tenant)
         at = await tx.fetch_value(_SQL["time_now"])
         statement = Statement(digest, predicate_type, predicate, principal.id, principal.name, at, str(tenant))
