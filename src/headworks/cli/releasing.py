@@ -75,8 +75,10 @@ def proposal(found: JsonObject) -> str:
         lines.append(paint(f"  stale: {visible(found['stale'])}", "yellow"))
     if found["description"]:
         lines += ["", wrapped(visible(found["description"]), "  ")]
-    lines += ["", changes(found["files"]), ""]
-    lines += [standing(each["standing"]) for each in found["releases"]]
+    if found["files"]:
+        lines += ["", changes(found["files"])]
+    for each in found["releases"]:
+        lines += ["", standing(each["standing"])]
     for each in found["comments"]:
         about = f" on {each['path']}{':' + str(each['line']) if each['line'] else ''}" if each["path"] else ""
         lines += ["", f"  {paint(each['by'], 'cyan')} at {moment(each['at'])}{visible(about)}"]

@@ -218,4 +218,7 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise InvalidRequest(f"`{text[:60]}` is no id of a block.", param="block_id") from None
+        raise InvalidRequest(
+            f"`{text[:60]}` is no id of a block.",
+            next_step="Blocks and their ids are below the moves: headworks release log FEATURE", param="block_id",
+        ) from None  # fmt: skip

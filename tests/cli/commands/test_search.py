@@ -35,6 +35,16 @@ def test_a_number_out_of_range_is_wrong_usage(cli: Any, k: str) -> None:
     assert "--k" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("mmr", "NAME=VALUE"), ("colour=red", "`colour`: There is no field of that name."), ("mmr=7", "between 0 and 1")],
+)
+def test_a_setting_that_is_none_is_refused_in_its_own_words(cli: Any, setting: str, said: str) -> None:
+    done = cli("search", "docs", "x", "--with", setting, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
 def test_a_filter_settings_and_reasons(cli: Any, tmp_path: Path) -> None:
     for year in (2023, 2024):
         (tmp_path / f"{year}.md").write_text(

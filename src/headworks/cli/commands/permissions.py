@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -9,8 +10,9 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
-from headworks.cli.options import AsJson, with_client
+from headworks.cli.options import AsJson, split_document, with_client
 from headworks.cli.terminal import paint, print_json, visible
+from headworks.errors import NotFound
 
 app = new_app("Say why somebody may or may not read a document.")
 
@@ -25,7 +27,7 @@ def permissions() -> None:
 def explain(
     client: Client,
     user: Annotated[str, typer.Argument(help="A user or service account.", metavar="USER")],
-    document: Annotated[str, typer.Argument(help="The document's path, or its id.", metavar="DOCUMENT")],
+    document: Annotated[str, typer.Argument(help="Its id, COLLECTION/PATH, or its path.", metavar="DOCUMENT")],
     *,
     collection: Annotated[
         str | None, typer.Option("--collection", help="Where the path is to be looked for.", metavar="NAME")
@@ -38,8 +40,7 @@ def explain(
 
     Example: headworks permissions explain jane board/merger.md
     """
-    asked = {"principal": user, "document": document} | ({"collection": collection} if collection else {})
-    found: JsonObject = client.post(place("readers", "explain"), asked)
+    found = _explained(client, user, document, collection)
     if as_json:
         print_json(found)
         return
@@ -50,6 +51,22 @@ def explain(
         _print_admission(admission)
     for obstacle in found["obstacles"]:
         print(f"  nobody: {visible(obstacle)}")
+
+
+def _explained(client: Client, user: str, document: str, collection: str | None) -> JsonObject:
+    """By its path or id as it is given; or else as `COLLECTION/PATH`, as other commands name documents."""
+    within = {} if collection is None else {"collection": collection}
+    try:
+        found: JsonObject = client.post(place("readers", "explain"), {"principal": user, "document": document} | within)
+    except NotFound as error:
+        first, path = split_document(document)
+        if first is None or collection is not None or error.param != "document":
+            raise
+        asked = {"principal": user, "document": path, "collection": first}
+        with suppress(NotFound):
+            return client.post(place("readers", "explain"), asked)  # type: ignore[no-any-return] # JSON
+        raise
+    return found
 
 
 def _print_admission(admission: JsonObject) -> None:

@@ -166,7 +166,8 @@ def comment(
     if as_json:
         print_json(found["comments"])
     else:
-        print(f"#{number} has {len(found['comments'])} comments.")
+        several = len(found["comments"])
+        print(f"#{number} has {several} comment{'' if several == 1 else 's'}.")
 
 
 @app.command()

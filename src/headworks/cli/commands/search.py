@@ -83,7 +83,8 @@ def search(
     if chosen.explain and answer["rows"]:
         print(f"\n{reasons_table(answer['rows'])}")
     if not answer["rows"]:
-        print("Nothing that you may read here comes close.")
+        passing = "" if chosen.where is None else " and passes the filter"
+        print(f"Nothing that you may read here comes close{passing}.")
 
 
 def _print_row(number: int, row: JsonObject) -> None:

@@ -65,6 +65,10 @@ def read_settings(given: Iterable[str]) -> JsonObject:
     settings: JsonObject = {}
     for each in given:
         name, has_value, text = each.partition("=")
+        if not has_value and each.strip() not in LEGS:
+            raise InvalidRequest(
+                f"{each!r} has no value.", next_step=f"Write it as NAME=VALUE; alone stand only {', '.join(LEGS)}."
+            )
         if not has_value:
             name, text = "ranking", each
         name = name.strip()
