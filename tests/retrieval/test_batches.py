@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from headworks.errors import Conflict, InvalidRequest, NotFound
-from headworks.retrieval.batches import Batch, Result, hand_in_all
+from headworks.retrieval.batches import Batch, Refused, Result, hand_in_all
 
 from .conftest import World
 
@@ -35,6 +35,21 @@ async def test_the_same_key_again_is_the_same_hand_in(world: World) -> None:
             await world.hand_in("handbook", path, text, idempotency_key="k1")
     with pytest.raises(InvalidRequest, match="at most 200"):
         await world.hand_in("handbook", "a.md", LEAVE, idempotency_key="k" * 201)
+
+
+async def test_the_same_key_for_others_is_refused_and_never_taken_for_done(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    await world.person("jane", "everyone")
+    said = {"readers": ["jane", "admin"], "denied": ["everyone"], "metadata": {"year": 2024, "valid_to": "2030-01-01"}}
+    first = await world.hand_in("handbook", "a.md", LEAVE, idempotency_key="k1", **said)
+    assert (await world.hand_in("handbook", "a.md", LEAVE, idempotency_key="k1", **said)).id == first.id
+    others = {"readers": ["admin"], "denied": ["jane"], "metadata": {"year": 2024, "valid_to": "2026-01-01"}}
+    for name, value in others.items():
+        with pytest.raises(Conflict, match="Something else"):
+            await world.hand_in("handbook", "a.md", LEAVE, idempotency_key="k1", **{**said, name: value})
+    await world.hand_in("handbook", "b.md", LEAVE, idempotency_key="k2")
+    with pytest.raises(Conflict, match="Something else"):
+        await world.hand_in("handbook", "b.md", LEAVE, idempotency_key="k2", readers=[])
 
 
 async def test_a_key_is_its_owners_and_its_collections(world: World) -> None:
@@ -69,13 +84,14 @@ async def test_each_file_of_a_batch_is_taken_or_refused_by_itself(world: World) 
         {"path": "e.md"},
         {"path": "f.md", "text": LEAVE, "metadata": {"valid_to": "soon"}},
         {"path": "g.md", "base64": base64.b64encode(LEAVE.encode()).decode(), "readers": ["admin"]},
-        {"path": "a.md", "text": LEAVE, "idempotency_key": "k"},
+        {"path": "a.md", "text": LEAVE, "metadata": {"year": 2024}, "idempotency_key": "k"},
         source="wiki",
     )
     assert [row.path for row in rows] == ["a.md", "../b.md", "c.md", "d.md", "e.md", "f.md", "g.md", "a.md"]
     assert [row.error is None for row in rows] == [True, False, False, False, False, False, True, True]
     assert rows[0].item == rows[7].item
     assert all(row.error.code == "invalid_request" for row in rows if row.error)
+    assert rows[3].error == Refused("invalid_request", "What stands in `base64` is not base64.")
     await world.drain()
     jane = await world.person("jane", "everyone")
     assert await world.found(jane, "handbook", "parental leave") == ["a.md"]

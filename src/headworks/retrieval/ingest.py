@@ -72,6 +72,14 @@ class ItemBefore:
     content_hash: str
     source: str
     state: ItemState
+    readers: list[PrincipalId] | None
+    denials: list[PrincipalId] | None
+    metadata: dict[str, Any] | None
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What was handed in, and for whom: the same key stands for nothing else."""
+        return self.path, self.content_hash, self.source, self.readers, self.denials, self.metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +153,10 @@ class Ingestion:
             source = sync.source if sync else file.source
             item = _item_id(principal, row, file.idempotency_key)
             if file.idempotency_key and (before := await self._handed_in_before(tx, principal, item)) is not None:
-                if (before.path, before.content_hash, before.source) != (path, digest, source):
+                if before.said != (path, digest, source, readers, denied, metadata):
                     raise Conflict(
                         "Something else was handed in with this idempotency key.",
-                        next_step="Each file, and each new content of it, needs a key of its own.",
+                        next_step="Each file, and each new content, reader or metadata of it, needs a key of its own.",
                     )
                 return Item(str(item), path, before.state, len(file.data))
             new = NewItem(

@@ -16,7 +16,8 @@ VALUES (%(tenant)s, %(item)s, %(sync)s, %(collection)s, %(source)s, %(path)s, %(
 SELECT pg_advisory_xact_lock(hashtextextended(%(item)s::text, 7404917334))
 
 -- name: find_item
-SELECT path, content_hash, source, state FROM ingest_item WHERE tenant_id = %(tenant)s AND item_id = %(item)s
+SELECT path, content_hash, source, state, readers, denials, metadata
+  FROM ingest_item WHERE tenant_id = %(tenant)s AND item_id = %(item)s
 
 -- name: close_wave
 UPDATE collection SET wave = wave + 1
