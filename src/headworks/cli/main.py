@@ -47,6 +47,7 @@ class Commands(LazyGroup):
         "search": Entry(f"{_COMMANDS}.search", "Find the passages of a collection that come closest to a query."),
         "retrieval": Entry(f"{_COMMANDS}.retrieval", "Measure how well a collection's search finds what it should."),
         "datasets": Entry(f"{_COMMANDS}.datasets", "Golden sets by digest: push, pull, check and compare them."),
+        "judgements": Entry(f"{_COMMANDS}.judgements", "What people say of answers: give, decide, import, sample."),
         "ask": Entry(f"{_COMMANDS}.ask", "Ask a feature, and see its answer with citations."),
         "trace": Entry(f"{_COMMANDS}.trace", "See what was asked, and where a request spent its time."),
         "key": Entry(f"{_COMMANDS}.key", "Make, list and revoke API keys."),
