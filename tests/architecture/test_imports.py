@@ -38,7 +38,7 @@ OWNERS = {
     "kreuzberg": {"headworks.retrieval.parsers"},
     "pypdfium2": {"headworks.retrieval.parsers"},
     "openai": {"headworks.cli.demo"},
-    "re2": {"headworks.guardrails", "headworks.providers.simulated", "headworks.evaluation.scorers.words"},
+    "re2": {"headworks.guardrails", "headworks.providers.simulated", "headworks.evaluation.scorers"},
     "minijinja": {"headworks.releases.prompts"},
     "psycopg": {"headworks.storage", "headworks.records", "headworks.jobs", "headworks.server.supervisor"},
 }

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from release_world import World, guest, shared_superuser, shared_urls
+from experiment_stage import Scripted
+from release_world import Declared, World, guest, releases_over, shared_superuser, shared_urls, workspace, world
+from scripted_judge import ScriptedModels, between, verdict
 
+from headworks.cli.judge_cards import card as drawn
 from headworks.errors import Forbidden, InvalidRequest, NotFound
-from headworks.evaluation.calibration import JudgeCards, card_as_json, card_as_text
+from headworks.evaluation.calibration import JudgeCards, card_as_json
 from headworks.evaluation.cards import Pair
+from headworks.evaluation.dataset_files import example_digest, read_dataset
+from headworks.evaluation.experiments import Experiment
+from headworks.evaluation.running import ExperimentRuns
+from headworks.evaluation.service import Evaluation, Wanted
+from headworks.evaluation.suite_files import suite_reader
+from headworks.jobs.engine import Jobs
+from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Score
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId
 
-__all__ = ["guest", "shared_superuser", "shared_urls"]
+__all__ = ["guest", "shared_superuser", "shared_urls", "world"]
 
 _JUDGE, _OTHER = Digest("sha256:" + "1" * 64), Digest("sha256:" + "2" * 64)
 _GOOD = [Pair(float(at % 2), Score(float(at % 2)), tags={"risk": "low"}) for at in range(80)]
@@ -47,7 +58,7 @@ async def test_a_calibrated_judge_is_known_by_its_digest_and_metric(
     assert not await cards.is_calibrated(guest.admin, project, _OTHER, "m")
     assert not await cards.is_calibrated(guest.admin, project, _JUDGE, "other")
     assert (await cards.find(guest.admin, project, _JUDGE, "m")).card == kept.card
-    assert [each.id for each in await cards.list(guest.admin, project)] == [kept.id]
+    assert [each.id for each in await cards.list(guest.admin)] == [kept.id]
 
 
 async def test_the_newest_card_counts_even_if_it_is_worse(guest: World, cards: JudgeCards, project: ProjectId) -> None:
@@ -81,11 +92,79 @@ async def test_who_may_not_run_experiments_makes_no_cards(guest: World, cards: J
 async def test_a_card_is_told_in_words_and_in_json(guest: World, cards: JudgeCards, project: ProjectId) -> None:
     good = await cards.calibrate(guest.admin, project, _JUDGE, "m", _GOOD)
     bad = await cards.calibrate(guest.admin, project, _JUDGE, "m", _BAD)
-    text = card_as_text(good)
+    text = drawn(card_as_json(good))
     assert text.startswith("m  calibrated: it may decide")
     assert "risk=low" in text
-    assert "not calibrated: it informs, and can't gate" in card_as_text(bad)
-    assert "• kappa is 0.00" in card_as_text(bad)
-    assert "expired" in card_as_text(replace(good, is_valid=False))
+    assert "not calibrated: it informs, and can't gate" in drawn(card_as_json(bad))
+    assert "• kappa is 0.00" in drawn(card_as_json(bad))
+    assert "expired" in drawn(card_as_json(replace(good, is_valid=False)))
     assert card_as_json(good)["kappa"]["value"] == 1.0
     assert card_as_json(bad)["is_calibrated"] is False
+
+
+_WORKSPACE = {
+    "features/claims/evals/gate.yaml": "must_be_perfect: [polite]\n",
+    "features/claims/evals/suite.yaml": "dataset: golden\nscorers:\n"
+    "  polite: {scorer: judge, judge: manners}\n  said: {scorer: regex, pattern: .}\n",
+    "features/claims/judges/manners/judge.yaml": "model: simulated/judge\ncriteria: {polite: It is polite.}\n",
+    "features/claims/judges/manners/judge.prompty": "---\ninputs:\n  question: {kind: string, from: question}\n"
+    "  answer: {kind: string}\n---\nsystem:\nYou judge manners.\nuser:\n{{ answer }}\n",
+    "features/claims/golden/golden.jsonl": "".join(
+        f'{{"id": "case-{at}", "question": "{at}", "reference": "{"please" if at % 2 else "now!"} {at}"}}\n'
+        for at in range(60)
+    ),
+}
+
+
+class _People:
+    """gating.HumanJudgements: they find polite what says please, but for the first cases."""
+
+    def __init__(self, strange: int) -> None:
+        self.strange = strange
+
+    async def labels(
+        self, principal: Principal, project: ProjectId, metric: str, release: Digest, examples: Sequence[Digest]
+    ) -> Mapping[Digest, float]:
+        del principal, project, metric, release
+        by_digest = {example_digest(each): each for each in read_dataset("g", _GOLDEN)}
+        said = {digest: float("please" in str(by_digest[digest].reference)) for digest in examples}
+        turned = sorted(said)[: self.strange]
+        return said | {digest: 1 - said[digest] for digest in turned}
+
+
+_GOLDEN = _WORKSPACE["features/claims/golden/golden.jsonl"].encode()
+
+
+async def _run(world: World, keyring: Keyring, people: _People | None) -> tuple[Evaluation, Experiment]:
+    models = ScriptedModels(
+        lambda prompt, _: verdict(prompt, {"polite": "pass" if "please" in between(prompt, "answer") else "fail"})
+    )
+    await world.apply(workspace() | {path: text.encode() for path, text in _WORKSPACE.items()})
+    releases = releases_over(world.db, keyring, world.identity, Declared())
+    evaluation = Evaluation(world.db, keyring, Jobs(), releases, suite_reader(models), humans=people)
+    experiment = await evaluation.run(world.admin, Wanted("default", "claims@staging"))
+    runs = ExperimentRuns(world.db, keyring, world.identity, evaluation.experiments, Scripted())
+    while await runs.batch(str(world.admin.tenant), str(experiment.id)):
+        pass
+    return evaluation, await evaluation.experiments.find(world.admin, experiment.id)
+
+
+@pytest.mark.parametrize(("strange", "is_good"), [(2, True), (25, False)])
+async def test_a_judge_of_an_experiment_is_put_beside_people(
+    world: World, keyring: Keyring, strange: int, *, is_good: bool
+) -> None:
+    evaluation, experiment = await _run(world, keyring, _People(strange))
+    kept = (await evaluation.calibration.calibrate(world.admin, [experiment.id]))[0]
+    assert (kept.card.n, kept.card.metric, kept.is_calibrated) == (60, "polite", is_good)
+    assert kept.card.agreement.value == pytest.approx(1 - strange / 60)
+    judge = next(each for each in experiment.metrics if each.name == "polite")
+    cards = evaluation.calibration.cards
+    assert await cards.is_calibrated(world.admin, experiment.project_id, judge.digest, "polite") == is_good
+
+
+async def test_without_people_or_judges_calibration_says_what_is_missing(world: World, keyring: Keyring) -> None:
+    evaluation, experiment = await _run(world, keyring, None)
+    with pytest.raises(InvalidRequest, match="Nobody has judged"):
+        await evaluation.calibration.calibrate(world.admin, [experiment.id])
+    with pytest.raises(InvalidRequest, match="No judge scores them as `said`"):
+        await evaluation.calibration.calibrate(world.admin, [experiment.id], "said")

@@ -11,7 +11,9 @@ from uuid import UUID
 import msgspec
 
 from headworks.errors import InvalidRequest, NotFound
-from headworks.evaluation.cards import VALID_DAYS, Drift, JudgeCard, Pair, Rate, card_of, drift_of
+from headworks.evaluation.cards import VALID_DAYS, Drift, JudgeCard, Pair, card_of, drift_of, pairs_of
+from headworks.evaluation.experiments import Experiments
+from headworks.evaluation.gating import HumanJudgements
 from headworks.identity.authority import allow
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
@@ -19,7 +21,6 @@ from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId, new_id
 
 _SQL = load(__package__, "cards.sql")
-_RULE = "  "
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class KeptCard:
 
     id: UUID
     project: ProjectId
+    project_name: str
     card: JudgeCard
     made_at: datetime
     valid_until: datetime
@@ -72,12 +74,10 @@ class JudgeCards:
             raise NotFound(f"No card is kept of this judge of `{metric}`.", next_step="Run `headworks eval calibrate`.")
         return found
 
-    async def list(self, principal: Principal, project: ProjectId) -> Sequence[KeptCard]:
-        """The newest card of each judge, by metric."""
+    async def list(self, principal: Principal) -> Sequence[KeptCard]:
+        """The newest card of each judge, by project and metric."""
         async with self._db.tx(principal) as tx:
-            return [
-                _read(row) for row in await tx.fetch_all(_SQL["list_cards"], tenant=principal.tenant, project=project)
-            ]
+            return [_read(row) for row in await tx.fetch_all(_SQL["list_cards"], tenant=principal.tenant)]
 
     async def check_drift(
         self, principal: Principal, project: ProjectId, judge: Digest, metric: str, pairs: Sequence[Pair]
@@ -96,16 +96,69 @@ class JudgeCards:
 
     async def _keep(self, principal: Principal, project: ProjectId, card: JudgeCard) -> KeptCard:
         async with self._db.tx(principal) as tx:
-            row = await tx.fetch_one(
+            await tx.run(
                 _SQL["add_card"],
                 tenant=principal.tenant, id=new_id(), project=project, judge=card.judge, metric=card.metric,
                 card=msgspec.json.encode(asdict(card)).decode(), good=card.is_good, days=VALID_DAYS, by=principal.id,
             )  # fmt: skip
-        return _read(row)
+            kept = await _find(tx, principal, {"project": project, "judge": card.judge, "metric": card.metric})
+        assert kept is not None  # noqa: S101 -- it was just added
+        return kept
 
     async def _newest(self, principal: Principal, project: ProjectId, judge: Digest, metric: str) -> KeptCard | None:
         async with self._db.tx(principal) as tx:
             return await _find(tx, principal, {"project": project, "judge": judge, "metric": metric})
+
+
+class Calibration:
+    """Judges of experiments, put beside what people said of the same answers."""
+
+    def __init__(self, db: Database, experiments: Experiments, humans: HumanJudgements | None) -> None:
+        self.cards = JudgeCards(db)
+        self._experiments = experiments
+        self._humans = humans
+
+    async def calibrate(
+        self, principal: Principal, experiments: Sequence[UUID], metric: str | None = None
+    ) -> Sequence[KeptCard]:
+        """A card for each judge (or the one of a metric) over what these experiments answered.
+
+        Experiments with other releases or examples add to each other; the judge must be the same in all. Raises
+        NotFound, InvalidRequest.
+        """
+        allow(principal, "experiment:run")
+        pairs: dict[tuple[ProjectId, Digest, str], list[Pair]] = {}
+        for each in dict.fromkeys(experiments):
+            experiment = await self._experiments.find(principal, each)
+            results = await self._experiments.results(principal, experiment)
+            digests = list(dict.fromkeys(result.example_digest for result in results))
+            for found in experiment.metrics:
+                if not found.is_judge or found.digest is None or metric not in {None, found.name}:
+                    continue
+                labels: Mapping[Digest, float] = {}
+                if self._humans is not None:
+                    asked = (experiment.project_id, found.name, experiment.release, digests)
+                    labels = await self._humans.labels(principal, *asked)
+                key = (experiment.project_id, found.digest, found.name)
+                pairs.setdefault(key, []).extend(pairs_of(results, labels, found.name))
+        _check_judges(pairs, metric)
+        return [
+            await self.cards.calibrate(principal, project, judge, name, found)
+            for (project, judge, name), found in pairs.items()
+        ]
+
+
+def _check_judges(pairs: Mapping[tuple[ProjectId, Digest, str], Sequence[Pair]], metric: str | None) -> None:
+    if not pairs:
+        what = "No judge scores them." if metric is None else f"No judge scores them as `{metric}`."
+        raise InvalidRequest(what, next_step="Name experiments whose suite has a `judge`.", param="metric")
+    for project, judge, name in pairs:
+        if any(other != judge for place, other, same in pairs if (place, same) == (project, name)):
+            raise InvalidRequest(
+                f"The experiments have different judges of `{name}`.",
+                next_step="A card is of one judge: name experiments that were scored by the same files.",
+                param="experiments",
+            )
 
 
 async def _find(tx: Tx, principal: Principal, asked: Mapping[str, Any]) -> KeptCard | None:
@@ -115,50 +168,17 @@ async def _find(tx: Tx, principal: Principal, asked: Mapping[str, Any]) -> KeptC
 
 def _read(row: Any) -> KeptCard:  # noqa: ANN401 -- a named tuple
     card = msgspec.convert(row.card, JudgeCard)
-    return KeptCard(row.card_id, ProjectId(row.project_id), card, row.made_at, row.valid_until, row.is_valid)
+    return KeptCard(
+        row.card_id, ProjectId(row.project_id), row.project, card, row.made_at, row.valid_until, row.is_valid
+    )
 
 
 def card_as_json(kept: KeptCard) -> dict[str, Any]:
     """For `--json` and HTTP."""
-    told = {"id": str(kept.id), "made_at": kept.made_at.isoformat(), "valid_until": kept.valid_until.isoformat()}
+    told = {
+        "id": str(kept.id),
+        "project": kept.project_name,
+        "made_at": kept.made_at.isoformat(),
+        "valid_until": kept.valid_until.isoformat(),
+    }
     return told | {"is_calibrated": kept.is_calibrated} | asdict(kept.card)
-
-
-def card_as_text(kept: KeptCard) -> str:
-    """For a terminal: the verdict first, then the numbers, then what is missing."""
-    card = kept.card
-    said = "calibrated: it may decide" if kept.is_calibrated else "not calibrated: it informs, and can't gate"
-    if card.is_good and not kept.is_valid:
-        said = "expired: calibrate it anew"
-    lines = [f"{card.metric}  {said}", f"{_RULE}judge {card.judge[:19]}…  valid until {kept.valid_until:%Y-%m-%d}", ""]
-    rows = [
-        ("judgements", f"{card.n}" + (f", {sum(card.errors.values())} without a verdict" if card.errors else ""), ""),
-        ("passes what people pass", *_told(card.sensitivity)),
-        ("fails what people fail", *_told(card.specificity)),
-        ("agreement", *_told(card.agreement)),
-        ("kappa", f"{card.kappa.value:.2f}", f"{card.kappa.low:.2f} to {card.kappa.high:.2f}"),
-        ("worth with it", f"{card.gain:.1f}", "judgements for each one, at most"),
-    ]
-    if card.consistency is not None:
-        rows.append(("votes agree", f"{card.consistency:.0%}", ""))
-    if card.pairs_swapped:
-        rows.append(("turn with the order", f"{card.flips} of {card.pairs_swapped}", ""))
-    lines += _aligned(rows)
-    if card.segments:
-        lines += [
-            "",
-            *_aligned([(f"{s.tag}={s.value}", f"kappa {s.kappa.value:.2f}", f"n {s.n}") for s in card.segments]),
-        ]
-    lines += ["", *(f"{_RULE}• {each}" for each in card.missing)] if card.missing else []
-    return "\n".join(lines)
-
-
-def _told(rate: Rate) -> tuple[str, str]:
-    if not rate.n:
-        return "–", "nobody judged one"
-    return f"{rate.value:.0%}", f"{rate.low:.0%} to {rate.high:.0%} of {rate.n}"
-
-
-def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
-    widths = [max(len(row[at]) for row in rows) for at in range(2)]
-    return [f"{_RULE}{one:<{widths[0]}}  {two:>{widths[1]}}  {three}".rstrip() for one, two, three in rows]

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.evaluation.bodies import compared_body, experiment_body, results_body, run_body, verdict_body
+from headworks.evaluation.calibration import card_as_json
 from headworks.evaluation.gating import GateOrder
 from headworks.evaluation.service import Evaluation, Wanted
 from headworks.identity.routes import declare, require
@@ -72,6 +73,13 @@ class WantedVerdict(Asked):
         return GateOrder(
             self.project, self.release, gate, self.most_cost_micro_usd, self.concurrency, self.retry_errors
         )
+
+
+class WantedCards(Asked):
+    """Experiments whose judges are to be put beside people; `metric` null: all of them."""
+
+    experiments: list[UUID] = Field(min_length=1, max_length=100)
+    metric: str | None = None
 
 
 def _evaluation(request: Request) -> Evaluation:
@@ -151,3 +159,16 @@ async def start(request: Request, body: WantedVerdict, caller: Runner) -> dict[s
 async def verdict(request: Request, body: WantedVerdict, caller: Runner) -> dict[str, Any]:
     """Judge what has been run, sign the verdict, and ask for the judgements that are missing."""
     return verdict_body(await _evaluation(request).gates.verdict(caller, body.order()))
+
+
+@router.post("/api/judges/calibrate", openapi_extra=declare("experiment:run", "judge.calibrate"))
+async def calibrate(request: Request, body: WantedCards, caller: Runner) -> dict[str, Any]:
+    """Put judges beside what people said of the same answers, and keep the cards that come of it."""
+    found = await _evaluation(request).calibration.calibrate(caller, body.experiments, body.metric)
+    return {"rows": [card_as_json(each) for each in found]}
+
+
+@router.get("/api/judges", openapi_extra=declare(_READ, None))
+async def judge_cards(request: Request, caller: Reader) -> dict[str, Any]:
+    """The newest card of each judge: whether a gate may rest on it, and why not."""
+    return {"rows": [card_as_json(each) for each in await _evaluation(request).calibration.cards.list(caller)]}

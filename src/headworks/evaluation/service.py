@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from headworks.errors import Conflict, InvalidRequest, NotFound
+from headworks.evaluation.calibration import Calibration
 from headworks.evaluation.comparing import (
     Difference,
     FlippedExample,
@@ -85,6 +86,7 @@ class Evaluation:
         self._releases = releases
         self.experiments = Experiments(db, keyring, jobs, read_suite)
         self.gates = Gates(db, releases, self.experiments, humans, cards)
+        self.calibration = Calibration(db, self.experiments, humans)
 
     def register_work(self, directory: Directory, answerer: Answerer) -> None:
         """In the jobs process, before `jobs.start()`."""

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from headworks.cli import evaluating
+from headworks.cli import evaluating, judge_cards
 from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
@@ -176,6 +176,42 @@ def gate(  # noqa: PLR0913 -- each is an option of the command
         raise typer.Exit(ERROR) from None
     print_json(said) if as_json else print(evaluating.verdict(said))
     raise typer.Exit(_EXIT[said["verdict"]])
+
+
+@app.command()
+@with_client
+def calibrate(
+    client: Client,
+    experiments: Annotated[list[str], typer.Argument(help="Experiments whose answers people judged.", metavar="ID…")],
+    *,
+    metric: Annotated[str | None, typer.Option("--metric", help="Only this judge.", metavar="NAME")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put judges beside people: a judge that is not calibrated informs, and can't gate.
+
+    Example: headworks eval calibrate 0199f1c2-… --metric clause_named
+    """
+    rows = client.post(place("judges", "calibrate"), {"experiments": experiments, "metric": metric})["rows"]
+    if as_json:
+        print_json(rows)
+    else:
+        print("\n\n".join(judge_cards.card(each) for each in rows))
+
+
+@app.command()
+@with_client
+def judges(client: Client, *, as_json: AsJson = False) -> None:
+    """List the judges that were calibrated, and whether a gate may rest on them.
+
+    Example: headworks eval judges
+    """
+    rows = client.get(place("judges"))["rows"]
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print("\n\n".join(judge_cards.card(each) for each in rows))
+    else:
+        print("No judge was calibrated yet: `headworks eval calibrate`.")
 
 
 @app.command()
