@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from headworks.errors import NotFound, WorkspaceInvalid
+from headworks.errors import LegalHold, NotFound, WorkspaceInvalid
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId
-from headworks.types.workspace import SectionSpec
+from headworks.types.workspace import ChunkingSpec, SectionSpec
 
 from .conftest import World
 
@@ -155,6 +155,36 @@ async def test_what_waits_already_is_newer_than_an_original_that_is_cut_anew(wor
     found = _ids(world)
     assert "800" in repr(await world.retrieval.document(ann, found[PART]))
     assert world.count("ingest_item", "state IN ('queued', 'failed')") == 0
+
+
+async def test_a_new_generation_has_sections_and_no_trouble_with_a_file_that_is_all_sections(world: World) -> None:
+    bob, ann = await _stage(world)
+    whole = replace(RULE, documents="all.md", heading="*")
+    await world.collection("handbook", "clinic", sections=(RULE, whole))
+    await world.add("handbook", "all.md", TEXT)
+    more = ChunkingSpec(tokens=64)
+    await world.collection("handbook", "clinic", sections=(RULE, whole), chunking=more)
+    await world.drain()
+    assert world.count("generation") == 1
+    assert world.count("generation", "(chunking ->> 'tokens')::int = 64") == 1
+    assert await _reads(world, bob) == ["policies/claims.md"]
+    assert await _reads(world, ann) == ["all.md#Claims manual", "policies/claims.md", PART]
+    health = await world.retrieval.lifecycle.checkup.health(world.admin, "handbook")
+    assert not any(each.needs_action for each in health.problems)
+
+
+async def test_a_hold_on_a_section_keeps_its_file_and_one_on_a_file_what_is_cut_of_it(world: World) -> None:
+    await _stage(world)
+    held = _ids(world)["policies/claims.md"]
+    await world.retrieval.lifecycle.holds.place(world.admin, "document", str(held), "a lawsuit")
+    await world.collection("handbook", "clinic", sections=(replace(RULE, heading="Audit*"),))
+    await world.drain()
+    for wanted in (held, _ids(world)[PART], _ids(world)["policies/claims.md"]):
+        with pytest.raises(LegalHold):
+            await world.retrieval.lifecycle.erasure.erase_document(world.admin, None, str(wanted), "asked for")
+    await world.retrieval.lifecycle.failures.delete(world.admin, "handbook", "upload", ["policies/claims.md"])
+    await world.retrieval.lifecycle.erasure.purge_all(world.admin, "handbook", at_once=True)
+    assert world.count("document") == 4
 
 
 async def test_sections_follow_their_file_when_it_changes_vanishes_and_comes_back(world: World) -> None:

@@ -312,8 +312,8 @@ def _subjects(found: Sequence[Any]) -> list[UUID]:
 async def _refuse_held(tx: Tx, asker: Principal, subjects: Sequence[UUID]) -> None:
     for held in await tx.fetch_all(SQL.find_holds, tenant=asker.tenant, subjects=list(subjects)):
         raise LegalHold(
-            f"A legal hold stands on the {held.kind}, since {held.placed_at.date().isoformat()}: {held.reason}",
-            next_step="Whoever may do so releases it first: headworks hold release ID",
+            f"A legal hold stands on the {held.kind}, since {held.placed_at.date().isoformat()} ({held.reason}).",
+            next_step=f"Whoever may do so releases it first: headworks hold release {held.hold_id}",
         )
 
 

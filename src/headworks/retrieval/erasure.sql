@@ -22,7 +22,7 @@ SELECT hold_id, kind, subject_id, reason, placed_by, placed_at FROM legal_hold W
 
 -- name: find_holds
 -- Those that stand in the way of removing these.
-SELECT kind, reason, placed_at FROM legal_hold
+SELECT hold_id, kind, reason, placed_at FROM legal_hold
  WHERE tenant_id = %(tenant)s AND subject_id = ANY (%(subjects)s::uuid[])
  ORDER BY placed_at
 
@@ -32,9 +32,10 @@ SELECT d.document_id, d.source, d.path, d.part, d.content_hash, d.version, d.blo
  WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s
    AND d.tombstoned_at <= now() - make_interval(secs => %(keep_s)s)
    AND NOT EXISTS (SELECT FROM legal_hold h
-                    WHERE h.tenant_id = d.tenant_id AND h.subject_id IN (d.document_id, d.collection_id, d.part_of))
-   AND NOT EXISTS (SELECT FROM document p JOIN legal_hold h ON h.tenant_id = p.tenant_id AND h.subject_id = p.document_id
-                    WHERE p.tenant_id = d.tenant_id AND p.part_of = d.document_id)
+                    WHERE h.tenant_id = d.tenant_id AND h.subject_id IN (d.document_id, d.collection_id))
+   AND NOT EXISTS (SELECT FROM document f JOIN legal_hold h ON h.tenant_id = f.tenant_id AND h.subject_id = f.document_id
+                    WHERE f.tenant_id = d.tenant_id AND f.collection_id = d.collection_id AND f.source = d.source
+                      AND f.path = d.path)   -- a file and its sections, now and as they were cut before
  ORDER BY d.tombstoned_at, d.part_of NULLS LAST, d.document_id  -- sections before their file, which takes them along
  LIMIT %(limit)s
 

@@ -71,7 +71,7 @@ def split(path: str, parsed: ParsedDocument, rules: Sequence[SectionRule]) -> tu
     cut = [span for span in spans if span.rule is not None]
     title = parsed.title
     removed = {_plain(heading.text) for heading in parsed.headings for span in cut if _is_in(heading, span)}
-    if _plain(title) in removed:
+    if any(each.startswith(_plain(title)) for each in removed):
         title = PurePosixPath(path).stem  # the title was taken from what is not everybody's
     sections: list[Section] = []
     taken: set[str] = set()
@@ -204,6 +204,7 @@ def _heading_matches(pattern: str, text: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*|\?)", _plain(pattern))
-    rules = {"*": ".*", "?": "."}
-    return re.compile("".join(rules.get(part) or re.escape(part) for part in parts), re.DOTALL)
+    """What stands between two `*` is taken where it is found first: the time grows with a heading, not its cube."""
+    first, *others = (re.escape(each).replace(r"\?", ".") for each in _plain(pattern).split("*"))
+    rest = "".join(f"(?>.*?{each})" for each in others[:-1])
+    return re.compile(first + rest + (f".*{others[-1]}" if others else ""), re.DOTALL)

@@ -53,11 +53,16 @@ SELECT h.tenant_id, gen_random_uuid(), h.kind, n.document_id, h.reason, h.placed
     ON CONFLICT DO NOTHING
 
 -- name: queue_originals
--- As old as what they replace: whatever waits already is newer.
+-- Older than whatever waits already: that is newer than what they bring.
 INSERT INTO ingest_item (tenant_id, item_id, collection_id, source, path, media_type, content_hash, bytes, blob_id,
                          handed_in_by, created_at)
-SELECT d.tenant_id, n.item_id, d.collection_id, d.source, d.path, d.media_type, d.content_hash, 0, d.blob_id,
-       d.handed_in_by, d.updated_at
+SELECT d.tenant_id, n.item_id, d.collection_id, d.source, d.path, d.media_type, d.content_hash,
+       (SELECT coalesce(sum(octet_length(b.content)), 0) FROM blob b
+         WHERE b.tenant_id = d.tenant_id AND b.blob_id = d.blob_id),
+       d.blob_id, d.handed_in_by,
+       least(d.updated_at, (SELECT min(i.created_at) - interval '1 microsecond' FROM ingest_item i
+                             WHERE i.tenant_id = d.tenant_id AND i.collection_id = d.collection_id
+                               AND i.source = d.source AND i.path = d.path AND i.state = 'queued'))
   FROM unnest(%(documents)s::uuid[], %(items)s::uuid[]) AS n (before, item_id)
   JOIN document d ON d.tenant_id = %(tenant)s AND d.document_id = n.before AND d.blob_id IS NOT NULL
 
