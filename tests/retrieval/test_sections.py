@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from itertools import pairwise
 
 import pytest
@@ -101,6 +102,18 @@ def test_a_title_that_is_a_hidden_heading_is_hidden_too() -> None:
 def test_headings_are_compared_without_case_width_and_spaces(pattern: str) -> None:
     parsed = markdown.parse("a.md", b"# Audit thresholds\n\nx\n")
     assert split("a.md", parsed, [_rule(pattern)])[1]
+
+
+@given(st.text("ab*?.", max_size=7), st.text("ab.", max_size=9))
+def test_a_heading_matches_as_a_file_name_does(pattern: str, heading: str) -> None:
+    parsed = ParsedDocument(f"{heading}\n", "", (Heading(1, heading, 0, len(heading)),), "text/plain", (0,), ())
+    assert bool(split("a.md", parsed, [_rule(pattern)])[1]) == fnmatchcase(heading, pattern)
+
+
+def test_no_heading_is_so_long_that_its_rules_take_forever() -> None:
+    heading = "fee 2026 " * 100_000
+    parsed = ParsedDocument(f"{heading}\n", "", (Heading(1, heading, 0, len(heading)),), "text/plain", (0,), ())
+    assert not split("a.md", parsed, [_rule("*fee*2026*fee*x")])[1]
 
 
 def test_rules_are_read_as_they_were_written() -> None:
