@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,13 @@ async def test_each_kind_keeps_the_contract(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_each_kind_says_in_a_sentence_what_it_does(name: str) -> None:
     assert OURS[name].summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_each_kind_stands_on_its_page(name: str) -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "scorers.md"
+    rows = [line.split("|")[1] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert any(f"`{name}`" in row for row in rows)
 
 
 def test_an_unknown_kind_names_its_neighbours() -> None:
