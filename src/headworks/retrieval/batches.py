@@ -99,7 +99,7 @@ async def _hand_in(ingestion: Ingestion, principal: Principal, collection: str, 
     try:
         item = await ingestion.hand_in(principal, collection, _as_handed_in(batch, file))
     except HeadworksError as error:
-        return Result(file.path, None, "refused", Refused(error.code, error.message))
+        return Result(file.path, None, "refused", Refused(error.code, str(error)))
     return Result(file.path, item.id, item.state, None)
 
 
@@ -112,7 +112,7 @@ def _as_handed_in(batch: Batch, file: File) -> HandedIn:
         try:
             data = base64.b64decode(file.base64, validate=True)
         except (binascii.Error, ValueError):
-            raise InvalidRequest("`base64` is none.", param="files") from None
+            raise InvalidRequest("What stands in `base64` is not base64.", param="files") from None
     return HandedIn(
         file.path, data, file.media_type or ("text/plain" if file.text is not None else ""), file.readers, batch.sync,
         batch.source, file.metadata, file.deny, file.idempotency_key,

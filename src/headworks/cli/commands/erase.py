@@ -11,6 +11,7 @@ from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split_document, with_client
 from headworks.cli.receipts import print_receipt
 from headworks.cli.terminal import note, print_json
+from headworks.errors import InvalidRequest
 
 app = new_app()
 
@@ -38,6 +39,8 @@ def erase(
 
     Example: headworks erase --document handbook/drafts/old.md --reason "request 2026-041"
     """
+    if (document is None) == (person is None):
+        raise InvalidRequest("Nothing says what to erase.", next_step="Give --document or --person, one of them.")
     if not yes and not as_json:
         typer.confirm(f"Remove {document or person} for good? Nothing brings it back", abort=True, err=True)
     collection, path = split_document(document)
