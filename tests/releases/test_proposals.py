@@ -277,3 +277,9 @@ async def test_who_says_what_he_has_read_approves_nothing_else(guest: World) -> 
     assert refusal.value.code == "proposal_changed"
     read = [each.entry.digest for each in (await proposals.show(engineer, number)).entries]
     assert len(await proposals.approve(engineer, number, digests=read)) == 1
+
+
+async def test_a_proposal_of_many_megabytes_is_refused(guest: World) -> None:
+    """Lists open what they name."""
+    with pytest.raises(InvalidRequest, match="more than 8 MB"):
+        await propose(guest, Wanted("Large", files={f"features/claims/{n}.md": b"x" * 3_000_000 for n in range(3)}))

@@ -21,6 +21,7 @@ from headworks.types.ids import ProjectId
 from headworks.types.workspace import FeatureSpec, Workspace
 
 MOST_FILES = 200
+_MOST_BYTES = 8_000_000
 _LONGEST_TITLE = 200
 _LONGEST_TEXT = 20_000
 _PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff\\]{1,500}")
@@ -146,6 +147,12 @@ def check_wanted(wanted: Wanted) -> None:
         raise InvalidRequest(f"A description has at most {_LONGEST_TEXT:,} characters.", param="description")
     if len(wanted.files) > MOST_FILES:
         raise InvalidRequest(f"A proposal changes at most {MOST_FILES} files.", param="files")
+    if sum(len(each) for each in wanted.files.values() if each is not None) > _MOST_BYTES:
+        raise InvalidRequest(
+            f"A proposal's files have together more than {_MOST_BYTES // 1_000_000} MB.",
+            next_step="Propose less at a time.",
+            param="files",
+        )
     for path in wanted.files:
         if not _PATH.fullmatch(path) or {"", ".", ".."} & set(path.split("/")):
             raise InvalidRequest(f"{path[:200]!r} is no path of a workspace's file.", param="files")
