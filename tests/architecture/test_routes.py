@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from running_server import Server
 
 from headworks.evaluation.dataset_routes import router as dataset_routes
+from headworks.evaluation.routes import router as evaluation_routes
 from headworks.gateway.openapi import OPERATIONS
 from headworks.identity.roles import PERMISSIONS
 from headworks.identity.routes import router as identity_routes
@@ -31,6 +32,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "headworks"
 ROUTERS = (
     health.router(lambda: None),
     dataset_routes,
+    evaluation_routes,
     identity_routes,
     release_routes,
     retrieval_routes,

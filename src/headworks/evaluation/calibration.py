@@ -14,7 +14,7 @@ from headworks.errors import InvalidRequest, NotFound
 from headworks.evaluation.cards import VALID_DAYS, Drift, JudgeCard, Pair, card_of, drift_of, pairs_of
 from headworks.evaluation.experiments import Experiments
 from headworks.evaluation.gating import HumanJudgements
-from headworks.identity.authority import allow
+from headworks.identity.service import allow
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal

@@ -16,9 +16,9 @@ from headworks.evaluation.comparing import Metric
 from headworks.evaluation.contract import Result, Scale
 from headworks.evaluation.keeping import SQL, Cells, Keeping
 from headworks.evaluation.reading import Plan, SuiteReader, read_plan
-from headworks.identity.authority import allow, refuse_limited
+from headworks.identity.service import allow, refuse_limited
 from headworks.jobs.engine import Jobs
-from headworks.releases.judged import Subject
+from headworks.releases.service import Subject
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal

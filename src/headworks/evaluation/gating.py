@@ -18,10 +18,8 @@ from headworks.evaluation.judged import Labels
 from headworks.evaluation.lines import Line, Wanted, inconclusive
 from headworks.evaluation.looks import NextLook, PastLook, next_look
 from headworks.evaluation.reading import golden_digest, read_gate_of
-from headworks.identity.authority import allow
-from headworks.releases.attestations import COMPARISON, VERDICT
-from headworks.releases.judged import GateBundle, Subject
-from headworks.releases.service import Releases
+from headworks.identity.service import allow
+from headworks.releases.service import COMPARISON, VERDICT, GateBundle, Releases, Subject
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal

@@ -28,10 +28,9 @@ from headworks.evaluation.experiments import Experiment, Experiments, Order
 from headworks.evaluation.gating import Gates, HumanJudgements, JudgeCards, comparison_of
 from headworks.evaluation.reading import SuiteReader, feature_files
 from headworks.evaluation.running import Directory, ExperimentRuns
-from headworks.identity.authority import allow
+from headworks.identity.service import allow
 from headworks.jobs.engine import Jobs
-from headworks.releases.attestations import COMPARISON
-from headworks.releases.service import Releases
+from headworks.releases.service import COMPARISON, Releases
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Answerer

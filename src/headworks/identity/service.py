@@ -39,7 +39,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId, new_id
 
-__all__ = ["Identity", "IdentityTable", "allow", "bearer_token", "near"]
+__all__ = ["Identity", "IdentityTable", "allow", "bearer_token", "near", "refuse_limited"]
 
 _CURATOR_MAY = frozenset({"collection:read", "collection:write", "model:call"})
 

@@ -14,10 +14,11 @@ from headworks.identity.service import Identity
 from headworks.releases import store
 from headworks.releases.account_files import check_files
 from headworks.releases.applying import AppliedFeature, Applying
+from headworks.releases.attestations import COMPARISON, VERDICT
 from headworks.releases.bundles import read_bundle
 from headworks.releases.contract import CollectionDeclarer
 from headworks.releases.evidence import Attested, Evidence
-from headworks.releases.judged import JudgedReleases
+from headworks.releases.judged import GateBundle, JudgedReleases, Subject
 from headworks.releases.moving import Archives
 from headworks.releases.promotions import Promotions
 from headworks.releases.prompts import fill, parse_prompt
@@ -34,7 +35,18 @@ from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId, TenantId
 from headworks.types.workspace import AccountSpec, Workspace
 
-__all__ = ["ApplyReport", "Change", "DiffReport", "Releases", "fill", "parse_prompt"]
+__all__ = [
+    "COMPARISON",
+    "VERDICT",
+    "ApplyReport",
+    "Change",
+    "DiffReport",
+    "GateBundle",
+    "Releases",
+    "Subject",
+    "fill",
+    "parse_prompt",
+]
 
 
 @dataclass(frozen=True, slots=True)
