@@ -88,3 +88,10 @@ def test_one_cluster_few_examples_and_missing_references_are_said() -> None:
     assert any("one cluster" in each for each in found.notices)
     assert any("2 examples show little" in each for each in found.notices)
     assert any("no reference" in each for each in found.notices)
+
+
+def test_what_is_alike_within_its_cluster_is_counted_and_not_told() -> None:
+    examples = [Example(name, f"{LONG} {name}", cluster="x") for name in ("a", "b")] + [Example("c", LONG)]
+    found = check(examples, {})
+    assert {(each.first, each.second) for each in found.duplicates} == {("a", "c"), ("b", "c")}
+    assert any("1 pairs are alike within their cluster" in each for each in found.notices)

@@ -28,16 +28,26 @@ class DatasetCheck:
 
 
 def check(examples: Sequence[Example], told: Mapping[str, bytes]) -> DatasetCheck:
-    """Near-duplicates, and references that `told` tells: the prompts and knowledge of a feature, by path."""
+    """Near-duplicates outside of a common cluster, and references that `told` tells.
+
+    `told` are the prompts and knowledge of a feature, by path.
+    """
+    cluster_of = {each.id: each.cluster for each in examples}
+    alike = near_duplicates(examples)
+    apart = [each for each in alike if not _are_together(each, cluster_of)]
     clusters = len({each.cluster if each.cluster is not None else f"\0{each.id}" for each in examples})
     return DatasetCheck(
         len(examples),
         clusters,
         dict(Counter(each.split for each in examples)),
-        tuple(near_duplicates(examples)),
+        tuple(apart),
         tuple(leaked_references(examples, told)),
-        tuple(_notices(examples, clusters)),
+        tuple(_notices(examples, clusters, len(alike) - len(apart))),
     )
+
+
+def _are_together(pair: Duplicate, cluster_of: Mapping[str, str | None]) -> bool:
+    return cluster_of[pair.first] is not None and cluster_of[pair.first] == cluster_of[pair.second]
 
 
 def told_by(files: Mapping[str, bytes], feature: str) -> dict[str, bytes]:
@@ -46,8 +56,10 @@ def told_by(files: Mapping[str, bytes], feature: str) -> dict[str, bytes]:
     return {path: content for path, content in files.items() if path.startswith(folders)}
 
 
-def _notices(examples: Sequence[Example], clusters: int) -> list[str]:
+def _notices(examples: Sequence[Example], clusters: int, together: int) -> list[str]:
     found = []
+    if together:
+        found.append(f"{together} pairs are alike within their cluster, as they should be.")
     if clusters == 1 and len(examples) > 1:
         found.append("All examples are of one cluster: no interval can be given, and no gate can pass.")
     if len(examples) < 30:
