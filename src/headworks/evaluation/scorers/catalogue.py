@@ -41,6 +41,7 @@ OURS: Mapping[str, ScorerKind] = {
         effort,
         retrieved,
         judging,
+        checks,
         combined,
     )
     for kind in family.KINDS

@@ -193,7 +193,7 @@ def compiled(pattern: str) -> Any:  # noqa: ANN401 -- re2 has no type for it
     options = re2.Options()
     options.log_errors = False
     try:
-        return re2.compile(pattern, options)
+        return re2.compile(pattern.encode(errors="replace").decode(), options)  # no lone surrogates
     except re2.error:
         raise WrongCheck(f"`{pattern[:60]}` is no expression that RE2 reads: it has no look-around.") from None
 
