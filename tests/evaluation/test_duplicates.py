@@ -94,4 +94,4 @@ def test_what_is_alike_within_its_cluster_is_counted_and_not_told() -> None:
     examples = [Example(name, f"{LONG} {name}", cluster="x") for name in ("a", "b")] + [Example("c", LONG)]
     found = check(examples, {})
     assert {(each.first, each.second) for each in found.duplicates} == {("a", "c"), ("b", "c")}
-    assert any("1 pairs are alike within their cluster" in each for each in found.notices)
+    assert any("alike within their cluster, as they should be: 1." in each for each in found.notices)

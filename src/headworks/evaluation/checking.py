@@ -59,7 +59,7 @@ def told_by(files: Mapping[str, bytes], feature: str) -> dict[str, bytes]:
 def _notices(examples: Sequence[Example], clusters: int, together: int) -> list[str]:
     found = []
     if together:
-        found.append(f"{together} pairs are alike within their cluster, as they should be.")
+        found.append(f"Pairs that are alike within their cluster, as they should be: {together}.")
     if clusters == 1 and len(examples) > 1:
         found.append("All examples are of one cluster: no interval can be given, and no gate can pass.")
     if len(examples) < 30:
