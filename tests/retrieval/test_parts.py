@@ -187,6 +187,20 @@ async def test_a_hold_on_a_section_keeps_its_file_and_one_on_a_file_what_is_cut_
     assert world.count("document") == 4
 
 
+async def test_a_hold_on_a_file_keeps_what_its_sections_said_before(world: World) -> None:
+    await _stage(world)
+    await world.add("handbook", "policies/claims.md", TEXT.replace("Each week", "Each month"))
+    file = _ids(world)["policies/claims.md"]
+    hold = await world.retrieval.lifecycle.holds.place(world.admin, "document", str(file), "a lawsuit")
+    before = world.count("document_text")
+    erasure = world.retrieval.lifecycle.erasure
+    assert await erasure.purge_all(world.admin, "handbook", at_once=True) == []
+    assert world.count("document_text") == before
+    await world.retrieval.lifecycle.holds.release(world.admin, hold.hold)
+    assert await erasure.purge_all(world.admin, "handbook", at_once=True)
+    assert world.count("document_text") == 2
+
+
 async def test_sections_follow_their_file_when_it_changes_vanishes_and_comes_back(world: World) -> None:
     _, ann = await _stage(world)
     await world.add("handbook", "policies/claims.md", TEXT.replace("## Audit thresholds", "## Auditing"))

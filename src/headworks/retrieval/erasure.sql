@@ -61,6 +61,9 @@ SELECT v.document_id, v.version, v.content_hash
    AND v.replaced_at <= now() - make_interval(secs => %(keep_s)s)
    AND NOT EXISTS (SELECT FROM legal_hold h
                     WHERE h.tenant_id = d.tenant_id AND h.subject_id IN (d.document_id, d.collection_id))
+   AND NOT EXISTS (SELECT FROM document f JOIN legal_hold h ON h.tenant_id = f.tenant_id AND h.subject_id = f.document_id
+                    WHERE f.tenant_id = d.tenant_id AND f.collection_id = d.collection_id AND f.source = d.source
+                      AND f.path = d.path)   -- of a section: on its file
  ORDER BY v.replaced_at, v.document_id, v.version
  LIMIT %(limit)s
 
