@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from headworks.cli import evaluating, judge_cards
+from headworks.cli import evaluating, exchanging, judge_cards
 from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
@@ -35,6 +35,9 @@ _Retry = Annotated[bool, typer.Option("--retry-errors", help="Ask again what fai
 _POLL_S = (0.2, 0.3, 0.5, 1.0)
 _EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 ERROR = 3
+
+app.command("import")(exchanging.take)
+app.command("export")(exchanging.give)
 
 
 @app.command()

@@ -1,0 +1,106 @@
+"""`headworks eval import` and `export`: suites and datasets of other tools as files of a feature's folder, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headworks.cli.terminal import note
+from headworks.errors import InvalidRequest
+
+_Out = Annotated[Path, typer.Option("--out", help="Where to write it.", metavar="PATH")]
+
+
+def take(
+    file: Annotated[Path, typer.Argument(help="What the other tool wrote.", exists=True, dir_okay=False)],
+    *,
+    source: Annotated[str, typer.Option("--from", help="promptfoo, inspect or openai-evals.", metavar="FORMAT")],
+    out: _Out,
+    name: Annotated[str, typer.Option("--name", help="The dataset's name.", metavar="NAME")] = "imported",
+) -> None:
+    """Write another tool's tests as a dataset (and promptfoo's as a suite), and name what has no word here.
+
+    Nothing that is there is written over. Code of a configuration is never run.
+
+    Example: headworks eval import promptfooconfig.yaml --from promptfoo --out workspace/features/greeter
+    """
+    files, losses = _read(file, source, name)
+    for path in files:
+        target = out / path
+        if target.exists():
+            raise InvalidRequest(f"{target} is there already.", next_step="Move it, or choose another --name.")
+    for path, content in files.items():
+        (out / path).parent.mkdir(parents=True, exist_ok=True)
+        (out / path).write_bytes(content)
+        print(f"wrote {out / path}")
+    for loss in losses:
+        note(f"lost: {loss}")
+
+
+def give(
+    folder: Annotated[Path, typer.Argument(help="The feature's folder in a workspace.", exists=True, file_okay=False)],
+    *,
+    target: Annotated[str, typer.Option("--to", help="promptfoo or openai-evals.", metavar="FORMAT")],
+    out: _Out,
+) -> None:
+    """Write a feature's dataset and suite for another tool, and name what it has no place for.
+
+    promptfoo asks the feature at $HEADWORKS_URL with $HEADWORKS_API_KEY.
+
+    Example: headworks eval export workspace/features/greeter --to promptfoo --out promptfooconfig.yaml
+    """
+    from headworks.evaluation.exchange.openai_evals import export_openai_evals
+    from headworks.evaluation.exchange.promptfoo_export import export_promptfoo
+    from headworks.evaluation.reading import feature_files, read_plan
+    from headworks.evaluation.scorers.contract import Surroundings
+    from headworks.evaluation.suite_files import PATH, read_suite
+
+    if out.exists():
+        raise InvalidRequest(f"{out} is there already.", next_step="Choose another file.")
+    paths = [each for each in folder.rglob("*") if each.is_file()]
+    inside = {f"features/{folder.name}/{each.relative_to(folder).as_posix()}": each.read_bytes() for each in paths}
+    judging = feature_files(folder.resolve().name if folder.name in {"", "."} else folder.name, inside)
+    plan = read_plan(judging, lambda files: read_suite(PATH, files[PATH], Surroundings(files=files)))
+    if target == "promptfoo":
+        exported = export_promptfoo(folder.name, plan.scorers, plan.examples)
+        text, losses = exported.text, exported.losses
+    elif target == "openai-evals":
+        text, losses = export_openai_evals(plan.examples)
+    else:
+        raise InvalidRequest(f"Nothing here writes `{target[:50]}`.", next_step="Known: promptfoo, openai-evals.")
+    out.write_text(text, encoding="utf-8")
+    print(f"wrote {out}")
+    for loss in losses:
+        note(f"lost: {loss}")
+
+
+def _read(file: Path, source: str, name: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    from headworks.evaluation.dataset_files import write_dataset
+    from headworks.evaluation.exchange.inspect_logs import import_inspect
+    from headworks.evaluation.exchange.openai_evals import import_openai_evals
+    from headworks.evaluation.exchange.promptfoo import import_promptfoo
+
+    golden = f"golden/{name}.jsonl"
+    if source == "inspect":
+        log = import_inspect(file.read_bytes())
+        examples = {each.example.id: each.example for each in log.results}
+        return {golden: write_dataset(examples.values())}, log.losses
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{file} is not UTF-8.") from None
+    if source == "openai-evals":
+        samples = import_openai_evals(text)
+        return {golden: write_dataset(samples.examples)}, samples.losses
+    if source != "promptfoo":
+        raise InvalidRequest(
+            f"Nothing here reads `{source[:50]}`.", next_step="Known: promptfoo, inspect, openai-evals."
+        )
+    beside = {each.relative_to(file.parent).as_posix(): each for each in sorted(file.parent.glob("*"))}
+    kept = {
+        path: each.read_bytes() for path, each in beside.items() if each.is_file() and each.stat().st_size < 1 << 20
+    }
+    suite = import_promptfoo(text, kept)
+    return {golden: write_dataset(suite.examples), "evals/suite.yaml": suite.suite(name)}, suite.losses
