@@ -14,6 +14,7 @@ import orjson
 from headworks.errors import Conflict, InvalidRequest, NotFound
 from headworks.evaluation.comparing import Metric
 from headworks.evaluation.contract import Result, Scale
+from headworks.evaluation.dataset_store import note_audit
 from headworks.evaluation.keeping import SQL, Cells, Keeping
 from headworks.evaluation.reading import Plan, SuiteReader, read_plan
 from headworks.identity.service import allow, refuse_limited
@@ -122,6 +123,12 @@ class Experiments:
                 at_once=order.at_once, most_cost=order.most_cost_micro_usd, content=content, by=principal.id,
             )  # fmt: skip
             await self._enqueue(tx, principal, identifier, 1)
+            detail = {
+                "release": subject.digest,
+                "dataset": plan.dataset_digest,
+                "answers": len(plan.examples) * repeats,
+            }
+            await note_audit(tx, principal, "experiment.run", str(identifier), detail)
         return await self.find(principal, identifier)
 
     async def find(self, principal: Principal, experiment: UUID) -> Experiment:
@@ -154,6 +161,7 @@ class Experiments:
         of_experiment = {"tenant": principal.tenant, "experiment": experiment}
         async with self._db.tx(principal) as tx:
             ended = await tx.run(SQL["end_experiment"], **of_experiment, state="cancelled", why=why)
+            await note_audit(tx, principal, "experiment.cancel", str(experiment), {"was": found.state})
         if not ended:
             raise Conflict(f"The experiment is {found.state} already.")
         return await self.find(principal, experiment)
@@ -176,6 +184,7 @@ class Experiments:
                 most_cost=most_cost_micro_usd,
             )
             await self._enqueue(tx, principal, experiment, revision)
+            await note_audit(tx, principal, "experiment.resume", str(experiment), {"was": found.state})
         return await self.find(principal, experiment)
 
     async def plan(self, principal: Principal, experiment: Experiment) -> Plan:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from headworks.errors import Conflict
 from headworks.evaluation.comparing import FlippedExample, flips
 from headworks.evaluation.contract import Result
+from headworks.evaluation.dataset_store import note_audit
 from headworks.evaluation.digests import digest_of
 from headworks.evaluation.experiments import Experiment, Experiments, Order
 from headworks.evaluation.gate_files import GateSpec
@@ -212,6 +213,8 @@ class Gates:
                 results=results, look=look.look, attempt=look.attempt, alpha=look.alpha, verdict=judged.verdict,
                 by=principal.id,
             )  # fmt: skip
+        detail = {"verdict": judged.verdict, "gate": run.bundle.digest, "look": look.look, "attempt": look.attempt}
+        await note_audit(tx, principal, "gate.verdict", run.subject.digest, detail)
         asked = await self._ask(tx, principal, run, judged.wanted)
         signed = None
         if is_complete and not look.is_repeated:  # results that were seen before are no newer evidence

@@ -92,12 +92,12 @@ def _asking(
     message: str,
     evidence: Mapping[str, float] | None = None,
 ) -> Line:
-    wanted = [
-        Wanted(side, digest, line.metric)
-        for digest in asked
-        for side, labels in (("base", known.base), ("candidate", known.candidate))
-        if digest not in labels
-    ]
+    wanted = []
+    for digest in asked:
+        if digest not in known.base:
+            wanted.append(Wanted("base", digest, line.metric))
+        if digest not in known.candidate:
+            wanted.append(Wanted("candidate", digest, line.metric))
     open_now = tuple(wanted[: spec.most_judgements])
     step = f"Judge {len(open_now)} answers: `headworks judgements wanted` lists them."
     return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence or {}, len(wanted), step, open_now)

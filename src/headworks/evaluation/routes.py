@@ -140,7 +140,7 @@ async def resume(request: Request, experiment: UUID, body: WantedResume, caller:
     return experiment_body(await experiments.resume(caller, experiment, body.most_cost_micro_usd))
 
 
-@router.post("/api/experiments/compare", openapi_extra=declare("experiment:run", "experiment.compare"))
+@router.post("/api/experiments/compare", openapi_extra=declare("experiment:run", "release.attest"))
 async def compare(request: Request, body: WantedComparison, caller: Runner) -> dict[str, Any]:
     """Two releases on the same examples: differences with intervals, slices, flips by failure mode, cost, latency."""
     evaluation = _evaluation(request)
@@ -149,7 +149,7 @@ async def compare(request: Request, body: WantedComparison, caller: Runner) -> d
     return compared_body(found) | {"attestation": attestation}
 
 
-@router.post("/api/gates/start", openapi_extra=declare("experiment:run", "gate.start"))
+@router.post("/api/gates/start", openapi_extra=declare("experiment:run", "experiment.run"))
 async def start(request: Request, body: WantedVerdict, caller: Runner) -> dict[str, Any]:
     """Have both sides run, as far as they have not."""
     return run_body(await _evaluation(request).gates.start(caller, body.order()))
