@@ -114,6 +114,7 @@ def test_a_gated_release_waits_and_broken_glass_is_seen_by_every_caller(people: 
     )
     people("owner", "release", "promote", digest, "--break-glass", "--reason", "patients wait")
     assert eventually(people.live) == (digest, "break-glass")
+    assert people.json("owner", "ask", "claims", "Is it open?")["notice"] == "break-glass"
     log = people("expert", "release", "log", "claims")
     assert "BROKEN GLASS" in log
     assert "WARNING: prod is live past the rules" in log

@@ -145,7 +145,7 @@ async def test_a_key_is_narrowed_to_groups_of_its_principal_only(
             await identity.create_key(jane, KeyRequest(groups=(name,)))
         messages.append(str(caught.value).replace(name, "…"))
     assert messages[0] == messages[1], "a group that one is not in reads as one that is not there"
-    assert "There is `clinicians`, `everyone`." in messages[0]
+    assert "There are `clinicians`, `everyone`." in messages[0]
     with pytest.raises(InvalidRequest, match="Did you mean `clinicians`"):
         await identity.create_key(jane, KeyRequest(groups=("clinician",)))
 

@@ -33,7 +33,7 @@ def test_a_near_name_is_suggested() -> None:
 
 
 def test_a_few_names_are_all_listed_where_none_is_near() -> None:
-    assert near("xyz", ["jane", "john"], "…") == "There is `jane`, `john`."
+    assert near("xyz", ["jane", "john"], "…") == "There are `jane`, `john`."
 
 
 def test_many_or_no_names_are_not_listed() -> None:

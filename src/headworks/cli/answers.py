@@ -12,6 +12,7 @@ from headworks.cli.terminal import one_line, paint, width, wrapped
 
 TRACE_HEADER = "x-headworks-trace"
 RELEASE_HEADER = "x-headworks-release"
+NOTICE_HEADER = "x-headworks-notice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Answer:
     release: str | None = None
     grounding: JsonObject = field(default_factory=dict)
     """How well it stands on its documents; empty where none were read for it."""
+    notice: str = ""
+    """`break-glass` where the release is live past the rules."""
 
     def take(self, chunk: JsonObject) -> str:
         """Add a chunk of OpenAI's stream; gives its new text."""
@@ -85,6 +88,7 @@ class Answer:
         """As scripts see it."""
         citations = [each.as_json() for each in self.citations]
         said = {"answer": self.text, "citations": citations, "trace": self.trace, "release": self.release}
+        said |= {"notice": self.notice} if self.notice else {}
         return said | ({"grounding": self.grounding} if self.grounding else {})
 
 
@@ -93,6 +97,7 @@ def ask(client: Client, feature: str, question: str, seen: Callable[[str], None]
     body = {"model": feature, "messages": [{"role": "user", "content": question}], "stream": True}
     events = client.events("/v1/chat/completions", body)
     answer = Answer(trace=events.headers.get(TRACE_HEADER), release=events.headers.get(RELEASE_HEADER))
+    answer.notice = events.headers.get(NOTICE_HEADER, "")
     for chunk in events.data:
         if news := answer.take(chunk):
             seen(news)

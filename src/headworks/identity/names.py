@@ -37,7 +37,7 @@ def near(name: str, known: Iterable[str], otherwise: str) -> str:
     if found:
         return f"Did you mean {' or '.join(f'`{each}`' for each in found)}?"
     if 0 < len(names) <= 10:
-        return f"There is {', '.join(f'`{each}`' for each in names)}."
+        return f"There {'is' if len(names) == 1 else 'are'} {', '.join(f'`{each}`' for each in names)}."
     return otherwise
 
 

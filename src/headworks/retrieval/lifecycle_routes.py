@@ -132,11 +132,14 @@ def _lifecycle(request: Request) -> LifeCycle:
     return found
 
 
+_LISTED = {noun: f"`headworks {noun} list` shows them." for noun in ("hold", "receipt")}
+
+
 def _uuid(value: str, noun: str) -> UUID:
     try:
         return UUID(value)
     except ValueError:
-        raise NotFound(f"There is no such {noun}.", param=noun) from None
+        raise NotFound(f"There is no such {noun}.", next_step=_LISTED.get(noun, ""), param=noun) from None
 
 
 # ── Failures, and deletion by path ──
@@ -217,7 +220,7 @@ async def show_receipt(request: Request, receipt: str, caller: Auditor) -> Recei
     """One receipt."""
     for found in await _lifecycle(request).erasure.receipts(caller, _uuid(receipt, "receipt")):
         return found
-    raise NotFound("There is no such receipt.", param="receipt")
+    raise NotFound("There is no such receipt.", next_step=_LISTED["receipt"], param="receipt")
 
 
 @router.post("/api/holds", status_code=201, openapi_extra=declare(_ERASE, "hold.place"))

@@ -22,6 +22,8 @@ _OWN_FAULT = 500
 _WORDS = {
     "extra_forbidden": ("There is no field of that name.", "/api/openapi.json says what this address takes."),
     "model_attributes_type": ("It must be a JSON object.", ""),
+    "dict_type": ("It must be a JSON object.", ""),
+    "uuid_parsing": ("It is no id.", ""),
 }
 """What is said of a wrong field, and the next step, instead of the validator's own words; by its type of error."""
 _log = logging.getLogger(__name__)
@@ -77,9 +79,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return answer(_no_json(f"{first['ctx']['error']} (character {first['loc'][-1]})"))
-    where = ".".join(
-        str(part) for part in first["loc"][1:]
-    )  # without `body`, `query` or `path`, where the field stands
+    # Without `body`, `query` or `path`, where the field stands, and without the names of types that were tried.
+    where = ".".join(str(part) for part in first["loc"][1:] if "[" not in str(part))
     if not where and first["type"] != "missing" and not _says_json(request):
         return answer(_no_json("its `content-type` does not say so", "Send `content-type: application/json`."))
     what, next_step = _WORDS.get(first["type"], (f"{first['msg']}.", ""))

@@ -32,7 +32,8 @@ def ask(
     Where documents were read for it, the last lines say how much of the answer is cited, and how much of it its sources
     say, counted by words: see docs/reference/grounding.md.
 
-    With --json one object with answer, citations (document, title, start, end, quote, page), trace, release, grounding.
+    With --json one object with answer, citations (document, title, start, end, quote, page), trace, release, grounding,
+    and notice where the release is live past the rules.
 
     Example: headworks ask assistant "How long is an approval valid?"
     """
@@ -47,6 +48,8 @@ def ask(
         print(f"\n{line}")
         if doubts := doubted(answer.text, answer.grounding):
             print(doubts)
+    if answer.notice == "break-glass":
+        note("\nnote: this release is live past the rules (break-glass): headworks release log says who, and why.")
     note(f"\ntrace {answer.trace}   (headworks trace show {answer.trace})")
 
 
