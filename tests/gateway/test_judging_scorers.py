@@ -34,7 +34,8 @@ def test_a_judge_is_asked_for_json_by_schema_and_recorded_as_a_judge(
     answer = json.dumps({"word": "0123abcd", "criteria": {"faithful": _VERDICT}})
     provider.will(Reply.json(completion(answer)))
     trace = TraceId(new_id())
-    assert _score(world, trace).value == 1.0
+    found = _score(world, trace)
+    assert (found.value, found.details["cost_micro_usd"]) == (1.0, world.records.row().cost_micro_usd or 0)
     sent = provider.last.json
     assert sent["response_format"]["type"] == "json_schema"
     assert [each["role"] for each in sent["messages"]] == ["system", "user"]

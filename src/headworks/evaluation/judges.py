@@ -45,6 +45,8 @@ class Vote:
     reason: str = ""
     asked: int = 1
     """How often the model was asked: 2 where the first answer could not be read."""
+    cost_micro_usd: int = 0
+    """Of all askings, as far as prices are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +135,24 @@ class Judge:
     async def _vote(self, call: ModelCall, values: Mapping[str, str]) -> Vote:
         word = secrets.token_hex(8)
         messages = self._messages(values, word)
+        cost = 0
         try:
             said = await self._ask(call, messages)
+            cost = said.cost_micro_usd or 0
             try:
-                return self._read(said, word, 1)
+                return replace(self._read(said, word, 1), cost_micro_usd=cost)
             except Unreadable as error:
                 asked = Message("user", AGAIN.format(fault=error, word=word))
                 said = await self._ask(call, (*messages, Message("assistant", said.text or "…"), asked))
+                cost += said.cost_micro_usd or 0
             try:
-                return self._read(said, word, 2)
+                return replace(self._read(said, word, 2), cost_micro_usd=cost)
             except Unreadable as error:
-                return Vote(None, UNPARSABLE, f"The judge's answer can't be read: {error}.", 2)
+                return Vote(None, UNPARSABLE, f"The judge's answer can't be read: {error}.", 2, cost)
         except (DatabaseUnavailable, Forbidden):
             raise
         except HeadworksError as error:
-            return Vote(None, error.code, f"The judge failed: {error}")
+            return Vote(None, error.code, f"The judge failed: {error}", cost_micro_usd=cost)
 
     def _read(self, said: Completion, word: str, asked: int) -> Vote:
         if said.finish_reason in _REFUSALS:
@@ -181,6 +186,7 @@ def _turned(vote: Vote) -> Vote:
 def _majority(votes: Sequence[Vote], criterion: str) -> Score:
     counts = Counter(vote.said.verdicts[criterion] for vote in votes if vote.said is not None)
     details = {"votes": dict(counts), "cast": len(votes), "asked": sum(vote.asked for vote in votes)}
+    details["cost_micro_usd"] = sum(vote.cost_micro_usd for vote in votes)
     if counts:
         word, most = counts.most_common(1)[0]
         reason = next(v.said.reasons[criterion] for v in votes if v.said and v.said.verdicts[criterion] == word)
@@ -199,7 +205,8 @@ def _both_orders(one: Score, other: Score) -> Score:
     if one.is_error or other.is_error:
         return one if one.is_error else other
     details = {**one.details, "swapped_votes": other.details["votes"], "is_flipped": one.value != other.value}
-    details["asked"] = one.details["asked"] + other.details["asked"]
+    for name in ("asked", "cost_micro_usd"):
+        details[name] = one.details[name] + other.details[name]
     details["consistency"] = min(one.details["consistency"], other.details["consistency"])
     if one.value != other.value:
         return Score(0.5, "tie", f"It turns with the order of the two: {one.reason}", None, details)

@@ -70,7 +70,8 @@ class GatewayModels:
                 else:
                     end = part
             assert end is not None  # noqa: S101 -- read ends with it or raises
-            return Completion("".join(texts), end.stopped.word or end.stopped.reason, end.usage)
+        reason = end.stopped.word or end.stopped.reason
+        return Completion("".join(texts), reason, end.usage, record.row.cost_micro_usd)
 
     async def embed(self, call: ModelCall, texts: Sequence[str]) -> Embeddings:
         """See types.models.Models."""

@@ -95,11 +95,12 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A finished answer."""
+    """A finished answer. `cost_micro_usd` None: no price is known."""
 
     text: str
     finish_reason: str
     usage: Usage
+    cost_micro_usd: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

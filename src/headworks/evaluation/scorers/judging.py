@@ -60,7 +60,9 @@ def _all_met(scores: Mapping[str, Score]) -> Score:
         return next(iter(scores.values()))
     said = {name: score.label or score.error_code for name, score in scores.items()}
     firsts = list(scores.items())
-    shared = {name: firsts[0][1].details.get(name, 1) for name in ("asked", "cast")} | {"criteria": said}
+    shared = {name: firsts[0][1].details.get(name, 1) for name in ("asked", "cast", "cost_micro_usd")} | {
+        "criteria": said
+    }
     lost = [(name, score) for name, score in firsts if not score.is_error and score.value < 1]
     if lost:
         known = [score.details["consistency"] for _, score in lost]
