@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import minijinja
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from headworks.errors import InvalidRequest
+from headworks.evaluation.exchange.nunjucks import NotPlain, filled
 from headworks.evaluation.exchange.promptfoo_assertions import Assertions
 from headworks.types.evaluation import Example
 
@@ -226,11 +226,8 @@ def _value(value: object, reading: _Reading, where: str) -> object:
 
 
 def rendered(template: str, variables: Mapping[str, Any]) -> str:
-    """A template with its variables, as Nunjucks fills it in; one that can't be read stays as it is."""
-    if "{{" not in template and "{%" not in template:
-        return template
+    """A template with its variables, as Nunjucks fills it in; one that does more stays as it is."""
     try:
-        environment = minijinja.Environment(auto_escape_callback=lambda _: False, fuel=100_000)
-        return environment.render_str(template, **{str(key): each for key, each in variables.items()})
-    except (minijinja.TemplateError, TypeError):
+        return filled(template, variables)
+    except NotPlain:
         return template

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import minijinja
-
+from headworks.evaluation.exchange.nunjucks import NotPlain, filled
 from headworks.evaluation.scorers.checks import WrongCheck, compiled
 
 GRADED = frozenset(
@@ -40,7 +39,6 @@ class Assertions:
         self._variables = {str(key): value for key, value in variables.items()}
         self._templates = templates
         self._where = where
-        self._jinja = minijinja.Environment(auto_escape_callback=lambda _: False, fuel=100_000)
 
     def read(self, given: list[Any], depth: int = 0) -> Read:
         """Each assertion, with sets as deep as they go."""
@@ -61,7 +59,7 @@ class Assertions:
         elif kind == "assert-set":
             self._add_set(found, said, depth)
         elif kind in GRADED:
-            found.graded.append((kind, str(self._filled(said.get("value") or "")), is_negated))
+            found.graded.append((kind, self._asked(said.get("value")), is_negated))
             self._lose(found, f"`{word}` is graded by a model: a criterion for a judge, which informs until calibrated")
         elif kind not in _WORDS:
             self._lose(found, f"`{word}` has no word here")
@@ -95,6 +93,12 @@ class Assertions:
                 one[ours] = said[theirs]
         found.checks.append(one)
 
+    def _asked(self, value: object) -> str:
+        try:
+            return str(self._filled(value or ""))
+        except WrongCheck:
+            return str(value)
+
     def _resolved(self, raw: object) -> Mapping[str, Any] | None:
         if isinstance(raw, Mapping) and isinstance(raw.get("$ref"), str):
             raw = self._templates.get(str(raw["$ref"]).rpartition("/")[2])
@@ -102,11 +106,11 @@ class Assertions:
 
     def _filled(self, value: Any) -> Any:  # noqa: ANN401 -- any YAML value
         """With the test's variables in it, also inside of lists and mappings."""
-        if isinstance(value, str) and ("{{" in value or "{%" in value):
+        if isinstance(value, str):
             try:
-                return self._jinja.render_str(value, **self._variables)
-            except (minijinja.TemplateError, TypeError):
-                return value
+                return filled(value, self._variables)
+            except NotPlain:
+                raise WrongCheck("its template does more than name variables") from None
         if isinstance(value, list):
             return [self._filled(each) for each in value]
         if isinstance(value, Mapping):
