@@ -12,6 +12,7 @@ import msgspec
 
 from headworks.errors import InvalidRequest, NotFound
 from headworks.evaluation.cards import VALID_DAYS, Drift, JudgeCard, Pair, card_of, drift_of, pairs_of
+from headworks.evaluation.dataset_store import note_audit
 from headworks.evaluation.experiments import Experiments
 from headworks.evaluation.gating import HumanJudgements
 from headworks.identity.service import allow
@@ -101,6 +102,8 @@ class JudgeCards:
                 tenant=principal.tenant, id=new_id(), project=project, judge=card.judge, metric=card.metric,
                 card=msgspec.json.encode(asdict(card)).decode(), good=card.is_good, days=VALID_DAYS, by=principal.id,
             )  # fmt: skip
+            detail = {"metric": card.metric, "is_good": card.is_good}
+            await note_audit(tx, principal, "judge.calibrate", card.judge, detail)
             kept = await _find(tx, principal, {"project": project, "judge": card.judge, "metric": card.metric})
         assert kept is not None  # noqa: S101 -- it was just added
         return kept
