@@ -207,7 +207,9 @@ def test_a_release_with_the_same_answers_passes() -> None:
 def test_a_planted_regression_is_blocked_and_named_by_its_failure_mode() -> None:
     judged = verdict("changed-clause")
     assert judged.verdict == "FAIL"
-    lines = [each for each in judged.lines if each.verdict == "FAIL" and each.metric == "decision_right"]
+    lines = [
+        each for each in judged.lines if each.verdict == "FAIL" and each.metric == "decision_right · unmet_criterion"
+    ]
     assert lines
     broken = by_mode(flips(results("baseline"), results("changed-clause"), _task(), "block"))
     assert next(iter(broken)) == EXPECTED_WORST

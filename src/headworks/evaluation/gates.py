@@ -7,7 +7,7 @@ none needs a correction for the others (Berger 1982); claims of improvement are 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headworks.evaluation.comparing import Metric, Paired, Spent, by_example, paired, slices, spent, value_of
@@ -86,13 +86,18 @@ def _incomplete(case: Case) -> list[Line]:
 
 
 def _all_lines(spec: GateSpec, case: Case) -> list[Line]:
-    lines = [_not_worse(each, spec, case) for each in spec.not_worse]
+    lines = [_of_mode(_not_worse(each, spec, case), each.mode) for each in spec.not_worse]
     lines += [_below(each, spec, case) for each in spec.below]
     lines += [_perfect(each, spec, case) for each in spec.perfect]
     lines += _improve(spec, case)
     lines += _budgets(spec, case)
     lines += _slices(spec, case)
     return lines
+
+
+def _of_mode(line: Line, mode: str | None) -> Line:
+    """With the failure mode whose examples alone were looked at, as slices name theirs."""
+    return line if mode is None else replace(line, metric=f"{line.metric} · {mode}")
 
 
 def _unfit(rule: str, metric: str, spec: GateSpec, case: Case) -> Line | None:
@@ -255,7 +260,8 @@ def _improve(spec: GateSpec, case: Case) -> list[Line]:
             unfit = inconclusive(rule, each.metric, "Too few examples, or one cluster, show it.", "Add examples.")
         lines.append(unfit)
     adjusted = holm([test.p_value for _, test in tests]) if tests else ()
-    return lines + [_improved(each, test, p) for (each, test), p in zip(tests, adjusted, strict=True)]
+    improved = [(_improved(each, test, p), each.mode) for (each, test), p in zip(tests, adjusted, strict=True)]
+    return lines + [_of_mode(line, mode) for line, mode in improved]
 
 
 def _improvement(line: Improve, spec: GateSpec, case: Case) -> NonInferiority | None:
@@ -323,7 +329,8 @@ def _slices(spec: GateSpec, case: Case) -> list[Line]:
     lines = []
     for (value, test), p_value in zip(tests, adjusted, strict=True):
         word: VerdictWord = "FAIL" if p_value <= case.alpha else "PASS"
-        said = f"{number(test.difference)} over {test.n} examples, of {number(-wanted.margin)}."
+        shown = "shown" if word == "FAIL" else "not shown"
+        said = f"{number(test.difference)} over {test.n} examples: {shown} to be worse than {number(-wanted.margin)}."
         evidence = {"difference": test.difference, "lower_bound": test.lower_bound, "upper_bound": test.upper_bound}
         evidence |= {"margin": wanted.margin, "n": test.n, "clusters": test.clusters, "p_value_worse": p_value}
         blocks = wanted.action == "block"

@@ -32,7 +32,6 @@ OURS: Mapping[str, ScorerKind] = {
     for family in (
         words,
         json_answers,
-        judging,
         numbers,
         similarity,
         grounds,
