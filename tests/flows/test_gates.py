@@ -138,6 +138,7 @@ def test_the_command_says_it_in_its_exit_status_in_junit_and_in_markdown(live: S
     assert report.read_text().startswith("<!-- headworks-gate:coder -->")
     assert ET.fromstring(plot.read_text()).tag.endswith("svg")  # noqa: S314 -- our own
     assert command(live, "gate", "nobody").returncode == 3
+    assert command(live, "gate", "--no-such-option").returncode == 3
 
 
 def test_two_releases_are_compared_on_the_command_line_by_slices_too(live: Server) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import _click as click  # as in cli/main.py
+from typer.core import TyperCommand
 
 from headworks.cli import evaluating, exchanging, judge_cards
 from headworks.cli.client import Client, place
@@ -35,6 +37,18 @@ _Retry = Annotated[bool, typer.Option("--retry-errors", help="Ask again what fai
 _POLL_S = (0.2, 0.3, 0.5, 1.0)
 _EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 ERROR = 3
+
+
+class _Gate(TyperCommand):
+    """Exits with ERROR where it is called wrongly: the usual 2 would be read as INCONCLUSIVE."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.exceptions.UsageError as error:
+            error.exit_code = ERROR
+            raise
+
 
 app.command("import")(exchanging.take)
 app.command("export")(exchanging.give)
@@ -146,7 +160,7 @@ def compare(
     print_json(found) if as_json else print(evaluating.compared(found))
 
 
-@app.command()
+@app.command(cls=_Gate)
 def gate(  # noqa: PLR0913 -- each is an option of the command
     release: _Release,
     *,
