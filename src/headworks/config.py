@@ -223,10 +223,20 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
+def _path(value: str, where: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        name = where.rpartition(" ")[2]
+        raise StartupRefused(
+            f"{where}: {value[:80]!r} names the home of a user who has none.", next_step="Write the whole path."
+        ) from None
+
+
 def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values of a settings file
     """The value as its field wants it; text from the environment is converted."""
     if hint in {Path, Path | None} and isinstance(value, str):
-        return Path(value).expanduser()
+        return _path(value, where)
     if get_origin(hint) is Literal:
         return _one_of(get_args(hint), value, where)
     if hint is bool and isinstance(value, str) and value.lower() in _WORDS:

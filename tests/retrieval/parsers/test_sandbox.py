@@ -11,6 +11,7 @@ import ctypes
 import os
 import platform
 import signal
+import subprocess
 import textwrap
 import time
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +21,7 @@ import pytest
 import sample_documents as samples
 
 from headworks.errors import DocumentUnreadable, Unavailable
+from headworks.retrieval.parsers import zygote
 from headworks.retrieval.parsers.sandbox import ParseLimits, ParserPool
 
 LIMITS = ParseLimits(memory_mb=256, cpu_s=20, wall_s=30.0, output_chars=100_000, input_bytes=2 << 20)
@@ -412,3 +414,9 @@ async def test_closing_while_the_process_starts_leaves_none(pool: ParserPool) ->
 
 async def test_closing_an_unused_pool_is_no_error() -> None:
     await ParserPool().close()
+
+
+def test_a_child_is_killed_before_it_leads_a_group_of_its_own() -> None:
+    with subprocess.Popen(["/bin/sleep", "600"]) as child:
+        zygote._kill(child.pid)
+        assert child.wait(20) == -signal.SIGKILL

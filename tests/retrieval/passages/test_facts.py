@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headworks.retrieval.passages.facts import claimed_facts, facts_of, missing, numbers
@@ -109,6 +109,7 @@ def test_where_all_nouns_have_capitals_only_abbreviations_are_names() -> None:
 
 
 @given(st.lists(pieces, max_size=30).map("".join))
+@example("1.3/4/2024")
 def test_what_a_text_says_is_never_missing_in_itself(text: str) -> None:
     assert not missing(claimed_facts(text), facts_of(text))
 

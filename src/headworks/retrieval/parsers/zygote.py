@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from headworks.errors import DocumentUnreadable
@@ -101,7 +102,7 @@ def _reap(child: _Child) -> None:
     """Says how a child ended, and lets its socket go."""
     _, status = os.waitpid(child.pid, 0)
     os.close(child.ended)
-    _kill(child.pid)  # whatever it may have started is in its process group
+    _kill_group(child.pid)  # whatever it may have started is in it
     child.answer.settimeout(5)
     try:
         child.answer.sendall(protocol.END.pack(protocol.MARK, protocol.TIMED_OUT if child.timed_out else status))
@@ -112,10 +113,15 @@ def _reap(child: _Child) -> None:
 
 
 def _kill(pid: int) -> None:
-    try:
+    """A child that was not waited for, and what it has started; it may not have come to leading a group yet."""
+    _kill_group(pid)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _kill_all(children: dict[int, _Child]) -> None:

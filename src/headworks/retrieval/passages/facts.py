@@ -67,18 +67,20 @@ class Missing:
 
 
 def facts_of(text: str) -> Facts:
-    """The facts of a text, as a source."""
+    """The facts of a text, as a source: its numbers with those in dates, and as they stand beside dates."""
     plain = _plain(text)
-    return _facts(plain, tuple(_quantities(plain)))
+    return _facts(plain, (*_quantities(plain), *_quantities(_without_days(plain))))
 
 
 def claimed_facts(claim: str) -> Facts:
     """As `facts_of`, for the side that has to be shown: a date is no number beside, and "one" counts nothing."""
     plain = _plain(claim)
-    rest = _DATE.sub(lambda found: " " if any(map(_is_day, _days(found))) else found[0], plain)
-    return _facts(
-        plain, tuple(each for each in _quantities(rest) if each.said.partition(" ")[0].casefold() not in ONES)
-    )
+    said = _quantities(_without_days(plain))
+    return _facts(plain, tuple(each for each in said if each.said.partition(" ")[0].casefold() not in ONES))
+
+
+def _without_days(plain: str) -> str:
+    return _DATE.sub(lambda found: " " if any(map(_is_day, _days(found))) else found[0], plain)
 
 
 def _facts(plain: str, quantities: tuple[Quantity, ...]) -> Facts:
