@@ -227,7 +227,6 @@ def _path(value: str, where: str) -> Path:
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        name = where.rpartition(" ")[2]
         raise StartupRefused(
             f"{where}: {value[:80]!r} names the home of a user who has none.", next_step="Write the whole path."
         ) from None
