@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import psycopg
@@ -19,8 +20,9 @@ from .isolation import Isolation, Stage
 from .model import Lists
 
 OPERATIONS, LONG_OPERATIONS = 10_000, 1_000_000
-_STEPS, _PER_EXAMPLE = 60, 700
-"""An example has so many steps, each a change and what is read after it: so many operations, at least."""
+_STEPS, _PER_EXAMPLE = 60, 600
+"""An example has so many steps, each a change and what is read after it: about so many operations, or more."""
+_MOST_ROUNDS = 3
 COMMON: dict[str, Any] = {
     "deadline": None,
     "suppress_health_check": list(HealthCheck),
@@ -40,17 +42,20 @@ def machine(stage: Stage) -> type[Isolation]:
     return type("IsolationHere", (Isolation,), {"stage": stage})
 
 
-def _run(stage: Stage, operations: int) -> None:
-    run_state_machine_as_test(
-        machine(stage),
-        settings=settings(max_examples=operations // _PER_EXAMPLE + 1, stateful_step_count=_STEPS, **COMMON),
-    )
+def _run(stage: Stage, operations: int, wanted: AbstractSet[str] = frozenset()) -> None:
+    """At least so many operations, with everything `wanted` among them: chance may need a longer round."""
+    for turn in range(1, _MOST_ROUNDS + 1):
+        examples = turn * (operations // _PER_EXAMPLE + 1)
+        run_state_machine_as_test(
+            machine(stage), settings=settings(max_examples=examples, stateful_step_count=_STEPS, **COMMON)
+        )
+        if stage.operations >= operations and all(stage.tally[each] for each in wanted):
+            break
     assert stage.operations >= operations, stage.tally
 
 
 @pytest.mark.timeout(600)
 def test_nobody_ever_sees_what_the_model_does_not_say(stage: Stage) -> None:
-    _run(stage, OPERATIONS)
     met = {
         "found", "hidden", "cut off", "refused", "cited", "not cited", "payload shown", "payload withheld",
         "response given", "hung up", "crashed in the middle",
@@ -65,6 +70,7 @@ def test_nobody_ever_sees_what_the_model_does_not_say(stage: Stage) -> None:
         "list", "trace", "stored response", "seen as", "explanation", "grants",
     }  # fmt: skip
     everything = met | {f"change: {each}" for each in changes} | {f"read: {each}" for each in reads}
+    _run(stage, OPERATIONS, everything)
     missing = everything - {what for what, times in stage.tally.items() if times}
     assert not missing, "a check that met nothing shows nothing"
 
