@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_server import FEATURE, PROMPT, READERS, Server
+from running_server import FEATURE, PROMPT, READERS, Server, eventually
 
 DATA = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data")).resolve() / "documents"
 pytestmark = [
@@ -62,6 +62,8 @@ def scene(server: Server) -> Scene:
         files[f"features/on-{name}/prompts/answer.prompty"] = PROMPT
     tenant.apply(files)
     ingested = [tenant.cli("ingest", name, str(DATA / name), "--json", check=False) for name in ("asvs", "formats")]
+    by_both = {"collection": "asvs", "query": "nonce", "k": 1}
+    eventually(lambda: not tenant.must("POST", "/api/search", by_both)["notice"], limit_s=180)
     return Scene(tenant, *(json.loads(done.stdout) for done in ingested))
 
 

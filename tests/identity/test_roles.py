@@ -21,9 +21,13 @@ def test_every_built_in_role_holds_known_permissions_only() -> None:
         assert permissions <= PERMISSIONS.keys(), role
 
 
-def test_an_owner_may_everything_and_an_admin_all_but_create_tenants_and_be_the_expert() -> None:
+def test_an_owner_may_everything_and_an_admin_all_but_create_tenants_and_be_the_expert_or_the_judge() -> None:
     assert BUILT_IN_ROLES["owner"] == PERMISSIONS.keys()
-    assert BUILT_IN_ROLES["owner"] - BUILT_IN_ROLES["admin"] == {"tenant:create", "release:expert"}
+    assert BUILT_IN_ROLES["owner"] - BUILT_IN_ROLES["admin"] == {
+        "tenant:create",
+        "release:expert",
+        "judgement:adjudicate",
+    }
 
 
 def test_an_auditor_changes_nothing_and_calls_nothing() -> None:

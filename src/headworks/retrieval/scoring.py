@@ -155,11 +155,10 @@ class Scoring:
         union = sorted({*by_keyword, *nearest})
         if not union:
             return Scored([], {}, {})
-        worst = min(similarity.values(), default=0.0)  # for a chunk whose vector is still being made
         fused = fuse(
             union,
             [float(score) for score in keywords.scores_of(union)] if by_keyword else None,
-            [similarity.get(chunk, worst) for chunk in union] if similarity else None,
+            [similarity.get(chunk) for chunk in union] if similarity else None,
             dense_weight=dense_weight,
         )
         return Scored(fused, _ranks(by_keyword), _ranks(nearest))

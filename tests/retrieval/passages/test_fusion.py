@@ -36,6 +36,16 @@ def test_without_keywords_vectors_decide_alone() -> None:
     assert [each.chunk for each in fuse([1, 2], None, [0.1, 0.3])] == [2, 1]
 
 
+def test_a_candidate_whose_vector_is_still_being_made_is_ranked_by_its_words() -> None:
+    found = fuse([1, 2, 3, 4], [10.0, 6.0, 0.0, 4.0], [None, 0.9, 0.1, 0.5])
+    assert [(each.chunk, each.score, each.dense) for each in found] == [
+        (1, 1.0, None),
+        (2, pytest.approx(0.8), 0.9),
+        (4, pytest.approx(0.45), 0.5),
+        (3, 0.0, 0.1),
+    ]
+
+
 def test_a_leg_that_says_the_same_of_all_leaves_the_order_to_the_other() -> None:
     assert [each.chunk for each in fuse([1, 2, 3], [0.0, 0.0, 0.0], [0.1, 0.9, 0.5])] == [2, 3, 1]
     assert [each.chunk for each in fuse([1, 2], [5.0, 5.0], [0.3, 0.4])] == [2, 1]

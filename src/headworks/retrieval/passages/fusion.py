@@ -12,7 +12,7 @@ DENSE_WEIGHT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """A candidate with its fused score (0 to 1) and the raw score of each leg (None: that leg did not run)."""
+    """A candidate with its fused score (0 to 1) and the raw score of each leg (None: the leg has none for it)."""
 
     chunk: int
     score: float
@@ -23,26 +23,28 @@ class Fused:
 def fuse(
     chunks: Sequence[int],
     lexical: Sequence[float] | None,
-    dense: Sequence[float] | None,
+    dense: Sequence[float | None] | None,
     *,
     dense_weight: float = DENSE_WEIGHT,
 ) -> list[Fused]:
     """The candidates, best first.
 
     Each leg gives a score for *every* candidate of the union (a missing one is computed, not taken for zero), or None
-    when it did not run; then the other decides alone. Equal fused scores go by the dense, then the lexical score,
+    when it did not run; then the other decides alone. A candidate that has no vector yet is ranked by its words, so
+    that documents that came last are not behind for it. Equal fused scores go by the dense, then the lexical score,
     then by the lower id, so that the same input always has the same order.
     """
     if not 0 <= dense_weight <= 1:
         raise ValueError("The weight of the dense leg is between 0 and 1.")
-    by_words, by_meaning = _normalised(lexical, len(chunks)), _normalised(dense, len(chunks))
+    by_words = _normalised(lexical, len(chunks))
+    by_meaning = by_words if dense is None else _by_meaning(dense, by_words)
     share = float(dense is not None) if lexical is None or dense is None else dense_weight
     fused = [
         Fused(
             chunk,
             (1 - share) * by_words[place] + share * by_meaning[place],
             None if lexical is None else float(lexical[place]),
-            None if dense is None else float(dense[place]),
+            None if dense is None else dense[place],
         )
         for place, chunk in enumerate(chunks)
     ]
@@ -51,6 +53,14 @@ def fuse(
 
 def _order(fused: Fused) -> tuple[float, float, float, int]:
     return -fused.score, -(fused.dense or 0.0), -(fused.lexical or 0.0), fused.chunk
+
+
+def _by_meaning(dense: Sequence[float | None], by_words: Sequence[float]) -> list[float]:
+    if len(dense) != len(by_words):
+        raise ValueError("A leg needs a score for each candidate.")
+    scores = [score for score in dense if score is not None]
+    normalised = iter(_normalised(scores, len(scores)))
+    return [words if score is None else next(normalised) for score, words in zip(dense, by_words, strict=True)]
 
 
 def _normalised(leg: Sequence[float] | None, size: int) -> list[float]:
