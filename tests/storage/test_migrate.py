@@ -133,6 +133,13 @@ def test_a_database_of_a_newer_headworks_is_refused(database_urls: DatabaseUrls)
         prepare(database_urls)
 
 
+def test_a_database_made_between_releases_is_refused_before_anything_is_changed(database_urls: DatabaseUrls) -> None:
+    with psycopg.connect(database_urls.owner) as connection:
+        connection.execute("COMMENT ON SCHEMA headworks IS 'headworks 0001 (0123456789ab), dbos 9.9.9'")
+    with pytest.raises(StartupRefused, match=r"between releases: its migration 0001 is not ours\. .*an empty database"):
+        prepare(database_urls)
+
+
 def test_a_migration_that_fails_changes_nothing_and_says_why(fresh: FreshUrls) -> None:
     urls = fresh()
     name = str(psycopg.conninfo.conninfo_to_dict(urls.owner)["dbname"])

@@ -23,7 +23,7 @@ from headworks.storage.inspection import administrator, suitable_pgvector
 from headworks.storage.partitions import ensure_partitions
 from headworks.storage.pool import DatabaseUrls, owner_connection
 from headworks.storage.roles import database_name, ensure_groups, ensure_logins, with_login
-from headworks.storage.versions import expected_stamp, known_revisions, read_stamp
+from headworks.storage.versions import expected_stamp, known_revisions, read_stamp, schema_stamp
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _LOCK = 0x6877_6D69  # "hwmi"
@@ -34,13 +34,14 @@ def migrate(urls: DatabaseUrls, *, create_database: bool = False) -> None:
     """Bring the database of `urls.owner` to this version; nothing happens where it is there already.
 
     Raises StartupRefused: unreachable, PostgreSQL older than 15, no pgvector, rights missing, or a database that a
-    newer Headworks has migrated. What one version changes, it changes in one transaction.
+    newer Headworks, or one between releases, has migrated. What one version changes, it changes in one transaction.
     """
     if create_database:
         _create_database(urls.owner)
     with administrator(urls.owner) as connection:
         suitable_pgvector(connection)
         _refuse_newer(connection)
+        _refuse_unreleased(connection)
         _lock(connection)
         ensure_groups(connection)
         ensure_logins(connection, urls)
@@ -86,6 +87,19 @@ def _refuse_newer(connection: psycopg.Connection[Any]) -> None:
         raise StartupRefused(
             f"This database is at version {found}, which is newer than this Headworks knows ({known_revisions()[-1]}).",
             next_step="Run the Headworks that migrated it, or a newer one. Going back needs a backup.",
+        )
+
+
+def _refuse_unreleased(connection: psycopg.Connection[Any]) -> None:
+    """A migration that was edited after it was run would leave tables that this code can't use."""
+    stamp = read_stamp(connection)
+    if stamp is None:
+        return
+    revision = stamp.removeprefix("headworks ").partition(",")[0].partition(" ")[0]
+    if revision in known_revisions() and not stamp.startswith(f"{schema_stamp(revision)},"):
+        raise StartupRefused(
+            f"This database was made by a state of Headworks between releases: its migration {revision} is not ours.",
+            next_step="Start with an empty database, under another data folder or name. Only releases are migrated.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,13 @@ def known_revisions() -> tuple[str, ...]:
 @functools.cache
 def expected_stamp() -> str:
     """What a migrated database says about itself, in the comment on its schema `headworks`."""
-    return f"headworks {known_revisions()[-1]}, dbos {importlib.metadata.version('dbos')}"
+    return f"{schema_stamp(known_revisions()[-1])}, dbos {importlib.metadata.version('dbos')}"
+
+
+def schema_stamp(revision: str) -> str:
+    """The stamp's part about our own tables: the migration's number, and what it said when it was run."""
+    (body,) = _VERSIONS.glob(f"{revision}_*.sql")
+    return f"headworks {revision} ({hashlib.sha256(body.read_bytes()).hexdigest()[:12]})"
 
 
 def read_stamp(connection: psycopg.Connection[Any]) -> str | None:
