@@ -37,7 +37,7 @@ import psutil
 
 from headworks.cli.client import Client, place
 from headworks.providers.minilm import MiniLM
-from headworks.retrieval import index
+from headworks.retrieval.indexing import index
 from headworks.retrieval.parsers import markdown
 from headworks.retrieval.passages.chunking import ChunkSettings
 from headworks.retrieval.passages.counting import WordCounts

@@ -1,15 +1,20 @@
-"""Ranking quality of the product's own search on two public test collections, over HTTP.
+"""Ranking quality of the product's own search on test collections, over HTTP.
 
-    python bench/retrieval/run.py [--json] [--corpus FOLDER]...
+    python bench/retrieval/run.py [--json] [--corpus FOLDER]... [--manual-pages LANGUAGE]...
 
-Starts `headworks up` on an empty data folder, hands in each abstract as a Markdown document (title and text) by the
-upload API, waits for the jobs process, and asks each query by `POST /api/search`: hybrid, by keywords and by vectors.
-Beside them stands what reciprocal ranks (k = 60) would make of the same two legs. A document's score is that of its
-best chunk. Measures and intervals are those of `headworks retrieval eval`. No setting is chosen on these collections.
-Exit status 1 below the bars.
+Starts `headworks up` on an empty data folder, hands in each document as Markdown (title and text) by the upload API,
+waits for the jobs process, and asks each query by `POST /api/search`: hybrid, by keywords and by vectors. Beside them
+stands what reciprocal ranks (k = 60) would make of the same two legs. A document's score is that of its best chunk.
+Measures and intervals are those of `headworks retrieval eval`. No setting is chosen on these collections.
+
+Without options: abstracts of two public test collections, with bars; exit status 1 below them.
 
 `--corpus` measures any folder in BEIR's form instead, in whatever language it is: `corpus.jsonl`, `queries.jsonl`, and
-`qrels.tsv` or `qrels/test.tsv`. It has no bars.
+`qrels.tsv` or `qrels/test.tsv`.
+
+`--manual-pages de` measures Debian's German manual pages (see manual_pages.py): which page does a line describe? A
+second server, without the embedding model, has the same pages with `language: de` and, as the peer, `language: en` in
+the collection's file. `headworks retrieval tune` is asked which weight of keywords serves these queries best.
 """
 
 from __future__ import annotations
@@ -18,23 +23,22 @@ import argparse
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from headworks.cli.client import Client, place
+import manual_pages
+from serving import Chunk, Served, ingest, search, server, tuned
+
 from headworks.cli.terminal import table
 from headworks.retrieval.quality.golden import GoldenQuery, Target
+from headworks.retrieval.quality.measures import HIT_RATE
 from headworks.retrieval.quality.ranking import Ranked
 from headworks.retrieval.quality.report import Difference, Mean, Measured, measured, summarise
 
@@ -50,10 +54,11 @@ _BARS = {
     ("cranfield", "hybrid"): 0.550,
     ("cacm", "hybrid"): 0.570,
 }
-_DEPTH = 100
-_VECTORS_S = 60
-"""How long vectors may still be missing when all is found by keywords; then the model is not installed."""
-_COLLECTION = 'readers: [everyone]\ndescription: "A public test collection."\n'
+_COLLECTION = 'readers: [everyone]\ndescription: "A test collection."\n'
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "headworks-bench"
+
+Found = dict[str, dict[Chunk, float]]
+"""The chunks of each query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,14 @@ class Judged:
     documents: dict[str, str]
     queries: dict[str, str]
     relevant: dict[str, dict[str, int]]
+    folder: Path
+    language: str | None = None
+    """Known beforehand: what its words are taken for by peers."""
 
 
-def read(folder: Path) -> Judged:
+def read(folder: Path, language: str | None = None) -> Judged:
     """Documents as Markdown, queries that are judged, and the judgements. All that is judged is there, or it ends."""
-    rows = [json.loads(line) for line in (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (folder / "corpus.jsonl").open(encoding="utf-8")]
     documents = {row["_id"]: f"# {row.get('title', '').strip()}\n\n{row['text'].strip()}\n" for row in rows}
     by_number = {without_zeros(each): each for each in documents}
     relevant: dict[str, dict[str, int]] = defaultdict(dict)
@@ -76,77 +84,16 @@ def read(folder: Path) -> Judged:
     for line in judgements.read_text(encoding="utf-8").splitlines()[1:]:
         query, document, grade = line.split("\t")
         relevant[query][by_number[without_zeros(document)]] = int(grade)
-    rows = [json.loads(line) for line in (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (folder / "queries.jsonl").open(encoding="utf-8")]
     queries = {row["_id"]: row["text"] for row in rows if row["_id"] in relevant}
-    return Judged(re.sub("[^a-z0-9._-]", "-", folder.resolve().name.lower()), documents, queries, relevant)
+    name = re.sub("[^a-z0-9._-]", "-", folder.resolve().name.lower())
+    return Judged(name, documents, queries, relevant, folder.resolve(), language)
 
 
 def without_zeros(name: str) -> str:
     """CACM's judgements write some of the numbers without the zeros that its documents have: CACM-46, CACM-0046."""
     prefix, _, number = name.rpartition("-")
     return f"{prefix}-{number.lstrip('0')}"
-
-
-@contextmanager
-def server(folder: Path, names: list[str]) -> Iterator[Client]:
-    """A running server with an empty collection for each name."""
-    collections = folder / "workspace" / "collections"
-    collections.mkdir(parents=True)
-    for name in names:
-        (collections / f"{name}.yaml").write_text(_COLLECTION)
-    command = [sys.executable, "-m", "headworks.cli.main", "up", "--json", "--port", "0"]
-    command += ["--workspace", str(folder / "workspace"), "--data", str(folder / "data")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            ready = json.loads(process.stdout.readline())
-            yield Client(ready["url"], ready["admin_key"])
-        finally:
-            process.terminate()
-            process.wait(60)
-            for elsewhere in (folder / "data").rglob("location"):  # as root, the database lies where its user may enter
-                shutil.rmtree(elsewhere.read_text().strip(), ignore_errors=True)
-
-
-def ingest(client: Client, judged: Judged) -> dict[str, Any]:
-    """Hand everything in and wait until it can be found; the server's own count, and how long it took."""
-    begun = time.monotonic()
-    sync = client.post(place("collections", judged.name, "syncs"), {"source": "bench"})
-
-    def hand_in(item: tuple[str, str]) -> None:
-        data = item[1].encode()
-        query = {"path": f"{item[0]}.md", "sync": sync["id"]}
-        client.upload(place("collections", judged.name, "documents"), query, BytesIO(data), len(data))
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(hand_in, judged.documents.items()))
-    handed_in_s = time.monotonic() - begun
-    deadline: float | None = None
-    while True:
-        progress: dict[str, Any] = client.get(place("collections", judged.name, "syncs", sync["id"]))
-        if progress["done"] == progress["total"]:
-            deadline = deadline or time.monotonic() + _VECTORS_S
-            if not progress["notice"]:
-                break
-            if time.monotonic() > deadline:
-                raise SystemExit(progress["notice"])
-        print(f"\r{judged.name}: {progress['done']} of {progress['total']} documents", end="", file=sys.stderr)
-        time.sleep(1)
-    print(file=sys.stderr)
-    return progress | {"handed_in_s": round(handed_in_s, 1), "searchable_s": round(time.monotonic() - begun, 1)}
-
-
-Chunk = tuple[str, int]
-"""A document's name and the number of a chunk in it."""
-
-
-def search(client: Client, judged: Judged, query: str, ranking: str) -> dict[Chunk, float]:
-    """The best chunks with their scores."""
-    body = {"collection": judged.name, "query": query, "k": _DEPTH, "ranking": ranking}
-    answer = client.post(place("search"), body)
-    if answer["ranking"] != ranking and answer["rows"]:
-        raise SystemExit(f"the server ranked by {answer['ranking']}: {answer['notice']}")
-    return {(row["path"].removesuffix(".md"), row["chunk"]): row["score"] for row in answer["rows"]}
 
 
 def by_ranks(legs: Iterable[Mapping[Chunk, float]]) -> dict[Chunk, float]:
@@ -166,40 +113,53 @@ def documents(chunks: Mapping[Chunk, float]) -> list[str]:
     return sorted(best, key=lambda each: (best[each], each), reverse=True)
 
 
-def measure(client: Client, judged: Judged) -> dict[str, Any]:
-    """All measures of each way to rank, hybrid's gain over each of the others, and the time of a search."""
-    found: dict[str, dict[str, dict[Chunk, float]]] = {}
+def asked(served: Served, judged: Judged, collection: str, rankings: Iterable[str]) -> tuple[dict[str, Found], Any]:
+    """What each way to rank finds, and the milliseconds of a search."""
+    found: dict[str, Found] = {}
     times: dict[str, float] = {}
-    for ranking in _RANKINGS:
+    for ranking in rankings:
         begun = time.perf_counter()
-        found[ranking] = {query: search(client, judged, text, ranking) for query, text in judged.queries.items()}
+        queries = judged.queries.items()
+        found[ranking] = {query: search(served.client, collection, text, ranking) for query, text in queries}
         times[ranking] = round((time.perf_counter() - begun) / len(judged.queries) * 1000, 1)
-    found[_FUSED_BY_RANKS] = {query: by_ranks(found[leg][query] for leg in _LEGS) for query in judged.queries}
-    runs = {
-        name: [valued(judged, query, documents(each[query])) for query in judged.queries]
-        for name, each in found.items()
-    }
+    return found, times
+
+
+def compared(judged: Judged, found: Mapping[str, Found]) -> dict[str, Any]:
+    """All measures of each way to rank, and hybrid's gain over each of the others."""
+
+    def run(name: str, cut: int) -> list[Measured]:
+        return [valued(judged, query, documents(found[name][query]), cut) for query in judged.queries]
+
+    runs = {name: run(name, _CUT) for name in found}
+    at_the_top = {name: summarise([run(name, 1)]).means[0][HIT_RATE] for name in found}
     others = [name for name in runs if name != "hybrid"]
     return {
         "queries": len(judged.queries),
-        "measures": {name: means(summarise([run]).means[0]) for name, run in runs.items()},
+        "measures": {
+            name: means(summarise([each]).means[0]) | {"hit_rate@1": ends(at_the_top[name])}
+            for name, each in runs.items()
+        },
         "hybrid over": {name: means(summarise([runs["hybrid"], runs[name]]).differences) for name in others},
-        "ms a search": times,
     }
 
 
-def valued(judged: Judged, query: str, ranked: list[str]) -> Measured:
+def valued(judged: Judged, query: str, ranked: list[str], cut: int) -> Measured:
     """One query's ranking of documents, measured."""
     grades = judged.relevant[query]
     targets = tuple(Target(name, grade) for name, grade in grades.items())
-    return measured(
-        GoldenQuery(query, judged.queries[query], targets, (), None, 1), Ranked(tuple(ranked), grades, ()), _CUT
-    )
+    golden = GoldenQuery(query, judged.queries[query], targets, (), None, 1)
+    return measured(golden, Ranked(tuple(ranked), grades, ()), cut)
 
 
 def means(values: Mapping[str, Mean] | Mapping[str, Difference]) -> dict[str, list[float]]:
     """Mean and the ends of its 95 % interval, by measure."""
-    return {f"{name}@{_CUT}": [round(v, 4) for v in (each.mean, each.low, each.high)] for name, each in values.items()}
+    return {f"{name}@{_CUT}": ends(each) for name, each in values.items()}
+
+
+def ends(value: Mean | Difference) -> list[float]:
+    """A mean, and the ends of its interval."""
+    return [round(each, 4) for each in (value.mean, value.low, value.high)]
 
 
 def below_bars(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -225,34 +185,78 @@ def shown(found: Mapping[str, Any]) -> str:
     return table(("", *names, f"hybrid over it, {names[0]}"), rows)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one object")
-    parser.add_argument(
-        "--corpus", type=Path, action="append", help="a folder in BEIR's form, instead of the usual two"
-    )
-    options = parser.parse_args()
-    if not options.corpus and not _DATA.exists():
-        print(f"skipped: {_DATA} is not there; HEADWORKS_TEST_DATA names the folder of test data.")
-        return 0
-    collections = [read(folder) for folder in options.corpus or (_DATA / "cranfield", _DATA / "cacm")]
-    results: dict[str, dict[str, Any]] = {}
+@contextmanager
+def served_with(collections: Mapping[str, str], *, has_model: bool = True) -> Iterator[Served]:
+    """A server in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="headworks-bench-") as folder:
         Path(folder).chmod(0o711)
-        with server(Path(folder), [each.name for each in collections]) as client:
-            for judged in collections:
-                counted = ingest(client, judged)
-                results[judged.name] = {"documents": counted["documents"], "chunks": counted["chunks"]}
-                results[judged.name] |= {key: counted[key] for key in ("handed_in_s", "searchable_s")}
-                results[judged.name]["failed"] = len(counted["failed"])
-                results[judged.name] |= measure(client, judged)
-    failures = below_bars(results)
-    if options.json:
+        with server(Path(folder), collections, has_model=has_model) as served:
+            yield served
+
+
+def measure(served: Served, judged: Judged) -> tuple[dict[str, Any], dict[str, Found]]:
+    """Hand a collection in and ask; what was counted, and what each way to rank found."""
+    counted = ingest(served.client, judged.name, judged.documents)
+    found, times = asked(served, judged, judged.name, _RANKINGS)
+    found[_FUSED_BY_RANKS] = {query: by_ranks(found[leg][query] for leg in _LEGS) for query in judged.queries}
+    result = {key: counted[key] for key in ("documents", "chunks", "handed_in_s", "searchable_s")}
+    result |= {"failed": len(counted["failed"]), "ms a search": times}
+    if judged.language:
+        result["tuned"] = tuned(served, judged.name, judged.folder)
+    return result, found
+
+
+def by_peers(judged: Judged) -> dict[str, Found]:
+    """What keywords find when all words are taken for those of one language: the right one, and English."""
+    languages = sorted({judged.language or "en", "en"})
+    names = {f"keywords, language: {language}": f"{judged.name}-as-{language}" for language in languages}
+    files = {name: f"{_COLLECTION}chunking: {{language: {name[-2:]}}}\n" for name in names.values()}
+    with served_with(files, has_model=False) as served:
+        found = {}
+        for way, name in names.items():
+            ingest(served.client, name, judged.documents, has_model=False)
+            found[way] = asked(served, judged, name, ["keywords"])[0]["keywords"]
+    return found
+
+
+def main() -> int:
+    """Exit status 1 below the bars."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one object")
+    parser.add_argument("--corpus", type=Path, action="append", default=[], help="a folder in BEIR's form")
+    parser.add_argument(
+        "--manual-pages", action="append", default=[], metavar="LANGUAGE", help="Debian's translated manual pages: de"
+    )
+    options = parser.parse_args()
+    is_usual = not options.corpus and not options.manual_pages
+    if is_usual and not _DATA.exists():
+        print(f"skipped: {_DATA} is not there; HEADWORKS_TEST_DATA names the folder of test data.")
+        return 0
+    collections = [read(folder) for folder in ((_DATA / "cranfield", _DATA / "cacm") if is_usual else options.corpus)]
+    collections += [read(manual_pages.build(language, _CACHE), language) for language in options.manual_pages]
+    results: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Found]] = {}
+    with served_with({each.name: _COLLECTION for each in collections}) as served:
+        for judged in collections:
+            results[judged.name], found[judged.name] = measure(served, judged)
+    for judged in collections:
+        if judged.language:
+            results[judged.name] |= json.loads((judged.folder / "source.json").read_text(encoding="utf-8"))
+            found[judged.name] |= by_peers(judged)
+        results[judged.name] |= compared(judged, found[judged.name])
+    return report(results, as_json=options.json)
+
+
+def report(results: Mapping[str, Mapping[str, Any]], *, as_json: bool) -> int:
+    """Print everything; the exit status."""
+    if as_json:
         print(json.dumps(results, indent=2))
-    else:
-        for name, found in results.items():
-            print(f"{name}: {found['documents']} documents, {found['chunks']} chunks, {found['queries']} queries")
-            print(shown(found), end="\n\n")
+    for name, found in () if as_json else results.items():
+        print(f"{name}: {found['documents']} documents, {found['chunks']} chunks, {found['queries']} queries")
+        print(shown(found), end="\n\n")
+        if "tuned" in found:
+            print(f"{found['packages']}; tuned: {json.dumps(found['tuned'])}", end="\n\n")
+    failures = below_bars(results)
     for each in failures:
         print(each, file=sys.stderr)
     return 1 if failures else 0

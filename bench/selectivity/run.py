@@ -35,11 +35,11 @@ from headworks.cli.terminal import table
 from headworks.config import RetrievalServerSettings
 from headworks.identity.service import Identity
 from headworks.jobs.engine import Jobs
-from headworks.retrieval import nearest
-from headworks.retrieval.nearest import index_name
+from headworks.retrieval.indexing import nearest
+from headworks.retrieval.indexing.nearest import index_name
+from headworks.retrieval.indexing.vector_index import VectorIndexes
 from headworks.retrieval.service import Retrieval
 from headworks.retrieval.store import vector_text
-from headworks.retrieval.vector_index import VectorIndexes
 from headworks.storage.embedded import EmbeddedPostgres
 from headworks.storage.pool import Database, DatabaseUrls, owner_connection
 from headworks.storage.prepare import prepare
@@ -124,7 +124,7 @@ class Bench:
         } | await self._by_the_planner(readers, nearest_of[: min(20, queries)])
 
     def _nearest(self, readers: Readers, number: int) -> set[int]:
-        similarity = self._made.chunks[readers.chunks] @ self._made.queries[number]
+        similarity = (self._made.chunks @ self._made.queries[number])[readers.chunks]  # no copy of all vectors
         best = np.argpartition(-similarity, min(_K, len(similarity)) - 1)[:_K]
         return {int(each) for each in readers.chunks[best]}
 

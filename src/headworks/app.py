@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from headworks.records.drain import Drain
     from headworks.records.journal import Journal
     from headworks.releases.service import Releases
-    from headworks.releases.workspace import Surroundings
+    from headworks.releases.workspace.reading import Surroundings
     from headworks.retrieval.service import Retrieval
     from headworks.types.identity import Principal
 
@@ -89,7 +89,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     """Pick the implementations. Call it inside the event loop that will run them."""
     from headworks.evaluation.calibration import JudgeCards
     from headworks.evaluation.service import Evaluation
-    from headworks.evaluation.suite_files import suite_reader
+    from headworks.evaluation.suites.suite_files import suite_reader
     from headworks.gateway.service import Gateway, Reach, Rooms, Stores
     from headworks.gateway.stored.service import StoredResponses
     from headworks.guardrails.pii import Numbering
@@ -107,7 +107,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     from headworks.records.journal import Journal
     from headworks.records.service import Records
     from headworks.releases.bundles import route_of_target
-    from headworks.releases.prompts import check_inputs, render
+    from headworks.releases.prompts.templates import check_inputs, render
     from headworks.releases.service import Releases
     from headworks.retrieval.service import Retrieval
     from headworks.review.service import Judgements
@@ -176,7 +176,7 @@ def surroundings(credential_env: Iterable[str]) -> Surroundings:
     from headworks.identity.roles import PERMISSIONS
     from headworks.providers.catalog import Catalog
     from headworks.providers.vendors import VENDORS
-    from headworks.releases.workspace import Surroundings
+    from headworks.releases.workspace.reading import Surroundings
     from headworks.retrieval.quality.golden import read_golden
 
     keys = {row.id: row.key_env for row in Catalog.load()}
@@ -247,7 +247,7 @@ async def prepare(runtime: Runtime) -> dict[str, Any]:
 
 
 async def _apply(releases: Releases, operator: Principal, folder: Path) -> list[str]:
-    from headworks.releases.files import read_folder
+    from headworks.releases.workspace.files import read_folder
 
     report = await releases.apply(operator, "default", read_folder(folder))
     return list(report.notices)
@@ -299,11 +299,11 @@ async def serve(runtime: Runtime) -> None:
 
 def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN401 -- an ASGI application
     """The request path and the control plane as one application."""
-    from headworks.evaluation.dataset_routes import router as dataset_routes
-    from headworks.evaluation.datasets import Datasets
-    from headworks.evaluation.promotion import Promotion
+    from headworks.evaluation.datasets.promotion import Promotion
+    from headworks.evaluation.datasets.routes import router as dataset_routes
+    from headworks.evaluation.datasets.versions import Datasets
     from headworks.evaluation.routes import router as evaluation_routes
-    from headworks.gateway.openapi import description, joined
+    from headworks.gateway.openapi.document import description, joined
     from headworks.guardrails.service import Guardrails
     from headworks.identity.door import Door
     from headworks.identity.routes import install
@@ -349,7 +349,7 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
 
 async def work(runtime: Runtime) -> None:
     """Durable work until there has been none for a while, or SIGTERM."""
-    from headworks.retrieval.parsers.sandbox import ParseLimits, ParserPool
+    from headworks.retrieval.parsers.isolation.sandbox import ParseLimits, ParserPool
 
     limits = runtime.settings.retrieval
     parsers = ParserPool(
@@ -392,7 +392,7 @@ async def upkeep(runtime: Runtime) -> None:
     """Partitions ahead of time; responses whose time is up are removed; what is to be purged is asked for."""
     from headworks.gateway.stored.service import StoredResponses
     from headworks.identity.service import Identity
-    from headworks.retrieval.lifecycle import ask_for_purges
+    from headworks.retrieval.lifecycle.service import ask_for_purges
     from headworks.storage.partitions import ensure_partitions
 
     def make() -> None:

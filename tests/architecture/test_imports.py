@@ -16,10 +16,10 @@ FACES = {"service", "contract", "routes", "jobs"}
 COMPOSES = {"headworks.app"}
 """The composition root may look into every room."""
 ON_THE_CALLERS_MACHINE = {
-    "headworks.releases.files",
-    "headworks.releases.prompt_imports",
-    "headworks.releases.prompts",
-    "headworks.releases.workspace",
+    "headworks.releases.workspace.files",
+    "headworks.releases.prompts.imports",
+    "headworks.releases.prompts.templates",
+    "headworks.releases.workspace.reading",
     "headworks.retrieval.parsers.catalog",
     "headworks.retrieval.quality.golden",
     "headworks.retrieval.quality.measures",
@@ -39,7 +39,7 @@ OWNERS = {
     "pypdfium2": {"headworks.retrieval.parsers"},
     "openai": {"headworks.cli.demo"},
     "re2": {"headworks.guardrails", "headworks.providers.simulated", "headworks.evaluation.scorers"},
-    "minijinja": {"headworks.releases.prompts"},
+    "minijinja": {"headworks.releases.prompts.templates"},
     "psycopg": {"headworks.storage", "headworks.records", "headworks.jobs", "headworks.server.supervisor"},
 }
 """Heavy or telling libraries, and who alone may import them. `psycopg.types` is free: values, not cursors."""

@@ -16,9 +16,9 @@ import pytest
 from fastapi.routing import APIRoute
 from running_server import Server
 
-from headworks.evaluation.dataset_routes import router as dataset_routes
+from headworks.evaluation.datasets.routes import router as dataset_routes
 from headworks.evaluation.routes import router as evaluation_routes
-from headworks.gateway.openapi import OPERATIONS
+from headworks.gateway.openapi.document import OPERATIONS
 from headworks.identity.roles import PERMISSIONS
 from headworks.identity.routes import router as identity_routes
 from headworks.observability.routes import router as trace_routes
@@ -103,7 +103,7 @@ def sentence(route: APIRoute) -> str:
 def test_the_routes_looked_at_here_are_those_of_the_running_server(server: Server) -> None:
     paths = server.must("GET", "/api/openapi.json")["paths"]
     running = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    hot = {each.route for each in OPERATIONS}  # tests/gateway/test_openapi.py holds them to what is mounted
+    hot = {each.route for each in OPERATIONS}  # tests/gateway/openapi/test_document.py holds them to what is mounted
     assert running - hot == {name for name, route in ALL.items() if route.include_in_schema}
 
 

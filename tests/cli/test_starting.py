@@ -8,7 +8,7 @@ from headworks.app import surroundings
 from headworks.cli.starting import template_files, workspace_files, write_templates
 from headworks.config import Settings, load_settings
 from headworks.errors import Conflict, StartupRefused
-from headworks.releases.workspace import parse_workspace
+from headworks.releases.workspace.reading import parse_workspace
 
 
 def test_the_workspace_is_one_collection_and_one_feature_over_it_without_a_notice() -> None:

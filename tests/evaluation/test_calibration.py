@@ -13,12 +13,12 @@ from scripted_judge import ScriptedModels, between, verdict
 from headworks.cli.judge_cards import card as drawn
 from headworks.errors import Forbidden, InvalidRequest, NotFound
 from headworks.evaluation.calibration import JudgeCards, card_as_json
-from headworks.evaluation.cards import Pair
-from headworks.evaluation.dataset_files import example_digest, read_dataset
-from headworks.evaluation.experiments import Experiment
-from headworks.evaluation.running import ExperimentRuns
+from headworks.evaluation.datasets.files import example_digest, read_dataset
+from headworks.evaluation.experiments.lifecycle import Experiment
+from headworks.evaluation.experiments.running import ExperimentRuns
+from headworks.evaluation.judges.cards import Pair
 from headworks.evaluation.service import Evaluation, Wanted
-from headworks.evaluation.suite_files import suite_reader
+from headworks.evaluation.suites.suite_files import suite_reader
 from headworks.jobs.engine import Jobs
 from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Score

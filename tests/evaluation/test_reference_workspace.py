@@ -15,12 +15,12 @@ import msgspec
 import pytest
 from ruamel.yaml import YAML
 
-from headworks.evaluation.comparing import Metric, by_mode, flips
 from headworks.evaluation.contract import Result
-from headworks.evaluation.gates import Case, Judged, judge
-from headworks.evaluation.reading import Plan, feature_files, read_gate_of, read_plan
+from headworks.evaluation.experiments.comparing import Metric, by_mode, flips
+from headworks.evaluation.gates.verdicts import Case, Judged, judge
 from headworks.evaluation.scorers.contract import Surroundings
-from headworks.evaluation.suite_files import PATH, read_suite
+from headworks.evaluation.suites.reading import Plan, feature_files, read_gate_of, read_plan
+from headworks.evaluation.suites.suite_files import PATH, read_suite
 from headworks.providers.simulated import Rule, rule_for
 from headworks.statistics.power import Goal, needed_examples
 from headworks.types.evaluation import Example, Output

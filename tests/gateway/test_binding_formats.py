@@ -20,7 +20,7 @@ from headworks.gateway.features.binding import bind
 from headworks.gateway.features.terms import TERMS
 from headworks.gateway.plans import plan_of
 from headworks.gateway.wire.bodies import Body
-from headworks.releases.prompts import check_inputs
+from headworks.releases.prompts.templates import check_inputs
 from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply, completion, streamed
 from headworks.types.features import Feature, InputSpec, Route

@@ -7,7 +7,7 @@ import json
 import pytest
 from running_gateway import World
 
-from headworks.evaluation import judges
+from headworks.evaluation.judges import judging as judges
 from headworks.evaluation.scorers.catalogue import make_scorer
 from headworks.evaluation.scorers.contract import Surroundings
 from headworks.testing.provider import SimulatedProvider

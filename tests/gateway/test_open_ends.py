@@ -10,7 +10,7 @@ import pytest
 from running_gateway import World
 
 from headworks.formats.chat.watching import ChatWatch
-from headworks.gateway import streaming
+from headworks.gateway.answers import streaming
 from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply, chunk, streamed
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from headworks.config import RetrievalServerSettings
 from headworks.identity.service import Identity
 from headworks.jobs.engine import Jobs
-from headworks.retrieval.parsers.sandbox import ParserPool
+from headworks.retrieval.parsers.isolation.sandbox import ParserPool
 from headworks.retrieval.service import Retrieval
 from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring

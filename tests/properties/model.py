@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from headworks.retrieval.readers import matches
+from headworks.retrieval.access.readers import matches
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId
 

@@ -17,9 +17,10 @@ from headworks.gateway.stored import store as stored_responses
 from headworks.identity.roles import MEMBER
 from headworks.identity.service import Identity
 from headworks.observability import service as observability
-from headworks.retrieval import denials, finding
+from headworks.retrieval import finding
+from headworks.retrieval.access import denials
 from headworks.retrieval.quoting import CitationStream
-from headworks.retrieval.search import Searcher
+from headworks.retrieval.searching.search import Searcher
 from headworks.storage.pool import Database, DatabaseUrls
 
 from .isolation import Isolation, Stage

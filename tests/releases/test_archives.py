@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from release_world import World
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound
-from headworks.releases import signing
 from headworks.releases.archives import read_archive, write_archive
-from headworks.releases.attestations import Statement, write_statement
 from headworks.releases.channels import Order
+from headworks.releases.evidence import signing
+from headworks.releases.evidence.attestations import Statement, write_statement
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, new_id
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from retrieval_world import World
 
 from headworks.errors import NotFound, WorkspaceInvalid
 from headworks.types.workspace import ChunkingSpec
-
-from .conftest import World
 
 TEXT = "# Herons\n\n" + "\n\n".join(
     f"Heron number {n} stands in the pond and waits for a fish to come by." for n in range(40)

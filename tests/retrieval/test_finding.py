@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from retrieval_world import World
 
 from headworks.errors import InvalidRequest, NotFound
-
-from .conftest import World
 
 
 async def test_documents_are_found_by_their_paths_with_id_and_version(world: World) -> None:

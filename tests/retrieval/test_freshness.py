@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from retrieval_world import World
 
 from headworks.errors import InvalidRequest, NotFound
 from headworks.retrieval.freshness import next_due, staleness, validity_of
@@ -14,8 +15,6 @@ from headworks.retrieval.metadata import given_metadata
 from headworks.types.retrieval import Citation
 from headworks.types.schedules import parse_schedule
 from headworks.types.workspace import FreshnessSpec, SourceSpec
-
-from .conftest import World
 
 LEAVE = "# Parental leave\n\nParents take fourteen weeks of parental leave.\n"
 NEW_LEAVE = LEAVE.replace("fourteen", "sixteen")

@@ -8,12 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 from hostile_documents import HOSTILE, READ
+from retrieval_world import World, make_world
 
-from headworks.retrieval.parsers.sandbox import ParseLimits, ParserPool
+from headworks.retrieval.parsers.isolation.sandbox import ParseLimits, ParserPool
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
-
-from .conftest import World, make_world
 
 _LARGEST = 100_000
 _LONG = frozenset(["repeated.ods", "stream.pdf", "spans.html", "bomb.docx"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from headworks.types.workspace import ChunkingSpec
+from retrieval_world import World
 
-from .conftest import World
+from headworks.types.workspace import ChunkingSpec
 
 GERMAN = (
     "# Leistungen\n\nDie Versicherten haben Anspruch auf die Erstattung der Kosten für Häuser und Heime der Pflege.\n"

@@ -8,12 +8,11 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from retrieval_world import World
 
 from headworks.errors import InvalidRequest
 from headworks.retrieval.metadata import MOST_KEYS, given_metadata, parsed_metadata, shown
 from headworks.types.filters import moment
-
-from .conftest import World
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

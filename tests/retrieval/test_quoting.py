@@ -12,16 +12,15 @@ import pytest
 import sample_documents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from retrieval_world import World, make_world
 
-from headworks.retrieval.parsers import pdf
 from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.parsers.pdf import document as pdf
 from headworks.retrieval.quoting import MOST_MARKERS, CitationStream, Piece
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Citation, Passage
-
-from .conftest import World, make_world
 
 LEAVE = (
     "# Leave\n\nParental leave is twelve weeks. It is paid in full. You ask for it in writing.\n\n"

@@ -9,15 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
+from retrieval_world import World, make_world
 
-from headworks.retrieval.parsers.sandbox import ParserPool
+from headworks.retrieval.parsers.isolation.sandbox import ParserPool
 from headworks.retrieval.passages.extraction import extract_sentences
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Citation
-
-from .conftest import World, make_world
 
 _DATA = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data")) / "documents"
 

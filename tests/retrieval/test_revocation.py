@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from retrieval_world import World
 
 from headworks.errors import NotFound
 from headworks.gateway.stored.contract import Making
@@ -19,8 +20,6 @@ from headworks.types.identity import Principal
 from headworks.types.ids import new_id
 from headworks.types.records import Span, UsageRow
 from headworks.types.retrieval import Citation, Passage
-
-from .conftest import World
 
 FACT = "The merger closes on 14 May."
 PATH = "board/merger.md"

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from retrieval_world import World
 
 from headworks.errors import DatabaseUnavailable
 from headworks.identity.contract import KeyRequest
@@ -16,8 +17,6 @@ from headworks.identity.routes import install
 from headworks.retrieval.routes import router
 from headworks.server.asgi import control_plane
 from headworks.types.identity import Principal
-
-from .conftest import World
 
 LEAVE = "# Leave\n\nParental leave is twelve weeks.\n"
 

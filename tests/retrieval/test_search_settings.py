@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from retrieval_world import World
 
 from headworks.errors import Forbidden, InvalidRequest
 from headworks.retrieval.contract import SearchResult, Wanted
-from headworks.retrieval.diversity import capped, spread
-from headworks.retrieval.filters import asked_filter
+from headworks.retrieval.searching.diversity import capped, spread
+from headworks.retrieval.searching.filters import asked_filter
 from headworks.types.features import RetrievalSettings
 from headworks.types.filter_reading import read_filter
 from headworks.types.models import Message
 from headworks.types.search import SearchTuning, Synonyms, TuningError, changed, stored_tuning
-
-from .conftest import World
 
 SYNONYMS = SearchTuning(synonyms=(Synonyms("PTO", ("paid time off", "leave")), Synonyms("car pool", ("vehicle",))))
 

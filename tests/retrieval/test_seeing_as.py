@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from retrieval_world import World
 
-from .conftest import World
 from .test_routes import Http, _error
 
 AS_BOB = {"x-headworks-as": "bob"}

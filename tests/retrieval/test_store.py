@@ -8,13 +8,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from retrieval_world import World
 
 from headworks.errors import SealBroken
 from headworks.retrieval.parsers.contract import Box, Heading, ParsedDocument, Table
 from headworks.retrieval.store import Payloads, StoredChunk, storable, vector_text
 from headworks.types.ids import new_id
-
-from .conftest import World
 
 PARSED = ParsedDocument("# Héron 🦉\n\nStands.", "Héron", (Heading(1, "Héron 🦉", 0, 9),), "text/markdown", (0, 4))
 CHUNK = StoredChunk("Stands.", ("Héron", "Pond"), "Héron > Pond")

@@ -11,7 +11,7 @@ from release_world import Declared, releases_over
 from headworks.errors import Forbidden
 from headworks.evaluation.scorers.contract import Surroundings
 from headworks.evaluation.service import Evaluation
-from headworks.evaluation.suite_files import PATH, read_suite
+from headworks.evaluation.suites.suite_files import PATH, read_suite
 from headworks.identity.service import Identity
 from headworks.jobs.engine import Jobs
 from headworks.storage.pool import Database

@@ -16,7 +16,7 @@ from headworks.guardrails.schema import read_output_schema
 from headworks.identity.contract import KeyRequest
 from headworks.identity.service import Identity
 from headworks.releases.service import Releases
-from headworks.releases.workspace import Surroundings
+from headworks.releases.workspace.reading import Surroundings
 from headworks.storage.embedded import Cluster
 from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring

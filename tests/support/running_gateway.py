@@ -33,9 +33,9 @@ from headworks.providers.http1 import Deadlines
 from headworks.providers.simulated import Simulated
 from headworks.providers.vendors import VENDORS
 from headworks.releases.bundles import route_of_target
-from headworks.releases.prompts import check_inputs, render
+from headworks.releases.prompts.templates import check_inputs, render
 from headworks.releases.service import Releases
-from headworks.releases.workspace import Surroundings
+from headworks.releases.workspace.reading import Surroundings
 from headworks.retrieval.passages.citations import Quotable, WordWeights
 from headworks.retrieval.passages.groundedness import Sources, measured
 from headworks.server.asgi import Server, control_plane

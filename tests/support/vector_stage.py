@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from headworks.retrieval.nearest import Within
+from headworks.retrieval.indexing.nearest import Within
 from headworks.storage.pool import Database
 from headworks.types.identity import Principal
 from headworks.types.ids import new_id

@@ -53,9 +53,9 @@ def give(
     """
     from headworks.evaluation.exchange.openai_evals import export_openai_evals
     from headworks.evaluation.exchange.promptfoo_export import export_promptfoo
-    from headworks.evaluation.reading import feature_files, read_plan
     from headworks.evaluation.scorers.contract import Surroundings
-    from headworks.evaluation.suite_files import PATH, read_suite
+    from headworks.evaluation.suites.reading import feature_files, read_plan
+    from headworks.evaluation.suites.suite_files import PATH, read_suite
 
     if out.exists():
         raise InvalidRequest(f"{out} is there already.", next_step="Choose another file.")
@@ -77,7 +77,7 @@ def give(
 
 
 def _read(file: Path, source: str, name: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    from headworks.evaluation.dataset_files import write_dataset
+    from headworks.evaluation.datasets.files import write_dataset
     from headworks.evaluation.exchange.inspect_logs import import_inspect
     from headworks.evaluation.exchange.openai_evals import import_openai_evals
     from headworks.evaluation.exchange.promptfoo import import_promptfoo

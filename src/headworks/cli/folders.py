@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headworks.config import RetrievalServerSettings
 from headworks.errors import WorkspaceInvalid
-from headworks.releases.files import read_folder
+from headworks.releases.workspace.files import read_folder
 from headworks.retrieval.parsers.catalog import is_supported
 from headworks.retrieval.sources.folder import Skipped, walk
 

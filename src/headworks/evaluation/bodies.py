@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from headworks.evaluation.comparing import Difference, Repeated, Spent, average, by_mode, repeated, spent
 from headworks.evaluation.contract import Result
-from headworks.evaluation.experiments import Experiment, Progress
-from headworks.evaluation.gating import GateRun, GateVerdict, flip_json, line_json
+from headworks.evaluation.experiments.comparing import Difference, Repeated, Spent, average, by_mode, repeated, spent
+from headworks.evaluation.experiments.lifecycle import Experiment, Progress
+from headworks.evaluation.gates.gating import GateRun, GateVerdict, flip_json, line_json
 from headworks.evaluation.service import Compared, describe
 
 

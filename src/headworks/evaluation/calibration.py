@@ -11,17 +11,17 @@ from uuid import UUID
 import msgspec
 
 from headworks.errors import InvalidRequest, NotFound
-from headworks.evaluation.cards import VALID_DAYS, Drift, JudgeCard, Pair, card_of, drift_of, pairs_of
-from headworks.evaluation.dataset_store import note_audit
-from headworks.evaluation.experiments import Experiments
-from headworks.evaluation.gating import HumanJudgements
+from headworks.evaluation.datasets.store import note_audit
+from headworks.evaluation.experiments.lifecycle import Experiments
+from headworks.evaluation.gates.gating import HumanJudgements
+from headworks.evaluation.judges.cards import VALID_DAYS, Drift, JudgeCard, Pair, card_of, drift_of, pairs_of
 from headworks.identity.service import allow
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId, new_id
 
-_SQL = load(__package__, "cards.sql")
+_SQL = load("headworks.evaluation", "calibration.sql")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.evaluation.bodies import compared_body, experiment_body, results_body, run_body, verdict_body
 from headworks.evaluation.calibration import card_as_json
-from headworks.evaluation.gating import GateOrder
+from headworks.evaluation.gates.gating import GateOrder
 from headworks.evaluation.service import Evaluation, Wanted
 from headworks.identity.routes import declare, require
 from headworks.types.identity import Principal

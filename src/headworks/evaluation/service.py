@@ -9,7 +9,8 @@ from uuid import UUID
 
 from headworks.errors import Conflict, InvalidRequest, NotFound
 from headworks.evaluation.calibration import Calibration
-from headworks.evaluation.comparing import (
+from headworks.evaluation.contract import Result
+from headworks.evaluation.experiments.comparing import (
     Difference,
     FlippedExample,
     Metric,
@@ -23,11 +24,10 @@ from headworks.evaluation.comparing import (
     slices,
     spent,
 )
-from headworks.evaluation.contract import Result
-from headworks.evaluation.experiments import Experiment, Experiments, Order
-from headworks.evaluation.gating import Gates, HumanJudgements, JudgeCards, comparison_of
-from headworks.evaluation.reading import SuiteReader, feature_files
-from headworks.evaluation.running import Directory, ExperimentRuns
+from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
+from headworks.evaluation.experiments.running import Directory, ExperimentRuns
+from headworks.evaluation.gates.gating import Gates, HumanJudgements, JudgeCards, comparison_of
+from headworks.evaluation.suites.reading import SuiteReader, feature_files
 from headworks.identity.service import allow
 from headworks.jobs.engine import Jobs
 from headworks.releases.service import COMPARISON, Releases

@@ -6,18 +6,18 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from headworks.gateway.answers.continuing import SURFACES, continued
+from headworks.gateway.answers.opening import Started
+from headworks.gateway.answers.reading import read
+from headworks.gateway.answers.streaming import relay
+from headworks.gateway.answers.telling import as_events
+from headworks.gateway.answers.translated import told_together
 from headworks.gateway.calls import Call
-from headworks.gateway.continuing import SURFACES, continued
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.outputs import held
-from headworks.gateway.opening import Started
 from headworks.gateway.plans import Plan
-from headworks.gateway.reading import read
 from headworks.gateway.recording import Record
 from headworks.gateway.snapshots import Snapshots
-from headworks.gateway.streaming import relay
-from headworks.gateway.telling import as_events
-from headworks.gateway.translated import told_together
 from headworks.gateway.wire.headers import passed_on
 from headworks.gateway.wire.parts import Event, Finished, Head, Part, Text, Whole
 from headworks.policy.service import admit

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import msgspec
 
 from headworks.errors import InvalidRequest, NotFound, UpstreamError
-from headworks.gateway.attempts import Attempts
+from headworks.gateway.answers.attempts import Attempts
+from headworks.gateway.answers.opening import Started
+from headworks.gateway.answers.outgoing import Composed, Outgoing, Ranked, Texts
+from headworks.gateway.answers.reading import read
 from headworks.gateway.calls import Asked
 from headworks.gateway.dialects import CHAT_DIALECT
-from headworks.gateway.opening import Started
-from headworks.gateway.outgoing import Composed, Outgoing, Ranked, Texts
 from headworks.gateway.plans import CAPS, Aim, Plan
-from headworks.gateway.reading import read
 from headworks.gateway.recording import Ledger, Record
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.wire.parts import Finished, Text

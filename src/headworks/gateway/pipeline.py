@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from headworks.eager import in_task
 from headworks.gateway.admission import Admission
 from headworks.gateway.answering import Answering
-from headworks.gateway.attempts import Attempts
+from headworks.gateway.answers.attempts import Attempts
+from headworks.gateway.answers.outgoing import Outgoing
 from headworks.gateway.calls import Call
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
 from headworks.gateway.features.outputs import Outputs
 from headworks.gateway.features.prompting import Prompting
-from headworks.gateway.outgoing import Outgoing
 from headworks.gateway.recording import Ledger
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.wire.parts import Event, Whole

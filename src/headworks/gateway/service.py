@@ -11,10 +11,11 @@ from headworks.errors import DatabaseUnavailable
 from headworks.gateway.accounts import Accounts
 from headworks.gateway.admission import Admission
 from headworks.gateway.answering import Answering
-from headworks.gateway.attempts import Attempts
+from headworks.gateway.answers.attempts import Attempts
 from headworks.gateway.contract import Arrived, InputCheck, LateRecorder, LiveReleases, Renderer, Retriever, RouteOf
 from headworks.gateway.counting import Counting
 from headworks.gateway.exchange import Handler
+from headworks.gateway.failover.retrying import RetryBudget
 from headworks.gateway.features.grounding import Grounding
 from headworks.gateway.features.guarding import Guards
 from headworks.gateway.features.judging import Judging
@@ -25,7 +26,6 @@ from headworks.gateway.models import GatewayModels
 from headworks.gateway.passthrough.service import Passthrough
 from headworks.gateway.pipeline import Pipeline
 from headworks.gateway.recording import Ledger
-from headworks.gateway.retrying import RetryBudget
 from headworks.gateway.routing import View
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.stored.keeping import Keeper

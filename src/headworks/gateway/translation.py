@@ -27,7 +27,7 @@ from headworks.formats.neutral import (
 )
 from headworks.formats.responses.format import RESPONSES
 from headworks.gateway.dialects import Dialect
-from headworks.gateway.failures import failure_of
+from headworks.gateway.failover.failures import failure_of
 from headworks.providers.contract import Provider, Surface
 
 _SPOKEN: Mapping[FormatName, Spoken] = {

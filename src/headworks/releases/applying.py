@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from headworks.releases import store
 from headworks.releases.bundles import Bundle, build_bundle
 from headworks.releases.channels import Placement, placement
-from headworks.releases.history import is_left
 from headworks.releases.judging import Judging, judging_of
-from headworks.releases.rules import Gate
-from headworks.releases.standings import Standings, attach_gate, blocks, gate_of, moves
+from headworks.releases.promotion.history import is_left
+from headworks.releases.promotion.rules import Gate
+from headworks.releases.promotion.standings import Standings, attach_gate, blocks, gate_of, moves
 from headworks.storage.pool import Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal

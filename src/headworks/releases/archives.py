@@ -25,9 +25,9 @@ import msgspec
 import rfc8785
 
 from headworks.errors import InvalidRequest
-from headworks.releases import signing
 from headworks.releases.bundles import JSON, JSON_SCHEMA, MARKDOWN, PROMPTY, Bundle, BundleFile
 from headworks.releases.channels import Kind
+from headworks.releases.evidence import signing
 from headworks.releases.judging import MEDIA_TYPES
 
 FORMAT = 1

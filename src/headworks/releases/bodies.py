@@ -8,13 +8,13 @@ from typing import Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from headworks.releases.behaviour import BehaviourDiff
 from headworks.releases.channels import Moved
-from headworks.releases.evidence import Attested, SigningKey
-from headworks.releases.history import MoveRow
-from headworks.releases.proposal_store import Proposal
-from headworks.releases.proposals import ProposalView
-from headworks.releases.rules import Block, Condition, Standing
+from headworks.releases.evidence.store import Attested, SigningKey
+from headworks.releases.promotion.history import MoveRow
+from headworks.releases.promotion.rules import Block, Condition, Standing
+from headworks.releases.proposals.behaviour import BehaviourDiff
+from headworks.releases.proposals.lifecycle import ProposalView
+from headworks.releases.proposals.store import Proposal
 
 
 class Asked(BaseModel):

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import rfc8785
 
-from headworks.releases.prompts import parse_prompt
+from headworks.releases.prompts.templates import parse_prompt
 from headworks.releases.route_bodies import read_route, written_route
 from headworks.types.features import (
     Feature,

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from headworks.errors import InvalidRequest
 from headworks.identity.routes import declare, require
-from headworks.releases.behaviour import behaviour_diff
 from headworks.releases.bodies import (
     Asked,
     AttestationBody,
@@ -26,7 +25,8 @@ from headworks.releases.bodies import (
     standing_body,
 )
 from headworks.releases.channels import Order
-from headworks.releases.evidence import is_ours
+from headworks.releases.evidence.store import is_ours
+from headworks.releases.proposals.behaviour import behaviour_diff
 from headworks.releases.service import Releases
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest

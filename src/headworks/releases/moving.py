@@ -10,9 +10,9 @@ from headworks.errors import InvalidRequest, NotFound
 from headworks.identity.service import Identity, allow
 from headworks.releases import store
 from headworks.releases.archives import Archive, read_archive, trusted, write_archive
-from headworks.releases.attestations import is_digest
 from headworks.releases.bundles import SETTINGS, Bundle, BundleFile, read_bundle
-from headworks.releases.evidence import Evidence
+from headworks.releases.evidence.attestations import is_digest
+from headworks.releases.evidence.store import Evidence
 from headworks.releases.judging import GATE
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring

@@ -19,7 +19,7 @@ from headworks.releases.bodies import (
     proposal_body,
     whole_proposal_body,
 )
-from headworks.releases.resolving import MOST_FILES, Wanted
+from headworks.releases.proposals.resolving import MOST_FILES, Wanted
 from headworks.releases.service import Releases
 from headworks.types.identity import Principal
 

@@ -12,22 +12,22 @@ from typing import Any
 from headworks.errors import Forbidden, WorkspaceInvalid
 from headworks.identity.service import Identity
 from headworks.releases import store
-from headworks.releases.account_files import check_files
 from headworks.releases.applying import AppliedFeature, Applying
-from headworks.releases.attestations import COMPARISON, VERDICT
 from headworks.releases.bundles import read_bundle
 from headworks.releases.contract import CollectionDeclarer
-from headworks.releases.evidence import Attested, Evidence
+from headworks.releases.evidence.attestations import COMPARISON, VERDICT
+from headworks.releases.evidence.store import Attested, Evidence
 from headworks.releases.judged import GateBundle, JudgedReleases, Subject
 from headworks.releases.moving import Archives
-from headworks.releases.promotions import Promotions
-from headworks.releases.prompts import fill, parse_prompt
-from headworks.releases.proposals import Proposals
-from headworks.releases.resolving import Resolving
+from headworks.releases.promotion.promotions import Promotions
+from headworks.releases.promotion.standings import Standings
+from headworks.releases.prompts.templates import fill, parse_prompt
+from headworks.releases.proposals.lifecycle import Proposals
+from headworks.releases.proposals.resolving import Resolving
 from headworks.releases.route_bodies import read_route
-from headworks.releases.standings import Standings
 from headworks.releases.table import ReleaseTable
-from headworks.releases.workspace import Surroundings, parse_workspace
+from headworks.releases.workspace.account_files import check_files
+from headworks.releases.workspace.reading import Surroundings, parse_workspace
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.features import Feature

@@ -9,14 +9,8 @@ from uuid import UUID
 
 from headworks.errors import HeadworksError, NotFound, WorkspaceInvalid
 from headworks.identity.service import near
-from headworks.retrieval import denials
-from headworks.retrieval.contract import CollectionView, Directory
-from headworks.retrieval.embedding import Vectors
-from headworks.retrieval.freshness import plan_recrawls
-from headworks.retrieval.parsers.catalog import ocr_is_installed
-from headworks.retrieval.passages.chunking import ChunkSettings
-from headworks.retrieval.queueing import Queue
-from headworks.retrieval.readers import (
+from headworks.retrieval.access import denials
+from headworks.retrieval.access.readers import (
     PatternDenials,
     PatternReaders,
     normal_pattern,
@@ -24,8 +18,14 @@ from headworks.retrieval.readers import (
     write_denials,
     write_patterns,
 )
-from headworks.retrieval.recutting import recut
-from headworks.retrieval.sections import SectionRule, write_rules
+from headworks.retrieval.access.recutting import recut
+from headworks.retrieval.access.sections import SectionRule, write_rules
+from headworks.retrieval.contract import CollectionView, Directory
+from headworks.retrieval.embedding import Vectors
+from headworks.retrieval.freshness import plan_recrawls
+from headworks.retrieval.parsers.catalog import ocr_is_installed
+from headworks.retrieval.passages.chunking import ChunkSettings
+from headworks.retrieval.queueing import Queue
 from headworks.retrieval.store import SQL, CollectionRow, find_collection, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal

@@ -7,15 +7,16 @@ from datetime import datetime
 from uuid import UUID
 
 from headworks.jobs.engine import Jobs, Run
-from headworks.retrieval import queueing, vector_index
+from headworks.retrieval import queueing
 from headworks.retrieval.contract import Directory
-from headworks.retrieval.erasure import Erasure
-from headworks.retrieval.generations import GenerationWork
+from headworks.retrieval.indexing import vector_index
+from headworks.retrieval.indexing.generations import GenerationWork
+from headworks.retrieval.indexing.vector_index import VectorIndexes
+from headworks.retrieval.ingestion.working import ItemWork
+from headworks.retrieval.lifecycle.erasure import Erasure
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.sources.recrawling import Recrawls
 from headworks.retrieval.sources.syncing import SourceWork
-from headworks.retrieval.vector_index import VectorIndexes
-from headworks.retrieval.working import ItemWork
 from headworks.storage.pool import Database
 from headworks.types.ids import TenantId
 

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.errors import InvalidRequest
 from headworks.identity.routes import declare, require
-from headworks.retrieval.batches import router as batch_routes
 from headworks.retrieval.contract import (
     DocumentAt,
     DocumentView,
@@ -24,9 +23,10 @@ from headworks.retrieval.contract import (
     Progress,
     Sync,
 )
-from headworks.retrieval.ingest import UPLOAD, HandedIn, too_large
-from headworks.retrieval.lifecycle_routes import router as lifecycle_routes
-from headworks.retrieval.search_bodies import FoundRows, Query
+from headworks.retrieval.ingestion.batches import router as batch_routes
+from headworks.retrieval.ingestion.ingest import UPLOAD, HandedIn, too_large
+from headworks.retrieval.lifecycle.routes import router as lifecycle_routes
+from headworks.retrieval.searching.bodies import FoundRows, Query
 from headworks.retrieval.service import Retrieval
 from headworks.retrieval.sources.asking import SourceView
 from headworks.types.identity import Principal

@@ -10,7 +10,8 @@ from uuid import UUID
 from headworks.config import RetrievalServerSettings
 from headworks.errors import HeadworksError, NotFound
 from headworks.jobs.engine import Jobs
-from headworks.retrieval import collections, finding, vector_index
+from headworks.retrieval import collections, finding
+from headworks.retrieval.access.permissions import Explainer
 from headworks.retrieval.contract import (
     CollectionView,
     Directory,
@@ -24,27 +25,27 @@ from headworks.retrieval.contract import (
     Sync,
     Wanted,
 )
-from headworks.retrieval.cutting import Cutting
-from headworks.retrieval.filters import bound_filter
 from headworks.retrieval.freshness import plan_recrawls
-from headworks.retrieval.generations import GenerationWork
-from headworks.retrieval.ingest import HandedIn, Ingestion
+from headworks.retrieval.indexing import vector_index
+from headworks.retrieval.indexing.cutting import Cutting
+from headworks.retrieval.indexing.generations import GenerationWork
+from headworks.retrieval.indexing.situating import Situating
+from headworks.retrieval.indexing.vector_index import Owner, VectorIndexes
+from headworks.retrieval.ingestion.ingest import HandedIn, Ingestion
+from headworks.retrieval.ingestion.working import ItemWork, Parsers
 from headworks.retrieval.jobs import Runs, Works
-from headworks.retrieval.lifecycle import LifeCycle
+from headworks.retrieval.lifecycle.service import LifeCycle
 from headworks.retrieval.passages.counting import OfModel, Vocabularies
-from headworks.retrieval.permissions import Explainer
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.quoting import CitationStream
-from headworks.retrieval.search import Searcher
-from headworks.retrieval.situating import Situating
+from headworks.retrieval.searching.filters import bound_filter
+from headworks.retrieval.searching.search import Searcher
 from headworks.retrieval.sources.asking import SourceSyncs, SourceView
 from headworks.retrieval.sources.catalog import usual_openers
 from headworks.retrieval.sources.recrawling import Recrawls
 from headworks.retrieval.sources.stepping import SyncLimits, Tools
 from headworks.retrieval.sources.syncing import Opener, SourceWork
 from headworks.retrieval.store import INGEST_SQL, SQL, Payloads, find_collection
-from headworks.retrieval.vector_index import Owner, VectorIndexes
-from headworks.retrieval.working import ItemWork, Parsers
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.features import RetrievalSettings

@@ -16,9 +16,9 @@ from headworks.storage.sealing import Keyring
 from headworks.types.ids import TenantId
 
 SQL = load("headworks.retrieval")
-INGEST_SQL = load("headworks.retrieval", "ingest.sql")
-SEARCH_SQL = load("headworks.retrieval", "search.sql")
-NEAREST_SQL = load("headworks.retrieval", "nearest.sql")
+INGEST_SQL = load("headworks.retrieval.ingestion", "ingest.sql")
+SEARCH_SQL = load("headworks.retrieval.searching", "search.sql")
+NEAREST_SQL = load("headworks.retrieval.indexing", "nearest.sql")
 
 MOST_NUMBERS = 16_000
 """Of a vector that can be stored."""

@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 import pytest
 
 from headworks.errors import InvalidRequest
-from headworks.evaluation.comparing import Metric
 from headworks.evaluation.contract import Result
-from headworks.evaluation.dataset_files import example_digest, read_dataset
-from headworks.evaluation.gate_files import Below
-from headworks.evaluation.lines import Line
+from headworks.evaluation.datasets.files import example_digest, read_dataset
+from headworks.evaluation.experiments.comparing import Metric
+from headworks.evaluation.gates.lines import Line
+from headworks.evaluation.suites.gate_files import Below
 from headworks.types.evaluation import Example, Output, Score
 
 _MARK = "headworks_suite"
@@ -128,7 +128,7 @@ def _result(said: dict[str, Any]) -> Result:
 
 
 def _judge(seen: _Seen) -> Line:
-    from headworks.evaluation.rates import below
+    from headworks.evaluation.gates.rates import below
 
     metric = Metric(seen.metric, "binary")
     failed = [each for each in seen.results if each.scores[seen.metric].value != 1.0]

@@ -10,7 +10,7 @@ from headworks.app import surroundings
 from headworks.cli.demo.corpus import generated, shipped, shipped_folder
 from headworks.cli.folders import readable_paths
 from headworks.errors import InvalidRequest, NotFound, StartupRefused
-from headworks.releases.workspace import parse_workspace
+from headworks.releases.workspace.reading import parse_workspace
 
 
 def test_the_shipped_corpus_agrees_with_its_own_workspace_and_documents() -> None:

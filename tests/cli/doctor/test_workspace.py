@@ -10,7 +10,7 @@ from headworks.cli.starting import workspace_files
 from headworks.config import PriceSettings, ProviderSettings
 from headworks.providers.catalog import Catalog, Found
 from headworks.providers.prices import PriceFiles
-from headworks.releases.workspace import parse_workspace
+from headworks.releases.workspace.reading import parse_workspace
 
 
 def findings(

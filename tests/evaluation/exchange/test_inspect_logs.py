@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from headworks.errors import InvalidRequest
 from headworks.evaluation.contract import Result
-from headworks.evaluation.dataset_files import example_digest
+from headworks.evaluation.datasets.files import example_digest
 from headworks.evaluation.exchange.inspect_logs import Experimented, export_inspect, import_inspect
 from headworks.types.evaluation import Example, Output, Score
 from headworks.types.models import Message

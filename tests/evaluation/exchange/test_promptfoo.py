@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headworks.errors import InvalidRequest
-from headworks.evaluation.dataset_files import read_dataset, write_dataset
+from headworks.evaluation.datasets.files import read_dataset, write_dataset
 from headworks.evaluation.exchange.promptfoo import ImportedSuite, import_promptfoo
 from headworks.evaluation.exchange.promptfoo_export import export_promptfoo
 from headworks.evaluation.scorers.catalogue import make_scorer
 from headworks.evaluation.scorers.checks import WORDS, edit_distance, json_within
-from headworks.evaluation.suite_files import read_suite
+from headworks.evaluation.suites.suite_files import read_suite
 from headworks.types.evaluation import Example, Output, Score
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId, new_id

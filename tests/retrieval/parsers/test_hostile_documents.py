@@ -11,7 +11,7 @@ from hostile_documents import HOSTILE, READ
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.catalog import ocr_is_installed
 from headworks.retrieval.parsers.contract import FAILURE_CODES, ParsedDocument
-from headworks.retrieval.parsers.sandbox import ParseLimits, ParserPool
+from headworks.retrieval.parsers.isolation.sandbox import ParseLimits, ParserPool
 
 LIMITS = ParseLimits(memory_mb=384, cpu_s=30, wall_s=90.0)
 

@@ -16,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers import catalog, docx, epub, pdf, pptx
+from headworks.retrieval.parsers import catalog, epub
 from headworks.retrieval.parsers.archives import ArchiveLimits, open_archive
 from headworks.retrieval.parsers.contract import FAILURE_CODES, ParsedDocument
-from headworks.retrieval.parsers.docx_numbering import formatted
+from headworks.retrieval.parsers.office import docx, pptx
+from headworks.retrieval.parsers.office.numbering import formatted
+from headworks.retrieval.parsers.pdf import document as pdf
 
 DATA = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data")) / "documents"
 

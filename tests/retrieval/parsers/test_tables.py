@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import office_documents as office
 import pytest
 import sample_documents as samples
 from hypothesis import given
 from hypothesis import strategies as st
+from parsed_tables import Grid, tables_of
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers import catalog, markdown
@@ -16,29 +15,9 @@ from headworks.retrieval.parsers.building import TextBuilder, one_line
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.grids import Cell, spelled_out, write_table
 
-Grid = list[list[str]]
 PLAIN: Grid = [["Drug", "Dose"], ["A | B", "5 mg"], ["C < D", "7 mg"]]
 MERGED: Grid = [["Drug", "Dose", "Dose"], ["A", "5", "6"], ["A", "7", "8"], ["All of them", "", ""]]
 """What a table says whose `Dose` and `A` reach over two cells each, and whose last row is one cell."""
-
-
-def tables_of(document: ParsedDocument) -> list[tuple[Grid, int]]:
-    """The tables that a document says it has, read back from its text, and how many rows name their columns."""
-    found = []
-    for table in document.tables:
-        lines = document.text[table.start : table.end].split("\n")
-        head = document.text[table.start : table.header_end].split("\n") if table.header_end > table.start else []
-        assert lines[: len(head)] == head
-        if head:
-            assert re.fullmatch(r"\|( --- \|)+", lines.pop(len(head)))
-        found.append(([cells_of(line) for line in lines], len(head)))
-    return found
-
-
-def cells_of(line: str) -> list[str]:
-    assert line.startswith("| ")
-    assert line.endswith(" |")
-    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def parsed(name: str, data: bytes) -> ParsedDocument:

@@ -22,7 +22,7 @@ def check(file: _File, *, as_json: AsJson = False) -> None:
 
     Example: headworks prompts check workspace/features/assistant/prompts/answer.prompty
     """
-    from headworks.releases.prompts import parse_prompt
+    from headworks.releases.prompts.templates import parse_prompt
 
     prompt = parse_prompt(str(file), _text(file))
     inputs = [
@@ -54,7 +54,7 @@ def take(
 
     Example: headworks prompts import greeting.prompt --from dotprompt --out workspace/features/greeter/prompts
     """
-    from headworks.releases.prompt_imports import import_prompts
+    from headworks.releases.prompts.imports import import_prompts
 
     found = import_prompts(_text(file), source, file.stem, question)
     if as_json:

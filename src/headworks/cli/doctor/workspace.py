@@ -15,7 +15,7 @@ from headworks.providers.catalog import Catalog, Found, discover
 from headworks.providers.catalog import Provider as CatalogRow
 from headworks.providers.prices import PriceTable
 from headworks.providers.vendors import VENDORS, Vendor
-from headworks.releases.workspace import parse_workspace
+from headworks.releases.workspace.reading import parse_workspace
 from headworks.types.features import Target
 from headworks.types.workspace import AccountSpec, Workspace
 

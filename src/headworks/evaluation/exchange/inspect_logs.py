@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from headworks.errors import InvalidRequest
 from headworks.evaluation.contract import Result
-from headworks.evaluation.dataset_files import example_digest
+from headworks.evaluation.datasets.files import example_digest
 from headworks.types.evaluation import Example, Output, Score
 from headworks.types.models import Message
 

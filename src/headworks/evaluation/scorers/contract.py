@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 from headworks.errors import DatabaseUnavailable, Forbidden, HeadworksError
 from headworks.evaluation.contract import Scale, Scorer
 from headworks.evaluation.digests import digest_of
-from headworks.evaluation.judge_files import JudgeSpec
-from headworks.evaluation.judges import Judge
+from headworks.evaluation.judges.files import JudgeSpec
+from headworks.evaluation.judges.judging import Judge
 from headworks.strict_yaml import Section
 from headworks.types.evaluation import Example, Output, Score
 from headworks.types.identity import Principal

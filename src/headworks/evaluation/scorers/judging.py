@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headworks.evaluation.contract import Scale
-from headworks.evaluation.judge_files import BUILT_IN, JudgeSpec, built_in, read_built_in, read_model
-from headworks.evaluation.judges import Judge
+from headworks.evaluation.judges.files import BUILT_IN, JudgeSpec, built_in, read_built_in, read_model
+from headworks.evaluation.judges.judging import Judge
 from headworks.evaluation.scorers.contract import NO_REFERENCE, Measure, ScorerKind, Surroundings, failed
 from headworks.evaluation.scorers.places import as_text
 from headworks.strict_yaml import Section, nearest

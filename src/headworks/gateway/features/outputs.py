@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from headworks.errors import HeadworksError, OutputInvalid
 from headworks.formats import neutral
 from headworks.formats.neutral import Answer, StopReason, TextBlock
-from headworks.gateway.attempts import ATTEMPTS, Attempts
+from headworks.gateway.answers.attempts import ATTEMPTS, Attempts
+from headworks.gateway.answers.opening import Started
+from headworks.gateway.answers.outgoing import Composed, Outgoing
+from headworks.gateway.answers.reading import read
 from headworks.gateway.calls import Call
 from headworks.gateway.features.structuring import HEADER, Structured, Structuring
-from headworks.gateway.opening import Started
-from headworks.gateway.outgoing import Composed, Outgoing
 from headworks.gateway.plans import Plan
-from headworks.gateway.reading import read
 from headworks.gateway.recording import Record
 from headworks.gateway.wire.parts import Event, Finished, Head, Text
 from headworks.guardrails.service import check_json

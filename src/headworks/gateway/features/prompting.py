@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from headworks.gateway.answers.outgoing import Composed, Outgoing
 from headworks.gateway.calls import Call, Question
 from headworks.gateway.contract import InputCheck, Renderer
 from headworks.gateway.features.binding import bind
-from headworks.gateway.outgoing import Composed, Outgoing
 from headworks.gateway.plans import Plan
 from headworks.gateway.recording import Record
 from headworks.types.models import Message, Prompt

@@ -15,6 +15,7 @@ from headworks.gateway.admission import Admission
 from headworks.gateway.calls import Asked
 from headworks.gateway.dialects import EMBEDDINGS_DIALECT
 from headworks.gateway.exchange import AsgiExchange, Handler, Receive, Scope, Send, Watch
+from headworks.gateway.failover.retrying import RetryBudget
 from headworks.gateway.passthrough.choosing import choose
 from headworks.gateway.passthrough.errands import (
     BELOW,
@@ -39,7 +40,6 @@ from headworks.gateway.passthrough.vendors import GOOGLE, VENDORS, Listener, Ven
 from headworks.gateway.passthrough.walking import Walk
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Ledger, Record
-from headworks.gateway.retrying import RetryBudget
 from headworks.gateway.routing import View
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.wire.bodies import Body

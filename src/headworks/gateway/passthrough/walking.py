@@ -14,14 +14,14 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from headworks.errors import HeadworksError, InvalidRequest
-from headworks.gateway.attempts import ATTEMPTS
-from headworks.gateway.chains import Chain
-from headworks.gateway.deadlines import deadlines_of
-from headworks.gateway.opening import was_resent
+from headworks.gateway.answers.attempts import ATTEMPTS
+from headworks.gateway.answers.opening import was_resent
+from headworks.gateway.failover.chains import Chain
+from headworks.gateway.failover.deadlines import deadlines_of
+from headworks.gateway.failover.retrying import Pauses, RetryBudget
 from headworks.gateway.passthrough.transfers import Transfer
 from headworks.gateway.plans import Aim, Plan
 from headworks.gateway.recording import Record
-from headworks.gateway.retrying import Pauses, RetryBudget
 from headworks.providers.contract import Answer, Carrier, Surface
 from headworks.providers.http1 import Deadlines
 

@@ -40,15 +40,15 @@ _TEXT = Format("plain", "text/plain")
 _VERBATIM = Format("plain", "text/plain", "parse_verbatim")
 _MARKDOWN = Format("markdown", "text/markdown")
 _HTML = Format("html", "text/html")
-_PDF = Format("pdf", "application/pdf", sniffed=True)
+_PDF = Format("pdf.document", "application/pdf", sniffed=True)
 _OOXML = "application/vnd.openxmlformats-officedocument"
-_DOCX = Format("docx", f"{_OOXML}.wordprocessingml.document", sniffed=True)
-_PPTX = Format("pptx", f"{_OOXML}.presentationml.presentation", sniffed=True)
-_XLSX = Format("xlsx", f"{_OOXML}.spreadsheetml.sheet", sniffed=True)
-_ODT = Format("odf", "application/vnd.oasis.opendocument.text", sniffed=True)
-_ODS = Format("odf", "application/vnd.oasis.opendocument.spreadsheet", sniffed=True)
+_DOCX = Format("office.docx", f"{_OOXML}.wordprocessingml.document", sniffed=True)
+_PPTX = Format("office.pptx", f"{_OOXML}.presentationml.presentation", sniffed=True)
+_XLSX = Format("office.xlsx", f"{_OOXML}.spreadsheetml.sheet", sniffed=True)
+_ODT = Format("office.odf", "application/vnd.oasis.opendocument.text", sniffed=True)
+_ODS = Format("office.odf", "application/vnd.oasis.opendocument.spreadsheet", sniffed=True)
 _EPUB = Format("epub", "application/epub+zip", sniffed=True)
-_RTF = Format("office", "application/rtf", sniffed=True)
+_RTF = Format("office.binary", "application/rtf", sniffed=True)
 
 FORMATS: dict[str, Format] = {
     **dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".prompty"), _MARKDOWN),
@@ -72,15 +72,15 @@ FORMATS: dict[str, Format] = {
     ".ods": _ODS,
     ".epub": _EPUB,
     ".rtf": _RTF,
-    ".doc": Format("office", "application/msword", sniffed=True),
-    ".xls": Format("office", "application/vnd.ms-excel", sniffed=True),
-    ".ppt": Format("office", "application/vnd.ms-powerpoint", sniffed=True),
-    ".msg": Format("office", "application/vnd.ms-outlook", sniffed=True),
+    ".doc": Format("office.binary", "application/msword", sniffed=True),
+    ".xls": Format("office.binary", "application/vnd.ms-excel", sniffed=True),
+    ".ppt": Format("office.binary", "application/vnd.ms-powerpoint", sniffed=True),
+    ".msg": Format("office.binary", "application/vnd.ms-outlook", sniffed=True),
 }
 """By lower-case extension."""
 
 PICTURES = {
-    extension: Format("ocr", f"image/{kind}", "parse_picture")
+    extension: Format("pdf.ocr", f"image/{kind}", "parse_picture")
     for kind, extensions in {
         "png": (".png",),
         "jpeg": (".jpg", ".jpeg"),

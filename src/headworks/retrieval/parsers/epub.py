@@ -9,8 +9,8 @@ from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.archives import open_archive, read_entry
 from headworks.retrieval.parsers.building import TextBuilder, decoded
 from headworks.retrieval.parsers.contract import ParsedDocument
-from headworks.retrieval.parsers.docx import read_xml
 from headworks.retrieval.parsers.html import declared_encoding, read_into
+from headworks.retrieval.parsers.office.docx import read_xml
 
 MEDIA_TYPE = "application/epub+zip"
 _CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"

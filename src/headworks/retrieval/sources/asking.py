@@ -9,7 +9,7 @@ from uuid import UUID
 from headworks.retrieval import collections
 from headworks.retrieval.contract import Directory, Progress
 from headworks.retrieval.freshness import CONFIGURED
-from headworks.retrieval.ingest import Ingestion
+from headworks.retrieval.ingestion.ingest import Ingestion
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.sources.stepping import SQL
 from headworks.retrieval.sources.syncing import configured_sources

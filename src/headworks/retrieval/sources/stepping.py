@@ -14,11 +14,11 @@ from uuid import UUID
 
 from headworks.errors import InvalidRequest
 from headworks.retrieval import collections
+from headworks.retrieval.access.readers import read_patterns
 from headworks.retrieval.contract import check_path
-from headworks.retrieval.ingest import Ingestion, NewItem, sweep
+from headworks.retrieval.ingestion.ingest import Ingestion, NewItem, sweep
 from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.queueing import Queue
-from headworks.retrieval.readers import read_patterns
 from headworks.retrieval.sources.contract import (
     Access,
     Change,

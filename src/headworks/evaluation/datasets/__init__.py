@@ -1,0 +1,1 @@
+"""Golden sets: files, versions, and what is wrong with them."""

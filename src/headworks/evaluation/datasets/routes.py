@@ -1,0 +1,163 @@
+"""HTTP of datasets, under `/api/datasets`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from headworks.evaluation.datasets.checking import check, told_by
+from headworks.evaluation.datasets.coverage import coverage
+from headworks.evaluation.datasets.files import read_dataset, write_dataset
+from headworks.evaluation.datasets.promotion import Promotion
+from headworks.evaluation.datasets.schemas import diff
+from headworks.evaluation.datasets.versions import Datasets, Numbered, Pushed
+from headworks.identity.routes import declare, require
+from headworks.identity.service import allow
+from headworks.releases.service import Releases
+from headworks.types.identity import Principal
+
+router = APIRouter(tags=["datasets"], prefix="/api/datasets")
+
+_READ = "dataset:read|dataset:write"
+Reader = Annotated[Principal, require("dataset:read", "dataset:write")]
+Writer = Annotated[Principal, require("dataset:write")]
+Json = dict[str, Any]
+
+
+class WantedVersion(BaseModel):
+    """The lines of a dataset's file; `unlock` says why examples may move between splits."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    content: str
+    file: str = Field(default="dataset.jsonl", max_length=500)
+    unlock: str = ""
+    project: str = "default"
+
+
+class WantedPromotion(BaseModel):
+    """`with_reference`: what was answered then is what is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trace: UUID
+    split: Literal["train", "dev", "test"] = "test"
+    with_reference: bool = False
+
+
+def _datasets(request: Request) -> Datasets:
+    found: Datasets = request.app.state.datasets
+    return found
+
+
+@router.get("", openapi_extra=declare(_READ, None))
+async def list_datasets(request: Request, caller: Reader, project: str = "default") -> dict[str, list[Json]]:
+    """The project's datasets, each with its newest version."""
+    return {"rows": [asdict(each) for each in await _datasets(request).list(caller, project)]}
+
+
+@router.post("/{name}/versions", openapi_extra=declare("dataset:write", "dataset.push"), status_code=201)
+async def push(request: Request, name: str, body: WantedVersion, caller: Writer) -> Json:
+    """Make the lines of a file the newest version; the same ones again change nothing."""
+    examples = await asyncio.to_thread(read_dataset, body.file, body.content.encode(errors="surrogatepass"))
+    return _pushed(await _datasets(request).push(caller, body.project, name, examples, body.unlock))
+
+
+@router.get("/{name}/versions", openapi_extra=declare(_READ, None))
+async def history(request: Request, name: str, caller: Reader, project: str = "default") -> dict[str, list[Json]]:
+    """The versions of a dataset, newest first."""
+    return {"rows": [asdict(each) for each in await _datasets(request).history(caller, project, name)]}
+
+
+@router.get("/{name}", openapi_extra=declare(_READ, None))
+async def show(
+    request: Request, name: str, caller: Reader, project: str = "default", version: str | None = None
+) -> Json:
+    """A version, whole: the newest, or that of a number or digest. `content` are the lines of its file."""
+    found = await _datasets(request).find(caller, project, name, version)
+    content = await asyncio.to_thread(write_dataset, found.version.examples)
+    return {**_head(found), "content": content.decode()}
+
+
+@router.get("/{name}/diff", openapi_extra=declare(_READ, None))
+async def compare(
+    request: Request, name: str, caller: Reader, before: str, after: str | None = None, project: str = "default"
+) -> Json:
+    """How two versions differ, by examples and by what examples have."""
+    datasets = _datasets(request)
+    one = await datasets.find(caller, project, name, before)
+    two = await datasets.find(caller, project, name, after)
+    return {"before": _head(one), "after": _head(two), **asdict(diff(one.version.examples, two.version.examples))}
+
+
+@router.get("/{name}/check", openapi_extra=declare(_READ, None, "search"))
+async def check_version(
+    request: Request,
+    name: str,
+    caller: Reader,
+    project: str = "default",
+    version: str | None = None,
+    feature: str | None = None,
+) -> Json:
+    """Near-duplicates, leaks between splits, and references that a feature's prompts or knowledge tell."""
+    found = await _datasets(request).find(caller, project, name, version)
+    told: dict[str, bytes] = {}
+    if feature is not None:
+        allow(caller, "workspace:read", "workspace:apply")
+        releases: Releases = request.app.state.releases
+        told = told_by(await releases.pull(caller, project), feature)
+    result = await asyncio.to_thread(check, found.version.examples, told)
+    duplicates = [{**asdict(each), "is_leak": each.is_leak} for each in result.duplicates]
+    return {**_head(found), **asdict(result), "duplicates": duplicates, "is_clean": result.is_clean}
+
+
+@router.get("/{name}/coverage", openapi_extra=declare(_READ, None))
+async def cover(  # noqa: PLR0917 -- each is a parameter of the query
+    request: Request,
+    name: str,
+    caller: Reader,
+    project: str = "default",
+    version: str | None = None,
+    tag: str = "intent",
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05,
+    discordance: Annotated[float, Field(gt=0, le=1)] = 0.1,
+) -> Json:
+    """Examples for each value of a tag, and how many a gate needs."""
+    found = await _datasets(request).find(caller, project, name, version)
+    result = await asyncio.to_thread(coverage, found.version.examples, tag, margin=margin, discordance=discordance)
+    rows = [{**asdict(each), "missing": each.missing} for each in result.rows]
+    return {**_head(found), **asdict(result), "rows": rows}
+
+
+@router.post("/promotions", openapi_extra=declare("dataset:write", "dataset.promote"))
+async def promote(request: Request, body: WantedPromotion, caller: Writer) -> Json:
+    """The line that a trace gives, redacted; nothing is stored but that it was asked for."""
+    promotion: Promotion = request.app.state.promotion
+    found = await promotion.propose(caller, body.trace, body.split, with_reference=body.with_reference)
+    await _datasets(request).note_promotion(caller, str(body.trace), found.redacted)
+    return {
+        "line": write_dataset([found.example]).decode(),
+        "answer": found.answer,
+        "redacted": found.redacted,
+        "notices": found.notices,
+    }
+
+
+def _head(found: Numbered) -> Json:
+    version = found.version
+    return {
+        "name": version.name,
+        "number": found.number,
+        "digest": version.digest,
+        "examples": len(version.examples),
+    }
+
+
+def _pushed(pushed: Pushed) -> Json:
+    head = _head(Numbered(pushed.number, pushed.version))
+    return {**head, "is_new": pushed.is_new, **asdict(pushed.diff), "moved": [asdict(each) for each in pushed.moved]}

@@ -1,0 +1,1 @@
+"""A release asked every example of a dataset, and compared with another."""

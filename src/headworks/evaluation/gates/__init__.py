@@ -1,0 +1,1 @@
+"""Whether a release may go live, and how surely."""

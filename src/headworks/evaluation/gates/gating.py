@@ -1,0 +1,354 @@
+"""Gates run: experiments on both sides, the look that this is, the verdict, and what is signed and asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from headworks.errors import Conflict
+from headworks.evaluation.contract import Result
+from headworks.evaluation.datasets.store import note_audit
+from headworks.evaluation.digests import digest_of
+from headworks.evaluation.experiments.comparing import FlippedExample, flips
+from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
+from headworks.evaluation.gates.judged import Labels
+from headworks.evaluation.gates.lines import Line, Wanted, inconclusive
+from headworks.evaluation.gates.looks import NextLook, PastLook, next_look
+from headworks.evaluation.gates.verdicts import Case, Judged, judge
+from headworks.evaluation.suites.gate_files import GateSpec
+from headworks.evaluation.suites.reading import golden_digest, read_gate_of
+from headworks.identity.service import allow
+from headworks.releases.service import COMPARISON, VERDICT, GateBundle, Releases, Subject
+from headworks.storage.pool import Database, Tx
+from headworks.storage.queries import load
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, ProjectId, new_id
+
+_SQL = load("headworks.evaluation.gates")
+_MOST_FLIPS = 5_000
+_NO_BASE = Digest("")
+
+
+class HumanJudgements(Protocol):
+    """What people have said of answers; implemented by review, injected by app.py."""
+
+    async def labels(
+        self, principal: Principal, project: ProjectId, metric: str, release: Digest, examples: Sequence[Digest]
+    ) -> Mapping[Digest, float]:
+        """Of the first repeat of each example that is judged: 0 to 1, higher is better."""
+        ...
+
+
+class JudgeCards(Protocol):
+    """Which judges may decide; implemented by calibration, injected by app.py."""
+
+    async def is_calibrated(self, principal: Principal, project: ProjectId, judge: Digest, metric: str) -> bool:
+        """Whether a card of this very judge is valid now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GateOrder:
+    """What is to be judged. `release` as `feature`, `feature@staging` or `feature@sha256:…`.
+
+    `gate` None: the one attached to `prod`; else a bundle that is proposed to be. Without a ceiling each side may cost
+    what it costs.
+    """
+
+    project: str
+    release: str
+    gate: Digest | None = None
+    most_cost_micro_usd: int | None = None
+    at_once: int = 4
+    retries_errors: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GateRun:
+    """The experiments that a verdict needs."""
+
+    subject: Subject
+    bundle: GateBundle
+    spec: GateSpec
+    candidate: Experiment
+    base: Experiment | None
+    """None: nothing is compared, or nothing is live yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """What the gate said, signed."""
+
+    run: GateRun
+    judged: Judged
+    look: NextLook
+    flips: Sequence[FlippedExample]
+    attestation: str | None
+    """None: nothing was signed, as answers are missing or these very results were judged before."""
+    asked: int
+    """How many judgements were newly asked for."""
+
+
+class Gates:
+    """See the module."""
+
+    def __init__(
+        self,
+        db: Database,
+        releases: Releases,
+        experiments: Experiments,
+        humans: HumanJudgements | None = None,
+        cards: JudgeCards | None = None,
+    ) -> None:
+        """Without `humans` no judge is corrected, without `cards` none may decide."""
+        self._db = db
+        self._releases = releases
+        self._experiments = experiments
+        self._humans = humans
+        self._cards = cards
+
+    async def start(self, principal: Principal, order: GateOrder) -> GateRun:
+        """Have both sides run, as far as they have not. Raises NotFound without a gate, WorkspaceInvalid."""
+        allow(principal, "experiment:run")
+        subject, bundle, spec, base = await self._meant(principal, order)
+        candidate = await self._run(principal, subject, bundle, order)
+        if base is None:
+            return GateRun(subject, bundle, spec, candidate, None)
+        other = subject if base == subject.digest else replace(subject, digest=base)
+        base_run = candidate if base == subject.digest else await self._run(principal, other, bundle, order)
+        return GateRun(subject, bundle, spec, candidate, base_run)
+
+    async def verdict(self, principal: Principal, order: GateOrder) -> GateVerdict:
+        """Judge what has been run, sign it, and ask for what is missing. Raises Conflict while something runs."""
+        allow(principal, "experiment:run")
+        run = await self.start(principal, replace(order, retries_errors=False))
+        for each in (run.candidate, run.base):
+            if each is not None and each.state == "running":
+                raise Conflict("The experiments are running.", code="experiment_running")
+        candidate = await self._experiments.results(principal, run.candidate)
+        base = None if run.base is None else await self._experiments.results(principal, run.base)
+        case = await self._case(principal, run, candidate, base)
+        flipped = _flips(run.spec, case)
+        async with self._db.tx(principal) as tx:
+            return await self._decide(tx, principal, run, case, flipped)
+
+    async def _meant(
+        self, principal: Principal, order: GateOrder
+    ) -> tuple[Subject, GateBundle, GateSpec, Digest | None]:
+        judged = self._releases.judged
+        subject = await judged.subject(principal, order.project, order.release, "staging")
+        bundle = await judged.gate(principal, subject.project, subject.feature, order.gate)
+        spec = read_gate_of(bundle.files)
+        live = await judged.live(principal, subject.project, subject.feature)
+        return subject, bundle, spec, None if spec.compare_to is None else live
+
+    async def _run(self, principal: Principal, subject: Subject, bundle: GateBundle, order: GateOrder) -> Experiment:
+        found = await self._experiments.list(principal, subject.feature, subject.digest)
+        same = [each for each in found if each.gate == bundle.digest]
+        if same and not order.retries_errors:
+            newest = same[0]
+            if newest.state in {"running", "done"}:
+                return newest
+        wanted = Order(
+            bundle.files,
+            at_once=order.at_once,
+            most_cost_micro_usd=order.most_cost_micro_usd,
+            retries_errors=order.retries_errors,
+            gate=bundle.digest,
+        )
+        return await self._experiments.start(principal, subject, wanted)
+
+    async def _case(
+        self, principal: Principal, run: GateRun, candidate: Sequence[Result], base: Sequence[Result] | None
+    ) -> Case:
+        metrics = {each.name: each for each in run.candidate.metrics}
+        calibrated = set()
+        for name in run.spec.metrics:
+            metric = metrics.get(name)
+            if metric is None or not metric.is_judge or metric.digest is None or self._cards is None:
+                continue
+            if await self._cards.is_calibrated(principal, run.subject.project, metric.digest, name):
+                calibrated.add(name)
+        labels = await self._labels(principal, run, candidate)
+        expected = run.candidate.answers
+        return Case(candidate, base, metrics, expected, run.spec.alpha, frozenset(calibrated), labels)
+
+    async def _labels(self, principal: Principal, run: GateRun, candidate: Sequence[Result]) -> dict[str, Labels]:
+        found: dict[str, Labels] = {}
+        if self._humans is None or run.base is None:
+            return found
+        examples = list(dict.fromkeys(each.example_digest for each in candidate))
+        for line in run.spec.not_worse:
+            if line.min_human is not None and line.metric not in found:
+                base, own = [
+                    await self._humans.labels(principal, run.subject.project, line.metric, release, examples)
+                    for release in (run.base.release, run.candidate.release)
+                ]
+                found[line.metric] = Labels(base, own)
+        return found
+
+    async def _decide(
+        self, tx: Tx, principal: Principal, run: GateRun, case: Case, flipped: Sequence[FlippedExample]
+    ) -> GateVerdict:
+        place = {
+            "tenant": principal.tenant,
+            "project": run.subject.project,
+            "feature": run.subject.feature,
+            "golden": golden_digest(run.bundle.files),
+            "base": run.base.release if run.base else _NO_BASE,
+        }
+        await tx.fetch_all(
+            _SQL["lock_looks"], tenant=place["tenant"], project=place["project"], feature=place["feature"]
+        )
+        past = await tx.fetch_all(_SQL["looks_of"], into=PastLook, **place)
+        results = _results_digest(run, case)
+        look = next_look(past, run.subject.digest, results, run.spec.looks, run.spec.alpha)
+        judged = _used_up(run.spec) if look.alpha is None else judge(run.spec, replace(case, alpha=look.alpha))
+        is_complete = not any(each.rule in {"answers", "dataset"} for each in judged.lines)
+        if look.alpha is not None and not look.is_repeated and _has_tested(judged):
+            await tx.run(
+                _SQL["add_look"], **place, id=new_id(), candidate=run.subject.digest, gate=run.bundle.digest,
+                results=results, look=look.look, attempt=look.attempt, alpha=look.alpha, verdict=judged.verdict,
+                by=principal.id,
+            )  # fmt: skip
+        detail = {"verdict": judged.verdict, "gate": run.bundle.digest, "look": look.look, "attempt": look.attempt}
+        await note_audit(tx, principal, "gate.verdict", run.subject.digest, detail)
+        asked = await self._ask(tx, principal, run, judged.wanted)
+        signed = None
+        if is_complete and not look.is_repeated:  # results that were seen before are no newer evidence
+            signed = await self._sign(tx, principal, run, judged, look, flipped)
+        return GateVerdict(run, judged, look, flipped, signed, asked)
+
+    async def _sign(
+        self,
+        tx: Tx,
+        principal: Principal,
+        run: GateRun,
+        judged: Judged,
+        look: NextLook,
+        flipped: Sequence[FlippedExample],
+    ) -> str:
+        evidence, digest = self._releases.evidence, run.subject.digest
+        if run.base is not None:
+            await evidence.attest_in(tx, principal, digest, COMPARISON, compared(run, flipped))
+        predicate: dict[str, Any] = {
+            "verdict": judged.verdict,
+            "gate": run.bundle.digest,
+            "dataset": run.bundle.dataset,
+            "base": run.base.release if run.base else None,
+            "needed": judged.needed,
+            "summary": judged.summary[:2000],
+            "alpha": look.alpha,
+            "look": look.look,
+            "attempt": look.attempt,
+            "experiments": [str(each.id) for each in (run.candidate, run.base) if each is not None],
+            "lines": [line_json(each) for each in judged.lines],
+        }
+        return str((await evidence.attest_in(tx, principal, digest, VERDICT, predicate)).id)
+
+    async def _ask(self, tx: Tx, principal: Principal, run: GateRun, wanted: Sequence[Wanted]) -> int:
+        asked = 0
+        for each in wanted:
+            side = run.candidate if each.side == "candidate" or run.base is None else run.base
+            asked += await tx.run(
+                _SQL["ask_for_judgement"],
+                tenant=principal.tenant, id=new_id(), project=run.subject.project, queue=run.spec.queue or "gate",
+                metric=each.metric, subject=subject_of(side.release, each.example, each.repeat), release=side.release,
+                dataset=side.dataset_digest, example=each.example, trace=None, by=principal.id,
+                reason=f"The gate of `{run.subject.feature}` corrects its judge by it.",
+            )  # fmt: skip
+        return asked
+
+
+def subject_of(release: Digest, example: Digest, repeat: int = 0) -> str:
+    """How a judgement names one answer of an experiment."""
+    return f"answer:{release}:{example}:{repeat}"
+
+
+def compared(run: GateRun, flipped: Sequence[FlippedExample]) -> dict[str, Any]:
+    """The predicate of a comparison."""
+    return comparison_of(run.base.release if run.base else _NO_BASE, run.bundle.dataset, run.candidate, flipped)
+
+
+def comparison_of(
+    base: Digest, dataset: str | None, candidate: Experiment, flipped: Sequence[FlippedExample]
+) -> dict[str, Any]:
+    """The predicate of a comparison with `base`."""
+    return {
+        "base": base,
+        "dataset": dataset,
+        "examples": candidate.examples,
+        "flips": [flip_json(each) for each in flipped[:_MOST_FLIPS]],
+    }
+
+
+def flip_json(each: FlippedExample) -> dict[str, Any]:
+    """As attestations say it."""
+    return {
+        "example": each.example.id,
+        "from": each.before,
+        "to": each.after,
+        "metric": each.metric,
+        "modes": list(each.example.failure_modes),
+        "base_trace": each.base_trace,
+        "trace": each.trace,
+    }
+
+
+def line_json(line: Line) -> dict[str, Any]:
+    """A line as attestations and answers say it."""
+    evidence = {key: _plain(value) for key, value in line.evidence.items()}
+    said: dict[str, Any] = {"rule": line.rule, "metric": line.metric, "verdict": line.verdict, "message": line.message}
+    return said | {
+        "evidence": evidence,
+        "needed": line.needed,
+        "next_step": line.next_step,
+        "blocks": line.blocks,
+        "wanted": len(line.wanted),
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- a number or a text
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _flips(spec: GateSpec, case: Case) -> list[FlippedExample]:
+    if case.base is None:
+        return []
+    names = [each for each in spec.metrics if each in case.metrics]
+    return [flip for name in names for flip in flips(case.base, case.candidate, case.metrics[name], spec.errors)]
+
+
+def _results_digest(run: GateRun, case: Case) -> Digest:
+    """Of everything that is looked at: another digest is another look."""
+
+    def side(results: Sequence[Result] | None) -> list[Any]:
+        return [
+            [
+                each.example_digest,
+                each.repeat,
+                each.output.cost_micro_usd,
+                {name: score.error_code or str(score.value) for name, score in sorted(each.scores.items())},
+            ]
+            for each in results or ()
+        ]
+
+    labels = {name: [dict(each.base), dict(each.candidate)] for name, each in case.labels.items()}
+    gate = {"gate": run.bundle.digest, "calibrated": sorted(case.calibrated), "labels": labels}
+    return digest_of(gate | {"candidate": side(case.candidate), "base": side(case.base)})
+
+
+def _has_tested(judged: Judged) -> bool:
+    """Whether a line was tested: only that spends a look."""
+    return any("p_value" in each.evidence or "upper_bound" in each.evidence for each in judged.lines)
+
+
+def _used_up(spec: GateSpec) -> Judged:
+    looks = "look" if spec.looks == 1 else "looks"
+    message = f"The {spec.looks} declared {looks} at this release are used up; these are other results."
+    step = "Change the release, or propose more examples: another try at the same ones would pass by luck."
+    return Judged("INCONCLUSIVE", (inconclusive("looks", "", message, step),))

@@ -1,0 +1,103 @@
+"""`must_not_get_worse` where a judge model scored and humans judged a part: PPI++ on a part drawn beforehand. Pure.
+
+Which examples humans judge must not depend on how they look, so a hash of metric and example puts them in an order,
+and only the longest beginning of it that is judged on both sides counts. What is missing of it is asked for, no more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from headworks.evaluation.experiments.comparing import Paired
+from headworks.evaluation.gates.lines import Line, Wanted, number
+from headworks.evaluation.suites.gate_files import GateSpec, NotWorse
+from headworks.statistics.estimates import DIFFERENCES, Interval
+from headworks.statistics.judge_correction import Corrected, corrected_mean
+from headworks.statistics.noninferiority import verdict_of
+from headworks.statistics.power import Goal, needed_judgements
+from headworks.types.ids import Digest
+
+_RULE = "must_not_get_worse"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What humans said of the first repeat, by example: 0 to 1, higher is better, of base and candidate."""
+
+    base: Mapping[Digest, float]
+    candidate: Mapping[Digest, float]
+
+
+def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | None, alpha: float) -> Line:
+    """The line, judged by what humans would say of all examples."""
+    known = labels or Labels({}, {})
+    order = drawn(found.digests, line.metric)
+    done = _judged_beginning(order, known)
+    least = min(line.min_human or 0, len(order))
+    if done < max(2, least):
+        return _asking(
+            line, order[: max(2, least)], known, spec, f"Humans judged {done} of the {least} examples asked."
+        )
+    human = {digest: known.candidate[digest] - known.base[digest] for digest in order[:done]}
+    judge = [after - before for before, after in zip(found.base, found.candidate, strict=True)]
+    clusters = found.clusters(line.cluster)
+    result = corrected_mean(judge, [human.get(each) for each in found.digests], clusters, limits=_limits(found))
+    test = verdict_of(result.estimate, line.margin, alpha)
+    evidence = {"difference": test.difference, "lower_bound": test.lower_bound, "upper_bound": test.upper_bound}
+    evidence |= {"margin": line.margin, "alpha": alpha, "p_value": test.p_value, "n": len(found.digests)}
+    evidence |= {"clusters": test.clusters, "judgements": done, "weight": result.weight, "gain": result.gain}
+    said = f"{number(test.difference)} (at least {number(test.lower_bound)}), corrected by {done} judgements a side"
+    if test.is_shown:
+        return Line(_RULE, line.metric, "PASS", f"Shown: {said}.", evidence)
+    if test.is_refuted:
+        return Line(_RULE, line.metric, "FAIL", f"Worse than allowed: {said}.", evidence)
+    wanted = _next(line, result, alpha, done, len(order))
+    if wanted is None:
+        step = "More judgements alone do not decide it: add examples that the judge scores."
+        return Line(_RULE, line.metric, "INCONCLUSIVE", f"Not shown yet: {said}.", evidence, next_step=step)
+    return _asking(line, order[:wanted], known, spec, f"Not shown yet: {said}.", evidence)
+
+
+def drawn(digests: tuple[Digest, ...], metric: str) -> list[Digest]:
+    """Examples in the order in which humans judge them: the same for every release, and known before any answer is."""
+    return sorted(digests, key=lambda each: hashlib.sha256(f"{metric}|{each}".encode()).digest())
+
+
+def _judged_beginning(order: list[Digest], known: Labels) -> int:
+    for at, digest in enumerate(order):
+        if digest not in known.base or digest not in known.candidate:
+            return at
+    return len(order)
+
+
+def _limits(found: Paired) -> Interval:
+    reach = found.metric.reach
+    return DIFFERENCES if reach is None else Interval(-reach, reach)
+
+
+def _next(line: NotWorse, result: Corrected, alpha: float, done: int, all_of_them: int) -> int | None:
+    needed = needed_judgements(result.residual_variance, result.judge_error, Goal(line.margin, alpha=alpha))
+    if needed is None or done >= all_of_them:
+        return None
+    return min(all_of_them, max(needed, done + 10))
+
+
+def _asking(
+    line: NotWorse,
+    asked: list[Digest],
+    known: Labels,
+    spec: GateSpec,
+    message: str,
+    evidence: Mapping[str, float] | None = None,
+) -> Line:
+    wanted = []
+    for digest in asked:
+        if digest not in known.base:
+            wanted.append(Wanted("base", digest, line.metric))
+        if digest not in known.candidate:
+            wanted.append(Wanted("candidate", digest, line.metric))
+    open_now = tuple(wanted[: spec.most_judgements])
+    step = f"Judge {len(open_now)} answers: `headworks judgements wanted` lists them."
+    return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence or {}, len(wanted), step, open_now)

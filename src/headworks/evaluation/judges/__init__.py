@@ -1,0 +1,1 @@
+"""Models as judges, and what is known of them."""

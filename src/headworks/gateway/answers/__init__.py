@@ -1,0 +1,1 @@
+"""Attempts, and the answers that come of them."""

@@ -1,0 +1,1 @@
+"""What failed, and what follows: the same target again, another one, or the error."""

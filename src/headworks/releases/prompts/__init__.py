@@ -1,0 +1,1 @@
+"""Prompts: `.prompty` files, and those of other tools."""

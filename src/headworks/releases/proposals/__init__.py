@@ -1,0 +1,1 @@
+"""Changes that are proposed, talked over and accepted."""

@@ -1,0 +1,1 @@
+"""Who may read what: lists of readers, sections with their own, deny entries, and why."""

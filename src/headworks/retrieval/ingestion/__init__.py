@@ -1,0 +1,1 @@
+"""From files that are handed in to documents that are found."""

@@ -1,0 +1,1 @@
+"""The life of documents after they were handed in."""

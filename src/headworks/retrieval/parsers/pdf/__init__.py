@@ -1,0 +1,1 @@
+"""PDF, and what is only a picture."""
