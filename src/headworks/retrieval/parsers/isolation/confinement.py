@@ -15,7 +15,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from headworks.retrieval.parsers.isolation.fences import read_only, without_calls
+from headworks.fences import read_only, without_calls
 
 _CLONE_NEWUSER = 0x1000_0000
 _CLONE_NEWNET = 0x4000_0000

@@ -1,8 +1,8 @@
 """Two fences of the Linux kernel that any process may put around itself, for good: Landlock and a seccomp filter.
 
-Landlock leaves only some folders to read. The filter refuses the system calls that a parser has no use for: sockets,
-other programs, other processes, and any change to a file or folder. A refused call fails with an error, as if the user
-had no right to it. Numbers and layouts are those of the kernel's `landlock(7)` and `seccomp(2)`.
+Landlock leaves only some folders to read. The filter refuses the system calls that what only computes has no use for:
+sockets, other programs, other processes, and any change to a file or folder. A refused call fails with an error, as if
+the user had no right to it. Numbers and layouts are those of the kernel's `landlock(7)` and `seccomp(2)`.
 """
 
 from __future__ import annotations
