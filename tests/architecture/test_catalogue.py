@@ -35,6 +35,7 @@ SEALED = {
     "experiment_output.content",
     "experiment_score.content",
     "proposal.content",
+    "proposal.title",
     "proposal_comment.content",
     "release_file.content",
     "signing_key.material",

@@ -14,7 +14,7 @@ from headworks.releases.promotion.history import MoveRow
 from headworks.releases.promotion.rules import Block, Condition, Standing
 from headworks.releases.proposals.behaviour import BehaviourDiff
 from headworks.releases.proposals.lifecycle import ProposalView
-from headworks.releases.proposals.store import Proposal
+from headworks.releases.proposals.store import Listed, Proposal
 
 
 class Asked(BaseModel):
@@ -142,11 +142,12 @@ class BehaviourBody(BaseModel):
 
 
 class ProposalBody(BaseModel):
-    """A proposal in a list."""
+    """A proposal in a list, without what it changes; `risk` is that of the dearest release it brings."""
 
     number: int
     title: str
     state: str
+    risk: str
     by: str
     at: datetime
     changed_at: datetime
@@ -305,15 +306,15 @@ def _behaviour_body(behaviour: BehaviourDiff) -> BehaviourBody:
 _FLIP = frozenset(FlipBody.model_fields)
 
 
-def proposal_body(proposal: Proposal) -> ProposalBody:
+def proposal_body(listed: Listed) -> ProposalBody:
     """A proposal as a list shows it."""
-    return ProposalBody(**_row(proposal))
+    return ProposalBody(**_row(listed, listed.title))
 
 
 def whole_proposal_body(view: ProposalView) -> WholeProposalBody:
     """A proposal as JSON shows it."""
     return WholeProposalBody(
-        **_row(view.proposal),
+        **_row(view.proposal, view.proposal.content.title),
         description=view.proposal.content.description,
         files=[
             FileBody(path=each.path, kind=each.kind, pieces=[PieceBody(op=p.op, text=p.text) for p in each.pieces])
@@ -331,11 +332,12 @@ def whole_proposal_body(view: ProposalView) -> WholeProposalBody:
     )
 
 
-def _row(proposal: Proposal) -> dict[str, Any]:
+def _row(proposal: Proposal | Listed, title: str) -> dict[str, Any]:
     return {
         "number": proposal.number,
-        "title": proposal.content.title,
+        "title": title,
         "state": proposal.state,
+        "risk": proposal.risk,
         "by": proposal.maker,
         "at": proposal.made_at,
         "changed_at": proposal.changed_at,

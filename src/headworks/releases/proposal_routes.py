@@ -94,7 +94,7 @@ async def list_proposals(
     state: Literal["draft", "open", "accepted", "closed"] | None = None,
     most: int = 100,
 ) -> dict[str, list[ProposalBody]]:
-    """The newest proposals; of drafts only the caller's own."""
+    """The newest proposals, without what they change; of drafts only the caller's own."""
     found = await _releases(request).proposals.list(caller, project, state, min(max(most, 1), 1000))
     return {"rows": [proposal_body(each) for each in found]}
 
@@ -147,8 +147,8 @@ async def accept(request: Request, number: int, body: WantedAcceptance, caller: 
 
 
 @router.post("/{number}/close", openapi_extra=declare("release:propose|release:promote", "release.close"))
-async def close(request: Request, number: int, caller: Closer) -> ProposalBody:
+async def close(request: Request, number: int, caller: Closer) -> WholeProposalBody:
     """End a proposal without accepting it."""
     proposals = _releases(request).proposals
     await proposals.close(caller, number)
-    return proposal_body((await proposals.show(caller, number)).proposal)
+    return whole_proposal_body(await proposals.show(caller, number))

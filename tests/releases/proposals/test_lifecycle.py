@@ -17,12 +17,14 @@ from headworks.types.identity import Principal
 from headworks.types.ids import Digest
 
 AT = "features/claims/prompts/answer.prompty"
+SETTINGS = "features/claims/feature.yaml"
 GATE = {"features/claims/evals/gate.yaml": b"alpha: 0.05\n"}
 KIND = PROMPT.replace("Be brief.", "Be kind, and brief.")
 
 
-def edit(text: str = KIND, title: str = "kinder", **more: Any) -> Wanted:
-    return Wanted(title, files={AT: text.encode()}, **more)
+def edit(text: str = KIND, title: str = "kinder", more_files: dict[str, str] | None = None, **more: Any) -> Wanted:
+    files = {AT: text} | (more_files or {})
+    return Wanted(title, files={path: content.encode() for path, content in files.items()}, **more)
 
 
 async def propose(world: World, wanted: Wanted | None = None, by: Principal | None = None, **more: Any) -> int:
@@ -112,7 +114,19 @@ async def test_a_draft_is_its_makers_alone_until_it_is_proposed(guest: World) ->
         await guest.releases.proposals.approve(expert, number)
     await guest.releases.proposals.change(expert, number, edit(title="ready"))
     (shown,) = await guest.releases.proposals.list(guest.admin, "default", "open")
-    assert (shown.number, shown.content.title, shown.maker) == (number, "ready", "jane")
+    assert (shown.number, shown.title, shown.maker, shown.risk) == (number, "ready", "jane", "low")
+
+
+async def test_a_list_says_who_proposes_what_at_which_risk(guest: World) -> None:
+    await guest.apply(workspace(feature=FEATURE + "risk: medium\n") | GATE)
+    first = await propose(guest, edit(title="kinder"))
+    second = await propose(guest, edit(title="riskier", more_files={SETTINGS: FEATURE + "risk: high\n"}))
+    rows = await guest.releases.proposals.list(guest.admin)
+    said = [(each.number, each.title, each.risk, each.maker) for each in rows]
+    assert said == [(second, "riskier", "high", "admin"), (first, "kinder", "medium", "admin")]
+    await guest.releases.proposals.change(guest.admin, second, edit(title="as risky as before"))
+    assert (await guest.releases.proposals.list(guest.admin))[0].risk == "medium"
+    assert (await guest.releases.proposals.show(guest.admin, second)).proposal.risk == "medium"
 
 
 async def test_another_digest_needs_other_approvals(guest: World) -> None:

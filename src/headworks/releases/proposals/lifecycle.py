@@ -16,16 +16,18 @@ from headworks.releases.channels import PROD, Moved, Order
 from headworks.releases.evidence.attestations import Decision
 from headworks.releases.promotion.history import moved_first
 from headworks.releases.promotion.promotions import Promotions, refused
-from headworks.releases.promotion.rules import Condition, Gate, Standing, judge
+from headworks.releases.promotion.rules import Condition, Gate, Standing, dearest, judge
 from headworks.releases.promotion.standings import attach_gate, gate_of, moves
 from headworks.releases.proposals import store as proposal_store
 from headworks.releases.proposals.behaviour import BehaviourDiff, behaviour_diff
 from headworks.releases.proposals.resolving import Resolved, Resolving, Wanted, check_wanted, text_of
-from headworks.releases.proposals.store import Comment, Content, Entry, Proposal, State
+from headworks.releases.proposals.store import Comment, Content, Entry, Listed, Proposal, State
 from headworks.releases.proposals.word_diff import Piece, word_diff
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
+from headworks.types.features import RiskTier
 from headworks.types.identity import Principal
+from headworks.types.ids import ProjectId
 
 _LONGEST_TEXT = 20_000
 
@@ -92,8 +94,9 @@ class Proposals:
             found = await self._resolving.resolve(tx, principal, project_id, wanted)
             state: State = "draft" if is_draft else "open"
             content = _content(wanted, found)
-            proposal, number = await proposal_store.add(tx, self._keyring, principal, project_id, state, content)
             await self._resolving.keep(tx, principal, project_id, found)
+            risk = await self._risk(tx, principal, project_id, found.entries)
+            proposal, number = await proposal_store.add(tx, self._keyring, principal, project_id, state, content, risk)
             await proposal_store.put_entries(tx, principal, proposal, found.entries)
             await store.note_audit(tx, principal, "release.propose", str(number), _digests(found.entries))
         return number
@@ -111,8 +114,10 @@ class Proposals:
             await store.lock_project(tx, proposal.project)
             found = await self._resolving.resolve(tx, principal, proposal.project, wanted)
             state: State = "draft" if is_draft and proposal.state == "draft" else "open"
-            await proposal_store.change(tx, self._keyring, principal, proposal.id, state, _content(wanted, found))
             await self._resolving.keep(tx, principal, proposal.project, found)
+            risk = await self._risk(tx, principal, proposal.project, found.entries)
+            content = _content(wanted, found)
+            await proposal_store.change(tx, self._keyring, principal, proposal.id, state, content, risk)
             await proposal_store.put_entries(tx, principal, proposal.id, found.entries)
             await store.note_audit(tx, principal, "release.propose", str(number), _digests(found.entries))
 
@@ -232,12 +237,16 @@ class Proposals:
 
     async def list(
         self, principal: Principal, project: str | None = None, state: State | None = None, most: int = 100
-    ) -> list[Proposal]:
-        """The newest first; of drafts only one's own."""
+    ) -> list[Listed]:
+        """The newest first, without what they change; of drafts only one's own."""
         project_id = None if project is None else (await self._identity.find_project(principal, project)).id
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
             return await proposal_store.listed(tx, self._keyring, principal, project_id, state, most)
+
+    async def _risk(self, tx: Tx, principal: Principal, project: ProjectId, entries: Iterable[Entry]) -> RiskTier:
+        """How risky it is to make all of this live."""
+        return dearest([(await self._standings.of(tx, principal, project, each.digest)).tier for each in entries])
 
     async def _own(self, tx: Tx, principal: Principal, number: int) -> Proposal:
         proposal = await proposal_store.find(tx, self._keyring, principal, number)

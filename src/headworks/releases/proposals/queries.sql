@@ -5,11 +5,11 @@ SELECT coalesce(max(number), 0) + 1 FROM proposal WHERE tenant_id = %(tenant)s;
 SELECT pg_advisory_xact_lock(hashtextextended('proposals of ' || %(tenant)s::text, 7));
 
 -- name: add_proposal
-INSERT INTO proposal (tenant_id, proposal_id, number, project_id, state, content, made_by)
-VALUES (%(tenant)s, %(proposal)s, %(number)s, %(project)s, %(state)s, %(content)s, %(by)s);
+INSERT INTO proposal (tenant_id, proposal_id, number, project_id, state, risk, title, content, made_by)
+VALUES (%(tenant)s, %(proposal)s, %(number)s, %(project)s, %(state)s, %(risk)s, %(title)s, %(content)s, %(by)s);
 
 -- name: change_proposal
-UPDATE proposal SET content = %(content)s, state = %(state)s, changed_at = now()
+UPDATE proposal SET title = %(title)s, content = %(content)s, state = %(state)s, risk = %(risk)s, changed_at = now()
  WHERE tenant_id = %(tenant)s AND proposal_id = %(proposal)s AND state IN ('draft', 'open');
 
 -- name: end_proposal
@@ -28,7 +28,7 @@ SELECT feature, kind, base, digest FROM proposal_release
  WHERE tenant_id = %(tenant)s AND proposal_id = %(proposal)s ORDER BY feature, kind;
 
 -- name: find_proposal
-SELECT p.proposal_id, p.number, p.project_id, p.state, p.content, p.made_by, p.made_at, p.changed_at, p.closed_at,
+SELECT p.proposal_id, p.number, p.project_id, p.state, p.risk, p.content, p.made_by, p.made_at, p.changed_at, p.closed_at,
        coalesce(m.name, 'somebody') AS maker, c.name AS closer
   FROM proposal p
   LEFT JOIN principal m ON m.tenant_id = p.tenant_id AND m.principal_id = p.made_by
@@ -36,7 +36,7 @@ SELECT p.proposal_id, p.number, p.project_id, p.state, p.content, p.made_by, p.m
  WHERE p.tenant_id = %(tenant)s AND p.number = %(number)s;
 
 -- name: list_proposals
-SELECT p.proposal_id, p.number, p.project_id, p.state, p.content, p.made_by, p.made_at, p.changed_at, p.closed_at,
+SELECT p.proposal_id, p.number, p.state, p.risk, p.title, p.made_at, p.changed_at, p.closed_at,
        coalesce(m.name, 'somebody') AS maker, c.name AS closer
   FROM proposal p
   LEFT JOIN principal m ON m.tenant_id = p.tenant_id AND m.principal_id = p.made_by

@@ -15,6 +15,7 @@ from headworks.releases.channels import Kind
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
+from headworks.types.features import RiskTier
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, PrincipalId, ProjectId, new_id
 
@@ -55,6 +56,21 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """A proposal in a list: `risk` is that of the dearest release it brings, as of its last change."""
+
+    number: int
+    title: str
+    state: State
+    risk: RiskTier
+    maker: str
+    made_at: datetime
+    changed_at: datetime
+    closer: str | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A proposal as it is stored, opened."""
 
@@ -62,6 +78,7 @@ class Proposal:
     number: int
     project: ProjectId
     state: State
+    risk: RiskTier
     content: Content
     made_by: PrincipalId
     maker: str
@@ -72,7 +89,13 @@ class Proposal:
 
 
 async def add(
-    tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId, state: State, content: Content
+    tx: Tx,
+    keyring: Keyring,
+    principal: Principal,
+    project: ProjectId,
+    state: State,
+    content: Content,
+    risk: RiskTier,
 ) -> tuple[UUID, int]:
     """Store a proposal; its id and its number in the tenant."""
     await tx.run(_SQL["wait_for_number"], tenant=principal.tenant)
@@ -85,6 +108,8 @@ async def add(
         number=number,
         project=project,
         state=state,
+        risk=risk,
+        title=_sealed(keyring, principal, "proposal.title", proposal, content.title),
         content=_sealed(keyring, principal, "proposal.content", proposal, content),
         by=principal.id,
     )
@@ -92,12 +117,17 @@ async def add(
 
 
 async def change(
-    tx: Tx, keyring: Keyring, principal: Principal, proposal: UUID, state: State, content: Content
+    tx: Tx, keyring: Keyring, principal: Principal, proposal: UUID, state: State, content: Content, risk: RiskTier
 ) -> None:
     """Put other content in the place of a draft's or an open proposal's. Raises Conflict where it has ended."""
-    sealed = _sealed(keyring, principal, "proposal.content", proposal, content)
     if not await tx.run(
-        _SQL["change_proposal"], tenant=principal.tenant, proposal=proposal, content=sealed, state=state
+        _SQL["change_proposal"],
+        tenant=principal.tenant,
+        proposal=proposal,
+        title=_sealed(keyring, principal, "proposal.title", proposal, content.title),
+        content=_sealed(keyring, principal, "proposal.content", proposal, content),
+        state=state,
+        risk=risk,
     ):
         raise ended()
 
@@ -143,12 +173,25 @@ async def find(tx: Tx, keyring: Keyring, principal: Principal, number: int) -> P
 
 async def listed(
     tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId | None, state: State | None, most: int
-) -> list[Proposal]:
-    """The newest proposals; of drafts only one's own."""
+) -> list[Listed]:
+    """The newest proposals, without what they change; of drafts only one's own."""
     rows = await tx.fetch_all(
         _SQL["list_proposals"], tenant=principal.tenant, project=project, by=principal.id, state=state, most=most
     )
-    return [_opened(keyring, principal, row) for row in rows]
+    return [
+        Listed(
+            number=row.number,
+            title=msgspec.json.decode(keyring.open(principal.tenant, "proposal.title", row.proposal_id, row.title)),
+            state=row.state,
+            risk=row.risk,
+            maker=row.maker,
+            made_at=row.made_at,
+            changed_at=row.changed_at,
+            closer=row.closer,
+            closed_at=row.closed_at,
+        )
+        for row in rows
+    ]
 
 
 async def add_comment(tx: Tx, keyring: Keyring, principal: Principal, proposal: UUID, said: Mapping[str, Any]) -> UUID:
@@ -187,6 +230,7 @@ def _opened(keyring: Keyring, principal: Principal, row: Any) -> Proposal:  # no
         number=row.number,
         project=row.project_id,
         state=row.state,
+        risk=row.risk,
         content=msgspec.json.decode(content, type=Content),
         made_by=row.made_by,
         maker=row.maker,

@@ -352,6 +352,8 @@ CREATE TABLE proposal (                 -- a change of a workspace's files, talk
     number      bigint NOT NULL,
     project_id  uuid NOT NULL,
     state       text NOT NULL CHECK (state IN ('draft', 'open', 'accepted', 'closed')),
+    risk        text NOT NULL CHECK (risk IN ('low', 'medium', 'high')),                 -- as of its last change
+    title       bytea NOT NULL,          -- sealed; apart, so that a list opens nothing else
     content     bytea NOT NULL,          -- sealed: title, description, files
     made_by     uuid NOT NULL,
     made_at     timestamptz NOT NULL DEFAULT now(),
