@@ -96,7 +96,9 @@ class Proposals:
             content = _content(wanted, found)
             await self._resolving.keep(tx, principal, project_id, found)
             risk = await self._risk(tx, principal, project_id, found.entries)
-            proposal, number = await proposal_store.add(tx, self._keyring, principal, project_id, state, content, risk)
+            proposal, number = await proposal_store.add(
+                tx, self._keyring, principal, project_id, state, content, risk=risk
+            )
             await proposal_store.put_entries(tx, principal, proposal, found.entries)
             await store.note_audit(tx, principal, "release.propose", str(number), _digests(found.entries))
         return number
@@ -117,7 +119,7 @@ class Proposals:
             await self._resolving.keep(tx, principal, proposal.project, found)
             risk = await self._risk(tx, principal, proposal.project, found.entries)
             content = _content(wanted, found)
-            await proposal_store.change(tx, self._keyring, principal, proposal.id, state, content, risk)
+            await proposal_store.change(tx, self._keyring, principal, proposal.id, state, content, risk=risk)
             await proposal_store.put_entries(tx, principal, proposal.id, found.entries)
             await store.note_audit(tx, principal, "release.propose", str(number), _digests(found.entries))
 

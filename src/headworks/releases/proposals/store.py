@@ -95,6 +95,7 @@ async def add(
     project: ProjectId,
     state: State,
     content: Content,
+    *,
     risk: RiskTier,
 ) -> tuple[UUID, int]:
     """Store a proposal; its id and its number in the tenant."""
@@ -117,7 +118,7 @@ async def add(
 
 
 async def change(
-    tx: Tx, keyring: Keyring, principal: Principal, proposal: UUID, state: State, content: Content, risk: RiskTier
+    tx: Tx, keyring: Keyring, principal: Principal, proposal: UUID, state: State, content: Content, *, risk: RiskTier
 ) -> None:
     """Put other content in the place of a draft's or an open proposal's. Raises Conflict where it has ended."""
     if not await tx.run(
