@@ -25,7 +25,7 @@ from headworks.types.ids import Digest, PrincipalId, new_id
 Superuser = psycopg.Connection[tuple[object, ...]]
 CARD = "https://example.com/model-card/v1"
 PRIVATE = bytes(range(32))
-SQL = load("headworks.releases", "evidence.sql")
+SQL = load("headworks.releases.evidence")
 
 
 async def attested(world: World) -> tuple[Digest, Attested]:
