@@ -10,7 +10,7 @@ import pytest
 from running_gateway import World
 
 from headworks.formats.chat.watching import ChatWatch
-from headworks.gateway.answers import streaming
+from headworks.gateway.answers import lingering
 from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply, chunk, streamed
 
@@ -21,7 +21,7 @@ DONE = b"data: [DONE]\n\n"
 
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "_GRACE_S", 0.2)
+    monkeypatch.setattr(lingering, "_GRACE_S", 0.2)
 
 
 def of(index: int, content: str | None = None, finish_reason: str | None = None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_half_an_event_is_not_joined_with_the_end(world: World, provider: Simula
 def test_the_idle_deadline_ends_it_in_the_same_way(
     world: World, provider: SimulatedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streaming, "_GRACE_S", 60)
+    monkeypatch.setattr(lingering, "_GRACE_S", 60)
     sent = Reply.events(streamed("Hi")[:-1], end="hang")
     provider.will(sent)
     answer = world.post({"model": "outside", "messages": ASK, "stream": True})
@@ -101,6 +101,27 @@ def test_a_message_that_is_left_open_gets_its_last_event(world: World, provider:
     assert world.post(asked, "/v1/messages").content == b"".join(sent.pieces) + last
     row = world.records.row()
     assert (row.input_tokens, row.output_tokens, row.is_estimated) == (9, 3, False)
+
+
+def test_told_in_another_format_it_is_ended_after_a_while_too(world: World, provider: SimulatedProvider) -> None:
+    provider.will(Reply.events(streamed("Hi", finish_reason="length")[:-1], end="hang"))
+    asked = {"model": "patient-chat", "messages": ASK, "stream": True, "max_tokens": 9}
+    answer = world.post(asked, "/v1/messages").text
+    assert "error" not in answer
+    assert '"stop_reason":"max_tokens"' in answer
+    assert answer.endswith('event: message_stop\ndata: {"type":"message_stop"}\n\n')
+    row = world.records.row()
+    assert (row.status, row.error_code, row.is_estimated) == (200, None, True)
+    assert provider.last.wait_until_ended() == "abandoned"
+
+
+def test_told_in_another_format_its_count_is_waited_for(world: World, provider: SimulatedProvider) -> None:
+    provider.will(Reply.events(streamed("Hi", usage=COUNT)[:-1], gap_s=0.05, end="hang"))
+    asked = {"model": "patient-chat", "messages": ASK, "stream": True, "max_tokens": 9}
+    answer = world.post(asked, "/v1/messages").text
+    assert answer.endswith('event: message_stop\ndata: {"type":"message_stop"}\n\n')
+    row = world.records.row()
+    assert (row.input_tokens, row.output_tokens, row.is_estimated) == (10, 5, False)
 
 
 @pytest.mark.parametrize("n", [2, 3])

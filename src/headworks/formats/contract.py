@@ -73,6 +73,11 @@ class Reader(Protocol):
         """The connection has ended in order. Raises UpstreamTruncated if the answer has not."""
         ...
 
+    @property
+    def lacks_only_its_count(self) -> bool:
+        """Whether all of the answer was said, and its end is held back for a count that may still come."""
+        ...
+
 
 class Writer(Protocol):
     """Neutral events as the caller's stream."""

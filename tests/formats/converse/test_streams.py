@@ -132,6 +132,7 @@ def test_a_stream_that_is_cut_is_never_taken_for_a_whole_one(at: int) -> None:
     events = reader.feed(MIXED[:at])
     has_stop = MIXED[:at].find(b"messageStop") >= 0 and at == len(MIXED) - len(frame(*USAGE))
     if has_stop:
+        assert reader.lacks_only_its_count
         assert reader.end() == [Stopped("tool_calls", "tool_use")]  # whole, but for its usage
     else:
         assert not any(isinstance(event, Stopped) for event in events)

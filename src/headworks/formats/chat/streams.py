@@ -96,6 +96,11 @@ class ChatReader:
             self._finish()
         return events
 
+    @property
+    def lacks_only_its_count(self) -> bool:
+        """See contract.Reader."""
+        return self._stopped is not None and not self._is_over
+
     def _take(self, data: bytes) -> None:
         if self._is_over:
             return

@@ -197,6 +197,11 @@ class Reader:
         self._has_ended = True
         return [self._stopped]
 
+    @property
+    def lacks_only_its_count(self) -> bool:
+        """See contract.Reader."""
+        return self._stopped is not None and not self._has_ended
+
     def _read(self, frame: Frame) -> Iterator[Event]:
         headers = frame.headers
         kind = headers.get(":message-type")

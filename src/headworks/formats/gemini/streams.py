@@ -55,6 +55,11 @@ class Reader:
             raise _truncated("ended inside of an event") from None
         return [*last, *self._telling.conclude()]
 
+    @property
+    def lacks_only_its_count(self) -> bool:
+        """See contract.Reader: some models say in every chunk that they stop, so nothing but the end is one."""
+        return False
+
     def _event(self, event: bytes) -> list[Event]:
         data = sse.data_of(event)
         if not data:

@@ -123,6 +123,11 @@ class MessagesReader:
             )
         return ()
 
+    @property
+    def lacks_only_its_count(self) -> bool:
+        """See contract.Reader: the count is in the event that ends it."""
+        return False
+
     def _take(self, data: bytes, events: list[Event]) -> None:
         try:
             event = _event(data)

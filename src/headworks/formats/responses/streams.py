@@ -158,6 +158,11 @@ class ResponsesReader:
             raise UpstreamTruncated("The provider's stream ended before `response.completed`.")
         return ()
 
+    @property
+    def lacks_only_its_count(self) -> bool:
+        """See contract.Reader: the count is in the event that ends it."""
+        return False
+
     def _take(self, text: bytes) -> None:
         try:
             event = _event(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -10,17 +9,13 @@ from contextlib import aclosing
 from headworks.errors import UpstreamError, UpstreamTimeout, UpstreamTruncated
 from headworks.formats.contract import Watch
 from headworks.formats.neutral import Event
-from headworks.gateway.answers.lingering import linger
+from headworks.gateway.answers.lingering import Grace, linger
 from headworks.gateway.answers.opening import NativeStream, Started
 from headworks.gateway.answers.translated import told_together
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.recording import Record
 from headworks.gateway.wire.parts import Relayed
-from headworks.providers.contract import Answer
 from headworks.providers.responses import Response
-
-_GRACE_S = 2.0
-"""How long it may take from the end of its answer to the last event: for the count, which comes between them."""
 
 
 async def relay(started: Started, stream: NativeStream, record: Record) -> AsyncGenerator[Relayed, None]:
@@ -31,7 +26,7 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
     watch = stream.watch
     pieces = aiter(stream.answer)
     through = _Through(stream, record)
-    grace: _Grace | None = None
+    grace: Grace | None = None
     try:
         events = stream.held
         while not watch.is_terminal:
@@ -39,7 +34,7 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
                 yield Relayed(events)
                 events = stream.held = b""  # a stream may stay open for long
             if watch.is_finished and grace is None and watch.ending:
-                grace = _Grace(stream.answer)
+                grace = Grace(stream.answer)
             try:
                 piece = await anext(pieces)
             except (StopAsyncIteration, UpstreamError) as end:
@@ -96,25 +91,6 @@ class _Through:
             return True
         stream.held = events
         return False
-
-
-class _Grace:
-    """A timer that closes an answer which is finished and does not end."""
-
-    __slots__ = ("_answer", "_timer", "has_passed")
-
-    def __init__(self, answer: Answer) -> None:
-        self._answer = answer
-        self.has_passed = False
-        self._timer = asyncio.get_running_loop().call_later(_GRACE_S, self._pass)
-
-    def cancel(self) -> None:
-        """There is nothing to wait for any more."""
-        self._timer.cancel()
-
-    def _pass(self) -> None:
-        self.has_passed = True
-        self._answer.abort()
 
 
 async def told(started: Started, dialect: Dialect, record: Record) -> AsyncGenerator[Event, None]:

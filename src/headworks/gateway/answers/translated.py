@@ -9,7 +9,7 @@ from headworks.formats import answers, neutral
 from headworks.formats.chat.streams import ChatReader
 from headworks.formats.messages.reading import MessagesReader
 from headworks.formats.neutral import Counted, Failed, Grown, Stopped
-from headworks.gateway.answers.lingering import linger
+from headworks.gateway.answers.lingering import Grace, linger
 from headworks.gateway.answers.opening import Started, ToldStream, fed, no_answer
 from headworks.gateway.answers.spending import UNREADABLE
 from headworks.gateway.answers.tool_calls import CallWatch
@@ -34,6 +34,7 @@ async def told_together(started: Started, dialect: Dialect, record: Record) -> A
     noting = _Noting(started, dialect, record)
     reading = _Reading(started, stream)
     pieces = aiter(stream.answer)
+    grace: Grace | None = None
     try:
         events: Sequence[neutral.Event] = stream.held
         while True:
@@ -44,6 +45,8 @@ async def told_together(started: Started, dialect: Dialect, record: Record) -> A
             noting.raise_for(reading.error)
             if reading.is_over:
                 return
+            if grace is None and stream.reader.lacks_only_its_count:
+                grace = Grace(stream.answer)
             try:
                 piece = await anext(pieces)
             except (StopAsyncIteration, UpstreamError) as end:
@@ -53,6 +56,8 @@ async def told_together(started: Started, dialect: Dialect, record: Record) -> A
         if events is not stream.held:
             await linger(stream.answer)
     finally:
+        if grace is not None:
+            grace.cancel()
         stream.answer.abort()
 
 
