@@ -256,3 +256,19 @@ def test_a_feature_s_stages_are_on_its_usage_row(world: World, provider: Simulat
     stages = (row.admit_us, row.retrieval_us, row.render_us, row.first_byte_us, row.upstream_us, row.total_us)
     assert all(each is not None and each >= 0 for each in stages)
     assert row.total_us >= (row.upstream_us or 0)
+
+
+def test_what_kept_something_out_of_the_search_is_told_beside_the_answer(
+    world: World, provider: SimulatedProvider
+) -> None:
+    shelve(world)
+    world.shelf.notice = "By keywords only:\nthe model é is away."
+    for stream in (False, True):
+        provider.will(Reply.events(streamed("500 [1].")) if stream else Reply.json(completion("500 [1].")))
+        answer = ask(world, stream=stream)
+        assert answer.headers["x-headworks-search-notice"] == "By keywords only: the model ? is away."
+    span = next(each for each in world.records.spans if each.name == "retrieve")
+    assert span.attributes["notice"] == "By keywords only: the model é is away."
+    world.shelf.notice = ""
+    provider.will(Reply.json(completion("500 [1].")))
+    assert "x-headworks-search-notice" not in ask(world).headers

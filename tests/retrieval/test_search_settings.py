@@ -183,7 +183,7 @@ async def test_a_feature_s_filter_takes_inputs_and_its_settings_need_no_permissi
     settings = RetrievalSettings("handbook", 5, only, {"rerank": {"model": "ranked"}})
     bob = await world.person("bob")
     found = await world.retrieval.passages(bob, settings, "heron", inputs={"team": "care"})
-    assert [each.path for each in found] == ["care.md"]
+    assert [each.path for each in found.passages] == ["care.md"]
     with pytest.raises(InvalidRequest, match="input `team`"):
         await world.retrieval.passages(bob, settings, "heron", inputs={"team": {"any": 1}})
 

@@ -36,6 +36,7 @@ from headworks.releases.bundles import route_of_target
 from headworks.releases.prompts.templates import check_inputs, render
 from headworks.releases.service import Releases
 from headworks.releases.workspace.reading import Surroundings
+from headworks.retrieval.contract import SearchResult
 from headworks.retrieval.passages.citations import Quotable, WordWeights
 from headworks.retrieval.passages.groundedness import Sources, measured
 from headworks.server.asgi import Server, control_plane
@@ -305,14 +306,15 @@ class Shelf:
     passages_of: list[Passage] = field(default_factory=list)
     asked: list[tuple[Principal, str]] = field(default_factory=list)
     asked_with: list[dict[str, object]] = field(default_factory=list)
+    notice: str = ""
 
     async def passages(
         self, principal: Principal, settings: RetrievalSettings, question: str, trace: UUID, **more: object
-    ) -> list[Passage]:
+    ) -> SearchResult:
         del settings, trace
         self.asked_with.append(more)
         self.asked.append((principal, question))
-        return self.passages_of
+        return SearchResult(self.passages_of, "hybrid", self.notice)
 
     def citing(self, principal: Principal, passages: Sequence[Passage]) -> ByNumber:
         del principal
@@ -358,9 +360,9 @@ class World:
         assert span.payload is not None
         return self.keyring.open(span.tenant_id, "span.payload", span.span_id, span.payload)
 
-    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def run(self, work: Coroutine[Any, Any, Any], timeout_s: float = 30) -> Any:
         future: Future[Any] = asyncio.run_coroutine_threadsafe(work, self.loop)
-        return future.result(30)
+        return future.result(timeout_s)
 
     def key(self, principal: str = "admin", **limits: Any) -> str:
         """A new API key's token."""

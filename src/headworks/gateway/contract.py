@@ -111,6 +111,20 @@ class CitationStream(Protocol):
         ...
 
 
+class Found(Protocol):
+    """Implemented by retrieval.contract.SearchResult."""
+
+    @property
+    def passages(self) -> list[Passage]:
+        """The best first, numbered from 1."""
+        ...
+
+    @property
+    def notice(self) -> str:
+        """What kept something out of the search, as a sentence for the caller; empty: nothing did."""
+        ...
+
+
 class Retriever(Protocol):
     """Implemented by retrieval.service."""
 
@@ -123,8 +137,8 @@ class Retriever(Protocol):
         *,
         history: Sequence[Message],
         inputs: Mapping[str, object],
-    ) -> list[Passage]:
-        """What the caller may read and what fits, numbered from 1. `inputs` are what the feature's filter may name."""
+    ) -> Found:
+        """What the caller may read and what fits. `inputs` are what the feature's filter may name."""
         ...
 
     def citing(self, principal: Principal, passages: Sequence[Passage]) -> CitationStream:

@@ -56,7 +56,7 @@ class Pipeline:
                 await in_task()
                 question = self.prompting.bind(plan, call)
                 question = self.guards.check_input(plan, question, record)  # before any text leaves
-                passages = await self.grounding.passages(principal, plan, question, record)
+                passages = await self.grounding.passages(principal, plan, call, question, record)
                 if keeping is not None:
                     keeping.reads(passages)
                 shown = self.guards.check_passages(plan, question, passages, record)

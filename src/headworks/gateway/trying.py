@@ -133,9 +133,11 @@ class _Watching(Grounding):
         self._inner = inner
         self._seen = seen
 
-    async def passages(self, principal: Principal, plan: Plan, question: Question, record: Record) -> Sequence[Passage]:
+    async def passages(
+        self, principal: Principal, plan: Plan, call: Call, question: Question, record: Record
+    ) -> Sequence[Passage]:
         """See Grounding."""
-        found = await self._inner.passages(principal, plan, question, record)
+        found = await self._inner.passages(principal, plan, call, question, record)
         self._seen.passages = tuple(found)
         return found
 

@@ -16,7 +16,7 @@ from headworks.types.filters import Filter
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId, PrincipalId, TenantId
 from headworks.types.models import Message
-from headworks.types.retrieval import Passage
+from headworks.types.retrieval import Area, Passage
 
 ItemState = Literal["queued", "done", "unchanged", "failed", "superseded"]
 Ranking = Literal["hybrid", "keywords", "vectors"]
@@ -95,7 +95,11 @@ class CollectionView:
 
 @dataclass(frozen=True, slots=True)
 class DocumentView:
-    """A stored document as text. Offsets anywhere in Headworks count the characters of `text`."""
+    """A stored document as text. Offsets anywhere in Headworks count the characters of `text`.
+
+    Of the place that was asked for `page` is the one it begins on (from 1; None: the format has none), and `areas` are
+    where its lines stand there. `has_pictures`: pages can be asked for as they are printed.
+    """
 
     document: DocumentId
     version: int
@@ -105,6 +109,9 @@ class DocumentView:
     text: str
     headings: tuple[Heading, ...]
     media_type: str
+    page: int | None = None
+    areas: tuple[Area, ...] = ()
+    has_pictures: bool = False
 
 
 @dataclass(frozen=True, slots=True)

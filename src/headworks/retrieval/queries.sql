@@ -138,10 +138,18 @@ SELECT d.document_id, d.collection_id, c.name AS collection, d.shown_path AS pat
  LIMIT 1
 
 -- name: read_document
-SELECT d.document_id, d.version, c.name AS collection, d.shown_path AS path, d.title, d.media_type, t.content
+SELECT d.document_id, d.version, c.name AS collection, d.shown_path AS path, d.title, d.media_type, t.content,
+       d.path AS file, d.part, d.blob_id, c.settings -> 'sections' AS rules
   FROM document d
   JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
   JOIN document_text t ON t.tenant_id = d.tenant_id AND t.document_id = d.document_id AND t.version = d.version
+ WHERE d.tenant_id = %(tenant)s AND d.document_id = %(document)s AND d.tombstoned_at IS NULL
+
+-- name: find_original
+-- Which file a document is of, and what of it is kept apart, as one statement sees them.
+SELECT d.media_type, d.path AS file, d.part, d.blob_id, c.settings -> 'sections' AS rules
+  FROM document d
+  JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
  WHERE d.tenant_id = %(tenant)s AND d.document_id = %(document)s AND d.tombstoned_at IS NULL
 
 -- name: read_texts

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +22,7 @@ from headworks.retrieval.store import SQL, Payloads, StoredText
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.retrieval import Area, Citation, Groundedness, Passage
+from headworks.types.retrieval import Citation, Groundedness, Passage
 
 MOST_MARKERS = 1_000
 """Of one answer that are looked at: the rest are taken out, too."""
@@ -246,21 +245,9 @@ def _citation(one: _Candidate, marker_start: int, marker_end: int, stored: Store
         support=quote.support,
         marker_start=marker_start,
         marker_end=marker_end,
-        page=bisect_right(stored.pages, start) or None,
-        areas=_areas(stored, start, end),
+        page=stored.page_of(start),
+        areas=stored.areas_of(start, end),
     )
-
-
-def _areas(stored: StoredText, start: int, end: int) -> tuple[Area, ...]:
-    """Where the lines stand that hold these characters."""
-    boxes = stored.boxes
-    first = bisect_right(boxes, start, key=lambda box: box.end)
-    found: list[Area] = []
-    for box in boxes[first:]:
-        if box.start >= end:
-            break
-        found.append(Area(box.page, box.x0, box.y0, box.x1, box.y1))
-    return tuple(found)
 
 
 def _joined(out: list[Piece | Citation]) -> list[Piece | Citation]:

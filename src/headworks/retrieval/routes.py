@@ -9,7 +9,8 @@ import json
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from fastapi import Path as OfPath
 from fastapi import Query as OfAddress
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,10 +36,15 @@ router = APIRouter(tags=["retrieval"])
 router.include_router(lifecycle_routes)
 router.include_router(batch_routes)
 
+_MOST_CHARACTERS = 1 << 31
+_MOST_PAGES = 1_000_000
 _READ, _WRITE, _EXPLAIN = "collection:read", "collection:write", "reader:explain"
 Reader = Annotated[Principal, require(_READ, or_as=True)]
 Writer = Annotated[Principal, require(_WRITE)]
 Explainer = Annotated[Principal, require(_EXPLAIN)]
+
+Place = Annotated[int | None, OfAddress(ge=0, le=_MOST_CHARACTERS)]
+PageNumber = Annotated[int, OfPath(ge=1, le=_MOST_PAGES)]
 
 _ACCEPTED = 202
 _MOST_READERS = 200
@@ -156,13 +162,40 @@ async def find_documents(request: Request, name: str, body: Paths, caller: Reade
 
 
 @router.get("/api/documents/{document}", openapi_extra=declare(_READ, None))
-async def document(request: Request, document: str, caller: Reader) -> DocumentView:
-    """A document's stored text and headings. One that the caller may not read is not there."""
+async def document(
+    request: Request, document: str, caller: Reader, start: Place = None, end: Place = None
+) -> DocumentView:
+    """A document's stored text and headings. One that the caller may not read is not there.
+
+    With `start` and `end`, characters of the text, also the page that they begin on, and where they stand there.
+    """
+    place = None if start is None else (start, start if end is None else end)
+    return await _retrieval(request).document(caller, _named(document), place)
+
+
+@router.get(
+    "/api/documents/{document}/pages/{page}",
+    openapi_extra=declare(_READ, None),
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The page, drawn at up to 144 dots in an inch."}},
+)
+async def page(request: Request, document: str, page: PageNumber, caller: Reader) -> Response:
+    """A page (from 1) of a PDF as it is printed, as a picture. A document that the caller may not read is not there.
+
+    `x-headworks-page-size` is its width and height in points, as the boxes of citations count; `x-headworks-pages` how
+    many the document has. Where the original is not kept, or holds what is kept apart, there are no pictures.
+    """
+    drawn = await _retrieval(request).page(caller, _named(document), page)
+    size = {"x-headworks-page-size": f"{drawn.width:g} {drawn.height:g}", "x-headworks-pages": str(drawn.pages)}
+    return Response(drawn.png, media_type="image/png", headers=size)
+
+
+def _named(document: str) -> UUID:
+    """The id; of what is none, one that nothing has."""
     try:
-        wanted = UUID(document)
+        return UUID(document)
     except ValueError:
-        wanted = UUID(int=0)
-    return await _retrieval(request).document(caller, wanted)
+        return UUID(int=0)
 
 
 @router.put(

@@ -8,7 +8,7 @@ from time import monotonic
 from uuid import UUID
 
 from headworks.config import RetrievalServerSettings
-from headworks.errors import HeadworksError, NotFound
+from headworks.errors import HeadworksError
 from headworks.jobs.engine import Jobs
 from headworks.retrieval import collections, finding
 from headworks.retrieval.access.permissions import Explainer
@@ -35,6 +35,8 @@ from headworks.retrieval.ingestion.ingest import HandedIn, Ingestion
 from headworks.retrieval.ingestion.working import ItemWork, Parsers
 from headworks.retrieval.jobs import Runs, Works
 from headworks.retrieval.lifecycle.service import LifeCycle
+from headworks.retrieval.originals import Originals, is_drawable, no_document
+from headworks.retrieval.parsers.contract import PagePicture
 from headworks.retrieval.passages.counting import OfModel, Vocabularies
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.quoting import CitationStream
@@ -90,6 +92,7 @@ class Retrieval:
         self._searcher = Searcher(db, keyring, models, self._want_vectors, directory)
         self._declarer = collections.Declarer(db, directory, self._queue)
         self._explainer = Explainer(db, directory)
+        self._originals = Originals(db, keyring)
         self._asked_for_vectors: dict[UUID, float] = {}
         self.ingestion = Ingestion(db, keyring, directory, self._queue, max_file_bytes=settings.max_file_mb << 20)
         self.sources = SourceSyncs(db, directory, self._queue, self.ingestion)
@@ -109,15 +112,14 @@ class Retrieval:
         *,
         history: Sequence[Message] = (),
         inputs: Mapping[str, object] | None = None,
-    ) -> list[Passage]:
+    ) -> SearchResult:
         """What of a feature's collection the caller may read and what fits the question best, numbered from 1.
 
         InvalidRequest where the feature's filter can't compare with one of the inputs.
         """
         only = None if settings.filter is None else bound_filter(settings.filter, inputs or {})
         wanted = Wanted(only, settings=settings.search, history=history)
-        found = await self.search(principal, settings.collection, question, settings.k, trace=trace, wanted=wanted)
-        return found.passages
+        return await self.search(principal, settings.collection, question, settings.k, trace=trace, wanted=wanted)
 
     async def search(
         self,
@@ -143,22 +145,30 @@ class Retrieval:
         """Resolves the markers of one answer under the caller's rights."""
         return CitationStream(self._db, self._keyring, principal, passages)
 
-    async def document(self, principal: Principal, document: UUID) -> DocumentView:
-        """A document's stored text. NotFound reads the same for one that is not there and one that is not for you."""
+    async def document(
+        self, principal: Principal, document: UUID, place: tuple[int, int] | None = None
+    ) -> DocumentView:
+        """A document's stored text, and where the characters of a `place` (start, end) stand on its pages.
+
+        NotFound reads the same for one that is not there and one that is not for you.
+        """
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
             row = await tx.fetch_one(SQL.read_document, tenant=principal.tenant, document=document)
         if row is None:
-            raise NotFound(
-                "There is no such document, or you may not read it.",
-                next_step="An administrator can ask why: POST /api/readers/explain with the document and your name.",
-                param="document",
-            )
+            raise no_document()
         stored = Payloads(self._keyring, principal.tenant).open_text(row.document_id, row.version, row.content)
         return DocumentView(
             row.document_id, row.version, row.collection, row.path, row.title, stored.text, stored.headings,
             row.media_type,
+            page=None if place is None else stored.page_of(place[0]),
+            areas=() if place is None else stored.areas_of(*place),
+            has_pictures=is_drawable(row),
         )  # fmt: skip
+
+    async def page(self, principal: Principal, document: UUID, number: int) -> PagePicture:
+        """A page of a PDF as it is printed; see `Originals.page`."""
+        return await self._originals.page(principal, document, number)
 
     async def find_documents(self, principal: Principal, collection: str, paths: Sequence[str]) -> list[DocumentAt]:
         """Those of these paths that are documents the caller may read."""
@@ -215,6 +225,10 @@ class Retrieval:
         indexes = None if owner is None else VectorIndexes(self._db, self._directory, owner)
         works = Works(items, generations, sources, recrawls, self.lifecycle.erasure, indexes)
         Runs(self._db, self._directory, self._queue, works).register(self._jobs)
+
+    async def close(self) -> None:
+        """End what was started to draw pages."""
+        await self._originals.close()
 
     async def catch_up(self) -> None:
         """At the server's start: ask for what no run is there for, e.g. vectors of a model that was installed since."""

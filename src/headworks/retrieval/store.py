@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.ids import TenantId
+from headworks.types.retrieval import Area
 
 SQL = load("headworks.retrieval")
 INGEST_SQL = load("headworks.retrieval.ingestion", "ingest.sql")
@@ -53,6 +56,16 @@ class StoredText:
     pages: tuple[int, ...]
     boxes: tuple[Box, ...] = ()
     tables: tuple[Table, ...] = ()
+
+    def page_of(self, offset: int) -> int | None:
+        """The page (from 1) that a character stands on; None where the format has no pages."""
+        return bisect_right(self.pages, offset) or None
+
+    def areas_of(self, start: int, end: int) -> tuple[Area, ...]:
+        """Where the lines stand that hold these characters."""
+        first = bisect_right(self.boxes, start, key=lambda box: box.end)
+        held = takewhile(lambda box: box.start < end, islice(self.boxes, first, None))
+        return tuple(Area(box.page, box.x0, box.y0, box.x1, box.y1) for box in held)
 
     def as_parsed(self, title: str, media_type: str) -> ParsedDocument:
         """The document as its parser gave it."""

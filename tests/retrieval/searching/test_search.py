@@ -44,8 +44,8 @@ async def test_a_feature_gets_as_many_passages_as_its_settings_say(world: World)
     for number in range(5):
         await world.hand_in("handbook", f"{number}.md", f"# Note {number}\n\nThe canteen opens at {number}.")
     await world.drain()
-    passages = await world.retrieval.passages(world.admin, RetrievalSettings("handbook", 3), "canteen opens")
-    assert [each.number for each in passages] == [1, 2, 3]
+    found = await world.retrieval.passages(world.admin, RetrievalSettings("handbook", 3), "canteen opens")
+    assert [each.number for each in found.passages] == [1, 2, 3]
 
 
 async def test_only_what_the_caller_may_read_is_found_by_words_and_by_vectors(world: World) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from headworks.gateway.calls import Question
+from headworks.gateway.calls import Call, Question
 from headworks.gateway.contract import CitationStream, Retriever
 from headworks.gateway.features.citing_json import CitingJson
 from headworks.gateway.features.judging import Judging
@@ -21,6 +21,9 @@ from headworks.types.features import Feature
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Citation, Passage
 
+_LONGEST_NOTICE = 500
+"""Characters of a header."""
+
 
 class Grounding:
     """See the module. Everything here reads under the caller's rights, in the caller's tenant."""
@@ -30,7 +33,9 @@ class Grounding:
         self._snapshots = snapshots
         self._judging = judging
 
-    async def passages(self, principal: Principal, plan: Plan, question: Question, record: Record) -> Sequence[Passage]:
+    async def passages(
+        self, principal: Principal, plan: Plan, call: Call, question: Question, record: Record
+    ) -> Sequence[Passage]:
         """What the caller may read and what fits. Raises DatabaseUnavailable at once while there is none."""
         if plan.feature is None or plan.feature.retrieval is None:
             return ()
@@ -46,12 +51,16 @@ class Grounding:
                 history=question.history,
                 inputs=question.inputs,
             )
-            span.attributes["passages"] = len(found)
-            record.keep(span, {"passages": list(map(_reference, found))}, [each.document for each in found])
+            passages = found.passages
+            span.attributes["passages"] = len(passages)
+            if notice := " ".join(found.notice.split())[:_LONGEST_NOTICE]:
+                span.attributes["notice"] = notice
+                call.tell(b"x-headworks-search-notice", notice)
+            record.keep(span, {"passages": list(map(_reference, passages))}, [each.document for each in passages])
         record.row.retrieval_us = span.duration_us
         if self._judging.wants(plan.feature, record):
             record.question = question.text
-        return found
+        return passages
 
     def cited(
         self,

@@ -69,6 +69,19 @@ class ParsedDocument:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PagePicture:
+    """A page of a PDF as it is printed: a file in PNG, and the page's size in points, as boxes have them.
+
+    `pages` are those of the whole document. Without bytes there is no such page.
+    """
+
+    png: bytes
+    width: float
+    height: float
+    pages: int
+
+
 class Parser(Protocol):
     """Turns the bytes of one file into a document.
 

@@ -14,16 +14,18 @@ import msgspec
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.catalog import Ocr
-from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.parsers.contract import PagePicture, ParsedDocument
 
 END = struct.Struct("<4si")
 """The last bytes on the answer's socket: `MARK` and the child's wait status, or TIMED_OUT."""
 MARK = b"end\n"
 TIMED_OUT = -1
+ONLY_PAGES = "pages"
+"""The zygote's argument when it will only draw."""
 
 
 class Task(msgspec.Struct, array_like=True):
-    """One file to parse, and the limits of its child."""
+    """One file, and the limits of its child. With a `page` (from 1) that is drawn; without it the file is parsed."""
 
     name: str
     memory_bytes: int
@@ -31,21 +33,32 @@ class Task(msgspec.Struct, array_like=True):
     wall_s: float
     output_chars: int
     ocr: Ocr = "off"
+    page: int = 0
 
 
 class Outcome(msgspec.Struct, array_like=True):
-    """The document, or why there is none."""
+    """The document or the picture of a page, or why there is none."""
 
     document: ParsedDocument | None = None
     code: str = ""
     message: str = ""
     next_step: str = ""
+    picture: PagePicture | None = None
 
     def result(self) -> ParsedDocument:
         """The document; raises DocumentUnreadable with the child's reason."""
         if self.document is None:
-            raise DocumentUnreadable(self.message, next_step=self.next_step, code=self.code)
+            raise self._reason()
         return self.document
+
+    def drawn(self) -> PagePicture:
+        """The picture; raises DocumentUnreadable with the child's reason."""
+        if self.picture is None:
+            raise self._reason()
+        return self.picture
+
+    def _reason(self) -> DocumentUnreadable:
+        return DocumentUnreadable(self.message, next_step=self.next_step, code=self.code or "crashed")
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -58,9 +71,9 @@ def failure(error: DocumentUnreadable) -> bytes:
     return encode(Outcome(None, error.code, error.message, error.next_step))
 
 
-def success(document: ParsedDocument) -> bytes:
-    """An Outcome with a document."""
-    return encode(Outcome(document))
+def success(found: ParsedDocument | PagePicture) -> bytes:
+    """An Outcome with what was asked for."""
+    return encode(Outcome(picture=found) if isinstance(found, PagePicture) else Outcome(found))
 
 
 def parts(received: bytes) -> tuple[bytes, int] | None:

@@ -1,4 +1,4 @@
-"""Parsing hostile files: each in a limited child process of its own, without network, forked from a prepared one."""
+"""Reading hostile files: each in a limited child process of its own, without network, forked from a prepared one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from headworks.errors import DocumentUnreadable, Unavailable
 from headworks.retrieval.parsers.catalog import Ocr
-from headworks.retrieval.parsers.contract import ParsedDocument
+from headworks.retrieval.parsers.contract import PagePicture, ParsedDocument
 from headworks.retrieval.parsers.isolation import protocol
 
 _MB = 1024 * 1024
@@ -54,13 +54,15 @@ class ZygoteDied(Exception):
 
 
 class ParserPool:
-    """Parses files, a few at a time. Starts its process at the first file and again if it dies.
+    """Parses files or draws pages, a few at a time. Starts its process at the first file and again if it dies.
 
     It belongs to one event loop. `close` ends the process; so does the death of this one.
     """
 
-    def __init__(self, limits: ParseLimits | None = None, *, at_once: int = 2) -> None:
+    def __init__(self, limits: ParseLimits | None = None, *, at_once: int = 2, only_draws: bool = False) -> None:
+        """`only_draws`: its process knows nothing but to draw pages, and is a small one."""
         self._limits = limits or ParseLimits()
+        self._only_draws = only_draws
         self._slots = asyncio.Semaphore(at_once)
         self._starting: asyncio.Task[None] | None = None
         self._closed = 0  # times
@@ -83,7 +85,16 @@ class ParserPool:
                 raise
         return await self._parse(name, data, self._limits.for_ocr(), "read")
 
+    async def draw(self, data: bytes, page: int) -> PagePicture:
+        """A page of a PDF (from 1), without bytes where it has none of that number. Raises as `parse` does."""
+        outcome = await self._done(_task("", self._limits, page=page), data, self._limits)
+        return outcome.drawn()
+
     async def _parse(self, name: str, data: bytes, limits: ParseLimits, ocr: Ocr) -> ParsedDocument:
+        outcome = await self._done(_task(name, limits, ocr=ocr), data, limits)
+        return outcome.result()
+
+    async def _done(self, task: protocol.Task, data: bytes, limits: ParseLimits) -> protocol.Outcome:
         if not data:
             raise DocumentUnreadable("The file has no bytes.", code="empty")
         if len(data) > limits.input_bytes:
@@ -96,7 +107,7 @@ class ParserPool:
         async with self._slots:
             for attempt in (1, 2):
                 try:
-                    return await self._once(name, data, limits, ocr)
+                    return await self._once(task, data, limits)
                 except ZygoteDied:
                     if closed != self._closed:
                         raise Unavailable("Parsing has been stopped; this file is untouched.") from None
@@ -114,9 +125,8 @@ class ParserPool:
             await asyncio.wait([self._starting])
         await self._drop()
 
-    async def _once(self, name: str, data: bytes, limits: ParseLimits, ocr: Ocr) -> ParsedDocument:
+    async def _once(self, task: protocol.Task, data: bytes, limits: ParseLimits) -> protocol.Outcome:
         control = await self._ready()
-        task = protocol.Task(name, limits.memory_mb * _MB, limits.cpu_s, limits.wall_s, limits.output_chars, ocr)
         ours, theirs = socket.socketpair()
         try:
             source = await asyncio.to_thread(_in_memory, data)
@@ -159,7 +169,7 @@ class ParserPool:
 
     async def _start(self) -> None:
         try:
-            self._process, self._control = await asyncio.to_thread(_start)
+            self._process, self._control = await asyncio.to_thread(_start, only_draws=self._only_draws)
         finally:
             self._starting = None
 
@@ -174,7 +184,12 @@ class ParserPool:
             await asyncio.to_thread(process.wait)
 
 
-def _judged(received: bytes, limits: ParseLimits) -> ParsedDocument:
+def _task(name: str, limits: ParseLimits, *, ocr: Ocr = "off", page: int = 0) -> protocol.Task:
+    memory = limits.memory_mb * _MB
+    return protocol.Task(name, memory, limits.cpu_s, limits.wall_s, limits.output_chars, ocr, page)
+
+
+def _judged(received: bytes, limits: ParseLimits) -> protocol.Outcome:
     found = protocol.parts(received)
     if found is None:
         raise ZygoteDied
@@ -190,16 +205,21 @@ def _judged(received: bytes, limits: ParseLimits) -> ParsedDocument:
             )
         raise DocumentUnreadable(f"The parser crashed on the file (signal {os.WTERMSIG(status)}).", code="crashed")
     try:
-        return protocol.decode_outcome(outcome).result()
+        return protocol.decode_outcome(outcome)
     except ValueError:
         raise DocumentUnreadable("The parser ended without an answer.", code="crashed") from None
 
 
-def _start() -> tuple[subprocess.Popen[bytes], socket.socket]:
+def _start(*, only_draws: bool) -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "headworks.retrieval.parsers.isolation.zygote"],
+            [
+                sys.executable,
+                "-m",
+                "headworks.retrieval.parsers.isolation.zygote",
+                *([protocol.ONLY_PAGES] * only_draws),
+            ],
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

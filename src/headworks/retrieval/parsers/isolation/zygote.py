@@ -1,7 +1,8 @@
 """The process that parsing children are forked from: it has imported every parser and does nothing else.
 
 `python -m headworks.retrieval.parsers.isolation.zygote` with its socket as standard input. It has one thread, so a fork
-is safe and takes milliseconds; it reads no file itself, and ends when the pool closes the socket or dies.
+is safe and takes milliseconds; it reads no file itself, and ends when the pool closes the socket or dies. With the
+argument `pages` it has imported only what draws pages, and is small.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.catalog import parse, preload
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.isolation import protocol
 from headworks.retrieval.parsers.isolation.confinement import confine, die_with_parent
+from headworks.retrieval.parsers.pdf.picture import draw_page
 
 _LARGEST_TASK = 65_536
 
@@ -137,7 +140,9 @@ def _child(task: protocol.Task, source: int, answer: socket.socket) -> None:
     try:
         data = os.pread(source, size, 0)
         os.close(source)
-        outcome = protocol.success(_within(parse(task.name, data, task.ocr), task.output_chars))
+        outcome = protocol.success(
+            draw_page(data, task.page) if task.page else _within(parse(task.name, data, task.ocr), task.output_chars)
+        )
     except DocumentUnreadable as error:
         outcome = protocol.failure(error)
     except MemoryError:
@@ -169,7 +174,10 @@ def main() -> None:
     for number in (0, 1, 2):
         os.dup2(quiet, number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the server, which then closes the socket
-    preload()
+    if sys.argv[1:] == [protocol.ONLY_PAGES]:
+        import_module("pypdfium2.raw")
+    else:
+        preload()
     gc.collect()
     gc.freeze()
     control.sendall(protocol.MARK)
