@@ -370,5 +370,9 @@ def test_any_events_are_an_answer_or_refused(said: list[Any]) -> None:
 @given(st.binary(max_size=60))
 def test_any_payload_is_read_or_refused(payload: bytes) -> None:
     for kind in ("contentBlockDelta", "contentBlockStart", "messageStop", "metadata", "contentBlockStop"):
-        with pytest.raises(UpstreamError):
+        try:
             CONVERSE.reader().feed(frame(kind, payload))
+        except UpstreamError:
+            continue
+        assert kind == "metadata"  # which may say nothing
+        assert isinstance(json.loads(payload), dict)
