@@ -74,10 +74,13 @@ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND feature = %(featur
   AND revision = %(revision)s;
 
 -- name: note_move
-INSERT INTO channel_move
-       (tenant_id, move_id, project_id, feature, name, from_digest, to_digest, revision, way, ungated, reason, proposal, moved_by)
+-- Never dated before what was said of the release that it leaves, whatever the clock does: that is evidence of before.
+INSERT INTO channel_move (tenant_id, move_id, project_id, feature, name, from_digest, to_digest, revision, way, ungated, reason,
+                          proposal, moved_by, moved_at)
 SELECT %(tenant)s, %(move)s, %(project)s, %(feature)s, %(name)s, %(from_digest)s, %(digest)s, c.revision, %(way)s,
-       %(ungated)s, %(reason)s, %(proposal)s, %(by)s
+       %(ungated)s, %(reason)s, %(proposal)s, %(by)s,
+       greatest(clock_timestamp(), (SELECT max(a.made_at) FROM attestation a
+                                     WHERE a.tenant_id = %(tenant)s AND a.digest = %(from_digest)s))
   FROM channel c
  WHERE c.tenant_id = %(tenant)s AND c.project_id = %(project)s AND c.feature = %(feature)s AND c.name = %(name)s;
 

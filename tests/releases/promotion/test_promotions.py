@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from typing import Any, Literal
 
 import psycopg
@@ -12,6 +13,7 @@ from release_world import FEATURE, PROMPT, World, workspace
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from headworks.releases.channels import Moved, Order
+from headworks.releases.evidence import store as evidence_store
 from headworks.releases.evidence.attestations import VERDICT
 from headworks.storage.pool import Database
 from headworks.types.identity import Principal
@@ -171,15 +173,9 @@ async def test_old_evidence_is_stale(acting: Acting, monkeypatch: pytest.MonkeyP
     digest = await acting.staged("medium")
     await acting.judged(digest)
     await acting.promotions.approve(await acting.world.person("jane", "expert"), digest)
-    monkeypatch.setattr("headworks.releases.promotion.rules.EVIDENCE_LASTS", -(await _no_time()))
+    monkeypatch.setattr("headworks.releases.promotion.rules.EVIDENCE_LASTS", timedelta(seconds=-1))
     with pytest.raises(Conflict, match=r"is stale: it is older than.*approvals: 0 of 1"):
         await acting.promote(digest)
-
-
-async def _no_time() -> Any:
-    from datetime import timedelta
-
-    return timedelta(seconds=1)
 
 
 async def test_a_gate_that_is_loosened_by_what_it_judges_does_not_count(acting: Acting) -> None:
@@ -370,6 +366,75 @@ async def test_every_call_says_that_the_glass_is_broken_until_a_regular_promotio
     await acting.promotions.approve(await world.person("jane", "expert"), digest)
     await acting.promote(digest)
     assert await notice() == ""
+
+
+# ── Clocks that jump ──
+
+
+def set_back(monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """Have evidence be dated by a clock that is so far behind."""
+    behind = {name: text.replace("clock_timestamp()", _behind(hours)) for name, text in evidence_store._SQL.items()}
+    monkeypatch.setattr(evidence_store, "_SQL", behind)
+
+
+def _behind(hours: int) -> str:
+    return f"(clock_timestamp() - interval '{hours} hours')"
+
+
+async def test_the_last_word_is_the_last_word_though_the_clock_was_set_back(
+    acting: Acting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = await acting.staged("medium")
+    await acting.judged(digest)
+    jane = await acting.world.person("jane", "expert")
+    approved = await acting.promotions.approve(jane, digest)
+    with monkeypatch.context() as patching:
+        set_back(patching, 1)
+        objected = await acting.promotions.approve(jane, digest, "object")
+    assert objected.made_at > approved.made_at
+    with pytest.raises(Conflict, match="objections: jane objects"):
+        await acting.promote(digest)
+
+
+async def test_a_clock_that_was_ahead_stops_promotions_and_no_rollback(
+    acting: Acting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = [await released(acting, number) for number in (1, 2)]
+    with monkeypatch.context() as patching:
+        set_back(patching, -1)
+        await acting.promotions.approve(await acting.world.person("jane", "expert"), first)
+    with pytest.raises(Conflict, match=r"signatures: .*its time lies in the future"):
+        await acting.promote(first)
+    assert (await acting.back()).before == second
+
+
+async def test_moves_stand_in_the_order_in_which_they_were_made_whatever_the_clock_said(
+    acting: Acting, shared_superuser: Superuser
+) -> None:
+    first, second, third = [await released(acting, number) for number in (1, 2, 3)]
+    shared_superuser.execute(
+        "UPDATE channel_move SET moved_at = moved_at + interval '1 day' WHERE to_digest = %s AND tenant_id = %s",
+        [first, acting.world.admin.tenant],
+    )
+    moved = await acting.back()
+    assert (moved.before, moved.after) == (third, second)
+    assert (await acting.back()).after == first
+
+
+async def test_evidence_of_before_a_rollback_stays_of_before_though_the_clock_was_set_back(
+    acting: Acting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await released(acting, 1)
+    digest = await acting.staged("medium", prompt=kinder(2))
+    await acting.judged(digest)
+    with monkeypatch.context() as patching:
+        set_back(patching, -1)  # the clock is right again before the rollback
+        approved = await acting.promotions.approve(await acting.world.person("jane", "expert"), digest)
+    await acting.promote(digest, glass=True, reason="the evidence is from an hour that is yet to come")
+    await acting.back()
+    standing, _ = await acting.promotions.standing_of(acting.world.admin, digest)
+    assert standing.left is not None
+    assert standing.left.at >= approved.made_at
 
 
 # ── Two at once, and death in between ──

@@ -24,5 +24,14 @@ SELECT feature, kind, project_id FROM release WHERE tenant_id = %(tenant)s AND d
 -- name: wait_for_signing_keys
 SELECT pg_advisory_xact_lock(hashtextextended('signing keys of ' || %(tenant)s::text, 7));
 
+-- name: time_to_say
+-- Never before what was said of the digest already, nor before it was rolled back from, whatever the clock does: the last
+-- word is the last word.
+SELECT greatest(clock_timestamp(),
+                (SELECT max(a.made_at) + interval '1 microsecond' FROM attestation a
+                  WHERE a.tenant_id = %(tenant)s AND a.digest = %(digest)s),
+                (SELECT max(m.moved_at) + interval '1 microsecond' FROM channel_move m
+                  WHERE m.tenant_id = %(tenant)s AND m.from_digest = %(digest)s AND m.way = 'rollback'));
+
 -- name: time_now
 SELECT clock_timestamp();

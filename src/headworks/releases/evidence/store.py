@@ -92,7 +92,7 @@ class Evidence:
             raise NotFound(f"There is no release `{digest}`.", next_step="`headworks release list` shows them.")
         await tx.run(_SQL["wait_for_signing_keys"], tenant=tenant)  # else it may be retired before the time is told
         key = await self._signing_key(tx, tenant)
-        at = await tx.fetch_value(_SQL["time_now"])
+        at = await tx.fetch_value(_SQL["time_to_say"], tenant=tenant, digest=digest)
         statement = Statement(digest, predicate_type, predicate, principal.id, principal.name, at, str(tenant))
         envelope = signing.sign(write_statement(statement), key.private or b"")
         identifier = new_id()
@@ -120,7 +120,7 @@ class Evidence:
         if not rows:
             return []
         keys = {each.id: each for each in await self._keys(tx, tenant)}
-        now = await tx.fetch_value(_SQL["time_now"])
+        now = await self.now(tx)
         return [self._verified(tenant, row, keys, now) for row in rows]
 
     async def keys(self, principal: Principal) -> list[SigningKey]:

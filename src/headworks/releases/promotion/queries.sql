@@ -1,11 +1,12 @@
 -- name: moves_of_feature
+-- Of one channel in the order in which they were made, which no clock can turn.
 SELECT m.move_id, m.name AS channel, m.from_digest, m.to_digest, m.revision, m.way, m.ungated, m.reason, m.proposal, m.moved_at,
        coalesce(p.name, 'somebody') AS moved_by
   FROM channel_move m
   LEFT JOIN principal p ON p.tenant_id = m.tenant_id AND p.principal_id = m.moved_by
  WHERE m.tenant_id = %(tenant)s AND m.project_id = %(project)s AND m.feature = %(feature)s
    AND (%(name)s::text IS NULL OR m.name = %(name)s)
- ORDER BY m.moved_at, m.revision;
+ ORDER BY CASE WHEN %(name)s::text IS NULL THEN m.moved_at END, m.revision;
 
 -- name: gate_of_feature
 SELECT digest, dataset, revision FROM feature_gate
