@@ -9,6 +9,7 @@ import pytest
 from retrieval_world import World
 
 from headworks.errors import BodyTooLarge, InvalidRequest, NotFound, Unavailable
+from headworks.retrieval.ingestion.working import LOOKED_AT
 from headworks.retrieval.service import HandedIn
 
 LEAVE = "# Leave\n\nParental leave is twelve weeks.\n"
@@ -155,6 +156,19 @@ async def test_only_the_last_of_several_contents_of_a_path_is_worked_on(world: W
     assert states == [("done", 1), ("superseded", 2)]
     assert [each.title for each in (await world.search(world.admin, "handbook", "three")).passages] == ["Three"]
     assert world.count("blob") == 1
+
+
+async def test_also_when_more_of_them_wait_than_are_looked_at_at_once(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    await world.hand_in("handbook", "b.md", "# Another\n\nanother")
+    for number in range(1, LOOKED_AT + 41):
+        await world.hand_in("handbook", "a.md", f"# Number {number}\n\nsome words")
+    await world.drain()
+    states = world.behind.execute("SELECT state, count(*) FROM ingest_item GROUP BY 1 ORDER BY 1").fetchall()
+    assert states == [("done", 2), ("superseded", LOOKED_AT + 39)]
+    found = (await world.search(world.admin, "handbook", "words")).passages
+    assert found[0].title == f"Number {LOOKED_AT + 40}"
+    assert world.count("blob") == 2
 
 
 async def test_a_file_that_fails_is_named_and_the_others_go_on(world: World) -> None:

@@ -13,6 +13,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
+import orjson
+
 from headworks.errors import BodyTooLarge, Conflict, InvalidRequest, NotFound
 from headworks.retrieval import collections, freshness
 from headworks.retrieval.access.readers import AS_COLLECTION, read_patterns, refuse_given
@@ -70,17 +72,8 @@ class ItemBefore:
     """A row of `find_item`."""
 
     path: str
-    content_hash: str
-    source: str
+    said: str
     state: ItemState
-    readers: list[PrincipalId] | None
-    denials: list[PrincipalId] | None
-    metadata: dict[str, Any] | None
-
-    @property
-    def said(self) -> tuple[object, ...]:
-        """What was handed in, and for whom: the same key stands for nothing else."""
-        return self.path, self.content_hash, self.source, self.readers, self.denials, self.metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +90,8 @@ class NewItem:
     media_type: str
     metadata: Mapping[str, Any] | None = None
     denied: Sequence[PrincipalId] | None = None
+    said: str = ""
+    """A digest of all of it, where it came with an idempotency key."""
 
 
 class Ingestion:
@@ -153,8 +148,9 @@ class Ingestion:
                 refuse_given(path, read_patterns(row.settings))
             source = sync.source if sync else file.source
             item = _item_id(principal, row, file.idempotency_key)
-            if file.idempotency_key and (before := await self._handed_in_before(tx, principal, item)) is not None:
-                if before.said != (path, digest, source, readers, denied, metadata):
+            said = _said(path, digest, source, readers, denied, metadata) if file.idempotency_key else ""
+            if said and (before := await self._handed_in_before(tx, principal, item)) is not None:
+                if before.said != said:
                     raise Conflict(
                         "Something else was handed in with this idempotency key.",
                         next_step="Each file, and each new content, reader or metadata of it, needs a key of its own.",
@@ -162,7 +158,7 @@ class Ingestion:
                 return Item(str(item), path, before.state, len(file.data))
             new = NewItem(
                 item, sync.sync_id if sync else None, source, path, file.data, digest, readers, file.media_type,
-                metadata, denied,
+                metadata, denied, said,
             )  # fmt: skip
             await self.put(tx, principal, row, new)
         return Item(str(item), path, "queued", len(file.data))
@@ -187,7 +183,7 @@ class Ingestion:
             tenant=principal.tenant, item=new.item, sync=new.sync, collection=row.collection_id, source=new.source,
             path=new.path, media_type=new.media_type[:200], bytes=len(new.data), blob=blob,
             content_hash=new.content_hash, readers=None if new.readers is None else list(new.readers), by=principal.id,
-            metadata=new.metadata, denials=None if new.denied is None else list(new.denied),
+            metadata=new.metadata, denials=None if new.denied is None else list(new.denied), said=new.said,
         )  # fmt: skip
         await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
 
@@ -312,6 +308,11 @@ def _item_id(principal: Principal, row: CollectionRow, key: str) -> UUID:
     if len(key) > _LONGEST_KEY:
         raise InvalidRequest(f"An idempotency key has at most {_LONGEST_KEY} characters.", param="idempotency_key")
     return uuid5(principal.id, f"{row.collection_id} {key}") if key else new_id()
+
+
+def _said(*what: object) -> str:
+    """What was handed in, and for whom: the same key stands for nothing else."""
+    return _sha256(orjson.dumps(what, option=orjson.OPT_SORT_KEYS))
 
 
 def _sha256(data: bytes) -> str:

@@ -7,17 +7,18 @@
 SELECT wave FROM collection WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s FOR SHARE
 
 -- name: add_item
+-- As old as its place in the wave: not as its transaction, which others may have overtaken.
 INSERT INTO ingest_item (tenant_id, item_id, sync_id, collection_id, source, path, media_type, content_hash, bytes,
-                         blob_id, readers, denials, metadata, handed_in_by)
+                         blob_id, readers, denials, metadata, said, handed_in_by, created_at)
 VALUES (%(tenant)s, %(item)s, %(sync)s, %(collection)s, %(source)s, %(path)s, %(media_type)s, %(content_hash)s,
-        %(bytes)s, %(blob)s, %(readers)s::uuid[], %(denials)s::uuid[], %(metadata)s::jsonb, %(by)s)
+        %(bytes)s, %(blob)s, %(readers)s::uuid[], %(denials)s::uuid[], %(metadata)s::jsonb, %(said)s, %(by)s,
+        clock_timestamp())
 
 -- name: lock_key
 SELECT pg_advisory_xact_lock(hashtextextended(%(item)s::text, 7404917334))
 
 -- name: find_item
-SELECT path, content_hash, source, state, readers, denials, metadata
-  FROM ingest_item WHERE tenant_id = %(tenant)s AND item_id = %(item)s
+SELECT path, said, state FROM ingest_item WHERE tenant_id = %(tenant)s AND item_id = %(item)s
 
 -- name: close_wave
 UPDATE collection SET wave = wave + 1
@@ -105,23 +106,55 @@ SELECT count(*) FILTER (WHERE d.part = '') AS documents,
 -- ── Working on items ──
 
 -- name: supersede_older
+-- Of the oldest ones, which are the next to be taken: a queue of 100,000 is not looked through for each batch.
+WITH head AS MATERIALIZED (
+    SELECT item_id, source, path, created_at FROM ingest_item
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'queued'
+     ORDER BY created_at, item_id
+     LIMIT %(number)s),
+older AS MATERIALIZED (
+    SELECT h.item_id FROM head h
+     WHERE EXISTS (SELECT FROM ingest_item n
+                    WHERE n.tenant_id = %(tenant)s AND n.collection_id = %(collection)s AND n.source = h.source
+                      AND n.path = h.path AND n.state = 'queued'
+                      AND (n.created_at, n.item_id) > (h.created_at, h.item_id)))
 UPDATE ingest_item i SET state = 'superseded', finished_at = now()
- WHERE i.tenant_id = %(tenant)s AND i.collection_id = %(collection)s AND i.state = 'queued'
-   AND EXISTS (SELECT FROM ingest_item n
-                WHERE n.tenant_id = i.tenant_id AND n.collection_id = i.collection_id AND n.source = i.source
-                  AND n.path = i.path AND n.state = 'queued'
-                  AND (n.created_at, n.item_id) > (i.created_at, i.item_id))
-RETURNING blob_id
+ WHERE i.tenant_id = %(tenant)s AND i.item_id = ANY (ARRAY(SELECT item_id FROM older)) AND i.state = 'queued'
+RETURNING source, path, blob_id, created_at, readers, denials, metadata
+
+-- name: inherit
+-- What was said of a file with an older content holds for the next one, unless it says something else.
+UPDATE ingest_item
+   SET readers = coalesce(readers, %(readers)s::uuid[]), denials = coalesce(denials, %(denials)s::uuid[]),
+       metadata = coalesce(metadata, %(metadata)s::jsonb)
+ WHERE tenant_id = %(tenant)s
+   AND item_id = (SELECT item_id FROM ingest_item
+                   WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s
+                     AND path = %(path)s AND state = 'queued'
+                   ORDER BY created_at, item_id LIMIT 1)
+
+-- name: supersede_older_than
+-- What was queued again while a newer content was worked on (an original that is to be cut anew, a failure that is tried
+-- again) is older all the same.
+UPDATE ingest_item o SET state = 'superseded', finished_at = now()
+  FROM ingest_item n
+ WHERE n.tenant_id = %(tenant)s AND n.item_id = ANY (%(items)s::uuid[])
+   AND o.tenant_id = %(tenant)s AND o.collection_id = %(collection)s AND o.source = n.source AND o.path = n.path
+   AND o.state = 'queued' AND (o.created_at, o.item_id) < (n.created_at, n.item_id)
+RETURNING o.blob_id
 
 -- name: take_items
 -- The oldest ones, up to a number and a size; one by one as soon as one of them was taken up more than twice.
-WITH head AS (
-    SELECT item_id, attempts, row_number() OVER w AS place, sum(bytes) OVER w - bytes AS bytes_before
+WITH oldest AS MATERIALIZED (
+    SELECT item_id, attempts, bytes, created_at
       FROM ingest_item
      WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'queued'
-    WINDOW w AS (ORDER BY created_at, item_id)
      ORDER BY created_at, item_id
-     LIMIT %(number)s)
+     LIMIT %(number)s),
+head AS (
+    SELECT item_id, attempts, row_number() OVER w AS place, sum(bytes) OVER w - bytes AS bytes_before
+      FROM oldest
+    WINDOW w AS (ORDER BY created_at, item_id))
 UPDATE ingest_item i SET attempts = i.attempts + 1
   FROM head h
  WHERE i.tenant_id = %(tenant)s AND i.item_id = h.item_id
@@ -132,9 +165,14 @@ RETURNING i.item_id, i.source, i.path, i.media_type, i.content_hash, i.bytes, i.
 -- name: lock_items
 -- Those that are still to be done: another run, or a sync that no longer saw them, may have been faster; a sync may also
 -- have learnt of other readers.
-SELECT item_id, readers FROM ingest_item
+SELECT item_id, readers, denials, metadata FROM ingest_item
  WHERE tenant_id = %(tenant)s AND item_id = ANY (%(items)s::uuid[]) AND state = 'queued'
    FOR UPDATE
+
+-- name: give_back
+-- Nothing was wrong with them: rules have changed meanwhile.
+UPDATE ingest_item SET attempts = greatest(0, attempts - 1)
+ WHERE tenant_id = %(tenant)s AND item_id = ANY (%(items)s::uuid[]) AND state = 'queued'
 
 -- name: settle_item
 UPDATE ingest_item
@@ -146,20 +184,21 @@ UPDATE ingest_item
 WITH gone AS (
     SELECT tenant_id, item_id, blob_id FROM ingest_item
      WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND path = %(path)s
-       AND state = 'failed' AND blob_id IS NOT NULL AND item_id <> %(item)s)
+       AND state = 'failed' AND blob_id IS NOT NULL AND (created_at, item_id) < (%(created_at)s, %(item)s))
 UPDATE ingest_item i SET blob_id = NULL
   FROM gone g
  WHERE i.tenant_id = g.tenant_id AND i.item_id = g.item_id
 RETURNING g.blob_id
 
--- name: find_by_path
-SELECT document_id, content_hash, given_readers, blob_id, tombstoned_at IS NOT NULL AS is_gone,
+-- name: find_by_paths
+SELECT d.source, d.path, d.document_id, d.content_hash, d.given_readers, d.blob_id, d.tombstoned_at IS NOT NULL AS is_gone,
        (SELECT count(*) FROM chunk c WHERE c.tenant_id = d.tenant_id AND c.document_id = d.document_id
            AND c.generation_id = %(generation)s)
        + (SELECT count(*) FROM chunk c JOIN document p ON p.tenant_id = c.tenant_id AND p.document_id = c.document_id
            WHERE p.tenant_id = d.tenant_id AND p.part_of = d.document_id AND c.generation_id = %(generation)s) AS chunks
-  FROM document d
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND path = %(path)s AND part = ''
+  FROM unnest(%(sources)s::text[], %(paths)s::text[]) AS wanted (source, path)
+  JOIN document d ON d.source = wanted.source AND d.path = wanted.path
+ WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.part = ''
 
 -- name: put_document
 INSERT INTO document AS d (tenant_id, document_id, collection_id, source, path, title, media_type, content_hash, version,

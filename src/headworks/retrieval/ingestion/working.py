@@ -27,7 +27,7 @@ from headworks.retrieval.freshness import validity_of
 from headworks.retrieval.indexing import index
 from headworks.retrieval.indexing.cutting import Cutting, language_of
 from headworks.retrieval.indexing.situating import Content, count_bare
-from headworks.retrieval.ingestion import parts
+from headworks.retrieval.ingestion import newest, parts
 from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.queueing import Queue
@@ -51,6 +51,8 @@ _log = logging.getLogger(__name__)
 _ITEMS = 32
 _BYTES = 4 << 20
 """Of a batch: many small files cost few transactions, and large ones do not add up in memory."""
+LOOKED_AT = 4 * _ITEMS
+"""Of the oldest items, whether a newer one of the same path waits behind them."""
 _MOST_ATTEMPTS = 8
 _PARSED_AT_ONCE = 2
 _EMBEDDED_AT_ONCE = 512
@@ -87,8 +89,10 @@ class ItemRow:
 
 @dataclass(frozen=True, slots=True)
 class BeforeRow:
-    """A row of `find_by_path`: the document that an item may replace."""
+    """A row of `find_by_paths`: the document that an item may replace."""
 
+    source: str
+    path: str
     document_id: UUID
     content_hash: str
     given_readers: list[PrincipalId] | None
@@ -181,16 +185,11 @@ class ItemWork:
 
     async def _take(self, tx: Tx, curator: Principal, row: CollectionRow) -> list[_Work]:
         of_collection = {"tenant": curator.tenant, "collection": row.collection_id}
-        gone = await tx.fetch_all(INGEST_SQL.supersede_older, **of_collection)
-        await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
+        while await newest.supersede(tx, curator, row.collection_id, LOOKED_AT) > LOOKED_AT - _ITEMS:
+            pass  # until what is taken now was looked at
         items = await tx.fetch_all(INGEST_SQL.take_items, into=ItemRow, **of_collection, number=_ITEMS, bytes=_BYTES)
         work = [_Work(item) for item in sorted(items, key=lambda item: (item.created_at, item.item_id))]
-        for each in work:
-            each.before = await tx.fetch_one(
-                INGEST_SQL.find_by_path,
-                into=BeforeRow,
-                **of_collection, generation=row.generation_id, source=each.item.source, path=each.item.path,
-            )  # fmt: skip
+        await _look_again(tx, curator, row, work)
         return work
 
     async def _read(self, curator: Principal, row: CollectionRow, work: _Work) -> None:
@@ -265,22 +264,16 @@ class ItemWork:
         tenant, collection = curator.tenant, row.collection_id
         await lock_collection(tx, collection)
         now = await find_collection(tx, tenant, collection=collection) or row
-        ids = [each.item.item_id for each in work]
-        queued = {
-            found.item_id: found.readers
-            for found in await tx.fetch_all(INGEST_SQL.lock_items, tenant=tenant, items=ids)
-        }
-        # By other rules something else is to be written: what was read stays queued, and is read again.
-        is_same = read_rules(now.settings) == read_rules(row.settings)
-        is_current = is_same and now.generation_id == row.generation_id
-        live = [each for each in work if each.item.item_id in queued and (is_current or (is_same and not each.texts))]
+        live = await self._still_wanted(tx, curator, row, now, work)
         for each in live:
-            each.item = replace(each.item, readers=queued[each.item.item_id])
             if each.state == "unchanged":
                 await self._keep(tx, curator, now, each)
             elif each.texts:
                 await self._put(tx, curator, now, each)
             await self._settle(tx, curator, collection, each)
+        await newest.supersede_older_than(
+            tx, curator, collection, [each.item.item_id for each in live if each.state != "failed"]
+        )
         written = [text for each in work for text in each.texts]
         place = index.Place(curator, collection, row.generation_id)
         await index.write(tx, place, Payloads(self._keyring, tenant), [each.document for each in written], indexed)
@@ -288,6 +281,33 @@ class ItemWork:
         has_written = any(each.document is not None for each in written)
         lacks = await self._write_vectors(tx, place, now, indexed, vectors) if has_written else False
         await collections.touch(tx, curator, collection, lacks_vectors=lacks)
+
+    async def _still_wanted(
+        self, tx: Tx, curator: Principal, row: CollectionRow, now: CollectionRow, work: Sequence[_Work]
+    ) -> list[_Work]:
+        """Those that are to be written as they were read, beside the documents that are there now; the others wait on.
+
+        By other rules something else is to be written, and a document that is no longer the one with the same content
+        (its rules went to and fro, it was deleted) is to be written anew.
+        """
+        of_items = {"tenant": curator.tenant, "items": [each.item.item_id for each in work]}
+        queued = {found.item_id: found for found in await tx.fetch_all(INGEST_SQL.lock_items, **of_items)}
+        read_as = {each.item.item_id: each.before for each in work}
+        await _look_again(tx, curator, row, work)
+        is_same = read_rules(now.settings) == read_rules(row.settings)
+        is_current = is_same and now.generation_id == row.generation_id
+        live = []
+        for each in work:
+            if (found := queued.get(each.item.item_id)) is None:
+                continue
+            each.item = replace(each.item, readers=found.readers, denials=found.denials, metadata=found.metadata)
+            is_as_read = each.state != "unchanged" or _is_the_same(read_as[each.item.item_id], each.before)
+            if is_as_read and (is_current or (is_same and not each.texts)):
+                live.append(each)
+        left = set(queued) - {each.item.item_id for each in live}
+        if left:
+            await tx.run(INGEST_SQL.give_back, tenant=curator.tenant, items=list(left))
+        return live
 
     async def _write_vectors(
         self,
@@ -364,9 +384,32 @@ class ItemWork:
             message=work.message,
         )  # fmt: skip
         # What failed keeps its original until it is retried, replaced or purged; nobody needs that of the one before.
-        of_path = {"collection": collection, "source": work.item.source, "path": work.item.path}
+        of_path = {
+            "collection": collection, "source": work.item.source, "path": work.item.path,
+            "created_at": work.item.created_at,
+        }  # fmt: skip
         gone = await tx.fetch_all(INGEST_SQL.forget_failed, tenant=curator.tenant, item=work.item.item_id, **of_path)
         await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
+
+
+async def _look_again(tx: Tx, curator: Principal, row: CollectionRow, work: Sequence[_Work]) -> None:
+    """What each may replace, as it is now."""
+    rows = await tx.fetch_all(
+        INGEST_SQL.find_by_paths,
+        into=BeforeRow,
+        tenant=curator.tenant, collection=row.collection_id, generation=row.generation_id,
+        sources=[each.item.source for each in work], paths=[each.item.path for each in work],
+    )  # fmt: skip
+    there = {(each.source, each.path): each for each in rows}
+    for each in work:
+        each.before = there.get((each.item.source, each.item.path))
+
+
+def _is_the_same(read: BeforeRow | None, now: BeforeRow | None) -> bool:
+    """Whether a document is still there with the content that it had."""
+    if read is None or now is None or now.is_gone:
+        return False
+    return (read.document_id, read.content_hash) == (now.document_id, now.content_hash)
 
 
 def _name(item: ItemRow) -> str:

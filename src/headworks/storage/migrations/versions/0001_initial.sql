@@ -556,15 +556,17 @@ CREATE TABLE gate_look (                -- each time a gate looked at results: a
     base        text NOT NULL,           -- release that it was compared with; empty: none was live
     candidate   text NOT NULL,
     gate        text NOT NULL,
-    results     text NOT NULL,           -- digest of what was looked at
+    answers     text NOT NULL,           -- digest of what both sides answered, and how that was scored
+    results     text NOT NULL,           -- digest of all that was looked at: what people said, too
     look        int NOT NULL,
     attempt     int NOT NULL,
     alpha       double precision NOT NULL,
     verdict     text NOT NULL CHECK (verdict IN ('PASS', 'FAIL', 'INCONCLUSIVE')),
+    waits       boolean NOT NULL,        -- a line waited for people: judging on is the same look
     made_by     uuid NOT NULL,
     made_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, look_id),
-    UNIQUE (tenant_id, project_id, feature, golden, base, candidate, look),
+    UNIQUE (tenant_id, project_id, feature, golden, base, candidate, look, results),
     FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
 );
 
@@ -824,9 +826,10 @@ CREATE TABLE ingest_item (              -- one file handed in; acknowledged when
     content_hash  text NOT NULL,
     bytes         bigint NOT NULL,
     blob_id       uuid,
-    readers       uuid[],                        -- given on upload; null: none were
+    readers       uuid[],                        -- given on upload, this one or one that it superseded; null: none were
     denials       uuid[],                        -- the same of deny entries
-    metadata      jsonb,                         -- given on upload; null: none was
+    metadata      jsonb,                         -- the same of metadata
+    said          text NOT NULL DEFAULT '',      -- digest of what was handed in with an idempotency key
     state         text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'done', 'unchanged', 'failed', 'superseded')),
     attempts      integer NOT NULL DEFAULT 0,    -- how often a run has taken it up: what kills processes is set aside
     chunks        integer NOT NULL DEFAULT 0,
@@ -838,7 +841,8 @@ CREATE TABLE ingest_item (              -- one file handed in; acknowledged when
     PRIMARY KEY (tenant_id, item_id),
     FOREIGN KEY (tenant_id, collection_id) REFERENCES collection ON DELETE CASCADE
 );
-CREATE INDEX ingest_item_open ON ingest_item (tenant_id, collection_id, state) WHERE state = 'queued';
+CREATE INDEX ingest_item_open ON ingest_item (tenant_id, collection_id, created_at, item_id) WHERE state = 'queued';
+CREATE INDEX ingest_item_open_path ON ingest_item (tenant_id, collection_id, source, path) WHERE state = 'queued';
 CREATE INDEX ingest_item_failed ON ingest_item (tenant_id, collection_id, path) WHERE state = 'failed';
 CREATE INDEX ingest_item_of_sync ON ingest_item (tenant_id, sync_id);
 
