@@ -137,6 +137,16 @@ def clients_python() -> Path:
 
 
 @pytest.fixture(scope="session")
+def scorer_python() -> Path:
+    """The interpreter with other libraries' metrics; HEADWORKS_TEST_SCORER_PYTHON names another one."""
+    if named := os.environ.get("HEADWORKS_TEST_SCORER_PYTHON"):
+        return Path(named)
+    if not (ROOT / ".venv-scorers" / "headworks-lock").is_file():
+        pytest.skip("there is no .venv-scorers; script/test makes it where tests/clients/scorers can be installed")
+    return ROOT / ".venv-scorers" / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
 def node_clients() -> Path:
     """The folder whose scripts `node` runs with the vendors' JavaScript clients."""
     folder = ROOT / "tests" / "clients" / "node"

@@ -85,6 +85,14 @@ class RetrievalServerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """How experiments are scored."""
+
+    scorer_python: Path | None = None
+    """The interpreter with DeepEval, Ragas, autoevals and Inspect, of which a suite uses metrics; None: our own."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """Which credentials a workspace may name beside the providers' usual environment variables."""
 
@@ -142,6 +150,7 @@ class Settings:
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     records: RecordSettings = field(default_factory=RecordSettings)
     retrieval: RetrievalServerSettings = field(default_factory=RetrievalServerSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     providers: ProviderSettings = field(default_factory=ProviderSettings)
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     prices: PriceSettings = field(default_factory=PriceSettings)

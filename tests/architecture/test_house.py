@@ -28,7 +28,9 @@ def names(requirements: list[str]) -> set[str]:
 def dependency_names() -> dict[str, set[str]]:
     """What is depended on, by the table of docs/decisions/dependencies.md that explains it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    python = (CLIENTS / "python" / "requirements.in").read_text().splitlines()
+    python = [
+        line for room in ("python", "scorers") for line in (CLIENTS / room / "requirements.in").read_text().splitlines()
+    ]
     node = json.loads((CLIENTS / "node" / "package.json").read_text())["dependencies"]
     return {
         "At run time": names(project["dependencies"]),
@@ -55,7 +57,14 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    "lock", ["requirements.lock", "requirements-dev.lock", "script/uv.lock", "tests/clients/python/requirements.lock"]
+    "lock",
+    [
+        "requirements.lock",
+        "requirements-dev.lock",
+        "script/uv.lock",
+        "tests/clients/python/requirements.lock",
+        "tests/clients/scorers/requirements.lock",
+    ],
 )
 def test_every_locked_package_has_a_hash_and_no_address(lock: str) -> None:
     text = (ROOT / lock).read_text()
@@ -67,7 +76,8 @@ def test_every_locked_package_has_a_hash_and_no_address(lock: str) -> None:
 
 def test_the_locks_agree_with_the_project() -> None:
     # Extras for frameworks that can't stand beside our dependencies are locked where tests run them.
-    files = (ROOT / "requirements-dev.lock", CLIENTS / "python" / "requirements.lock")
+    clients = [CLIENTS / room / "requirements.lock" for room in ("python", "scorers")]
+    files = (ROOT / "requirements-dev.lock", *clients)
     locked = {
         each.lower() for file in files for each in re.findall(r"^([A-Za-z0-9_.-]+)==", file.read_text(), re.MULTILINE)
     }

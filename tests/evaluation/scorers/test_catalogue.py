@@ -21,10 +21,11 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "any": {"of": ["right", "fast"]},
     "weighted": {"of": {"right": 2, "fast": 1}, "least": 0.5},
 }
-_NEEDS_MODELS = {"similarity", "judge"}
+_ELSEWHERE = {"similarity", "judge", "deepeval", "ragas", "autoevals", "inspect"}
+"""Kinds that ask models, or run in another interpreter."""
 
 
-@pytest.mark.parametrize("name", sorted(set(OURS) - _NEEDS_MODELS))
+@pytest.mark.parametrize("name", sorted(set(OURS) - _ELSEWHERE))
 async def test_each_kind_keeps_the_contract(name: str) -> None:
     around = Surroundings(scorers={"right": _RIGHT, "fast": _FAST})
     await check_scorer(OURS[name], _SETTINGS.get(name), around)

@@ -120,7 +120,7 @@ def read_judge(name: str, files: Mapping[str, bytes], path: str, folder: str = "
         _prompt(section, kind, files, posixpath.dirname(path), folder),
         _criteria(section) if kind == "rubric" else {"better": section.text("question")},
         _votes(section),
-        _parameters(section),
+        read_parameters(section),
         section.flag("structured", default=True),
     )
     section.finish()
@@ -146,7 +146,8 @@ def _votes(section: Section) -> int:
     return votes
 
 
-def _parameters(section: Section) -> dict[str, Any]:
+def read_parameters(section: Section) -> dict[str, Any]:
+    """`parameters` of the model; temperature 0 unless said."""
     if not section.has("parameters"):
         return {"temperature": 0}
     given = section.json("parameters")

@@ -29,7 +29,7 @@ REFUSED = "judge_refused"
 """The judge's provider refused, or filtered what it said."""
 UNDECIDED = "judge_undecided"
 """The judge can't tell, or its votes have no majority."""
-_REFUSALS = frozenset({"refusal", "content_filter", "safety"})
+REFUSALS = frozenset({"refusal", "content_filter", "safety"})
 _MOST_KEPT = 2048
 _AT_ONCE = 4
 _PASS: Mapping[Verdict, float] = {"pass": 1.0, "fail": 0.0, "first": 1.0, "tie": 0.5, "second": 0.0}
@@ -155,7 +155,7 @@ class Judge:
             return Vote(None, error.code, f"The judge failed: {error}", cost_micro_usd=cost)
 
     def _read(self, said: Completion, word: str, asked: int) -> Vote:
-        if said.finish_reason in _REFUSALS:
+        if said.finish_reason in REFUSALS:
             return Vote(None, REFUSED, f"The judge's provider ended with `{said.finish_reason}`.", asked)
         return Vote(read_answer(self.spec, said.text, word), asked=asked)
 

@@ -16,6 +16,7 @@ from headworks.evaluation.scorers import (
     grounds,
     json_answers,
     judging,
+    libraries,
     numbers,
     refusals,
     retrieved,
@@ -41,6 +42,7 @@ OURS: Mapping[str, ScorerKind] = {
         retrieved,
         judging,
         checks,
+        libraries,
         combined,
     )
     for kind in family.KINDS

@@ -7,9 +7,9 @@ Packages add kinds under the entry-point group `headworks.scorer`, each a Scorer
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from headworks.errors import DatabaseUnavailable, Forbidden, HeadworksError
 from headworks.evaluation.contract import Scale, Scorer
@@ -81,12 +81,25 @@ class PlainMeasure(Measure):
         """The score, or one with an error."""
 
 
+class Libraries(Protocol):
+    """Where other libraries' metrics run: scorers.interpreters."""
+
+    async def score(
+        self,
+        library: str,
+        task: Mapping[str, Any],
+        answer: Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]],
+    ) -> Mapping[str, Any]:
+        """`{"value", "reason"}` or `{"error", "reason"}`; `answer` is given what the metric asks of models."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What settings may refer to: models, the feature's files, its judges, and the scorers that stand beside.
 
-    `files` are those of the feature's folder by their paths inside it. Without `models` a suite can be checked, but
-    scorers that ask one give errors.
+    `files` are those of the feature's folder by their paths inside it. Without `models` and `libraries` a suite can be
+    checked, but scorers that need them give errors.
     """
 
     models: Models | None = None
@@ -94,6 +107,7 @@ class Surroundings:
     judges: Mapping[str, JudgeSpec] = field(default_factory=dict)
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     asked: dict[Digest, Judge] = field(default_factory=dict)
+    libraries: Libraries | None = None
 
     def judge(self, spec: JudgeSpec) -> Judge:
         """One for all that asks the same: several criteria of a judge are one call."""

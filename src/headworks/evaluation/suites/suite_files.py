@@ -20,7 +20,7 @@ from headworks.errors import WorkspaceInvalid
 from headworks.evaluation.contract import Scorer
 from headworks.evaluation.judges.files import read_judges
 from headworks.evaluation.scorers.catalogue import read_scorer
-from headworks.evaluation.scorers.contract import Surroundings
+from headworks.evaluation.scorers.contract import Libraries, Surroundings
 from headworks.strict_yaml import Section, decode, nearest, read_yaml
 from headworks.types.evaluation import Split
 from headworks.types.models import Models
@@ -47,10 +47,12 @@ class Suite:
         return next((each for each in self.scorers if each.name == metric), None)
 
 
-def suite_reader(models: Models | None, folder: str = "") -> Callable[[Mapping[str, bytes]], Suite]:
+def suite_reader(
+    models: Models | None, folder: str = "", libraries: Libraries | None = None
+) -> Callable[[Mapping[str, bytes]], Suite]:
     """Reads the suite among the files of a feature's folder, with its judges; raises WorkspaceInvalid.
 
-    Without `models` it is only checked. `folder` is put before the paths in complaints.
+    Without `models` and `libraries` it is only checked. `folder` is put before the paths in complaints.
     """
 
     def read(files: Mapping[str, bytes]) -> Suite:
@@ -58,7 +60,8 @@ def suite_reader(models: Models | None, folder: str = "") -> Callable[[Mapping[s
             raise WorkspaceInvalid(
                 f"{folder}{PATH}:1: there is no such file.", next_step="Write which dataset and scorers judge it."
             )
-        return read_suite(folder + PATH, files[PATH], Surroundings(models, files, read_judges(files, folder)))
+        around = Surroundings(models, files, read_judges(files, folder), libraries=libraries)
+        return read_suite(folder + PATH, files[PATH], around)
 
     return read
 
