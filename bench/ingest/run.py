@@ -3,7 +3,7 @@
     python bench/ingest/run.py [--documents N] [--json]
     python bench/ingest/run.py --keyword-only 100000
 
-Starts `headworks up` on an empty data folder and hands in Markdown documents by the upload API.
+Starts `headworks up` on an empty data folder and hands in Markdown documents, a hundred in a request.
 
 By default chunks per CPU-second of the jobs process (parsing children included) are set against the embedding model's
 own in the same run: the same chunks, one after the other, in this process, on one thread. PostgreSQL's share (with the
@@ -25,14 +25,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from headworks.cli.client import Client, place
@@ -42,9 +44,12 @@ from headworks.retrieval.parsers import markdown
 from headworks.retrieval.passages.chunking import ChunkSettings
 from headworks.retrieval.passages.counting import WordCounts
 
+JOBS, PARSING, GATEWAY, SUPERVISOR, POSTGRES = "jobs", "parsing", "gateway", "supervisor", "PostgreSQL"
+_KINDS = (JOBS, PARSING, GATEWAY, SUPERVISOR, POSTGRES)
 _BAR = 0.85
 _MOST_GROWTH = 1.25
 _PATIENCE_S = 6 * 3600.0
+_HANDED_IN_AT_ONCE = 100
 _WORDS = (Path(__file__).parent / "words.txt").read_text(encoding="utf-8").split()
 
 
@@ -62,34 +67,65 @@ def document(number: int, sentences: int) -> str:
 
 @dataclass
 class Watched:
-    """The server's processes: CPU seconds of the jobs process with its children, of PostgreSQL, and memory."""
+    """The server's processes: CPU seconds and private memory of each kind.
+
+    Parsing children live for milliseconds; their seconds are counted with the process that they are forked from.
+    """
 
     supervisor: psutil.Process
-    seconds: dict[int, float] = field(default_factory=dict)
-    """By process of the jobs side; one that ended keeps what it had."""
-    of_postgres: dict[int, float] = field(default_factory=dict)
-    memory: list[tuple[float, int]] = field(default_factory=list)
-    """Share of the work that is done, and bytes that are private to the jobs process and its children."""
+    seconds: dict[tuple[str, int], float] = field(default_factory=dict)
+    """By kind and process; one that ended keeps what it had."""
+    memory: list[tuple[float, dict[str, int]]] = field(default_factory=list)
+    """Share of the work that is done, and bytes by kind."""
 
     def look(self, share: float) -> None:
         """Note where they are now."""
-        private = 0
-        for process in self.supervisor.children(recursive=True):
+        private: dict[str, int] = defaultdict(int)
+        for process in [self.supervisor, *self.supervisor.children(recursive=True)]:
             try:
-                command, spent = " ".join(process.cmdline()), process.cpu_times()
-                if "headworks.app jobs" in command or _is_below_jobs(process):
-                    self.seconds[process.pid] = spent.user + spent.system
-                    private += process.memory_full_info().uss
-                elif "postgres" in command:
-                    self.of_postgres[process.pid] = spent.user + spent.system
+                kind, spent = self._kind(process), process.cpu_times()
+                private[kind] += process.memory_full_info().uss
+                if kind == PARSING and not _is_zygote(process):
+                    continue
+                forked = spent.children_user + spent.children_system if kind == PARSING else 0
+                self.seconds[kind, process.pid] = spent.user + spent.system + forked
             except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
                 continue
-        if private:
-            self.memory.append((share, private))
+        if private.get(JOBS):
+            self.memory.append((share, dict(private)))
+
+    def spent(self, *kinds: str) -> float:
+        """CPU seconds so far."""
+        return sum(spent for (kind, _), spent in self.seconds.items() if kind in kinds)
+
+    def _kind(self, process: psutil.Process) -> str:
+        command = " ".join(process.cmdline())
+        if "isolation.zygote" in command:
+            return PARSING
+        for kind in (JOBS, GATEWAY):
+            if f"headworks.app {kind}" in command:
+                return kind
+        return SUPERVISOR if process.pid == self.supervisor.pid else POSTGRES if "postgres" in command else "other"
 
 
-def _is_below_jobs(process: psutil.Process) -> bool:
-    return any("headworks.app jobs" in " ".join(each.cmdline()) for each in process.parents()[:3])
+def _is_zygote(process: psutil.Process) -> bool:
+    parent = process.parent()
+    return parent is not None and "isolation.zygote" not in " ".join(parent.cmdline())
+
+
+def growth_of(memory: Sequence[tuple[float, dict[str, int]]], kind: str, number: int) -> dict[str, float]:
+    """Of a kind of process: MiB after a quarter and in the end (medians), and KiB a thousand documents between them."""
+    late = [(share, private[kind] / 2**20) for share, private in memory if share > 0.25 and kind in private]
+    if len(late) < 8:
+        return {}
+    shares, mebibytes = np.array(late).T
+    slope = float(np.polyfit(shares, mebibytes, 1)[0]) if np.ptp(shares) else 0.0
+    eighth = len(late) // 8
+    return {
+        "MiB after a quarter": round(float(np.median(mebibytes[:eighth])), 1),
+        "MiB in the end": round(float(np.median(mebibytes[-eighth:])), 1),
+        "KiB a thousand documents": round(slope * 2**10 / number * 1000, 1),
+    }
 
 
 @contextmanager
@@ -115,24 +151,31 @@ def server(folder: Path, models: Path | None) -> Iterator[tuple[Client, Watched]
 
 def ingest(client: Client, watched: Watched, documents: dict[str, str]) -> dict[str, Any]:
     """Hand in and wait until all is worked on; the server's own count."""
+    every_s = 0.5 if len(documents) < 5_000 else 5.0
     sync = client.post(place("collections", "bench", "syncs"), {"source": "bench"})
 
-    def hand_in(item: tuple[str, str]) -> None:
-        data = item[1].encode()
-        query = {"path": f"{item[0]}.md", "sync": sync["id"]}
-        client.upload(place("collections", "bench", "documents"), query, BytesIO(data), len(data))
+    def hand_in(some: tuple[tuple[str, str], ...]) -> None:
+        files = [{"path": f"{name}.md", "text": text, "media_type": "text/markdown"} for name, text in some]
+        answer = client.post(
+            place("collections", "bench", "documents", "batch"), {"files": files, "source": "bench", "sync": sync["id"]}
+        )
+        if answer["taken"] != len(files):
+            raise SystemExit(f"{answer['taken']} of {len(files)} documents were taken")
 
     where = place("collections", "bench", "syncs", sync["id"])
     deadline = time.monotonic() + _PATIENCE_S
     with ThreadPoolExecutor(2) as pool:
-        handed_in = [pool.submit(hand_in, item) for item in documents.items()]
+        rest = iter(documents.items())
+        some = iter(lambda: tuple(islice(rest, _HANDED_IN_AT_ONCE)), ())
+        handed_in = [pool.submit(hand_in, each) for each in some]
         while time.monotonic() < deadline:
             progress: dict[str, Any] = client.get(where)
             watched.look(progress["done"] / len(documents))
             if progress["done"] == len(documents) and all(each.done() for each in handed_in):
+                watched.look(1.0)
                 break
             print(f"\r{progress['done']} of {len(documents)} documents", end="", file=sys.stderr)
-            time.sleep(0.5)
+            time.sleep(every_s)
         for each in handed_in:
             each.result()
     print(file=sys.stderr)
@@ -173,23 +216,25 @@ def against_the_model(number: int) -> dict[str, Any]:
         with server(Path(folder), None) as (client, watched):
             ingest(client, watched, {"first": document(-1, 60)})
             wait_for_vectors(client, watched)
-            before, before_postgres = sum(watched.seconds.values()), sum(watched.of_postgres.values())
+            before = {kind: watched.spent(kind) for kind in (JOBS, PARSING, POSTGRES)}
             chunks_before = client.get(place("collections", "bench", "progress"))["chunks"]
             ingest(client, watched, documents)
             wait_for_vectors(client, watched)
-            spent = sum(watched.seconds.values()) - before
-            postgres = sum(watched.of_postgres.values()) - before_postgres
+            spent = {kind: watched.spent(kind) - seconds for kind, seconds in before.items()}
             chunks = client.get(place("collections", "bench", "progress"))["chunks"] - chunks_before
     expected, alone = ceiling(documents)
+    ingestion = spent[JOBS] + spent[PARSING]
     if expected != chunks:
         raise SystemExit(f"the server has {chunks} chunks, not {expected}")
     return {
         "documents": number,
         "chunks": chunks,
         "chunks per CPU-second, the model alone": round(chunks / alone, 1),
-        "chunks per CPU-second, ingestion": round(chunks / spent, 1),
-        "of the model's own": round(alone / spent, 3),
-        "PostgreSQL, CPU-seconds": round(postgres, 1),
+        "chunks per CPU-second, ingestion": round(chunks / ingestion, 1),
+        "of the model's own": round(alone / ingestion, 3),
+        "of it parsing, CPU-seconds": round(spent[PARSING], 1),
+        "of it all else, CPU-seconds": round(spent[JOBS] - alone, 1),
+        "PostgreSQL, CPU-seconds": round(spent[POSTGRES], 1),
     }
 
 
@@ -203,19 +248,19 @@ def keyword_only(number: int) -> dict[str, Any]:
             begun = time.monotonic()
             progress = ingest(client, watched, documents)
             wall = time.monotonic() - begun
-    early = max((memory for share, memory in watched.memory if share <= 0.25), default=0)
-    late = max(memory for _, memory in watched.memory)
-    spent = sum(watched.seconds.values())
+    of_jobs = [(share, private[JOBS] + private.get(PARSING, 0)) for share, private in watched.memory]
+    early = max((private for share, private in of_jobs if share <= 0.25), default=0)
+    late = max(private for _, private in of_jobs)
     return {
         "documents": progress["documents"],
         "chunks": progress["chunks"],
         "failed": len(progress["failed"]),
-        "documents per CPU-second": round(number / spent, 1),
         "seconds": round(wall, 1),
-        "PostgreSQL, CPU-seconds": round(sum(watched.of_postgres.values()), 1),
+        "CPU-seconds": {kind: round(watched.spent(kind), 1) for kind in _KINDS},
         "peak memory in the first quarter, MiB": round(early / 2**20, 1),
         "peak memory, MiB": round(late / 2**20, 1),
         "growth": round(late / early, 3) if early else None,
+        "memory": {kind: growth_of(watched.memory, kind, number) for kind in _KINDS},
     }
 
 
