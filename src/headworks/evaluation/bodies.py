@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from headworks.evaluation.contract import Result
+from headworks.evaluation.contract import Result, subject_of
 from headworks.evaluation.experiments.comparing import Difference, Repeated, Spent, average, by_mode, repeated, spent
 from headworks.evaluation.experiments.lifecycle import Experiment, Progress
 from headworks.evaluation.gates.gating import GateRun, GateVerdict, flip_json, line_json
 from headworks.evaluation.service import Compared, describe
+from headworks.types.ids import Digest
 
 
 def experiment_body(experiment: Experiment, progress: Progress | None = None) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def results_body(experiment: Experiment, results: Sequence[Result]) -> dict[str,
         "experiment": describe(experiment),
         "metrics": metrics,
         "spent": _spent(spent(results)),
-        "results": [_result(each) for each in results],
+        "results": [_result(experiment.release, each) for each in results],
     }
 
 
@@ -89,9 +90,10 @@ def verdict_body(said: GateVerdict) -> dict[str, Any]:
     }
 
 
-def _result(each: Result) -> dict[str, Any]:
+def _result(release: Digest, each: Result) -> dict[str, Any]:
     output = each.output
     return {
+        "subject": subject_of(release, each.example_digest, each.repeat),
         "example": each.example.id,
         "repeat": each.repeat,
         "trace": None if output.trace is None else str(output.trace),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -22,6 +22,8 @@ class DatasetVersion:
     name: str
     digest: Digest
     examples: tuple[Example, ...]
+    erased: int = 0
+    """Examples that it had when it was made, and that were erased since: its digest still counts them."""
 
 
 class Scorer(Protocol):
@@ -52,12 +54,25 @@ class Result:
     scores: dict[str, Score]
 
 
-class Results(Protocol):
-    """What comparisons and gates read of an experiment that has ended."""
+@dataclass(frozen=True, slots=True)
+class JudgedAnswer:
+    """An answer as people see it who judge it; `criteria` are what the metric's judge is asked, by name."""
 
-    release: Digest
-    dataset: Digest
+    feature: str
+    example: Example
+    output: Output
+    criteria: Mapping[str, str]
 
-    async def read(self) -> Sequence[Result]:
-        """All of them, in the order of example and repeat."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What an erasure took: rows by table, the digests of examples, and the subjects of answers that went alone."""
+
+    rows: Mapping[str, int]
+    examples: tuple[Digest, ...]
+    answers: tuple[str, ...]
+
+
+def subject_of(release: Digest, example: Digest, repeat: int = 0) -> str:
+    """How a judgement names one answer of an experiment."""
+    return f"answer:{release}:{example}:{repeat}"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from headworks.errors import Conflict, InvalidRequest, NotFound
+from headworks.errors import Conflict, InvalidRequest, NotFound, WorkspaceInvalid
 from headworks.evaluation.calibration import Calibration
-from headworks.evaluation.contract import Result
+from headworks.evaluation.contract import DatasetVersion, JudgedAnswer, Result
+from headworks.evaluation.datasets.files import write_dataset
+from headworks.evaluation.erasing import ExampleErasing
 from headworks.evaluation.experiments.comparing import (
     Difference,
     FlippedExample,
@@ -24,8 +26,10 @@ from headworks.evaluation.experiments.comparing import (
     slices,
     spent,
 )
+from headworks.evaluation.experiments.keeping import Cell
 from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
 from headworks.evaluation.experiments.running import Directory, ExperimentRuns
+from headworks.evaluation.experiments.showing import Answers, criteria_of
 from headworks.evaluation.gates.gating import Gates, HumanJudgements, JudgeCards, comparison_of
 from headworks.evaluation.suites.reading import SuiteReader, feature_files
 from headworks.identity.service import allow
@@ -35,11 +39,12 @@ from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Answerer
 from headworks.types.identity import Principal
+from headworks.types.ids import Digest, ProjectId
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An experiment that somebody wants. `files_of_gate`: by the gate attached to `prod`, not the workspace's files."""
+    """An experiment that somebody wants, by the suite among the workspace's files. None: as the suite says."""
 
     project: str
     release: str
@@ -48,6 +53,8 @@ class Wanted:
     at_once: int = 4
     most_cost_micro_usd: int | None = None
     retries_errors: bool = False
+    pushed: DatasetVersion | None = None
+    """A version of the server's own, called `dataset` in what is told; None: a golden file of the workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,10 @@ class Evaluation:
         self._releases = releases
         self.experiments = Experiments(db, keyring, jobs, read_suite)
         self.gates = Gates(db, releases, self.experiments, humans, cards)
+        self.erasing = ExampleErasing(db, keyring)
         self.calibration = Calibration(db, self.experiments, humans)
+        self._answers = Answers(db, self.experiments)
+        self._read_suite = read_suite
 
     def register_work(self, directory: Directory, answerer: Answerer) -> None:
         """In the jobs process, before `jobs.start()`."""
@@ -96,6 +106,8 @@ class Evaluation:
         allow(principal, "experiment:run")
         subject = await self._releases.judged.subject(principal, wanted.project, wanted.release)
         files = feature_files(subject.feature, await self._releases.pull(principal, wanted.project))
+        if wanted.pushed is not None:
+            files[f"golden/{wanted.dataset}.jsonl"] = write_dataset(wanted.pushed.examples)
         order = Order(
             files,
             wanted.dataset,
@@ -129,6 +141,23 @@ class Evaluation:
             (spent(sides[0]), spent(sides[1])),
             len(by_example(sides[0]).keys() & by_example(sides[1]).keys()),
         )
+
+    async def answer(
+        self, principal: Principal, project: ProjectId, release: Digest, example: Digest, repeat: int, metric: str
+    ) -> JudgedAnswer | None:
+        """One answer of an experiment, for who may judge it; None where no experiment of the project has it.
+
+        Whether the viewer may read the documents that it rests on is for the caller to ask.
+        """
+        return await self._answers.find(principal, project, release, Cell(example, repeat), metric)
+
+    async def criteria(self, principal: Principal, project: str, feature: str, metric: str) -> Mapping[str, str]:
+        """What the judge of a metric is asked by the workspace's suite, by name; none where it has no such judge."""
+        files = feature_files(feature, await self._releases.pull(principal, project))
+        try:
+            return criteria_of(self._read_suite(files).scorers, metric)
+        except WorkspaceInvalid:
+            return {}
 
     async def attest_comparison(self, principal: Principal, compared: Compared) -> str:
         """Sign it, about the candidate; its id. Raises Conflict for two experiments of one release."""
@@ -183,6 +212,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "dataset_digest": experiment.dataset_digest,
         "metrics": [each.name for each in experiment.metrics],
         "examples": experiment.examples,
+        "erased": experiment.erased,
         "repeats": experiment.repeats,
         "concurrency": experiment.at_once,
         "most_cost_micro_usd": experiment.most_cost_micro_usd,

@@ -53,6 +53,8 @@ class Given:
     """The principal's name, or the one that an import gives."""
     replaces: UUID | None
     made_at: datetime
+    is_erased: bool = False
+    """Whether what was written was erased: the verdict stays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,15 @@ async def wanted(  # noqa: PLR0917 -- each is a parameter of the query
     return {"rows": [asdict(each) for each in rows]}
 
 
+@router.get("/material", openapi_extra=declare("judgement:write|judgement:adjudicate", None))
+async def material(request: Request, caller: Judging, subject: str, metric: str, project: str = "default") -> Json:
+    """What is to be judged: question, answer, the passages that were read for it, the rubric and the failure modes.
+
+    An answer that rests on documents is withheld from who may not read them all at this moment; `withheld` says so.
+    """
+    return asdict(await _review(request).materials.show(caller, project, subject, metric))
+
+
 @router.post("/samples", openapi_extra=declare("judgement:write", "judgement.sample"), status_code=201)
 async def draw(request: Request, body: WantedSample, caller: Writer) -> Json:
     """Draw answers from traffic that the caller may see, each with a chance that is stored."""

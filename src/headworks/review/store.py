@@ -15,7 +15,7 @@ from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, ProjectId, new_id
+from headworks.types.ids import Digest, DocumentId, ProjectId, new_id
 
 _SQL = load(__package__)
 _CONTENT = "judgement.content"
@@ -223,6 +223,14 @@ async def wanted(
     )
 
 
+async def may_read_all(tx: Tx, principal: Principal, documents: Sequence[DocumentId]) -> bool:
+    """Whether the caller may, in this very moment, read all of these documents."""
+    if not documents:
+        return True
+    found = await tx.fetch_value(_SQL["unreadable_document"], tenant=principal.tenant, documents=list(documents))
+    return found is None
+
+
 async def note_audit(tx: Tx, principal: Principal, action: str, subject: str, detail: Mapping[str, Any]) -> None:
     """One audit event in the transaction of what it is about."""
     await tx.run(
@@ -250,11 +258,15 @@ def _said(given: Judgement) -> _Said:
 
 
 def _read(keyring: Keyring, principal: Principal, row: Any) -> _Said:  # noqa: ANN401 -- a row
+    if row.content is None:
+        return _Said()
     opened = keyring.open(principal.tenant, _CONTENT, row.judgement_id, row.content)
     return msgspec.json.decode(opened, type=_Said)
 
 
 def _is_same(keyring: Keyring, principal: Principal, row: Any, given: Judgement) -> bool:  # noqa: ANN401 -- a row
+    if row.content is None:
+        return True  # what was erased is not taken again
     plain = (row.verdict, row.severity, tuple(row.failure_modes))
     return plain == (given.verdict, given.severity, given.failure_modes) and _read(keyring, principal, row) == _said(
         given
@@ -279,4 +291,5 @@ def _opened(keyring: Keyring, principal: Principal, row: Any) -> Given:  # noqa:
         row.example,
         row.trace_id,
     )
-    return Given(row.judgement_id, judgement, row.kind, row.is_blind, row.rater, row.replaces, row.made_at)
+    is_erased = row.content is None
+    return Given(row.judgement_id, judgement, row.kind, row.is_blind, row.rater, row.replaces, row.made_at, is_erased)

@@ -3,55 +3,77 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from headworks.evaluation.gates.looks import PastLook, next_look
+from headworks.evaluation.gates.looks import NextLook, PastLook, Sight, next_look
 from headworks.types.ids import Digest
 
 A, B, C = (Digest(f"sha256:{each}") for each in "abc")
 R1, R2, R3 = (Digest(f"sha256:r{each}") for each in "123")
 
 
+def taken(candidate: Digest, results: Digest, look: int, attempt: int, alpha: float, **more: Any) -> PastLook:
+    return PastLook(candidate, more.pop("answers", results), results, look, attempt, alpha, **more)
+
+
+def looked(past: Sequence[PastLook], candidate: Digest, results: Digest, declared: int, **more: Any) -> NextLook:
+    return next_look(past, Sight(candidate, more.get("answers", results), results), declared, 0.05)
+
+
 def test_the_first_look_has_the_whole_level_where_one_is_declared() -> None:
-    look = next_look([], A, R1, 1, 0.05)
+    look = looked([], A, R1, 1)
     assert look.alpha is not None
     assert math.isclose(look.alpha, 0.05, rel_tol=1e-3)
 
 
 def test_the_same_results_are_the_same_look() -> None:
-    look = next_look([PastLook(A, R1, 1, 1, 0.05)], A, R1, 1, 0.05)
+    look = looked([taken(A, R1, 1, 1, 0.05)], A, R1, 1)
     assert (look.look, look.alpha, look.is_repeated) == (1, 0.05, True)
 
 
 def test_other_results_of_the_same_release_are_another_look_which_may_not_be_there() -> None:
-    past = [PastLook(A, R1, 1, 1, 0.05)]
-    assert next_look(past, A, R2, 1, 0.05).alpha is None
-    second = next_look(past, A, R2, 2, 0.05)
+    past = [taken(A, R1, 1, 1, 0.05)]
+    assert looked(past, A, R2, 1).alpha is None
+    second = looked(past, A, R2, 2)
     assert second.look == 2
     assert second.alpha is not None
     assert 0.04 < second.alpha < 0.05
 
 
+def test_judgements_that_a_verdict_waited_for_are_the_same_look_and_more_of_them_another() -> None:
+    waiting = taken(A, R1, 1, 1, 0.05, answers=B, waits=True)
+    judged = looked([waiting], A, R2, 1, answers=B)
+    assert (judged.look, judged.alpha, judged.is_repeated) == (1, 0.05, False)
+    assert looked([waiting], A, R2, 1, answers=C).alpha is None, "other answers: those were looked at"
+    whole = taken(A, R2, 1, 1, 0.05, answers=B)
+    assert looked([waiting, whole], A, R3, 1, answers=B).alpha is None
+    assert looked([whole, waiting], A, R1, 1, answers=B).is_repeated, "going back to fewer judgements shows nothing new"
+    assert looked([whole, waiting], A, R3, 2, answers=B).look == 2
+
+
 def test_each_further_candidate_against_the_same_base_is_tested_more_strictly() -> None:
-    past = [PastLook(A, R1, 1, 1, 0.05), PastLook(B, R2, 1, 2, 0.0125)]
-    third = next_look(past, C, R3, 1, 0.05)
+    past = [taken(A, R1, 1, 1, 0.05), taken(B, R2, 1, 2, 0.0125)]
+    third = looked(past, C, R3, 1)
     assert third.attempt == 3
     assert third.alpha is not None
     assert math.isclose(third.alpha, 0.05 / 9, rel_tol=1e-3)
-    assert next_look(past, B, R3, 2, 0.05).attempt == 2
+    assert looked(past, B, R3, 2).attempt == 2
 
 
 @pytest.mark.parametrize("tries", [1, 5, 20])
 def test_however_many_edits_of_a_bad_release_are_tried_few_get_one_through(tries: int) -> None:
     random = np.random.default_rng(5)
-    levels, past = [], []
+    levels: list[float] = []
+    past: list[PastLook] = []
     for at in range(tries):
         name = Digest(f"sha256:{at}")
-        look = next_look(past, name, name, 1, 0.05)
+        look = looked(past, name, name, 1)
         assert look.alpha is not None
         levels.append(look.alpha)
-        past.append(PastLook(name, name, 1, look.attempt, look.alpha))
+        past.append(taken(name, name, 1, look.attempt, look.alpha))
     passed = (random.random((20_000, tries)) <= np.array(levels)).any(axis=1).mean()
     assert passed <= 0.05 * math.pi**2 / 6 + 0.005

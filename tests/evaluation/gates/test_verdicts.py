@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from headworks.evaluation.contract import Result
 from headworks.evaluation.datasets.files import example_digest
 from headworks.evaluation.experiments.comparing import Metric, by_mode, flips, paired, repeated, slices, spent
-from headworks.evaluation.gates.judged import Labels, drawn
+from headworks.evaluation.gates.correction import Labels, drawn
 from headworks.evaluation.gates.verdicts import Case, Judged, judge
 from headworks.evaluation.suites.gate_files import GateSpec, read_gate
 from headworks.types.evaluation import Example, Output, Score
@@ -55,8 +56,8 @@ def results(
     return made
 
 
-def say(spec: GateSpec, candidate: list[Result], base: list[Result] | None = None, **more: object) -> Judged:
-    return judge(spec, replace(Case(candidate, base, METRICS, len(candidate), 0.05), **more))  # type: ignore[arg-type]
+def say(spec: GateSpec, candidate: list[Result], base: list[Result] | None = None, **more: Any) -> Judged:
+    return judge(spec, replace(Case(candidate, base, METRICS, len(candidate), 0.05), **more))
 
 
 def test_an_equal_release_passes_with_enough_examples_and_with_few_says_how_many_more() -> None:
@@ -118,14 +119,26 @@ def test_a_metric_that_no_scorer_gives_is_named() -> None:
 def test_a_judge_that_is_not_calibrated_informs_but_can_not_gate() -> None:
     spec = gate("must_not_get_worse:\n  - {metric: helpful, margin: 0.05}\n")
     sides = results([1.0] * 100, "helpful"), results([1.0] * 100, "helpful")
-    assert say(spec, *sides).verdict == "INCONCLUSIVE"
+    said = say(spec, *sides)
+    assert (said.verdict, said.waits, said.needed) == ("INCONCLUSIVE", True, 50)
+    order = drawn(tuple(each.example_digest for each in sides[0]), "helpful")
+    assert [(each.side, each.example) for each in said.wanted[:2]] == [("candidate", order[0]), ("base", order[0])]
+    half = Labels({}, dict.fromkeys(order[:25], 1.0))
+    rest = say(spec, *sides, labels={"helpful": half})
+    assert [(each.side, each.example) for each in rest.wanted] == [("base", each) for each in order[:25]]
+    whole = say(spec, *sides, labels={"helpful": Labels(half.candidate, half.candidate)})
+    assert (whole.waits, whole.wanted, whole.lines[0].next_step) == (
+        True,
+        (),
+        "Calibrate it: `headworks eval calibrate`.",
+    )
     assert say(spec, *sides, calibrated=frozenset({"helpful"})).verdict == "PASS"
 
 
 def test_judgements_are_asked_for_in_an_order_known_before_and_only_those_that_are_missing() -> None:
     spec = gate("must_not_get_worse:\n  - {metric: helpful, margin: 0.2, judge: {correct: ppi, min_human: 50}}\n")
     sides = results([1.0] * 200, "helpful"), results([1.0] * 200, "helpful")
-    more = {"calibrated": frozenset({"helpful"})}
+    more: dict[str, Any] = {"calibrated": frozenset({"helpful"})}
     order = drawn(tuple(each.example_digest for each in sides[0]), "helpful")
     asked = say(spec, *sides, **more)
     assert {each.example for each in asked.wanted} == set(order[:50])

@@ -12,7 +12,7 @@ from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, with_client
 from headworks.cli.terminal import note, one_line, print_json, table, visible
-from headworks.errors import Conflict, InvalidRequest
+from headworks.errors import Conflict, InvalidRequest, NotFound
 
 app = new_app("Human judgements: give them blind, decide, import, see who agrees, draw samples for review.")
 _Project = Annotated[str, typer.Option("--project", help="The project that they are in.", metavar="NAME")]
@@ -191,6 +191,35 @@ def wanted(
         (row["subject"], row["metric"], row["queue"], row["judged"], row["trace_id"], row["reason"]) for row in rows
     ]
     print(table(("subject", "metric", "queue", "judged", "trace", "why"), cells))
+    if rows:
+        note("`headworks judgements show SUBJECT --metric METRIC` shows what is to be judged.")
+
+
+@app.command()
+@with_client
+def show(
+    client: Client,
+    subject: Annotated[str, typer.Argument(help="As `wanted` names it; left out: the oldest of those.")] = "",
+    *,
+    metric: _AnyMetric = None,
+    queue: Annotated[str | None, typer.Option("--queue", help="Only of this queue.", metavar="QUEUE")] = None,
+    project: _Project = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Show what is to be judged: question, answer, the passages behind it, the rubric and the failure modes.
+
+    Example: headworks judgements show --metric task_success
+    """
+    if not subject or metric is None:
+        rows = client.get(place("judgements", "wanted"), project=project, queue=queue, metric=metric)["rows"]
+        found = next((row for row in rows if subject in {"", row["subject"]}), None)
+        if found is None:
+            raise NotFound(
+                "Nothing that you could judge is asked for there.", next_step="Name the answer, and its --metric."
+            )
+        subject, metric = found["subject"], found["metric"]
+    shown = client.get(place("judgements", "material"), project=project, subject=subject, metric=metric)
+    print_json(shown) if as_json else print("\n\n".join(_material(shown)))
 
 
 @app.command()
@@ -242,6 +271,35 @@ def estimate(
         f"({found['low']:.1%} to {found['high']:.1%}, 95 %), by {found['reviewed']} reviewed of {found['drawn']} drawn "
         f"from {found['population']}."
     )
+
+
+def _material(shown: JsonObject) -> list[str]:
+    """What is to be judged, part by part."""
+    told: dict[str, object] = {
+        "Earlier": "\n".join(f"{turn['role']}: {turn['content']}" for turn in shown["history"]),
+        "Question": shown["question"],
+        "Inputs": shown["inputs"],
+        "Wanted answer": shown["reference"],
+        "Context": "\n".join(shown["context"]),
+        "Answer": shown["answer"] or shown["withheld"] or shown["error"],
+        "Passages (* cited)": "\n".join(_passage(each) for each in shown["passages"]),
+        "Criteria": "\n".join(f"{name}: {asked}" for name, asked in shown["criteria"].items()),
+        "Failure modes": "\n".join(f"{each['id']}: {each['definition']}" for each in shown["modes"]),
+    }
+    parts = [f"{head}\n{visible(text)}" for head, found in told.items() if (text := _as_text(found))]
+    judge = f"headworks judgements add {shown['subject']} pass|fail|unsure --metric {shown['metric']}"
+    return [*parts, f"Judge it: {judge}" + (f" --feature {shown['feature']} --mode MODE" if shown["modes"] else "")]
+
+
+def _as_text(value: object) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1) if value else ""
+
+
+def _passage(shown: JsonObject) -> str:
+    place = " › ".join([shown["title"] or shown["path"] or f"document {shown['document']}", *shown["section"]])
+    return f"[{shown['number']}]{'*' if shown['is_cited'] else ''} {place}: {shown['text']}"
 
 
 def _criteria(given: list[str]) -> JsonObject:

@@ -6,10 +6,10 @@ Nothing is stored here. The line goes into a file of the workspace, where it is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from headworks.errors import Conflict, InvalidRequest
@@ -17,46 +17,10 @@ from headworks.guardrails.service import Guardrails
 from headworks.types.evaluation import Example, Split
 from headworks.types.features import PiiSettings
 from headworks.types.identity import Principal
+from headworks.types.traces import SeenTrace, TraceReader, is_answer_withheld, kept_of
 
-_REQUEST = "request"
 _KEPT = ("question", "inputs", "history", "answer")
 _BY_HAND = "Only calls of features are kept with their text; write the example by hand."
-
-
-class SeenSpan(Protocol):
-    """A stage of a trace, as its viewer may see it."""
-
-    @property
-    def name(self) -> str:
-        """Of the stage."""
-
-    @property
-    def payload(self) -> Any:  # noqa: ANN401 -- any JSON value
-        """What was kept; None for nothing, or nothing for this viewer."""
-
-    @property
-    def is_withheld(self) -> bool:
-        """Whether the payload is not for this viewer."""
-
-
-class SeenTrace(Protocol):
-    """A trace, as its viewer may see it."""
-
-    @property
-    def usage(self) -> Mapping[str, Any]:
-        """The row of its answer."""
-
-    @property
-    def spans(self) -> Sequence[SeenSpan]:
-        """Its stages in order."""
-
-
-class TraceReader(Protocol):
-    """Implemented by observability.service.Traces, injected by app.py."""
-
-    async def show(self, principal: Principal, trace: UUID) -> SeenTrace:
-        """One trace under this viewer's rights, at this moment. Raises NotFound."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +79,13 @@ class Promotion:
 
 def _payload(seen: SeenTrace) -> dict[str, Any]:
     """What the stages of a trace kept of question, inputs, history and answer."""
-    kept: dict[str, Any] = {}
-    for span in seen.spans:
-        if span.is_withheld and span.name == _REQUEST:
-            raise Conflict(
-                "The text of this trace rests on documents that you may not read.",
-                next_step="Ask somebody who may read them all to promote it.",
-                code="payload_withheld",
-            )
-        if isinstance(span.payload, dict):
-            kept |= {key: span.payload[key] for key in _KEPT if key in span.payload}
+    if is_answer_withheld(seen):
+        raise Conflict(
+            "The text of this trace rests on documents that you may not read.",
+            next_step="Ask somebody who may read them all to promote it.",
+            code="payload_withheld",
+        )
+    kept = {name: value for name, value in kept_of(seen).items() if name in _KEPT}
     if "question" not in kept:
         raise InvalidRequest("No text of this trace was kept.", next_step=_BY_HAND, code="no_payload")
     return kept

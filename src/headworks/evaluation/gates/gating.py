@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from headworks.errors import Conflict
-from headworks.evaluation.contract import Result
+from headworks.evaluation.contract import Result, subject_of
 from headworks.evaluation.datasets.store import note_audit
 from headworks.evaluation.digests import digest_of
 from headworks.evaluation.experiments.comparing import FlippedExample, flips
 from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
-from headworks.evaluation.gates.judged import Labels
+from headworks.evaluation.gates.correction import Labels
 from headworks.evaluation.gates.lines import Line, Wanted, inconclusive
-from headworks.evaluation.gates.looks import NextLook, PastLook, next_look
+from headworks.evaluation.gates.looks import NextLook, PastLook, Sight, next_look
 from headworks.evaluation.gates.verdicts import Case, Judged, judge
 from headworks.evaluation.suites.gate_files import GateSpec
 from headworks.evaluation.suites.reading import golden_digest, read_gate_of
@@ -171,22 +171,26 @@ class Gates:
                 continue
             if await self._cards.is_calibrated(principal, run.subject.project, metric.digest, name):
                 calibrated.add(name)
-        labels = await self._labels(principal, run, candidate)
+        labels = await self._labels(principal, run, candidate, calibrated)
         expected = run.candidate.answers
         return Case(candidate, base, metrics, expected, run.spec.alpha, frozenset(calibrated), labels)
 
-    async def _labels(self, principal: Principal, run: GateRun, candidate: Sequence[Result]) -> dict[str, Labels]:
-        found: dict[str, Labels] = {}
-        if self._humans is None or run.base is None:
-            return found
+    async def _labels(
+        self, principal: Principal, run: GateRun, candidate: Sequence[Result], calibrated: Collection[str]
+    ) -> dict[str, Labels]:
+        """What people said of what judges scored: for correcting them, and where they are yet to be calibrated."""
+        if self._humans is None:
+            return {}
+        corrected = {line.metric for line in run.spec.not_worse if line.min_human is not None}
+        judges = {each.name for each in run.candidate.metrics if each.is_judge}
         examples = list(dict.fromkeys(each.example_digest for each in candidate))
-        for line in run.spec.not_worse:
-            if line.min_human is not None and line.metric not in found:
-                base, own = [
-                    await self._humans.labels(principal, run.subject.project, line.metric, release, examples)
-                    for release in (run.base.release, run.candidate.release)
-                ]
-                found[line.metric] = Labels(base, own)
+        found: dict[str, Labels] = {}
+        for name in run.spec.metrics:
+            if name in corrected or (name in judges and name not in calibrated):
+                of_metric = (principal, run.subject.project, name)
+                base = {} if run.base is None else await self._humans.labels(*of_metric, run.base.release, examples)
+                own = await self._humans.labels(*of_metric, run.candidate.release, examples)
+                found[name] = Labels(base, own)
         return found
 
     async def _decide(
@@ -203,15 +207,15 @@ class Gates:
             _SQL["lock_looks"], tenant=place["tenant"], project=place["project"], feature=place["feature"]
         )
         past = await tx.fetch_all(_SQL["looks_of"], into=PastLook, **place)
-        results = _results_digest(run, case)
-        look = next_look(past, run.subject.digest, results, run.spec.looks, run.spec.alpha)
+        sight = _sight(run, case)
+        look = next_look(past, sight, run.spec.looks, run.spec.alpha)
         judged = _used_up(run.spec) if look.alpha is None else judge(run.spec, replace(case, alpha=look.alpha))
         is_complete = not any(each.rule in {"answers", "dataset"} for each in judged.lines)
         if look.alpha is not None and not look.is_repeated and _has_tested(judged):
             await tx.run(
-                _SQL["add_look"], **place, id=new_id(), candidate=run.subject.digest, gate=run.bundle.digest,
-                results=results, look=look.look, attempt=look.attempt, alpha=look.alpha, verdict=judged.verdict,
-                by=principal.id,
+                _SQL["add_look"], **place, id=new_id(), candidate=sight.candidate, gate=run.bundle.digest,
+                answers=sight.answers, results=sight.results, look=look.look, attempt=look.attempt, alpha=look.alpha,
+                verdict=judged.verdict, waits=judged.waits, by=principal.id,
             )  # fmt: skip
         detail = {"verdict": judged.verdict, "gate": run.bundle.digest, "look": look.look, "attempt": look.attempt}
         await note_audit(tx, principal, "gate.verdict", run.subject.digest, detail)
@@ -260,11 +264,6 @@ class Gates:
                 reason=f"The gate of `{run.subject.feature}` corrects its judge by it.",
             )  # fmt: skip
         return asked
-
-
-def subject_of(release: Digest, example: Digest, repeat: int = 0) -> str:
-    """How a judgement names one answer of an experiment."""
-    return f"answer:{release}:{example}:{repeat}"
 
 
 def compared(run: GateRun, flipped: Sequence[FlippedExample]) -> dict[str, Any]:
@@ -323,8 +322,8 @@ def _flips(spec: GateSpec, case: Case) -> list[FlippedExample]:
     return [flip for name in names for flip in flips(case.base, case.candidate, case.metrics[name], spec.errors)]
 
 
-def _results_digest(run: GateRun, case: Case) -> Digest:
-    """Of everything that is looked at: another digest is another look."""
+def _sight(run: GateRun, case: Case) -> Sight:
+    """Digests of all that is looked at. What people said of a judge that may not decide yet is not looked at."""
 
     def side(results: Sequence[Result] | None) -> list[Any]:
         return [
@@ -337,9 +336,12 @@ def _results_digest(run: GateRun, case: Case) -> Digest:
             for each in results or ()
         ]
 
-    labels = {name: [dict(each.base), dict(each.candidate)] for name, each in case.labels.items()}
-    gate = {"gate": run.bundle.digest, "calibrated": sorted(case.calibrated), "labels": labels}
-    return digest_of(gate | {"candidate": side(case.candidate), "base": side(case.base)})
+    answers = digest_of({"gate": run.bundle.digest, "candidate": side(case.candidate), "base": side(case.base)})
+    labels = {
+        name: [dict(each.base), dict(each.candidate)] for name, each in case.labels.items() if name in case.calibrated
+    }
+    results = digest_of({"answers": answers, "calibrated": sorted(case.calibrated), "labels": labels})
+    return Sight(run.subject.digest, answers, results)
 
 
 def _has_tested(judged: Judged) -> bool:

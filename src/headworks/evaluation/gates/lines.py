@@ -9,12 +9,14 @@ from typing import Any, Literal
 from headworks.evaluation.contract import VerdictWord
 from headworks.types.ids import Digest
 
+Side = Literal["base", "candidate"]
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """A human judgement that is missing: of one side's answer to an example."""
 
-    side: Literal["base", "candidate"]
+    side: Side
     example: Digest
     metric: str
     repeat: int = 0
@@ -22,7 +24,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a gate, judged. `needed` counts examples or judgements that are missing; not `blocks`: a warning."""
+    """One line of a gate, judged. `needed` counts examples or judgements that are missing; not `blocks`: a warning.
+
+    `waits`: nothing was tested yet, since people have not judged what it rests on.
+    """
 
     rule: str
     metric: str
@@ -33,6 +38,7 @@ class Line:
     next_step: str = ""
     wanted: tuple[Wanted, ...] = ()
     blocks: bool = True
+    waits: bool = False
 
     @property
     def name(self) -> str:

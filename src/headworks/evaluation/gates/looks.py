@@ -3,8 +3,9 @@
 Two ways to get green by trying again are shut:
 
 * *The same candidate again.* The gate declares its looks; O'Brien and Fleming's spending gives each its level, so that
-  all together err with probability alpha at most. Reading the same results again is the same look. A look beyond the
-  declared ones shows nothing.
+  all together err with probability alpha at most. Reading the same results again is the same look. So is coming back
+  with judgements that a verdict on these very answers had to wait for: it could be no PASS, and what waited was not
+  tested. A look beyond the declared ones shows nothing.
 * *The same idea under another digest.* Candidates are counted against what they are compared with: the feature, its
   golden files and the live release. The j-th one that is judged there is tested at alpha / j². Each is wrong with
   probability alpha at most, and however many edits of a bad release somebody tries, one of them passes with probability
@@ -26,10 +27,24 @@ class PastLook:
     """A look that was taken: at which candidate, and at which results."""
 
     candidate: Digest
+    answers: Digest
+    """Digest of what both sides answered and how that was scored."""
     results: Digest
+    """Digest of that and of what people said: of all that was looked at."""
     look: int
     attempt: int
     alpha: float
+    waits: bool = False
+    """Whether a line waited for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is to be looked at now; see PastLook."""
+
+    candidate: Digest
+    answers: Digest
+    results: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +59,18 @@ class NextLook:
     """Whether these very results were looked at before."""
 
 
-def next_look(past: Sequence[PastLook], candidate: Digest, results: Digest, declared: int, alpha: float) -> NextLook:
-    """From the looks that were taken with the same feature, golden files and base, oldest first."""
-    own = [each for each in past if each.candidate == candidate]
+def next_look(past: Sequence[PastLook], sight: Sight, declared: int, alpha: float) -> NextLook:
+    """From the looks that were taken with the same feature, golden files and base."""
+    own = [each for each in past if each.candidate == sight.candidate]
     for each in own:
-        if each.results == results:
+        if each.results == sight.results:
             return NextLook(each.look, each.attempt, each.alpha, is_repeated=True)
-    others = dict.fromkeys(each.candidate for each in past if each.candidate != candidate)
+    last = max((each.look for each in own), default=0)
+    newest = [each for each in own if each.look == last]
+    if newest and all(each.waits and each.answers == sight.answers for each in newest):
+        return NextLook(last, newest[0].attempt, newest[0].alpha)
+    others = dict.fromkeys(each.candidate for each in past if each.candidate != sight.candidate)
     attempt = own[0].attempt if own else len(others) + 1
-    look = len(own) + 1
-    if look > declared:
-        return NextLook(look, attempt, None)
-    return NextLook(look, attempt, obrien_fleming(declared, alpha / attempt**2)[look - 1].alpha)
+    if last >= declared:
+        return NextLook(last + 1, attempt, None)
+    return NextLook(last + 1, attempt, obrien_fleming(declared, alpha / attempt**2)[last].alpha)

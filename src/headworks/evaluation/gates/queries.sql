@@ -4,14 +4,15 @@
 SELECT pg_advisory_xact_lock(hashtextextended('gate_look:' || %(tenant)s::text || %(project)s::text || %(feature)s, 0))
 
 -- name: looks_of
-SELECT candidate, results, look, attempt, alpha FROM gate_look
+SELECT candidate, answers, results, look, attempt, alpha, waits FROM gate_look
  WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND feature = %(feature)s AND golden = %(golden)s AND base = %(base)s
- ORDER BY made_at, look_id
+ ORDER BY look, made_at, look_id
 
 -- name: add_look
-INSERT INTO gate_look (tenant_id, look_id, project_id, feature, golden, base, candidate, gate, results, look, attempt, alpha, verdict, made_by)
-VALUES (%(tenant)s, %(id)s, %(project)s, %(feature)s, %(golden)s, %(base)s, %(candidate)s, %(gate)s, %(results)s, %(look)s,
-        %(attempt)s, %(alpha)s, %(verdict)s, %(by)s)
+INSERT INTO gate_look (tenant_id, look_id, project_id, feature, golden, base, candidate, gate, answers, results, look, attempt, alpha,
+                       verdict, waits, made_by)
+VALUES (%(tenant)s, %(id)s, %(project)s, %(feature)s, %(golden)s, %(base)s, %(candidate)s, %(gate)s, %(answers)s, %(results)s,
+        %(look)s, %(attempt)s, %(alpha)s, %(verdict)s, %(waits)s, %(by)s)
 
 -- name: ask_for_judgement
 INSERT INTO judgement_wanted (tenant_id, wanted_id, project_id, queue, metric, subject, release, dataset, example, trace_id, reason, made_by)

@@ -21,7 +21,7 @@ from headworks.evaluation.experiments.comparing import (
     spent,
     value_of,
 )
-from headworks.evaluation.gates.judged import Labels, corrected
+from headworks.evaluation.gates.correction import Labels, corrected, uncalibrated
 from headworks.evaluation.gates.lines import Line, Wanted, inconclusive, number
 from headworks.evaluation.gates.rates import below
 from headworks.evaluation.suites.gate_files import Below, GateSpec, Improve, NotWorse, Perfect
@@ -66,6 +66,11 @@ class Judged:
     def wanted(self) -> tuple[Wanted, ...]:
         """The judgements that are missing, each once."""
         return tuple(dict.fromkeys(wanted for each in self.lines for wanted in each.wanted))
+
+    @property
+    def waits(self) -> bool:
+        """Whether it can be no PASS yet, as people have to judge first."""
+        return any(each.waits for each in self.lines)
 
     @property
     def summary(self) -> str:
@@ -116,8 +121,9 @@ def _unfit(rule: str, metric: str, spec: GateSpec, case: Case) -> Line | None:
         names = ", ".join(sorted(case.metrics)) or "none"
         return inconclusive(rule, metric, "No scorer of the suite gives it.", f"The suite gives: {names}.")
     if known.is_judge and metric not in case.calibrated:
-        step = "Calibrate it against human judgements: `headworks eval calibrate`."
-        return inconclusive(rule, metric, "A judge decides it that is not calibrated, so it can't gate.", step)
+        known_labels = case.labels.get(metric) or Labels({}, {})
+        digests = tuple(by_example(case.candidate))
+        return uncalibrated(rule, metric, spec, digests, known_labels, has_base=case.base is not None)
     blocking = spec.errors == "block" or not known.is_bounded
     sides = (case.candidate,) if case.base is None else (case.candidate, case.base)
     errors = sum(each.scores.get(metric) is None or each.scores[metric].is_error for side in sides for each in side)
@@ -345,8 +351,3 @@ def _slices(spec: GateSpec, case: Case) -> list[Line]:
         blocks = wanted.action == "block"
         lines.append(Line("slices", f"{metric} · {wanted.by}={value}", word, said, evidence, blocks=blocks))
     return lines
-
-
-def examples_of(results: Sequence[Result]) -> int:
-    """How many examples were answered."""
-    return len(by_example(results))

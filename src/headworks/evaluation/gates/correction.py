@@ -1,7 +1,8 @@
-"""`must_not_get_worse` where a judge model scored and humans judged a part: PPI++ on a part drawn beforehand. Pure.
+"""Judges beside people: `must_not_get_worse` corrected by PPI++ on a part drawn beforehand, and what people must judge.
 
-Which examples humans judge must not depend on how they look, so a hash of metric and example puts them in an order,
-and only the longest beginning of it that is judged on both sides counts. What is missing of it is asked for, no more.
+Pure. Which examples humans judge must not depend on how they look, so a hash of metric and example puts them in an
+order, and only the longest beginning of it that is judged on both sides counts. What is missing of it is asked for, no
+more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headworks.evaluation.experiments.comparing import Paired
-from headworks.evaluation.gates.lines import Line, Wanted, number
+from headworks.evaluation.gates.lines import Line, Side, Wanted, number
+from headworks.evaluation.judges.cards import USUAL_BAR
 from headworks.evaluation.suites.gate_files import GateSpec, NotWorse
 from headworks.statistics.estimates import DIFFERENCES, Interval
 from headworks.statistics.judge_correction import Corrected, corrected_mean
@@ -60,6 +62,23 @@ def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | No
     return _asking(line, order[:wanted], known, spec, f"Not shown yet: {said}.", evidence)
 
 
+def uncalibrated(
+    rule: str, metric: str, spec: GateSpec, digests: tuple[Digest, ...], known: Labels, *, has_base: bool
+) -> Line:
+    """What a judge lacks that nobody has put beside people yet: so many answers are asked for as its card needs."""
+    sides: tuple[Side, ...] = ("candidate", "base") if has_base else ("candidate",)
+    cells = [(side, digest) for digest in drawn(digests, metric) for side in sides][: USUAL_BAR.judgements]
+    said = {"candidate": known.candidate, "base": known.base}
+    wanted = tuple(Wanted(side, digest, metric) for side, digest in cells if digest not in said[side])
+    step = "Calibrate it: `headworks eval calibrate`."
+    if wanted:
+        step = f"Judge {len(wanted)} answers (`headworks judgements wanted`), then: `headworks eval calibrate`."
+    message = "A judge decides it that is not calibrated, so it can't gate."
+    open_now = wanted[: spec.most_judgements]
+    needed = len(wanted) or None
+    return Line(rule, metric, "INCONCLUSIVE", message, {}, needed, step, open_now, waits=True)
+
+
 def drawn(digests: tuple[Digest, ...], metric: str) -> list[Digest]:
     """Examples in the order in which humans judge them: the same for every release, and known before any answer is."""
     return sorted(digests, key=lambda each: hashlib.sha256(f"{metric}|{each}".encode()).digest())
@@ -100,4 +119,5 @@ def _asking(
             wanted.append(Wanted("candidate", digest, line.metric))
     open_now = tuple(wanted[: spec.most_judgements])
     step = f"Judge {len(open_now)} answers: `headworks judgements wanted` lists them."
-    return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence or {}, len(wanted), step, open_now)
+    waits = evidence is None
+    return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence or {}, len(wanted), step, open_now, waits=waits)

@@ -1,0 +1,194 @@
+"""What somebody who judges looks at: what was asked, what was answered, what that rests on, and what is to be decided.
+
+An answer that rests on documents is shown to who may, in this very moment, read all of them, and to nobody else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from uuid import UUID
+
+from headworks.errors import InvalidRequest, NotFound
+from headworks.evaluation.contract import JudgedAnswer
+from headworks.identity.service import Identity, allow
+from headworks.review import store
+from headworks.review.judgements import Files
+from headworks.review.taxonomy import FailureMode, read_taxonomy, taxonomy_path
+from headworks.storage.pool import Database
+from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, DocumentId, ProjectId
+from headworks.types.models import Message
+from headworks.types.retrieval import Passage
+from headworks.types.traces import TraceReader, is_answer_withheld, kept_of
+
+_ANSWER = re.compile(r"answer:(?P<release>sha256:[0-9a-f]{64}):(?P<example>sha256:[0-9a-f]{64}):(?P<repeat>\d{1,4})")
+_TRACE = re.compile(r"trace:(?P<trace>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+WITHHELD = "The answer rests on documents that you may not read: somebody who may has to judge it."
+NOT_KEPT = "No text of this call was kept."
+
+
+class Evaluated(Protocol):
+    """Implemented by evaluation.service.Evaluation, injected by app.py."""
+
+    async def answer(
+        self, principal: Principal, project: ProjectId, release: Digest, example: Digest, repeat: int, metric: str
+    ) -> JudgedAnswer | None:
+        """One answer of an experiment, whoever asks; None where there is none."""
+        ...
+
+    async def criteria(self, principal: Principal, project: str, feature: str, metric: str) -> Mapping[str, str]:
+        """What the judge of a metric is asked, by name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A passage that the model was shown; without `text` it has to be re-read. `is_cited`: the answer quotes it."""
+
+    number: int
+    document: DocumentId
+    version: int
+    start: int
+    end: int
+    is_cited: bool
+    path: str = ""
+    title: str = ""
+    section: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """One answer to be judged. `withheld` says why the answer is not shown, else it is empty.
+
+    `criteria` are the rubric of the metric by name, `modes` the failure modes that the feature's taxonomy knows.
+    """
+
+    subject: str
+    metric: str
+    feature: str
+    question: str = ""
+    history: tuple[Message, ...] = ()
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    reference: Any = None
+    context: tuple[str, ...] = ()
+    answer: str = ""
+    error: str = ""
+    passages: tuple[Shown, ...] = ()
+    criteria: Mapping[str, str] = field(default_factory=dict)
+    modes: tuple[FailureMode, ...] = ()
+    withheld: str = ""
+
+
+class Materials:
+    """See the module."""
+
+    def __init__(
+        self,
+        db: Database,
+        keyring: Keyring,
+        identity: Identity,
+        files: Files,
+        traces: TraceReader,
+        evaluated: Evaluated,
+    ) -> None:
+        self._db = db
+        self._keyring = keyring
+        self._identity = identity
+        self._files = files
+        self._traces = traces
+        self._evaluated = evaluated
+
+    async def show(self, principal: Principal, project: str, subject: str, metric: str) -> Material:
+        """What somebody looks at who judges `subject`. Raises NotFound, also for a trace that he may not see."""
+        allow(principal, "judgement:write", "judgement:adjudicate")
+        await self._keyring.ensure(self._db, principal.tenant)
+        if named := _ANSWER.fullmatch(subject):
+            place = (await self._identity.find_project(principal, project)).id
+            cell = (Digest(named["release"]), Digest(named["example"]), int(named["repeat"]))
+            found = await self._evaluated.answer(principal, place, *cell, metric)
+            if found is None:
+                raise NotFound("There is no such answer.", next_step="`headworks judgements wanted` lists some.")
+            return await self._of_experiment(principal, project, found, Material(subject, metric, found.feature))
+        if named := _TRACE.fullmatch(subject):
+            return await self._of_trace(principal, project, UUID(named["trace"]), metric)
+        raise InvalidRequest(
+            f"`{subject[:100]}` is neither a trace nor an answer of an experiment.",
+            next_step="What was imported is shown where it comes from.",
+            param="subject",
+        )
+
+    async def _of_experiment(
+        self, principal: Principal, project: str, found: JudgedAnswer, named: Material
+    ) -> Material:
+        example, output = found.example, found.output
+        cited = {each.number for each in output.citations}
+        asked = replace(
+            named,
+            question=example.question,
+            history=example.history,
+            inputs=example.inputs,
+            reference=example.reference,
+            context=example.context,
+            criteria=found.criteria,
+            modes=await self._modes(principal, project, found.feature),
+        )
+        async with self._db.tx(principal) as tx:
+            if not await store.may_read_all(tx, principal, [each.document for each in output.passages]):
+                return replace(asked, withheld=WITHHELD)
+        passages = tuple(_shown(each, cited) for each in output.passages)
+        return replace(asked, answer=output.text, error=output.error_message, passages=passages)
+
+    async def _of_trace(self, principal: Principal, project: str, trace: UUID, metric: str) -> Material:
+        seen = await self._traces.show(principal, trace)
+        kept, is_withheld = kept_of(seen), is_answer_withheld(seen)
+        feature = str(seen.usage.get("feature") or "")
+        cited = {each["number"] for each in kept.get("citations", ())}
+        return Material(
+            subject=f"trace:{trace}",
+            metric=metric,
+            feature=feature,
+            question=str(kept.get("question", "")),
+            inputs=kept.get("inputs") or {},
+            answer="" if is_withheld else str(kept.get("answer", "")),
+            passages=() if is_withheld else tuple(_referred(each, cited) for each in kept.get("passages", ())),
+            criteria=await self._evaluated.criteria(principal, project, feature, metric),
+            modes=await self._modes(principal, project, feature),
+            withheld=WITHHELD if is_withheld else "" if "answer" in kept else NOT_KEPT,
+        )
+
+    async def _modes(self, principal: Principal, project: str, feature: str) -> tuple[FailureMode, ...]:
+        """The taxonomy as a judgement is checked by it; none where the project has none, or it is another's feature."""
+        path = taxonomy_path(feature)
+        content = (await self._files.pull(principal, project)).get(path)
+        return () if content is None else tuple(read_taxonomy(path, content).modes.values())
+
+
+def _shown(passage: Passage, cited: set[int]) -> Shown:
+    return Shown(
+        passage.number,
+        passage.document,
+        passage.version,
+        passage.start,
+        passage.end,
+        passage.number in cited,
+        passage.path,
+        passage.title,
+        passage.section,
+        passage.text,
+    )
+
+
+def _referred(reference: Mapping[str, Any], cited: set[int]) -> Shown:
+    return Shown(
+        reference["number"],
+        DocumentId(UUID(reference["document"])),
+        reference["version"],
+        reference["start"],
+        reference["end"],
+        reference["number"] in cited,
+    )
