@@ -36,6 +36,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.retrieval import Passage
 
 if TYPE_CHECKING:
+    from headworks.evaluation.scorers.interpreters import Interpreters
     from headworks.evaluation.service import Evaluation
     from headworks.gateway.service import Gateway
     from headworks.identity.service import Identity
@@ -71,6 +72,7 @@ class Services:
     jobs: Jobs
     journal: Journal
     drain: Drain
+    interpreters: Interpreters
 
     async def start(self) -> None:
         """Read the first view, begin to copy records. Raises DatabaseUnavailable."""
@@ -80,6 +82,7 @@ class Services:
     async def stop(self) -> None:
         """Everything down, records copied."""
         await self.gateway.stop()
+        await self.interpreters.close()
         await self.drain.stop()
         self.journal.close()
         await self.db.close()
@@ -88,6 +91,7 @@ class Services:
 def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     """Pick the implementations. Call it inside the event loop that will run them."""
     from headworks.evaluation.calibration import JudgeCards
+    from headworks.evaluation.scorers.interpreters import Interpreters
     from headworks.evaluation.service import Evaluation
     from headworks.evaluation.suites.suite_files import suite_reader
     from headworks.gateway.service import Gateway, Reach, Rooms, Stores
@@ -145,19 +149,21 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     declarer.target = retrieval
     retrieval.lifecycle.erasure.join(StoredResponses(db, keyring))
     gateway.connect(retrieval)
+    interpreters = Interpreters(settings.evaluation.scorer_python)
     evaluation = Evaluation(
         db,
         keyring,
         jobs,
         releases,
-        suite_reader(gateway.models),
+        suite_reader(gateway.models, libraries=interpreters),
         humans=Judgements(db, keyring, identity, releases),
         cards=JudgeCards(db),
     )
     drain = Drain(db, records, settings.records.batch_ms / 1000)
     return Services(
-        db, keyring, identity, releases, retrieval, evaluation, gateway, Traces(db, keyring), jobs, journal, drain
-    )
+        db, keyring, identity, releases, retrieval, evaluation, gateway, Traces(db, keyring), jobs, journal, drain,
+        interpreters,
+    )  # fmt: skip
 
 
 class _Late:
