@@ -1,4 +1,4 @@
-"""Fixtures for everybody: one embedded PostgreSQL per run, a fresh migrated database per test that asks for one.
+"""Fixtures for everybody: one embedded PostgreSQL per process, a fresh migrated database per test that asks for one.
 
 `database` is what a server would use; `database_urls` its logins; `make_principal` inserts who asks; `server` is one
 whole server for all tests that do not break it. `clients_python` and `node_clients` are vendors' clients in
@@ -7,7 +7,6 @@ environments of their own. Coroutine tests need no mark.
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import tempfile
@@ -18,9 +17,9 @@ from uuid import UUID
 import psycopg
 import pytest
 from botocore_oracle import botocore
+from fresh_databases import FreshDatabases
 from health_plan import plan
 from hypothesis import settings
-from psycopg import sql
 from running_server import server
 
 from headworks.storage.embedded import Cluster, EmbeddedPostgres
@@ -37,7 +36,6 @@ ROOT = Path(__file__).parents[1]
 MASTER_KEY = bytes(range(32))
 TEMPLATE = "hw_template"
 _OURS = ("DATABASE_URL", "HEADWORKS_MASTER_KEY", "HEADWORKS_DATA", "HEADWORKS_URL", "HEADWORKS_API_KEY")
-_counter = itertools.count(1)
 
 # No deadline: the cores may be busy with something else. No database: a run depends on nothing an earlier one left.
 settings.register_profile("headworks", deadline=None, database=None, print_blob=True)
@@ -72,10 +70,12 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A running embedded PostgreSQL. Without fsync: nothing here survives the run anyway."""
+    """A running embedded PostgreSQL: nothing in it survives the run, and no background work is in a test's way."""
     folder = Path(tempfile.mkdtemp(prefix="headworks-cluster-"))
     folder.chmod(0o711)
-    server = EmbeddedPostgres(folder / "data", settings={"fsync": "off", "max_connections": "100"})
+    options = {"max_connections": "100", "scram_iterations": "1"}
+    options |= dict.fromkeys(("fsync", "full_page_writes", "synchronous_commit", "autovacuum"), "off")
+    server = EmbeddedPostgres(folder / "data", settings=options)
     try:
         yield server.start()
     finally:
@@ -91,20 +91,17 @@ def template_urls(cluster: Cluster) -> DatabaseUrls:
     return urls
 
 
+@pytest.fixture(scope="session")
+def databases(cluster: Cluster, template_urls: DatabaseUrls) -> FreshDatabases:
+    """Migrated and empty databases, for tests and for the fixtures of a file."""
+    return FreshDatabases(cluster, TEMPLATE, template_urls)
+
+
 @pytest.fixture
-def database_urls(cluster: Cluster, template_urls: DatabaseUrls) -> Iterator[DatabaseUrls]:
+def database_urls(databases: FreshDatabases) -> Iterator[DatabaseUrls]:
     """The logins of a fresh, migrated database."""
-    name = f"test_{os.getpid()}_{next(_counter)}"
-    database = sql.Identifier(name)
-    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(database, sql.Identifier(TEMPLATE)))
-        connection.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
-        connection.execute(sql.SQL("GRANT TEMPORARY ON DATABASE {} TO hw_ingest").format(database))
-    try:
-        yield DatabaseUrls(*(_in_database(url, name) for url in _all(template_urls)))
-    finally:
-        with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+    with databases.lend() as urls:
+        yield urls
 
 
 @pytest.fixture
@@ -215,11 +212,3 @@ def make_principal(as_superuser: psycopg.Connection[tuple[object, ...]]) -> Make
         )
 
     return make
-
-
-def _in_database(url: str, name: str) -> str:
-    return url.replace(f"/{TEMPLATE}?", f"/{name}?")
-
-
-def _all(urls: DatabaseUrls) -> tuple[str, str, str, str]:
-    return urls.owner, urls.app, urls.system, urls.ingest
