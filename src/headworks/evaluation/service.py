@@ -11,7 +11,6 @@ from headworks.errors import Conflict, InvalidRequest, NotFound, WorkspaceInvali
 from headworks.evaluation.calibration import Calibration
 from headworks.evaluation.contract import DatasetVersion, JudgedAnswer, Result
 from headworks.evaluation.datasets.files import write_dataset
-from headworks.evaluation.erasing import ExampleErasing
 from headworks.evaluation.experiments.comparing import (
     Difference,
     FlippedExample,
@@ -92,7 +91,6 @@ class Evaluation:
         self._releases = releases
         self.experiments = Experiments(db, keyring, jobs, read_suite)
         self.gates = Gates(db, releases, self.experiments, humans, cards)
-        self.erasing = ExampleErasing(db, keyring)
         self.calibration = Calibration(db, self.experiments, humans)
         self._answers = Answers(db, self.experiments)
         self._read_suite = read_suite
