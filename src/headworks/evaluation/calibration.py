@@ -11,11 +11,11 @@ from uuid import UUID
 import msgspec
 
 from headworks.errors import InvalidRequest, NotFound
-from headworks.evaluation.datasets.store import note_audit
 from headworks.evaluation.experiments.lifecycle import Experiments
 from headworks.evaluation.gates.gating import HumanJudgements
 from headworks.evaluation.judges.cards import VALID_DAYS, Drift, JudgeCard, Pair, card_of, drift_of, pairs_of
 from headworks.identity.service import allow
+from headworks.records.audit import note_audit
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal

@@ -298,8 +298,3 @@ DELETE FROM web_session
  WHERE tenant_id = %(tenant)s
    AND (revoked_at IS NOT NULL OR expires_at <= now() OR last_seen_at <= now() - make_interval(secs => %(idle_s)s))
 
--- ── Audit ──
-
--- name: add_audit_event
-INSERT INTO audit_event (tenant_id, event_id, principal_id, key_id, action, subject, detail)
-VALUES (%(tenant)s, %(event)s, %(principal)s, %(key)s, %(action)s, %(subject)s, %(detail)s)

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
 from headworks.errors import NotFound
 from headworks.identity.contract import Grant, GroupView, KeyView, PrincipalView, TenantView
 from headworks.identity.names import near
 from headworks.identity.roles import permissions_of
 from headworks.identity.table import HeldKey, Holder, TenantTable
 from headworks.identity.tokens import public_part
+from headworks.records.audit import note_audit
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal, PrincipalKind
-from headworks.types.ids import KeyId, PrincipalId, ProjectId, TenantId, new_id
+from headworks.types.ids import KeyId, PrincipalId, ProjectId, TenantId
 
 SQL = load("headworks.identity")
 
@@ -46,16 +45,7 @@ class Found:
 
 async def note(tx: Tx, who: Principal | AtTheDoor, action: str, subject: str, **detail: Any) -> None:  # noqa: ANN401 -- JSON
     """Write an audit event, in the transaction of what it tells of. `detail` never holds a secret."""
-    await tx.run(
-        SQL.add_audit_event,
-        tenant=who.tenant,
-        event=new_id(),
-        principal=None if who.id == NOBODY else who.id,
-        key=who.key,
-        action=action,
-        subject=subject,
-        detail=Jsonb(detail),
-    )
+    await note_audit(tx, who, action, subject, detail)
 
 
 async def find_named(

@@ -8,6 +8,7 @@ import orjson
 
 from headworks.errors import InvalidRequest, NotFound
 from headworks.identity.service import Identity, allow
+from headworks.records.audit import note_audit
 from headworks.releases import store
 from headworks.releases.archives import Archive, read_archive, trusted, write_archive
 from headworks.releases.bundles import SETTINGS, Bundle, BundleFile, read_bundle
@@ -77,7 +78,7 @@ class Archives:
                 await self._evidence.trust(tx, principal.tenant, key)
             new = await self._evidence.keep_foreign(tx, principal.tenant, archive.bundle.digest, archive.attestations)
             detail = {"feature": archive.feature, "attestations": new, "trusted": list(trust)}
-            await store.note_audit(tx, principal, "release.import", archive.bundle.digest, detail)
+            await note_audit(tx, principal, "release.import", archive.bundle.digest, detail)
         return archive, new
 
 

@@ -87,10 +87,6 @@ SELECT %(tenant)s, %(move)s, %(project)s, %(feature)s, %(name)s, %(from_digest)s
 -- name: close_channels
 DELETE FROM channel WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND NOT feature = ANY(%(kept)s);
 
--- name: note_audit
-INSERT INTO audit_event (tenant_id, event_id, principal_id, key_id, action, subject, detail)
-VALUES (%(tenant)s, %(event)s, %(by)s, %(key)s, %(action)s, %(subject)s, %(detail)s);
-
 -- name: releases_of_tenant
 SELECT r.digest, r.feature, r.created_at, r.project_id,
        coalesce((SELECT array_agg(c.name ORDER BY c.name) FROM channel c

@@ -11,6 +11,7 @@ from typing import Any
 
 from headworks.errors import Forbidden, WorkspaceInvalid
 from headworks.identity.service import Identity
+from headworks.records.audit import note_audit
 from headworks.releases import store
 from headworks.releases.applying import AppliedFeature, Applying
 from headworks.releases.bundles import read_bundle
@@ -134,7 +135,7 @@ class Releases:
             applied = [each for each, _ in done]
             removed = sorted({name for name, _ in before} - {each.name for each in workspace.features})
             await store.close_channels(tx, principal, project_id, [each.name for each in workspace.features])
-            await store.note_audit(
+            await note_audit(
                 tx, principal, "workspace.apply", project, {each.name: each.digest for each in applied}
             )
         return ApplyReport(

@@ -224,20 +224,6 @@ async def close_channels(tx: Tx, principal: Principal, project: ProjectId, kept:
     await tx.run(_SQL["close_channels"], tenant=principal.tenant, project=project, kept=list(kept))
 
 
-async def note_audit(tx: Tx, principal: Principal, action: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """One audit event in the transaction of what it is about."""
-    await tx.run(
-        _SQL["note_audit"],
-        tenant=principal.tenant,
-        event=new_id(),
-        by=principal.id,
-        key=principal.key,
-        action=action,
-        subject=subject,
-        detail=Jsonb(dict(detail)),
-    )
-
-
 async def releases(
     tx: Tx, principal: Principal, projects: Mapping[ProjectId, str], most: int, project: ProjectId | None = None
 ) -> list[ReleaseRow]:

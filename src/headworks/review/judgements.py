@@ -10,6 +10,7 @@ from uuid import UUID
 
 from headworks.errors import Conflict, InvalidRequest
 from headworks.identity.service import Identity, allow
+from headworks.records.audit import note_audit
 from headworks.review import store
 from headworks.review.agreement import Concord, concord
 from headworks.review.contract import Given, Judgement, Kind, Verdict, Wanted
@@ -91,7 +92,7 @@ class Judgements:
                 replaces=mine[0].judgement_id if mine else None,
             )
             action = "judgement.adjudicate" if is_adjudication else "judgement.give"
-            await store.note_audit(tx, principal, action, given.subject, {"metric": given.metric})
+            await note_audit(tx, principal, action, given.subject, {"metric": given.metric})
         return identifier
 
     async def list(
@@ -129,7 +130,7 @@ class Judgements:
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
             count = await store.add_imported(tx, self._keyring, principal, project_id, rows)
-            await store.note_audit(tx, principal, "judgement.import", project, {"judgements": count})
+            await note_audit(tx, principal, "judgement.import", project, {"judgements": count})
         return count
 
     async def wanted(

@@ -118,7 +118,3 @@ SELECT s.project_id, s.feature, s.metric, s.population FROM review_sample s
 -- name: drawn
 SELECT subject, chance FROM judgement_wanted
  WHERE tenant_id = %(tenant)s AND sample_id = %(sample)s ORDER BY wanted_id;
-
--- name: note_audit
-INSERT INTO audit_event (tenant_id, event_id, principal_id, key_id, action, subject, detail)
-VALUES (%(tenant)s, %(event)s, %(by)s, %(key)s, %(action)s, %(subject)s, %(detail)s);

@@ -12,6 +12,7 @@ import numpy as np
 
 from headworks.errors import InvalidRequest, NotFound
 from headworks.identity.service import Identity, allow
+from headworks.records.audit import note_audit
 from headworks.review import store
 from headworks.review.judgements import value_of
 from headworks.statistics.estimates import Estimate
@@ -99,7 +100,7 @@ class Sampling:
             for row in drawn:
                 asked += await tx.run(_SQL["add_drawn"], **place, **_drawn(row, chance, wanted.feature))
             detail = {"feature": wanted.feature, "population": len(rows), "drawn": len(drawn)}
-            await store.note_audit(tx, principal, "judgement.sample", str(sample), detail)
+            await note_audit(tx, principal, "judgement.sample", str(sample), detail)
         return Sample(sample, len(rows), len(drawn), asked, chance, seed)
 
     async def _population(self, principal: Principal, wanted: Draw) -> Sequence[Mapping[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from psycopg.types.json import Jsonb
 
 from headworks.review.contract import IMPORTED, Given, Judgement, Kind, Verdict, Wanted
 from headworks.storage.pool import Tx
@@ -229,20 +228,6 @@ async def may_read_all(tx: Tx, principal: Principal, documents: Sequence[Documen
         return True
     found = await tx.fetch_value(_SQL["unreadable_document"], tenant=principal.tenant, documents=list(documents))
     return found is None
-
-
-async def note_audit(tx: Tx, principal: Principal, action: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """One audit event in the transaction of what it is about."""
-    await tx.run(
-        _SQL["note_audit"],
-        tenant=principal.tenant,
-        event=new_id(),
-        by=principal.id,
-        key=principal.key,
-        action=action,
-        subject=subject,
-        detail=Jsonb(dict(detail)),
-    )
 
 
 def _place(principal: Principal, project: ProjectId, **more: object) -> dict[str, object]:

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from headworks.errors import Conflict
 from headworks.evaluation.contract import Result, subject_of
-from headworks.evaluation.datasets.store import note_audit
 from headworks.evaluation.digests import digest_of
 from headworks.evaluation.experiments.comparing import FlippedExample, flips
 from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
@@ -20,6 +19,7 @@ from headworks.evaluation.gates.verdicts import Case, Judged, judge
 from headworks.evaluation.suites.gate_files import GateSpec
 from headworks.evaluation.suites.reading import golden_digest, read_gate_of
 from headworks.identity.service import allow
+from headworks.records.audit import note_audit
 from headworks.releases.service import COMPARISON, VERDICT, GateBundle, Releases, Subject
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load

@@ -13,9 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from headworks.errors import InvalidRequest, NotFound, SealBroken
+from headworks.records.audit import note_audit
 from headworks.releases.evidence import signing
 from headworks.releases.evidence.attestations import OURS, Statement, check_predicate, read_statement, write_statement
-from headworks.releases.store import note_audit
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from headworks.identity.service import Identity, allow
+from headworks.records.audit import note_audit
 from headworks.releases import store
 from headworks.releases.channels import PROD, Moved, Order, Way
 from headworks.releases.evidence.attestations import APPROVAL, Decision
@@ -80,7 +81,7 @@ class Promotions:
         is_ungated = order.channel == PROD and standing.gate is None
         move = store.Move(project, order.feature, order.channel, order.digest, is_ungated, way, reason, order.proposal)
         await store.move_channel(tx, principal, move, current)
-        await store.note_audit(
+        await note_audit(
             tx,
             principal,
             "release.promote",
@@ -120,7 +121,7 @@ class Promotions:
             target = rollback_target(feature, current.digest, history, blocked, to)
             move = store.Move(project_id, feature, PROD, target, is_ungated=False, way="rollback", reason=checked)
             await store.move_channel(tx, principal, move, current)
-            await store.note_audit(
+            await note_audit(
                 tx,
                 principal,
                 "release.rollback",
@@ -157,7 +158,7 @@ class Promotions:
             predicate: dict[str, Any] = {"decision": decision, "gate": gate.digest if gate else None}
             predicate |= {"is_expert": as_expert, "comment": comment[:_LONGEST_REASON], "proposal": proposal}
             attested = await self._evidence.attest_in(tx, principal, digest, APPROVAL, predicate)
-            await store.note_audit(
+            await note_audit(
                 tx,
                 principal,
                 "release.approve",
@@ -190,7 +191,7 @@ class Promotions:
                 reason=checked,
                 by=principal.id,
             )
-            await store.note_audit(
+            await note_audit(
                 tx, principal, "release.block", feature, {"block": str(identifier), "digest": digest, "reason": checked}
             )
         return identifier
@@ -202,7 +203,7 @@ class Promotions:
             feature = await tx.fetch_value(_SQL["lift_block"], tenant=principal.tenant, block=block, by=principal.id)
             if feature is None:
                 raise NotFound("There is no such block, or it was lifted.", next_step="`headworks release log` shows.")
-            await store.note_audit(tx, principal, "release.unblock", str(feature), {"block": str(block)})
+            await note_audit(tx, principal, "release.unblock", str(feature), {"block": str(block)})
         return str(feature)
 
     async def log(self, principal: Principal, project: str, feature: str) -> tuple[list[MoveRow], list[Block]]:

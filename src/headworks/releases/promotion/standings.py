@@ -7,6 +7,7 @@ from typing import Any, cast
 import orjson
 
 from headworks.errors import NotFound
+from headworks.records.audit import note_audit
 from headworks.releases import store
 from headworks.releases.bundles import SETTINGS
 from headworks.releases.channels import PROD, Kind
@@ -131,4 +132,4 @@ async def attach_gate(tx: Tx, principal: Principal, project: ProjectId, feature:
         dataset=gate.dataset,
         by=principal.id,
     )
-    await store.note_audit(tx, principal, "release.gate", feature, {"gate": gate.digest, "dataset": gate.dataset})
+    await note_audit(tx, principal, "release.gate", feature, {"gate": gate.digest, "dataset": gate.dataset})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest
 from headworks.identity.service import Identity, allow
+from headworks.records.audit import note_audit
 from headworks.releases import store
 from headworks.releases.channels import PROD, Moved, Order
 from headworks.releases.evidence.attestations import Decision
@@ -100,7 +101,7 @@ class Proposals:
                 tx, self._keyring, principal, project_id, state, content, risk=risk
             )
             await proposal_store.put_entries(tx, principal, proposal, found.entries)
-            await store.note_audit(tx, principal, "release.propose", str(number), _digests(found.entries))
+            await note_audit(tx, principal, "release.propose", str(number), _digests(found.entries))
         return number
 
     async def change(self, principal: Principal, number: int, wanted: Wanted, *, is_draft: bool = False) -> None:
@@ -121,7 +122,7 @@ class Proposals:
             content = _content(wanted, found)
             await proposal_store.change(tx, self._keyring, principal, proposal.id, state, content, risk=risk)
             await proposal_store.put_entries(tx, principal, proposal.id, found.entries)
-            await store.note_audit(tx, principal, "release.propose", str(number), _digests(found.entries))
+            await note_audit(tx, principal, "release.propose", str(number), _digests(found.entries))
 
     async def close(self, principal: Principal, number: int) -> None:
         """End a proposal without accepting it: one's own, or with `release:promote` anybody's."""
@@ -131,7 +132,7 @@ class Proposals:
             if proposal.made_by != principal.id:
                 allow(principal, "release:promote")
             await proposal_store.end(tx, principal, proposal.id, "closed")
-            await store.note_audit(tx, principal, "release.close", str(number), {})
+            await note_audit(tx, principal, "release.close", str(number), {})
 
     async def comment(
         self, principal: Principal, number: int, text: str, path: str | None = None, line: int | None = None
@@ -147,7 +148,7 @@ class Proposals:
                 raise InvalidRequest(f"The proposal does not change `{path[:200]}`.", param="path")
             said = {"text": text, "path": path, "line": line}
             await proposal_store.add_comment(tx, self._keyring, principal, proposal.id, said)
-            await store.note_audit(tx, principal, "release.comment", str(number), {})
+            await note_audit(tx, principal, "release.comment", str(number), {})
 
     async def approve(
         self,
@@ -213,7 +214,7 @@ class Proposals:
             await store.put_files(tx, self._keyring, principal, proposal.project, found.merged)
             await store.put_accounts_and_routes(tx, principal, proposal.project, found.workspace)
             await proposal_store.end(tx, principal, proposal.id, "accepted")
-            await store.note_audit(tx, principal, "release.accept", str(number), _digests(entries))
+            await note_audit(tx, principal, "release.accept", str(number), _digests(entries))
         return moved
 
     async def show(self, principal: Principal, number: int) -> ProposalView:
