@@ -170,7 +170,7 @@ class Jobs:
         busy_at = tidied_at = loop.time()
         while loop.time() - busy_at < idle_s:
             await asyncio.sleep(min(1.0, idle_s))
-            if await asyncio.to_thread(self._is_busy):
+            if bool(self._running) or await asyncio.to_thread(self._is_busy):
                 busy_at = loop.time()
             if loop.time() - tidied_at > 3600:
                 await asyncio.to_thread(self._forget_finished)
@@ -212,6 +212,7 @@ class Jobs:
             "sys_db_pool_size": 5,
             "max_executor_threads": 64,
             "serializer": DBOSPortableJSONSerializer(),
+            "notification_coalesce_sec": 1.0,  # nothing here notifies; by itself it looks a hundred times a second
             "log_level": "WARNING",
         }
 

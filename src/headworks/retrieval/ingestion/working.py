@@ -16,7 +16,15 @@ from pathlib import PurePosixPath
 from typing import Any, Protocol
 from uuid import UUID
 
-from headworks.errors import DocumentUnreadable, HeadworksError, InvalidRequest, ModelMissing, Unavailable
+from headworks.errors import (
+    DocumentUnreadable,
+    HeadworksError,
+    InvalidRequest,
+    ModelMissing,
+    NotFound,
+    SealBroken,
+    Unavailable,
+)
 from headworks.retrieval import collections, freshness
 from headworks.retrieval.access import denials
 from headworks.retrieval.access.readers import given_list, own_list, read_patterns
@@ -124,6 +132,8 @@ class _Work:
     state: ItemState = "done"
     code: str | None = None
     message: str | None = None
+    data: bytes = b""
+    """The file, until it is parsed."""
     texts: list[_Text] = field(default_factory=list)
     """The file's own first; none: there is nothing to be written."""
 
@@ -173,6 +183,7 @@ class ItemWork:
             work = await self._take(tx, curator, row)
         if not work:
             return 0
+        await self._fetch(curator, work)
         ended = await asyncio.gather(*(self._read(curator, row, each) for each in work), return_exceptions=True)
         if failures := [each for each in ended if each is not None]:
             raise failures[0]
@@ -192,27 +203,32 @@ class ItemWork:
         await _look_again(tx, curator, row, work)
         return work
 
+    async def _fetch(self, curator: Principal, work: Sequence[_Work]) -> None:
+        """The bytes of the files that are to be read, in one transaction; a batch is small."""
+        async with self._db.tx(curator) as tx:
+            for each in work:
+                before = each.before
+                is_there = before is not None and not before.is_gone and before.chunks
+                if is_there and before is not None and before.content_hash == each.item.content_hash:
+                    each.state = "unchanged"
+                elif each.item.attempts > _MOST_ATTEMPTS:
+                    each.fail("crashed", f"Working on it ended the process {_MOST_ATTEMPTS} times; it was set aside.")
+                else:
+                    try:
+                        each.data = await self._blobs.get(tx, curator.tenant, each.item.blob_id)
+                    except (NotFound, SealBroken) as error:
+                        _log.exception("An original could not be read")
+                        each.fail("internal_error", _internal(error))
+
     async def _read(self, curator: Principal, row: CollectionRow, work: _Work) -> None:
         """Parse and cut one file; whatever goes wrong with it is its own failure."""
-        before = work.before
-        if (
-            before is not None
-            and not before.is_gone
-            and before.content_hash == work.item.content_hash
-            and before.chunks
-        ):
-            work.state = "unchanged"
-            return
-        if work.item.attempts > _MOST_ATTEMPTS:
-            work.fail("crashed", f"Working on it ended the process {_MOST_ATTEMPTS} times; it was set aside.")
+        if work.state != "done":
             return
         try:
             async with self._parsing:
-                async with self._db.tx(curator) as tx:
-                    data = await self._blobs.get(tx, curator.tenant, work.item.blob_id)
                 ocr = bool(row.settings.get("parsing", {}).get("ocr"))
-                parsed = await self._parsers.parse(_name(work.item), data, ocr=ocr)
-            del data
+                parsed = await self._parsers.parse(_name(work.item), work.data, ocr=ocr)
+            work.data = b""
             rest, sections = await asyncio.to_thread(split, work.item.path, parsed, read_rules(row.settings))
             work.texts = [await self._cut(curator, row, work.item, rest, None)]
             work.texts += [await self._cut(curator, row, work.item, each.parsed, each) for each in sections]
@@ -227,7 +243,7 @@ class ItemWork:
             raise  # nothing is wrong with the file
         except Exception as error:  # noqa: BLE001 -- whatever it is, the other files go on
             _log.exception("An item could not be read")
-            work.fail("internal_error", f"An internal error ({type(error).__name__}); the server's log has more.")
+            work.fail("internal_error", _internal(error))
 
     async def _cut(
         self, curator: Principal, row: CollectionRow, item: ItemRow, parsed: ParsedDocument, section: Section | None
@@ -262,9 +278,11 @@ class ItemWork:
         vectors: Vectors | None,
     ) -> None:
         tenant, collection = curator.tenant, row.collection_id
+        await newest.begin_replacing(tx, curator)
         await lock_collection(tx, collection)
         now = await find_collection(tx, tenant, collection=collection) or row
         live = await self._still_wanted(tx, curator, row, now, work)
+        await newest.keep_held(tx, curator, [each.before.document_id for each in live if each.texts and each.before])
         for each in live:
             if each.state == "unchanged":
                 await self._keep(tx, curator, now, each)
@@ -410,6 +428,10 @@ def _is_the_same(read: BeforeRow | None, now: BeforeRow | None) -> bool:
     if read is None or now is None or now.is_gone:
         return False
     return (read.document_id, read.content_hash) == (now.document_id, now.content_hash)
+
+
+def _internal(error: Exception) -> str:
+    return f"An internal error ({type(error).__name__}); the server's log has more."
 
 
 def _name(item: ItemRow) -> str:
