@@ -14,16 +14,22 @@ from headworks.retrieval.lifecycle.erasure import SQL, note
 from headworks.retrieval.lifecycle.failures import SQL as LIFECYCLE_SQL
 from headworks.retrieval.store import storable
 from headworks.storage.pool import Database, Tx
+from headworks.storage.queries import load
 from headworks.types.identity import Principal
-from headworks.types.ids import new_id
+from headworks.types.ids import PrincipalId, new_id
 
+OWN_SQL = load("headworks.retrieval.lifecycle", "holds.sql")
 HoldKind = Literal["document", "collection", "person"]
 _LONGEST_REASON = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A legal hold, on what and since when. `subject` is the id of the document, collection or principal."""
+    """A legal hold, on what and since when. `subject` is the id of the document, collection or principal.
+
+    `title` is what it is called, `path` where a document lies: `collection/path`. Both are empty where who asks may not
+    read it.
+    """
 
     hold: UUID
     kind: str
@@ -31,6 +37,8 @@ class Hold:
     reason: str
     placed_by: UUID
     placed_at: datetime
+    title: str = ""
+    path: str = ""
 
 
 class Holds:
@@ -77,7 +85,23 @@ class Holds:
         """All holds of the tenant, the oldest first."""
         async with self._db.tx(asker) as tx:
             rows = await tx.fetch_all(SQL.list_holds, tenant=asker.tenant)
-        return [Hold(row.hold_id, row.kind, row.subject_id, row.reason, row.placed_by, row.placed_at) for row in rows]
+            subjects = [row.subject_id for row in rows]
+            known = await tx.fetch_all(OWN_SQL.name_subjects, tenant=asker.tenant, subjects=subjects)
+        people = [PrincipalId(row.subject_id) for row in rows if row.kind == "person"]
+        names = {row.subject_id: (row.title, row.path) for row in known}
+        names |= {person: (name, "") for person, name in (await self._directory.names_of(asker, people)).items()}
+        return [
+            Hold(
+                row.hold_id,
+                row.kind,
+                row.subject_id,
+                row.reason,
+                row.placed_by,
+                row.placed_at,
+                *names.get(row.subject_id, ()),
+            )
+            for row in rows
+        ]
 
     async def _subject(self, tx: Tx, asker: Principal, kind: HoldKind, name: str, collection: str | None) -> UUID:
         if kind == "collection":
