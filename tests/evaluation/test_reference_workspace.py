@@ -17,7 +17,8 @@ from ruamel.yaml import YAML
 
 from headworks.evaluation.contract import Result
 from headworks.evaluation.experiments.comparing import Metric, by_mode, flips
-from headworks.evaluation.gates.verdicts import Case, Judged, judge
+from headworks.evaluation.gates.case import Case
+from headworks.evaluation.gates.verdicts import Judged, judge
 from headworks.evaluation.scorers.contract import Surroundings
 from headworks.evaluation.suites.reading import Plan, feature_files, read_gate_of, read_plan
 from headworks.evaluation.suites.suite_files import PATH, read_suite

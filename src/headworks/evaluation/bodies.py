@@ -9,7 +9,8 @@ from typing import Any
 from headworks.evaluation.contract import Result, subject_of
 from headworks.evaluation.experiments.comparing import Difference, Repeated, Spent, average, by_mode, repeated, spent
 from headworks.evaluation.experiments.lifecycle import Experiment, Progress
-from headworks.evaluation.gates.gating import GateRun, GateVerdict, flip_json, line_json
+from headworks.evaluation.gates.gating import GateRun, GateVerdict
+from headworks.evaluation.gates.statements import flip_json, line_json
 from headworks.evaluation.service import Compared, describe
 from headworks.types.ids import Digest
 

@@ -29,7 +29,8 @@ from headworks.evaluation.experiments.keeping import Cell
 from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
 from headworks.evaluation.experiments.running import Directory, ExperimentRuns
 from headworks.evaluation.experiments.showing import Answers, criteria_of
-from headworks.evaluation.gates.gating import Gates, HumanJudgements, JudgeCards, comparison_of
+from headworks.evaluation.gates.gating import Gates, HumanJudgements, JudgeCards
+from headworks.evaluation.gates.statements import comparison_of
 from headworks.evaluation.suites.reading import SuiteReader, feature_files
 from headworks.identity.service import allow
 from headworks.jobs.engine import Jobs

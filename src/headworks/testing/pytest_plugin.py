@@ -24,7 +24,7 @@ from headworks.evaluation.contract import Result
 from headworks.evaluation.datasets.files import example_digest, read_dataset
 from headworks.evaluation.experiments.comparing import Metric
 from headworks.evaluation.gates.lines import Line
-from headworks.evaluation.suites.gate_files import Below
+from headworks.evaluation.suites.gate_files import Below, GateSpec
 from headworks.types.evaluation import Example, Output, Score
 
 _MARK = "headworks_suite"
@@ -128,11 +128,14 @@ def _result(said: dict[str, Any]) -> Result:
 
 
 def _judge(seen: _Seen) -> Line:
-    from headworks.evaluation.gates.rates import below
+    from headworks.evaluation.gates.case import Case
+    from headworks.evaluation.gates.limits import below
 
     metric = Metric(seen.metric, "binary")
     failed = [each for each in seen.results if each.scores[seen.metric].value != 1.0]
     if seen.must_be_perfect:
         said = f"{len(failed)} of {len(seen.results)} examples fail."
         return Line("must_be_perfect", seen.metric, "FAIL" if failed else "PASS", said)
-    return below(Below(seen.metric, round(1 - seen.at_least, 9)), metric, seen.results, "count_as_fail", seen.alpha)
+    line = Below(seen.metric, round(1 - seen.at_least, 9))
+    case = Case(seen.results, None, {seen.metric: metric}, len(seen.results), seen.alpha)
+    return below(line, GateSpec(errors="count_as_fail", below=(line,)), case)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from headworks.evaluation.contract import Result
 from headworks.evaluation.datasets.files import example_digest
 from headworks.evaluation.experiments.comparing import Metric, by_mode, flips, paired, repeated, slices, spent
+from headworks.evaluation.gates.case import Case
 from headworks.evaluation.gates.correction import Labels, drawn
-from headworks.evaluation.gates.verdicts import Case, Judged, judge
+from headworks.evaluation.gates.verdicts import Judged, judge
 from headworks.evaluation.suites.gate_files import GateSpec, read_gate
 from headworks.types.evaluation import Example, Output, Score
 from headworks.types.ids import Digest

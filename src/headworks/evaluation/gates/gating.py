@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -12,10 +11,12 @@ from headworks.evaluation.contract import Result, subject_of
 from headworks.evaluation.digests import digest_of
 from headworks.evaluation.experiments.comparing import FlippedExample, flips
 from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
+from headworks.evaluation.gates.case import Case
 from headworks.evaluation.gates.correction import Labels
-from headworks.evaluation.gates.lines import Line, Wanted, inconclusive
+from headworks.evaluation.gates.lines import Wanted, inconclusive
 from headworks.evaluation.gates.looks import NextLook, PastLook, Sight, next_look
-from headworks.evaluation.gates.verdicts import Case, Judged, judge
+from headworks.evaluation.gates.statements import comparison_of, line_json
+from headworks.evaluation.gates.verdicts import Judged, judge
 from headworks.evaluation.suites.gate_files import GateSpec
 from headworks.evaluation.suites.reading import golden_digest, read_gate_of
 from headworks.identity.service import allow
@@ -27,7 +28,6 @@ from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId, new_id
 
 _SQL = load("headworks.evaluation.gates")
-_MOST_FLIPS = 5_000
 _NO_BASE = Digest("")
 
 
@@ -92,7 +92,7 @@ class GateVerdict:
 
 
 class Gates:
-    """See the module."""
+    """Runs gates; see the module."""
 
     def __init__(
         self,
@@ -236,7 +236,14 @@ class Gates:
     ) -> str:
         evidence, digest = self._releases.evidence, run.subject.digest
         if run.base is not None:
-            await evidence.attest_in(tx, principal, digest, COMPARISON, compared(run, flipped))
+            await evidence.attest_in(
+                tx,
+                principal,
+                digest,
+                COMPARISON,
+            said = comparison_of(run.base.release, run.bundle.dataset, run.candidate, flipped)
+            await evidence.attest_in(tx, principal, digest, COMPARISON, said)
+            )
         predicate: dict[str, Any] = {
             "verdict": judged.verdict,
             "gate": run.bundle.digest,
@@ -264,55 +271,6 @@ class Gates:
                 reason=f"The gate of `{run.subject.feature}` corrects its judge by it.",
             )  # fmt: skip
         return asked
-
-
-def compared(run: GateRun, flipped: Sequence[FlippedExample]) -> dict[str, Any]:
-    """The predicate of a comparison."""
-    return comparison_of(run.base.release if run.base else _NO_BASE, run.bundle.dataset, run.candidate, flipped)
-
-
-def comparison_of(
-    base: Digest, dataset: str | None, candidate: Experiment, flipped: Sequence[FlippedExample]
-) -> dict[str, Any]:
-    """The predicate of a comparison with `base`."""
-    return {
-        "base": base,
-        "dataset": dataset,
-        "examples": candidate.examples,
-        "flips": [flip_json(each) for each in flipped[:_MOST_FLIPS]],
-    }
-
-
-def flip_json(each: FlippedExample) -> dict[str, Any]:
-    """As attestations say it."""
-    return {
-        "example": each.example.id,
-        "from": each.before,
-        "to": each.after,
-        "metric": each.metric,
-        "modes": list(each.example.failure_modes),
-        "base_trace": each.base_trace,
-        "trace": each.trace,
-    }
-
-
-def line_json(line: Line) -> dict[str, Any]:
-    """A line as attestations and answers say it."""
-    evidence = {key: _plain(value) for key, value in line.evidence.items()}
-    said: dict[str, Any] = {"rule": line.rule, "metric": line.metric, "verdict": line.verdict, "message": line.message}
-    return said | {
-        "evidence": evidence,
-        "needed": line.needed,
-        "next_step": line.next_step,
-        "blocks": line.blocks,
-        "wanted": len(line.wanted),
-    }
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- a number or a text
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
 
 
 def _flips(spec: GateSpec, case: Case) -> list[FlippedExample]:
