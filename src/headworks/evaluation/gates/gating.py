@@ -236,14 +236,8 @@ class Gates:
     ) -> str:
         evidence, digest = self._releases.evidence, run.subject.digest
         if run.base is not None:
-            await evidence.attest_in(
-                tx,
-                principal,
-                digest,
-                COMPARISON,
             said = comparison_of(run.base.release, run.bundle.dataset, run.candidate, flipped)
             await evidence.attest_in(tx, principal, digest, COMPARISON, said)
-            )
         predicate: dict[str, Any] = {
             "verdict": judged.verdict,
             "gate": run.bundle.digest,
