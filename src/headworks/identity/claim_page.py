@@ -62,6 +62,11 @@ def sign_in_page(*, is_signed_in: bool) -> str:
 
 def refusal_page(message: str, next_step: str) -> str:
     """Why the link did not sign in, and what to do."""
-    return _PAGE.format(
-        heading="This link does not sign in", content=f"<p>{html.escape(message)}</p>\n<p>{html.escape(next_step)}</p>"
-    )
+    content = "\n".join(f"<p>{_sentence(each)}</p>" for each in (message, next_step))
+    return _PAGE.format(heading="This link does not sign in", content=content)
+
+
+def _sentence(text: str) -> str:
+    """What stands between backticks is what is typed."""
+    parts = html.escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))

@@ -17,8 +17,8 @@ SECURITY_HEADERS = (
     (
         b"content-security-policy",
         (
-            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-            b"font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+            b"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
             b"require-trusted-types-for 'script'"
         ),
     ),
