@@ -171,7 +171,10 @@ class _Late:
 
     target: Retrieval
 
-    async def declare(self, *arguments: Any) -> None:  # noqa: ANN401 -- as releases.contract says
+    async def check(self, *arguments: Any) -> None:  # noqa: ANN401 -- as releases.contract says
+        await self.target.check(*arguments)
+
+    async def declare(self, *arguments: Any) -> None:  # noqa: ANN401 -- as above
         await self.target.declare(*arguments)
 
 

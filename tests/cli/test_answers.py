@@ -77,10 +77,10 @@ def test_pages_are_told_and_so_is_how_well_the_answer_is_grounded() -> None:
     assert listed(answer.citations).splitlines()[0] == "  [1] T, page 4"
     assert answer.as_json()["citations"][0]["page"] == 4
     assert answer.as_json()["grounding"] == found | {"doubts": doubts}
-    assert grounding_line(answer.grounding) == "1 of 2 statements cited · 1 supported · support 0.50, weakest 0.00"
+    assert grounding_line(answer.grounding) == "1 of 2 claims cited · 1 supported · support 0.50, weakest 0.00"
     assert doubted(answer.text, answer.grounding).splitlines() == [
         "  “Dogs come.”",
-        "      not cited and not found in what was read; not in its source: Dogs",
+        "      not cited and not supported by what was read; not in its source: Dogs",
     ]
 
 
@@ -88,5 +88,5 @@ def test_what_its_sources_do_not_have_is_counted() -> None:
     found = {"claims": 1, "cited": 1, "supported": 0, "support": 0.4, "weakest": 0.4, "wrong_numbers": 1}
     assert grounding_line(found).endswith("not in their sources: 1 number, 0 names")
     doubt = {"start": 0, "end": 3, "cited": True, "support": 0.4}
-    assert doubted("abc", {"doubts": [doubt]}).endswith("cited, not found in its source")
+    assert doubted("abc", {"doubts": [doubt]}).endswith("cited, not supported by its source")
     assert grounding_line({}) == grounding_line({"claims": 0}) == ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headworks.cli.local import USUAL_URL, find_address, remove_address, write_address
+from headworks.cli.local import USUAL_URL, find_address, program, remove_address, write_address
 from headworks.config import Settings
 
 
@@ -37,3 +37,20 @@ def test_the_settings_here_say_where_the_data_is(tmp_path: Path, monkeypatch: py
     assert find_address() == "http://127.0.0.1:99"
     (tmp_path / "headworks.toml").write_text("broken = 1\n")
     assert find_address() == USUAL_URL
+
+
+def test_the_program_is_named_so_that_it_can_be_called_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "my env" / "bin" / "headworks"
+    own.parent.mkdir(parents=True)
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [str(own), "demo"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.chdir(tmp_path)
+    assert program() == "'my env/bin/headworks'"
+    monkeypatch.setenv("PATH", str(own.parent))
+    assert program() == "headworks"
+    monkeypatch.setattr("sys.argv", ["/usr/lib/pytest/__main__.py"])
+    assert program() == "headworks"

@@ -144,3 +144,14 @@ def test_a_reader_that_goes_away_is_no_error(server: Server) -> None:
     os.close(writing)
     assert done.stderr == ""
     assert done.returncode == 1
+
+
+def test_a_file_that_can_not_be_written_is_named(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom headworks.cli import lazy, main\n"
+        "main.Commands.entries = {'write': lazy.Entry('__main__', 'Write.')}\n"
+        "app = lazy.new_app()\n@app.command()\ndef write() -> None:\n    open('none/x', 'w')\n"
+        "sys.exit(main.run(['write']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: none/x: No such file or directory.\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,3 +26,8 @@ def test_every_command_has_its_section() -> None:
         assert f"\n## headworks {name}\n" in page
     for inner in ("key create", "grant take-back", "trace show", "models install"):
         assert f"\n## headworks {inner}\n" in page
+
+
+def test_help_speaks_of_arguments_in_words_and_not_in_types() -> None:
+    odd = re.compile(r"<(str|int|float|list|path|file|dir)|\{[A-Z]|<=x|[a-z]\.\.\.$|\(\d+\)\]")
+    assert [line for line in commands_page().splitlines() if odd.search(line)] == []

@@ -101,3 +101,25 @@ def test_progress_is_drawn_on_a_terminal_and_leaves_nothing_elsewhere(monkeypatc
         bar.update(2, 2, "b.md")
     assert "sending" in drawn.getvalue()
     assert "2/2" in drawn.getvalue()
+
+
+def test_a_result_is_itself_for_scripts_and_words_for_people(capfd: pytest.CaptureFixture[str]) -> None:
+    terminal.tell({"a": 1}, lambda: "one a", as_json=False)
+    terminal.tell({"a": 1}, lambda: "one a", as_json=True)
+    assert capfd.readouterr().out == 'one a\n{"a": 1}\n'
+
+
+def test_rows_are_a_table_and_no_rows_are_said_to_be_none(capfd: pytest.CaptureFixture[str]) -> None:
+    columns: terminal.Columns = {"name": "name", "made": lambda row: terminal.moment(row["at"])}
+    rows = [{"name": "x", "at": "2026-01-02T03:04:05.678Z", "more": 1}, {"name": "y", "at": None, "more": 2}]
+    terminal.tell_rows(rows, columns, as_json=False, none="Nobody is here.")
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [["name", "made"], ["x", "2026-01-02", "03:04:05"], ["y", "–"]]
+    terminal.tell_rows([], columns, as_json=False, none="Nobody is here.")
+    terminal.tell_rows([], columns, as_json=True, none="Nobody is here.")
+    assert capfd.readouterr().out == "Nobody is here.\n[]\n"
+
+
+def test_a_digest_is_twelve_digits_for_people() -> None:
+    assert terminal.short("sha256:" + "ab" * 32) == terminal.short("ab" * 32) == "abababababab"
+    assert terminal.short(None) == "nothing"

@@ -39,7 +39,7 @@ def test_it_says_that_the_answer_was_begun_by_another() -> None:
 
 def test_what_is_withheld_is_counted() -> None:
     lines = described(trace(SPAN | {"withheld": True}, SPAN | {"span": "2"}))
-    assert lines[-1] == "(1 stages hold text that you may not read; it is left out)"
+    assert lines[-1] == "(1 stage with text that you may not read; it is left out)"
 
 
 def test_a_request_without_stages_says_so() -> None:
@@ -51,8 +51,8 @@ def test_a_request_without_stages_says_so() -> None:
 def test_how_well_the_answer_was_grounded_is_told() -> None:
     counts = {"claims": 2, "cited": 1, "supported": 2, "support": 0.9, "weakest": 0.8}
     cite = SPAN | {"span": "2", "name": "cite", "attributes": counts}
-    assert "grounded 1 of 2 statements cited · 2 supported · support 0.90, weakest 0.80" in described(trace(SPAN, cite))
+    assert "grounded 1 of 2 claims cited · 2 supported · support 0.90, weakest 0.80" in described(trace(SPAN, cite))
     judge = SPAN | {"span": "3", "name": "judge", "attributes": {"outcome": "judged", "supported": 1, "claims": 2}}
-    assert any(line.endswith("a judge found 1 of 2 supported") for line in described(trace(SPAN, cite, judge)))
+    assert any(line.endswith("1 of 2 supported, says a judge") for line in described(trace(SPAN, cite, judge)))
     judge = SPAN | {"span": "3", "name": "judge", "attributes": {"outcome": "unparsable"}}
     assert any(line.endswith("a judge was asked: unparsable") for line in described(trace(SPAN, cite, judge)))

@@ -79,11 +79,11 @@ def scripted() -> Iterator[Any]:
         each.server_close()
 
 
-def run(server: Scripted, *paths: Path, readers: tuple[str, ...] | None = None) -> Outcome:
+def run(server: Scripted, *paths: Path, readers: tuple[str, ...] | None = None, **said: Any) -> Outcome:
     client = Client(server.url, "k")
     try:
         with progress() as bars:
-            return Ingest(client, "docs", readers, waits=True, bars=bars).run(paths)
+            return Ingest(client, "docs", readers, waits=True, bars=bars, **said).run(paths)
     finally:
         client.close()
 
@@ -126,10 +126,12 @@ def test_what_the_server_has_is_not_sent(tmp_path: Path, scripted: Any) -> None:
     assert (outcome.sent, outcome.unchanged) == (1, 1)
 
 
-def test_with_readers_everything_is_sent(tmp_path: Path, scripted: Any) -> None:
+def test_with_readers_or_metadata_everything_is_sent(tmp_path: Path, scripted: Any) -> None:
     files(tmp_path, "a.md")
     server = scripted(known={"a.md": _sha256(b"a.md")})
     assert run(server, tmp_path, readers=("x",)).sent == 1
+    assert run(server, tmp_path, metadata={"year": 2024}).sent == 1
+    assert run(server, tmp_path).sent == 0
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

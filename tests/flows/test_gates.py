@@ -162,3 +162,23 @@ def test_too_few_examples_are_inconclusive_and_the_tool_says_how_many_it_needs(s
     said = json.loads(done.stdout)
     assert said["verdict"] == "INCONCLUSIVE"
     assert 20 < 20 + said["needed"] <= N
+
+
+def test_an_experiment_runs_on_what_was_pushed_by_number_or_by_digest(live: Server) -> None:
+    pushed = [
+        live.must("POST", "/api/datasets/extra/versions", {"content": golden(n), "file": "extra.jsonl"})["digest"]
+        for n in (3, 5)
+    ]
+    for named, examples, told in (
+        ("extra@1", 3, "extra@1"),
+        (f"extra@{pushed[1][7:19]}", 5, "extra@2"),
+        (pushed[0], 3, f"extra@{pushed[0][7:19]}"),
+    ):
+        ran = command(live, "run", "coder@prod", "--dataset", named, "--json")
+        assert ran.returncode == 0, ran.stderr
+        found = json.loads(ran.stdout)["experiment"]
+        assert (found["examples"], found["dataset"]) == (examples, told)
+    refused = command(live, "run", "coder@prod", "--dataset", "extra@7")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "The dataset `extra` has no version `7`." in refused.stderr
+    assert "There are: golden." in command(live, "run", "coder@prod", "--dataset", "extra").stderr

@@ -95,7 +95,32 @@ def test_an_expert_proposes_and_everybody_has_the_same_bytes(people: People) -> 
     shown = people("expert", "release", "show", "1")
     assert "Why?" in shown
     assert "{+" in shown, "what it changed is still told"
-    assert "accepted" in people("expert", "release", "proposals")
+    rows = people.json("expert", "release", "proposals")
+    assert [(row["title"], row["state"], row["risk"], row["by"]) for row in rows] == [
+        ("Kinder answers", "accepted", "low", "expert")
+    ]
+    assert "files" not in rows[0]
+    assert "There is no proposal that is open." in people("expert", "release", "proposals", "--state", "open")
+
+
+def test_an_approval_is_of_what_was_read(people: People) -> None:
+    people.server.apply(files("medium"))
+    folder = people.write(files("medium", prompt=KIND))
+    number = str(people.json("expert", "release", "propose", folder, "--title", "Kinder answers")["number"])
+    shown = people("chief", "release", "show", number)
+    command = shown.rpartition("read: headworks ")[2].split()
+    assert command[:4] == ["release", "approve", number, "--digest"]
+    refused = people("chief", "release", "approve", number, status=1)
+    assert f"then `headworks {' '.join(command)}`" in refused
+    people.write(files("medium", prompt=KIND.replace("kind, and", "sweet, and")))
+    people("expert", "release", "propose", folder, "--title", "Sweeter answers", "--update", number)
+    refused = people("chief", *command, status=1)
+    assert "brings other releases than those that you have read" in refused
+    again = people("chief", "release", "show", number).rpartition("read: headworks ")[2].split()
+    assert again != command
+    assert "✓ approvals" in people("chief", *again)
+    twice = ("release", "approve", again[-1], "--digest", again[-1])
+    assert "goes with a proposal's number" in people("chief", *twice, status=1)
 
 
 def test_a_gated_release_waits_and_broken_glass_is_seen_by_every_caller(people: People) -> None:

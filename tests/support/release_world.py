@@ -66,6 +66,9 @@ class Declared:
 
     specs: list[CollectionSpec] = field(default_factory=list)
 
+    async def check(self, principal: Principal, specs: Sequence[CollectionSpec]) -> None:
+        del principal, specs
+
     async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
         del principal, project
         self.specs = list(specs)

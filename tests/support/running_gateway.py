@@ -320,6 +320,9 @@ class Shelf:
         del principal
         return ByNumber({each.number: each for each in passages})
 
+    async def check(self, principal: Principal, specs: Sequence[CollectionSpec]) -> None:
+        del principal, specs
+
     async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
         del principal, project, specs
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from headworks.cli.json_values import JsonObject
-from headworks.cli.terminal import paint, table, visible
+from headworks.cli.terminal import paint, short, table, visible
 
 _STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
 _MARKS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔"}
@@ -19,7 +19,7 @@ def experiment_line(row: JsonObject) -> str:
     cost = f"${row['cost_micro_usd'] / 1e6:.4f}"
     why = f" {row['why']}" if row["why"] else ""
     return (
-        f"{row['feature']} {row['release'][7:19]} on {row['dataset']}: {row['examples']} examples × {row['repeats']}, "
+        f"{row['feature']} {short(row['release'])} on {row['dataset']}: {row['examples']} examples × {row['repeats']}, "
         f"{row['state']}, {cost} spent.{why}"
     )
 
@@ -73,7 +73,7 @@ def compared(found: JsonObject) -> str:
 def verdict(said: JsonObject) -> str:
     """A verdict with the evidence of each line, for a terminal."""
     word = said["verdict"]
-    parts = [f"{paint(word, _STYLES[word])}  {said['feature']} {said['release'][7:19]}{_against(said)}", ""]
+    parts = [f"{paint(word, _STYLES[word])}  {said['feature']} {short(said['release'])}{_against(said)}", ""]
     for line in said["lines"]:
         mark = paint(line["verdict"].ljust(12), _STYLES[line["verdict"]])
         note = "" if line["blocks"] else " (a warning)"
@@ -123,7 +123,7 @@ def markdown(said: JsonObject) -> str:
     plots = [f"{line['metric'][:24]:<24} {plot}" for line in said["lines"] if (plot := margin_plot(line))]
     parts = [
         f"<!-- headworks-gate:{said['feature']} -->",
-        f"## {_MARKS[word]} {word}: `{said['feature']}` {said['release'][7:19]}{_against(said)}",
+        f"## {_MARKS[word]} {word}: `{said['feature']}` {short(said['release'])}{_against(said)}",
         "",
         "| verdict | rule | metric | evidence and next step |",
         "|---|---|---|---|",
@@ -178,7 +178,7 @@ def svg(said: JsonObject) -> str:
             f'<circle cx="{x[1]}" cy="{y}" r="5" fill="{colour}"/>',
         ]
     size = f'width="660" height="{height}" font-family="sans-serif" font-size="13"'
-    title = f"{said['verdict']}: {escape(said['feature'])} {said['release'][7:19]}"
+    title = f"{said['verdict']}: {escape(said['feature'])} {short(said['release'])}"
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size}>',
@@ -200,7 +200,7 @@ def _bounds(line: JsonObject) -> tuple[float, float, float, float] | None:
 
 
 def _against(said: JsonObject) -> str:
-    return f" against {said['base'][7:19]}" if said["base"] else ""
+    return f" against {short(said['base'])}" if said["base"] else ""
 
 
 def _look(said: JsonObject) -> str:

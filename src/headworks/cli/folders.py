@@ -12,7 +12,16 @@ from headworks.releases.workspace.files import read_folder
 from headworks.retrieval.parsers.catalog import is_supported
 from headworks.retrieval.sources.folder import Skipped, walk
 
-__all__ = ["Piece", "Skipped", "as_text", "documents_in", "read_folder", "readable_paths", "workspace_text"]
+__all__ = [
+    "Piece",
+    "Skipped",
+    "as_text",
+    "documents_in",
+    "read_folder",
+    "readable_paths",
+    "workspace_files",
+    "workspace_text",
+]
 
 USUAL_LIMIT_BYTES = RetrievalServerSettings().max_file_mb << 20
 
@@ -26,8 +35,22 @@ class Piece:
 
 
 def workspace_text(folder: Path) -> dict[str, str]:
-    """The files of a workspace by their path inside it; WorkspaceInvalid for one that is not UTF-8."""
-    return as_text(read_folder(folder))
+    """The files of a workspace by their path inside it; WorkspaceInvalid as `workspace_files`, and for no UTF-8."""
+    return as_text(workspace_files(folder))
+
+
+def workspace_files(folder: Path) -> dict[str, bytes]:
+    """The files of a workspace by their path inside it.
+
+    Raises WorkspaceInvalid where there are none: a folder that was named by mistake must not take every feature away.
+    """
+    files = read_folder(folder)
+    if not files:
+        raise WorkspaceInvalid(
+            f"{folder}: there is no file of a workspace in this folder.",
+            next_step="Name the folder that holds routes.yaml and features/.",
+        )
+    return files
 
 
 def as_text(files: dict[str, bytes]) -> dict[str, str]:

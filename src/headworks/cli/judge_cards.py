@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headworks.cli.json_values import JsonObject
+from headworks.cli.terminal import short
 
 _INDENT = "  "
 
@@ -29,7 +30,7 @@ def card(body: JsonObject) -> str:
         rows.append(("turn with the order", f"{body['flips']} of {body['pairs_swapped']}", ""))
     parts = [(f"{each['tag']}={each['value']}", each["kappa"], each["n"]) for each in body["segments"]]
     rows += [(name, f"{kappa['value']:.2f}", f"kappa of {n}") for name, kappa, n in parts]
-    valid = f"{_INDENT}{body['judge'][:19]}…  project {body['project']}  valid until {body['valid_until'][:10]}"
+    valid = f"{_INDENT}{short(body['judge'])}  project {body['project']}  valid until {body['valid_until'][:10]}"
     missing = [f"{_INDENT}• {each}" for each in body["missing"]]
     return "\n".join([f"{body['metric']}  {said}", valid, "", *_aligned(rows), *([""] if missing else []), *missing])
 

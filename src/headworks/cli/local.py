@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from headworks.config import Settings, load_settings
@@ -27,6 +30,16 @@ def remove_address(data: Path) -> None:
     """The server has ended."""
     with contextlib.suppress(OSError):
         (data / _NAME).unlink()
+
+
+def program() -> str:
+    """How this program is called from where the user stands: by its name where that finds it, else by its path."""
+    own = Path(sys.argv[0])
+    found = shutil.which("headworks")
+    if own.name != "headworks" or (found is not None and Path(found).resolve() == own.resolve()):
+        return "headworks"
+    relative = os.path.relpath(own)
+    return shlex.quote(relative if len(relative) < len(str(own)) else str(own))
 
 
 def find_address(settings: Settings | None = None) -> str:

@@ -112,6 +112,11 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read us has gone: nobody is left to be told, and the interpreter must not try once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _print(f"error: {error.filename}: {error.strerror}.")
+        return 1
     return status if isinstance(status, int) else 0
 
 

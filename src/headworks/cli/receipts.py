@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headworks.cli.json_values import JsonObject
-from headworks.cli.terminal import table
+from headworks.cli.terminal import Columns, moment, table, tell_rows
 
 
-def print_receipts(rows: Sequence[JsonObject]) -> None:
+def tell_receipts(rows: Sequence[JsonObject], *, as_json: bool, none: str) -> None:
     """A line for each."""
-    cells = [
-        (row["at"][:19], row["kind"], row["subject"], len(row["detail"]["documents"]), _counts(row), row["receipt"])
-        for row in rows
-    ]
-    print(table(("at", "kind", "of", "documents", "rows", "receipt"), cells))
+    columns: Columns = {
+        "at": lambda row: moment(row["at"]),
+        "kind": "kind",
+        "of": "subject",
+        "documents": lambda row: len(row["detail"]["documents"]),
+        "rows": _counts,
+        "receipt": "receipt",
+    }
+    tell_rows(rows, columns, as_json=as_json, none=none)
 
 
 def print_receipt(row: JsonObject) -> None:

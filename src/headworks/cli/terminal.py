@@ -11,12 +11,14 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
 from headworks.cli.json_values import Json, JsonObject
 
+Columns = Mapping[str, str | Callable[[JsonObject], object]]
+"""Headings of a table, each with the name of the field that is under it, or with what makes the cell of a row."""
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _CONTROLS = (range(9), range(11, 32), range(127, 160), range(0x202A, 0x202F), range(0x2066, 0x206A))
 _REPLACED = dict.fromkeys((code for codes in _CONTROLS for code in codes), "\N{REPLACEMENT CHARACTER}")
@@ -26,6 +28,16 @@ _WIDEST = 110
 def visible(text: str) -> str:
     """The text without control characters and changes of direction; line ends and tabs stay."""
     return text.replace("\r\n", "\n").translate(_REPLACED)
+
+
+def moment(at: str | None) -> str | None:
+    """A moment of the API for people, to the second; it stays in UTC."""
+    return None if at is None else at[:19].replace("T", " ")
+
+
+def short(digest: str | None) -> str:
+    """A digest for people: its first twelve digits, which every command takes."""
+    return digest.removeprefix("sha256:")[:12] if digest else "nothing"
 
 
 def one_line(text: str, width: int) -> str:
@@ -40,6 +52,25 @@ def print_json(value: Json) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(line.encode("utf-8", errors="replace") + b"\n")
     sys.stdout.buffer.flush()
+
+
+def tell(value: Json, shown: Callable[[], str], *, as_json: bool) -> None:
+    """A result: itself for scripts, what `shown` makes of it for people."""
+    if as_json:
+        print_json(value)
+    else:
+        print(shown())
+
+
+def tell_rows(rows: Sequence[JsonObject], columns: Columns, *, as_json: bool, none: str) -> None:
+    """Rows: themselves for scripts, for people a table; `none` is said where there are none."""
+    if as_json:
+        print_json(list(rows))
+    elif rows:
+        cells = [[row.get(of) if isinstance(of, str) else of(row) for of in columns.values()] for row in rows]
+        print(table(list(columns), cells))
+    else:
+        print(none)
 
 
 def note(text: str) -> None:

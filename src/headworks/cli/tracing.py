@@ -7,9 +7,10 @@ import time
 from headworks.cli.client import Client, place
 from headworks.cli.grounding import grounding_line
 from headworks.cli.json_values import JsonObject
-from headworks.cli.terminal import one_line, paint, width
+from headworks.cli.terminal import moment, one_line, paint, width
 from headworks.cli.waterfall import cost, draw, duration
 from headworks.errors import NotFound
+from headworks.types.wording import counted
 
 ARRIVES_WITHIN_S = 5.0
 _PARTS = {
@@ -44,7 +45,7 @@ def described(trace: JsonObject) -> list[str]:
         answered += " (which went on with what another had begun)"
     tokens = f"{usage['input_tokens'] or 0} tokens in, {usage['output_tokens'] or 0} out"
     facts = {
-        "trace": f"{trace['trace']}   {str(usage['arrived_at'])[:19].replace('T', ' ')}",
+        "trace": f"{trace['trace']}   {moment(usage['arrived_at'])}",
         "asked": f"{one_line(usage['asked_model'], 60)}, answered by {answered}: status {usage['status']}",
         "release": usage["release"] or "–",
         "cost": f"{tokens}, {cost(usage['cost_micro_usd'])}",
@@ -56,7 +57,7 @@ def described(trace: JsonObject) -> list[str]:
     bars = draw(trace, width())
     withheld = sum(1 for span in trace["spans"] if span.get("withheld"))
     if withheld:
-        bars.append(f"({withheld} stages hold text that you may not read; it is left out)")
+        bars.append(f"({counted(withheld, 'stage')} with text that you may not read; it is left out)")
     return [*lines, ""] + (bars or ["It has no stages: a plain route, or an error before them."])
 
 
@@ -66,7 +67,7 @@ def _grounding(trace: JsonObject) -> str:
     said = [grounding_line(noted.get("cite", {}))]
     judged = noted.get("judge", {})
     if judged.get("outcome") == "judged":
-        said.append(f"a judge found {judged['supported']} of {judged['claims']} supported")
+        said.append(f"{judged['supported']} of {judged['claims']} supported, says a judge")
     elif judged:
         said.append(f"a judge was asked: {judged.get('outcome', '')}")
     return " · ".join(part for part in said if part)

@@ -6,6 +6,7 @@ An interrupted run is simply run again: the server knows what it was handed.
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,7 +67,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """One run of `ingest`: into which collection, with which readers, and whether it waits for the documents."""
+    """One run of `ingest`: into which collection, with what said of the files, and whether it waits for them."""
 
     client: Client
     collection: str
@@ -75,6 +76,7 @@ class Ingest:
     bars: Bars
     max_bytes: int = USUAL_LIMIT_BYTES
     denied: tuple[str, ...] | None = None
+    metadata: JsonObject | None = None
 
     def run(self, paths: Sequence[Path]) -> Outcome:
         """All of it. Raises NotFound for a path that is not there, before anything is sent."""
@@ -144,14 +146,19 @@ class Ingest:
         """Send one file unless the server has it; whether it was sent."""
         with piece.file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-            if self.readers is None and self.denied is None and sync["known"].get(piece.path) == digest:
+            if not self._says_more() and sync["known"].get(piece.path) == digest:
                 return False
             size = content.tell()
             content.seek(0)
-            lists = {"readers": _joined(self.readers), "deny": _joined(self.denied)}
-            query = {"path": piece.path, "sync": sync["id"], **lists}
+            said = None if self.metadata is None else json.dumps(self.metadata, ensure_ascii=False)
+            query = {"path": piece.path, "sync": sync["id"], "metadata": said}
+            query |= {"readers": _joined(self.readers), "deny": _joined(self.denied)}
             self.client.upload(place("collections", self.collection, "documents"), query, content, size)
         return True
+
+    def _says_more(self) -> bool:
+        """Whether something is said of the files that is not in them: then also unchanged ones are sent."""
+        return any(each is not None for each in (self.readers, self.denied, self.metadata))
 
     def _wait(self, sync: str, outcome: Outcome) -> JsonObject:
         """The server's count once all is worked on, or now if nobody wants to wait."""

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.evaluation.bodies import compared_body, experiment_body, results_body, run_body, verdict_body
 from headworks.evaluation.calibration import card_as_json
+from headworks.evaluation.contract import DatasetVersion
+from headworks.evaluation.datasets.versions import Datasets
 from headworks.evaluation.gates.gating import GateOrder
 from headworks.evaluation.service import Evaluation, Wanted
 from headworks.identity.routes import declare, require
@@ -30,7 +32,10 @@ class Asked(BaseModel):
 
 
 class WantedExperiment(Asked):
-    """A release to be tried. Null: as the suite says. `most_cost_micro_usd` null: no ceiling of its own."""
+    """A release to be tried. Null: as the suite says. `most_cost_micro_usd` null: no ceiling of its own.
+
+    `dataset`: a golden file of the workspace by its name, or what was pushed: `name@3`, `name@sha256:…`, `sha256:…`.
+    """
 
     release: str
     project: str = "default"
@@ -90,16 +95,33 @@ def _evaluation(request: Request) -> Evaluation:
 @router.post("/api/experiments", openapi_extra=declare("experiment:run", "experiment.run"), status_code=201)
 async def run(request: Request, body: WantedExperiment, caller: Runner) -> dict[str, Any]:
     """Start an experiment; the jobs process works on it."""
+    dataset, pushed = await _pushed(request, caller, body)
     wanted = Wanted(
         body.project,
         body.release,
-        body.dataset,
+        dataset,
         body.repeats,
         body.concurrency,
         body.most_cost_micro_usd,
         body.retry_errors,
+        pushed,
     )
     return experiment_body(await _evaluation(request).run(caller, wanted))
+
+
+async def _pushed(
+    request: Request, caller: Principal, body: WantedExperiment
+) -> tuple[str | None, DatasetVersion | None]:
+    """A dataset's name in what is told, and its version if it is one that was pushed."""
+    name, at, version = (body.dataset or "").partition("@")
+    datasets: Datasets = request.app.state.datasets
+    if at:
+        found = await datasets.find(caller, body.project, name, version)
+        return f"{name}@{found.number}", found.version
+    if name.startswith("sha256:"):
+        whole = await datasets.by_digest(caller, Digest(name))
+        return f"{whole.name}@{name.removeprefix('sha256:')[:12]}", whole
+    return body.dataset, None
 
 
 @router.get("/api/experiments", openapi_extra=declare(_READ, None))

@@ -41,6 +41,7 @@ class RunView:
     """A run. failed: a step gave up. dead: it ended its process again and again. `due_at`: when a later one is queued.
 
     `taken_up`: by how many processes. `steps`: how many are done. `moved_at`: when its state last changed.
+    `stepped_at`: when its last step was done.
     """
 
     run: str
@@ -52,6 +53,7 @@ class RunView:
     asked_at: datetime
     moved_at: datetime
     due_at: datetime | None
+    stepped_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +185,7 @@ class JobControl:
 
 def _view(row: Any) -> RunView:  # noqa: ANN401 -- a row of `list_runs`
     state = "paused" if row.is_paused and row.status in {"CANCELLED", "DELAYED"} else _STATES[row.status]
-    return RunView(row.run, row.kind, row.lane, state, row.steps, row.taken_up, row.asked_at, row.moved_at, row.due_at)
+    return RunView(
+        row.run, row.kind, row.lane, state, row.steps, row.taken_up, row.asked_at, row.moved_at, row.due_at,
+        row.stepped_at,
+    )  # fmt: skip

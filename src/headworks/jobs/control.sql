@@ -6,8 +6,10 @@ SELECT w.workflow_uuid AS run, w.name AS kind, w.queue_partition_key AS lane, w.
        to_timestamp(w.created_at / 1000.0) AS asked_at, to_timestamp(w.updated_at / 1000.0) AS moved_at,
        CASE WHEN w.status = 'DELAYED' AND w.delay_until_epoch_ms < %(paused)s
             THEN to_timestamp(w.delay_until_epoch_ms / 1000.0) END AS due_at,
-       (SELECT count(*) FROM dbos.operation_outputs o WHERE o.workflow_uuid = w.workflow_uuid) AS steps
+       s.steps, to_timestamp(s.ended / 1000.0) AS stepped_at
   FROM dbos.workflow_status w
+ CROSS JOIN LATERAL (SELECT count(*) AS steps, max(o.completed_at_epoch_ms) AS ended
+                       FROM dbos.operation_outputs o WHERE o.workflow_uuid = w.workflow_uuid) s
  WHERE w.authenticated_user = %(tenant)s::text
    AND (%(run)s::text IS NULL OR w.workflow_uuid = %(run)s)
    AND (%(statuses)s::text[] IS NULL OR w.status = ANY (%(statuses)s::text[]))

@@ -9,7 +9,7 @@ from headworks.releases import store
 from headworks.releases.bundles import Bundle, build_bundle
 from headworks.releases.channels import Placement, placement
 from headworks.releases.judging import Judging, judging_of
-from headworks.releases.promotion.history import is_left
+from headworks.releases.promotion.history import is_left, short
 from headworks.releases.promotion.rules import Gate
 from headworks.releases.promotion.standings import Standings, attach_gate, blocks, gate_of, moves
 from headworks.storage.pool import Tx
@@ -96,10 +96,10 @@ class Applying:
             await self.keep_gate(tx, principal, project, feature, judging)
         if attached is None and judging is not None:
             await attach_gate(tx, principal, project, feature, Gate(judging.bundle.digest, judging.dataset))
-            return f"features/{feature}: {judging.bundle.digest[:19]} judges its releases from now on."
+            return f"features/{feature}: {short(judging.bundle.digest)} judges its releases from now on."
         if attached is not None and (judging is None or judging.bundle.digest != attached.digest):
             return (
-                f"features/{feature}: its gate or golden files are not those that judge it; {attached.digest[:19]} "
+                f"features/{feature}: its gate or golden files are not those that judge it; {short(attached.digest)} "
                 "stays attached until another is proposed and approved."
             )
         return None

@@ -37,6 +37,10 @@ class SchemaReader(Protocol):
 class CollectionDeclarer(Protocol):
     """Implemented by retrieval, injected by app.py."""
 
+    async def check(self, principal: Principal, specs: Sequence[CollectionSpec]) -> None:
+        """Raise what `declare` would of readers and settings, with nothing changed."""
+        ...
+
     async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
         """Make the tenant's collections as declared; nothing is deleted. Unknown readers raise WorkspaceInvalid."""
         ...

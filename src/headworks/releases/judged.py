@@ -69,7 +69,8 @@ class JudgedReleases:
                 row = channels.get((feature, at or usual))
                 digest = None if row is None else row.digest
         if digest is None:
-            raise NotFound(f"There is no release `{name}`.", next_step="`headworks release list` shows them.")
+            what = f"There is no release `{name}`." if at else f"Nothing of `{feature}` is on the channel `{usual}`."
+            raise NotFound(what, next_step="`headworks release list` shows releases, and the channels that have them.")
         return Subject(found.id, found.name, feature, Digest(digest))
 
     async def live(self, principal: Principal, project: ProjectId, feature: str) -> Digest | None:

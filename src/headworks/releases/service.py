@@ -147,9 +147,10 @@ class Releases:
         )
 
     async def diff(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> DiffReport:
-        """What `apply` would change, with nothing changed."""
+        """What `apply` would change, with nothing changed. What `apply` would refuse of the files is refused here."""
         workspace = parse_workspace(files, self._around)
         await self._check_files(principal, workspace)
+        await self._collections.check(principal, workspace.collections)
         project_id = await self._project(principal, project)
         before = await self.pull(principal, project)
         async with self._db.tx(principal) as tx:

@@ -96,14 +96,15 @@ class Declarer:
         A list of readers holds from the next statement, also for documents that are there. Where chunks are to be cut
         otherwise, a new generation is made from the stored texts by durable work; until then the old one serves.
         """
-        _refuse_missing_ocr(specs)
-        ids = await self._readers(principal, specs)
+        ids = await self.check(principal, specs)
         curator = await self._directory.curator(principal.tenant)
         async with self._db.tx(curator) as tx:
             for spec in sorted(specs, key=lambda each: each.name):  # one order: two applies never wait in a ring
                 await self._upsert(tx, curator, project, spec, ids)
 
-    async def _readers(self, principal: Principal, specs: Sequence[CollectionSpec]) -> dict[str, PrincipalId]:
+    async def check(self, principal: Principal, specs: Sequence[CollectionSpec]) -> dict[str, PrincipalId]:
+        """The ids of all readers by name. Raises WorkspaceInvalid for one that is unknown, or OCR that is not here."""
+        _refuse_missing_ocr(specs)
         ids: dict[str, PrincipalId] = {}
         for spec in specs:
             by_key = {

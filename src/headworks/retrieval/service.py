@@ -210,6 +210,10 @@ class Retrieval:
 
     # ── For releases, and for the processes ──
 
+    async def check(self, principal: Principal, specs: Sequence[CollectionSpec]) -> None:
+        """Raise what `declare` would of readers and settings, with nothing changed."""
+        await self._declarer.check(principal, specs)
+
     async def declare(self, principal: Principal, project: ProjectId, specs: Sequence[CollectionSpec]) -> None:
         """Make the tenant's collections as declared; nothing is deleted. Unknown readers raise WorkspaceInvalid."""
         await self._declarer.declare(principal, project, specs)

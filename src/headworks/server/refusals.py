@@ -23,7 +23,7 @@ _WORDS = {
     "extra_forbidden": ("There is no field of that name.", "/api/openapi.json says what this address takes."),
     "model_attributes_type": ("It must be a JSON object.", ""),
     "dict_type": ("It must be a JSON object.", ""),
-    "uuid_parsing": ("It is no id.", ""),
+    "uuid_parsing": ("It is no id.", "Ids look like 019a6c1e-0000-7000-8000-000000000000, and are given whole."),
 }
 """What is said of a wrong field, and the next step, instead of the validator's own words; by its type of error."""
 _log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ def test_a_failure_is_listed_and_tried_again(cli: Any, tmp_path: Path, word: Cal
     assert done.returncode == 1
     assert f"{broken.name}\n    corrupt: " in done.stdout
     assert "headworks documents retry docs" in done.stdout
-    assert cli("documents", "retry", "docs", "--path", broken.name).stdout == "1 files are queued again.\n"
+    assert cli("documents", "retry", "docs", "--path", broken.name).stdout == "1 file is queued again.\n"
 
     def has_failed_again() -> bool:
         rows = cli.server.must("GET", "/api/collections/docs/failed")["rows"]

@@ -148,6 +148,18 @@ def test_a_source_of_the_file_is_synced_by_the_server_and_what_is_wrong_with_it_
     assert "`fetch_private_hosts` may name it" in failed["message"]
 
 
+def test_what_is_said_of_files_is_what_filters_ask_for(cli: Any, folder: Path, word: Callable[[int], str]) -> None:
+    ingest(cli, str(folder))
+    ingest(cli, str(folder), "--metadata", "year=2024", "--metadata", "team=claims", "--metadata", "team=appeals")
+    for where, is_there in (("year >= 2024 and team = 'appeals'", True), ("year < 2024", False)):
+        rows = cli.json("search", "docs", word(1), "--where", where)
+        assert bool([row for row in rows if word(1) in row["text"]]) == is_there
+    assert cli("ingest", "docs", str(folder), "--metadata", "year", check=False).returncode == 1
+    assert "--metadata is for files" in cli("ingest", "docs", "--metadata", "a=b", check=False).stderr
+    said = cli("ingest", "docs", str(folder), "--metadata", "path=x", check=False).stdout
+    assert "`metadata.path` can't be set: it is a fact of the document itself." in said
+
+
 def test_nobody_waits_with_no_wait(cli: Any, folder: Path, word: Callable[[int], str]) -> None:
     cli("ingest", "docs", str(folder), "--no-wait")
     eventually(lambda: word(3) in found_text(cli, word(3)))

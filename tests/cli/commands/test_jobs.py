@@ -22,11 +22,11 @@ def test_a_paused_collection_takes_files_and_works_on_them_later(
     try:
         assert "Some are still being read" in cli("ingest", "docs", str(file), "--no-wait").stdout
         done = cli("jobs", "list")
-        assert "docs: paused, 1 files wait" in done.stdout
+        assert "docs: paused, 1 file waits" in done.stdout
         (run,) = [row["run"] for row in cli.json("jobs", "list")["rows"] if row["lane"] == "docs"]
         assert run["state"] == "paused"
         assert run["run"] in done.stdout
-        assert "paused: retrieval.ingest in docs" in cli("jobs", "show", run["run"]).stdout
+        assert "paused: ingest in docs" in cli("jobs", "show", run["run"]).stdout
         assert not is_found(cli, word(1))
     finally:
         assert cli("jobs", "resume", "docs").stdout.startswith("docs: goes on, with ")

@@ -133,7 +133,11 @@ def test_a_workspace_is_the_one_named_else_the_usual_one_if_it_is_there(
     monkeypatch.chdir(tmp_path)
     assert find_workspace(None) is None
     (tmp_path / "workspace").mkdir()
+    for named in (None, tmp_path):
+        with pytest.raises(StartupRefused, match=r"there is no file of a workspace in this folder\. Name the folder"):
+            find_workspace(named)
+    (tmp_path / "workspace" / "routes.yaml").touch()
     assert find_workspace(None) == Path("workspace")
     assert find_workspace(tmp_path) == tmp_path
-    with pytest.raises(StartupRefused, match=r"none is no folder\. `headworks init` writes a workspace"):
+    with pytest.raises(StartupRefused, match=r"none: there is no such folder\. `headworks init` writes a workspace"):
         find_workspace(Path("none"))

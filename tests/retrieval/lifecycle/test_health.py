@@ -68,6 +68,46 @@ async def test_each_trouble_is_told_with_what_to_do(filled: World) -> None:
         assert ".md" not in problem.message, "no document is named"
 
 
+async def test_vectors_that_are_being_made_are_progress_and_no_trouble(filled: World) -> None:
+    filled.behind.execute(
+        f"DELETE FROM embedding WHERE chunk_id IN (SELECT chunk_id FROM chunk WHERE document_id = {_ZERO})".encode()
+    )
+    (missing,) = (await _health(filled)).problems
+    assert (missing.code, missing.needs_action) == ("missing_vectors", True)
+    assert missing.message == "1 chunk is found by keywords only: no vector was made."
+    for state in ("ENQUEUED", "PENDING"):
+        _has_a_run(filled, state)
+        (making,) = (await _health(filled)).problems
+        assert (making.code, making.needs_action) == ("vectors_being_made", False)
+        assert making.message.startswith("Vectors are being made: 2 of 3 chunks have theirs.")
+
+
+async def test_durable_work_that_gave_up_or_does_not_come_further_is_told(filled: World) -> None:
+    expected = {"ERROR": "work_failed", "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "work_failed", "PENDING": "work_stuck"}
+    for state, code in expected.items():
+        run = _has_a_run(filled, state, age="20 minutes")
+        (problem,) = (await _health(filled)).problems
+        assert (problem.code, problem.needs_action) == (code, True)
+        assert run in problem.message
+        assert run in problem.next_step
+    _has_a_run(filled, "PENDING", age="5 minutes")
+    assert (await _health(filled)).problems == (), "a step may take its time"
+
+
+def _has_a_run(world: World, state: str, age: str = "1 second") -> str:
+    """A run of the collection is in this state since then."""
+    row = world.behind.execute(
+        "UPDATE dbos.workflow_status SET status = %s,"
+        " updated_at = (extract(epoch FROM now() - %s::interval) * 1000)::bigint"
+        " WHERE workflow_uuid = (SELECT workflow_uuid FROM dbos.workflow_status, collection"
+        "  WHERE queue_partition_key = 'collection:' || collection_id::text ORDER BY created_at LIMIT 1)"
+        " RETURNING workflow_uuid",
+        [state, age],
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 async def test_trouble_with_a_source_is_told(filled: World) -> None:
     source = SourceSpec("wiki", "web", {"url": "https://x.example"}, freshness=FreshnessSpec("6h"))
     await filled.collection("handbook", "everyone", sources=(source,))

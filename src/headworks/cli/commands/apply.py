@@ -12,7 +12,7 @@ from headworks.cli.folders import workspace_text
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import note, print_json, table
+from headworks.cli.terminal import note, print_json, short, table
 
 app = new_app()
 WorkspaceFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds routes.yaml.")]
@@ -44,7 +44,13 @@ def apply(
 
 def _print_report(report: JsonObject) -> None:
     rows = [
-        (each["name"], each["channel"], each["digest"][:19], "moved" if each["moved"] else "unchanged", each["reason"])
+        (
+            each["name"],
+            each["channel"],
+            short(each["digest"]),
+            "moved" if each["moved"] else "unchanged",
+            each["reason"],
+        )
         for each in report["features"]
     ]
     if rows:

@@ -10,9 +10,11 @@ from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import paint, pick, print_json, table, wrapped
+from headworks.cli.terminal import Columns, moment, paint, pick, print_json, table, tell_rows, wrapped
+from headworks.types.wording import counted
 
 app = new_app("List collections, and see how healthy one is.")
+_TIMES = ("synced_at", "due_at", "hidden_from")
 _HIDDEN = (("vanished", "vanished, not purged yet"), ("not_yet_valid", "not valid yet"), ("expired", "no longer valid"))
 
 
@@ -24,11 +26,8 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
     Example: headworks collections list
     """
     rows = client.get(place("collections"))["rows"]
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ("name", "documents", "description")
-        print(table(columns, [pick(row, *columns) for row in rows]))
+    columns: Columns = {name: name for name in ("name", "documents", "description")}
+    tell_rows(rows, columns, as_json=as_json, none="There is no collection that you may read.")
 
 
 @app.command()
@@ -54,14 +53,14 @@ def health(
 
 
 def _print(found: JsonObject) -> None:
-    waits = f"; {found['queued']:,} files wait, the oldest for {found['lag_s']:.0f} s" if found["queued"] else ""
-    print(f"{found['documents']:,} documents in {found['chunks']:,} chunks{waits}.")
+    files = counted(found["queued"], "file waits", "files wait")
+    waits = f"; {files}, the oldest for {found['lag_s']:.0f} s" if found["queued"] else ""
+    print(f"{counted(found['documents'], 'document')} in {counted(found['chunks'], 'chunk')}{waits}.")
     others = [f"{found[name]:,} {words}" for name, words in _HIDDEN if found[name]]
     if others:
         print(f"{'; '.join(others)}.")
     if found["sources"]:
-        names = ("source", "state", "synced_at", "due_at", "hidden_from")
-        cells = [[str(value)[:19] if value else None for value in pick(row, *names)] for row in found["sources"]]
+        cells = [[*pick(row, "source", "state"), *map(moment, pick(row, *_TIMES))] for row in found["sources"]]
         print()
         print(table(("source", "state", "last sync", "next sync", "hidden from"), cells))
     for each in found["problems"]:

@@ -11,8 +11,20 @@ from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import note, one_line, pick, print_json, table, visible
+from headworks.cli.terminal import (
+    Columns,
+    moment,
+    note,
+    one_line,
+    pick,
+    print_json,
+    short,
+    table,
+    tell_rows,
+    visible,
+)
 from headworks.errors import Conflict, InvalidRequest
+from headworks.types.wording import counted
 
 app = new_app("Golden sets: examples as JSONL in the workspace, and as versions by digest on the server.")
 _Name = Annotated[str, typer.Argument(help="The dataset's name.", metavar="NAME")]
@@ -20,6 +32,13 @@ _Project = Annotated[str, typer.Option("--project", help="The project that it is
 _Version = Annotated[
     str | None, typer.Option("--version", help="A number or a digest; else the newest.", metavar="VERSION")
 ]
+_VERSION_COLUMNS: Columns = {
+    "version": "number",
+    "digest": lambda row: short(row["digest"]),
+    "examples": "examples",
+    "by": "made_by",
+    "made": lambda row: moment(row["made_at"]),
+}
 _MOST_SHOWN = 20
 
 
@@ -31,14 +50,7 @@ def list_all(client: Client, *, project: _Project = "default", as_json: AsJson =
     Example: headworks datasets list
     """
     rows = client.get(place("datasets"), project=project)["rows"]
-    if as_json:
-        print_json(rows)
-        return
-    cells = [
-        (row["name"], row["number"], row["digest"][7:19], row["examples"], row["made_by"], row["made_at"][:16])
-        for row in rows
-    ]
-    print(table(("dataset", "version", "digest", "examples", "by", "made"), cells))
+    tell_rows(rows, {"dataset": "name", **_VERSION_COLUMNS}, as_json=as_json, none="There are no datasets yet.")
 
 
 @app.command()
@@ -63,7 +75,7 @@ def push(
     if as_json:
         print_json(made)
         return
-    head = f"{name} {made['number']} ({made['examples']} examples, {made['digest'][:19]})"
+    head = f"{name} {made['number']} ({counted(made['examples'], 'example')}, {short(made['digest'])})"
     print(f"{head} is new." if made["is_new"] else f"{head} is what was there already.")
     if made["is_new"] and made["number"] > 1:
         _tell_diff(made)
@@ -90,7 +102,8 @@ def pull(
         raise Conflict(f"{file} is there already.", next_step="Choose another name, or give --force.")
     found = client.get(place("datasets", name), project=project, version=version)
     file.write_text(found["content"], encoding="utf-8")
-    note(f"{file}: {found['examples']} examples of {name} {found['number']}, {found['digest'][:19]}")
+    examples = counted(found["examples"], "example")
+    note(f"{file}: {examples} of {name} {found['number']}, {short(found['digest'])}")
 
 
 @app.command()
@@ -101,14 +114,7 @@ def show(client: Client, name: _Name, *, project: _Project = "default", as_json:
     Example: headworks datasets show prior-auth
     """
     rows = client.get(place("datasets", name, "versions"), project=project)["rows"]
-    if as_json:
-        print_json(rows)
-        return
-    cells = [
-        (row["number"], row["digest"][7:19], row["examples"], row["made_by"], row["made_at"][:16], row["unlocked"])
-        for row in rows
-    ]
-    print(table(("version", "digest", "examples", "by", "made", "unlocked because"), cells))
+    tell_rows(rows, {**_VERSION_COLUMNS, "unlocked because": "unlocked"}, as_json=as_json, none="No version yet.")
 
 
 @app.command()

@@ -42,7 +42,7 @@ def demo(
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option("--port", help="0 picks a free one.", metavar="N", min=0, max=65535, show_default=str(USUAL_PORT)),
+        typer.Option("--port", help=f"Else {USUAL_PORT}, or a free one; 0: a free one.", metavar="N", min=0, max=65535),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Where the demo keeps its data, for a quick next run.", metavar="DIR")

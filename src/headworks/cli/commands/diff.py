@@ -12,7 +12,7 @@ from headworks.cli.folders import workspace_text
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import note, paint, print_json, visible
+from headworks.cli.terminal import note, paint, print_json, short, visible
 from headworks.errors import HeadworksError
 
 app = new_app()
@@ -50,8 +50,8 @@ def _print_report(report: JsonObject, changed: list[JsonObject]) -> None:
     for change in report["files"]:
         print(unified(change))
     for each in changed:
-        before = each["before"][:19] if each["before"] else "no release yet"
-        print(f"feature {each['name']}: {before} → {each['after'][:19]}")
+        before = short(each["before"]) if each["before"] else "no release yet"
+        print(f"feature {each['name']}: {before} → {short(each['after'])}")
     if not report["files"] and not changed:
         print("Nothing would change.")
 

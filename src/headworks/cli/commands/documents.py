@@ -10,8 +10,9 @@ from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, split_document, with_client
-from headworks.cli.receipts import print_receipts
-from headworks.cli.terminal import note, one_line, print_json, table, visible, width
+from headworks.cli.receipts import tell_receipts
+from headworks.cli.terminal import moment, note, one_line, print_json, short, table, visible, width
+from headworks.types.wording import counted
 
 app = new_app("What failed, was replaced or vanished: see it, try it again, delete it, purge it.")
 _Collection = Annotated[str, typer.Argument(help="The collection's name.", metavar="COLLECTION")]
@@ -60,11 +61,11 @@ def retry(
     if as_json:
         print_json(answer)
         return
-    print(f"{answer['queued']} files are queued again.")
+    print(f"{counted(answer['queued'], 'file is', 'files are')} queued again.")
     if answer["sources"]:
         print(f"Asked again: {', '.join(answer['sources'])}.")
     if answer["left"]:
-        print(f"{answer['left']} have no original here: hand them in again.")
+        print(f"{counted(answer['left'], 'file has', 'files have')} no original here: to be handed in again.")
 
 
 @app.command()
@@ -116,8 +117,8 @@ def versions(
         print_json(rows)
         return
     cells = [
-        (row["version"], row["created_at"][:19], row["handed_in_by"], row["characters"], row["sha256"][:12],
-         row["has_text"], (row["replaced_at"] or "")[:19])
+        (row["version"], moment(row["created_at"]), row["handed_in_by"], row["characters"], short(row["sha256"]),
+         row["has_text"], moment(row["replaced_at"]))
         for row in rows
     ]  # fmt: skip
     print(table(("version", "handed in", "by", "characters", "sha256", "text", "replaced"), cells))
@@ -148,7 +149,4 @@ def purge(
     Example: headworks documents purge handbook --now
     """
     rows = client.post(place("collections", collection, "purge"), {"at_once": now})["rows"]
-    if as_json:
-        print_json(rows)
-    else:
-        print_receipts(rows) if rows else print("Nothing is to be purged.")
+    tell_receipts(rows, as_json=as_json, none="Nothing is to be purged.")

@@ -13,14 +13,13 @@ from typing import Annotated
 
 import typer
 from typer import _click as click  # as in cli/main.py
-from typer.core import TyperCommand
 
 from headworks.cli import evaluating, exchanging, judge_cards
 from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
-from headworks.cli.lazy import new_app
+from headworks.cli.lazy import PlainCommand, new_app
 from headworks.cli.options import AsJson, KeyOption, UrlOption, find_client, with_client
-from headworks.cli.terminal import note, print_json, progress, table
+from headworks.cli.terminal import Columns, note, print_json, progress, short, tell_rows
 from headworks.errors import Conflict, HeadworksError, InvalidRequest
 
 app = new_app("Run experiments, compare releases, and ask a gate.")
@@ -39,7 +38,7 @@ _EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 ERROR = 3
 
 
-class _Gate(TyperCommand):
+class _Gate(PlainCommand):
     """Exits with ERROR where it is called wrongly: the usual 2 would be read as INCONCLUSIVE."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -60,7 +59,14 @@ def run(  # noqa: PLR0913 -- each is an option of the command
     client: Client,
     release: _Release,
     *,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Else what the suite says.", metavar="NAME")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            help="A golden file's name, or a version that was pushed: name@3, name@DIGEST, sha256:…; else the suite's.",
+            metavar="NAME[@VERSION]",
+        ),
+    ] = None,
     repeats: Annotated[int | None, typer.Option("--repeats", help="Answers to each example.", metavar="N")] = None,
     max_cost: _Cost = None,
     concurrency: _AtOnce = 4,
@@ -90,21 +96,15 @@ def list_all(
     Example: headworks eval list --feature claims
     """
     rows = client.get(place("experiments"), feature=feature)["rows"]
-    if as_json:
-        print_json(rows)
-        return
-    cells = [
-        (
-            row["id"],
-            row["feature"],
-            row["release"][7:19],
-            row["dataset"],
-            f"{row['examples']} × {row['repeats']}",
-            row["state"],
-        )
-        for row in rows
-    ]
-    print(table(("id", "feature", "release", "dataset", "answers", "state"), cells))
+    columns: Columns = {
+        "id": "id",
+        "feature": "feature",
+        "release": lambda row: short(row["release"]),
+        "dataset": "dataset",
+        "answers": lambda row: f"{row['examples']} × {row['repeats']}",
+        "state": "state",
+    }
+    tell_rows(rows, columns, as_json=as_json, none="No experiment was run yet: `headworks eval run`.")
 
 
 @app.command()
@@ -280,7 +280,7 @@ def _judged(client: Client, body: JsonObject) -> JsonObject:
 def _watch(client: Client, row: JsonObject) -> JsonObject:
     """Look on until it has ended. Interrupted, the server goes on."""
     with progress() as bars:
-        bar = bars.start(f"{row['feature']} {row['release'][7:19]}")
+        bar = bars.start(f"{row['feature']} {short(row['release'])}")
         for pause_s in itertools.chain(_POLL_S, itertools.repeat(_POLL_S[-1])):
             if row["state"] != "running":
                 break

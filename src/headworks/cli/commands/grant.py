@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from headworks.cli.client import Client, place
+from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import pick, print_json, table
+from headworks.cli.terminal import Columns, moment, tell, tell_rows
 
 app = new_app("Lend features to other tenants. Each calls them on its own documents, in its own tenant.")
 _Feature = Annotated[str, typer.Argument(help="The feature's name.", metavar="FEATURE")]
@@ -27,10 +28,7 @@ def give(
     Example: headworks grant give claims-assistant acme
     """
     made = client.post(place("grants"), {"feature": feature, "tenant": tenant, "project": project})
-    if as_json:
-        print_json(made)
-    else:
-        print(f"The tenant {made['grantee']} may call `{feature}`.")
+    tell(made, lambda: f"The tenant {made['grantee']} may call `{feature}`.", as_json=as_json)
 
 
 @app.command("list")
@@ -41,11 +39,14 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
     Example: headworks grant list
     """
     rows = client.get(place("grants"))["rows"]
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ("direction", "feature", "tenant", "grantee", "created_at")
-        print(table(("direction", "feature", "of tenant", "to tenant", "since"), [pick(row, *columns) for row in rows]))
+    columns: Columns = {
+        "direction": "direction",
+        "feature": "feature",
+        "of tenant": "tenant",
+        "to tenant": "grantee",
+        "since": lambda row: moment(row["created_at"]),
+    }
+    tell_rows(rows, columns, as_json=as_json, none="Nothing is lent.")
 
 
 @app.command("take-back")
@@ -58,7 +59,5 @@ def take_back(
     Example: headworks grant take-back claims-assistant acme
     """
     client.delete(place("grants", project, feature, tenant))
-    if as_json:
-        print_json({"feature": feature, "tenant": tenant, "project": project})
-    else:
-        print(f"The tenant {tenant} may no longer call `{feature}`.")
+    gone: JsonObject = {"feature": feature, "tenant": tenant, "project": project}
+    tell(gone, lambda: f"The tenant {tenant} may no longer call `{feature}`.", as_json=as_json)

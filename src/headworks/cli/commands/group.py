@@ -9,7 +9,7 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import pick, print_json, table
+from headworks.cli.terminal import Columns, tell, tell_rows
 
 app = new_app("Create groups, and say who is in them. Collections and documents name groups as their readers.")
 _Group = Annotated[str, typer.Argument(help="The group's name.", metavar="GROUP")]
@@ -24,10 +24,7 @@ def create(client: Client, name: _Group, *, as_json: AsJson = False) -> None:
     Example: headworks group create clinicians
     """
     made = client.post(place("groups"), {"name": name})
-    if as_json:
-        print_json(made)
-    else:
-        print(f"Created the group `{made['name']}`.")
+    tell(made, lambda: f"Created the group `{made['name']}`.", as_json=as_json)
 
 
 @app.command("list")
@@ -38,10 +35,8 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
     Example: headworks group list
     """
     rows = client.get(place("groups"))["rows"]
-    if as_json:
-        print_json(rows)
-    else:
-        print(table(("name", "members", "roles"), [pick(row, "name", "members", "roles") for row in rows]))
+    columns: Columns = {name: name for name in ("name", "members", "roles")}
+    tell_rows(rows, columns, as_json=as_json, none="There are no groups.")
 
 
 @app.command()
@@ -54,10 +49,7 @@ def add(client: Client, group: _Group, member: _Member, *, as_json: AsJson = Fal
     Example: headworks group add clinicians jane
     """
     changed = client.put(place("groups", group, "members", member))
-    if as_json:
-        print_json(changed)
-    else:
-        print(f"`{member}` is in `{group}`, with {len(changed['members'])} in all.")
+    tell(changed, lambda: f"`{member}` is in `{group}`, with {len(changed['members'])} in all.", as_json=as_json)
 
 
 @app.command()
@@ -68,7 +60,4 @@ def remove(client: Client, group: _Group, member: _Member, *, as_json: AsJson = 
     Example: headworks group remove clinicians jane
     """
     changed = client.delete(place("groups", group, "members", member))
-    if as_json:
-        print_json(changed)
-    else:
-        print(f"`{member}` is no longer in `{group}`.")
+    tell(changed, lambda: f"`{member}` is no longer in `{group}`.", as_json=as_json)

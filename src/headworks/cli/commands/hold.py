@@ -9,7 +9,7 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split_document, with_client
-from headworks.cli.terminal import print_json, table
+from headworks.cli.terminal import Columns, moment, tell, tell_rows
 
 app = new_app("Place, list and release legal holds: while one stands, nothing of its subject is purged or erased.")
 
@@ -42,7 +42,7 @@ def place_hold(
     ((kind, name),) = given.items()
     within, named_so = split_document(name) if kind == "document" else (None, name)
     made = client.post(place("holds"), {"kind": kind, "name": named_so, "collection": within, "reason": reason})
-    print_json(made) if as_json else print(f"The hold {made['hold']} stands on the {kind} {made['subject']}.")
+    tell(made, lambda: f"The hold {made['hold']} stands on the {kind} {made['subject']}.", as_json=as_json)
 
 
 @app.command("list")
@@ -53,11 +53,14 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
     Example: headworks hold list
     """
     rows = client.get(place("holds"))["rows"]
-    if as_json:
-        print_json(rows)
-        return
-    cells = [(row["placed_at"][:19], row["kind"], row["subject"], row["reason"], row["hold"]) for row in rows]
-    print(table(("placed", "on a", "id", "reason", "hold"), cells))
+    columns: Columns = {
+        "placed": lambda row: moment(row["placed_at"]),
+        "on a": "kind",
+        "what": lambda row: row["path"] or row["title"] or row["subject"],
+        "reason": "reason",
+        "hold": "hold",
+    }
+    tell_rows(rows, columns, as_json=as_json, none="No legal hold stands.")
 
 
 @app.command()
@@ -73,4 +76,4 @@ def release(
     Example: headworks hold release 01a2…
     """
     gone = client.delete(place("holds", hold))
-    print_json(gone) if as_json else print(f"Released: nothing holds the {gone['kind']} {gone['subject']} by it.")
+    tell(gone, lambda: f"Released: nothing holds the {gone['kind']} {gone['subject']} by it.", as_json=as_json)

@@ -9,12 +9,14 @@ import typer
 
 from headworks.cli.client import Client
 from headworks.cli.lazy import new_app
+from headworks.cli.metadata import metadata_of
 from headworks.cli.options import AsJson, split, with_client
 from headworks.cli.syncing import sync_sources
 from headworks.cli.terminal import note, one_line, print_json, progress, visible, width
 from headworks.cli.uploading import Ingest, Outcome
 from headworks.config import load_settings
 from headworks.errors import InvalidRequest
+from headworks.types.wording import counted
 
 app = new_app()
 
@@ -37,6 +39,10 @@ def ingest(
         list[str] | None,
         typer.Option("--deny", help="Whom these documents are closed to, whatever list admits them.", metavar="A,B"),
     ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", help="What filters may ask for; may be repeated.", metavar="KEY=VALUE"),
+    ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all is handed in.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -45,7 +51,9 @@ def ingest(
     Without a path the server syncs the `sources` of the collection's file, e.g. a web site; Ctrl-C leaves it at that.
 
     Of a folder only what changed since the last time is sent, and what is no longer in it vanishes from the collection.
-    Interrupted, run it again: nothing that was handed in is lost. With --readers or --deny every file is sent again.
+    Interrupted, run it again: nothing that was handed in is lost. With --readers, --deny or --metadata every file is
+    sent again. A value of --metadata is a number, true, false or a JSON list where it reads as one, else text or a
+    date; the same key again makes a list.
 
     With --json one object with documents, chunks and failed (path, code, message). Exit status 1 if a file failed.
 
@@ -53,7 +61,8 @@ def ingest(
     """
     named = None if readers is None else tuple(split(readers) or ())
     denied = None if deny is None else tuple(split(deny) or ())
-    for option, given in (("readers", named), ("deny", denied)):
+    said = metadata_of(metadata)
+    for option, given in (("readers", named), ("deny", denied), ("metadata", said)):
         if not paths and given is not None:
             raise InvalidRequest(
                 f"--{option} is for files; those of a source are in the collection's file.", param=option
@@ -62,7 +71,7 @@ def ingest(
         if paths:
             limit = load_settings(None).retrieval.max_file_mb << 20
             outcome = Ingest(
-                client, collection, named, waits=not no_wait, bars=bars, max_bytes=limit, denied=denied
+                client, collection, named, not no_wait, bars, max_bytes=limit, denied=denied, metadata=said
             ).run(paths)
         else:
             outcome = sync_sources(client, collection, waits=not no_wait, bars=bars)
@@ -82,7 +91,7 @@ def _print(outcome: Outcome) -> None:
         note(f"note: {notice}")
     state = " Some are still being read." if outcome.is_waiting else ""
     print(
-        f"{outcome.documents} documents in {outcome.chunks} chunks: {outcome.sent} sent, "
+        f"{counted(outcome.documents, 'document')} in {counted(outcome.chunks, 'chunk')}: {outcome.sent} sent, "
         f"{outcome.unchanged} unchanged, {len(outcome.failed)} failed.{state}"
     )
     for each in outcome.failed:

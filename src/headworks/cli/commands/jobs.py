@@ -10,7 +10,8 @@ from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import print_json, table
+from headworks.cli.terminal import moment, print_json, table
+from headworks.types.wording import counted
 
 app = new_app("See durable work; pause, resume, cancel and retry it. A lane is a collection, or COLLECTION/SOURCE.")
 _Lane = Annotated[str, typer.Argument(help="A collection, or a source: COLLECTION/SOURCE.", metavar="LANE")]
@@ -43,8 +44,8 @@ def _print(found: JsonObject) -> None:
         if said:
             print(f"{lane['lane']}: {said}")
     cells = [
-        (row["run"]["state"], row["lane"], row["run"]["kind"].rpartition(".")[2], row["run"]["steps"],
-         row["run"]["asked_at"][:19], (row["run"]["due_at"] or "")[:19], row["run"]["run"])
+        (row["run"]["state"], row["lane"], _kind(row["run"]), row["run"]["steps"], moment(row["run"]["asked_at"]),
+         moment(row["run"]["due_at"]), row["run"]["run"])
         for row in found["rows"]
     ]  # fmt: skip
     if cells:
@@ -65,9 +66,10 @@ def show(client: Client, run: _Run, *, as_json: AsJson = False) -> None:
         print_json(found)
         return
     view = found["run"]
-    print(f"{view['run']}\n{view['state']}: {view['kind']} in {found['lane']}, asked for at {view['asked_at'][:19]}")
-    print(f"{view['steps']} steps are done; taken up by {view['taken_up']} processes.\n")
-    cells = [(each["name"], (each["ended_at"] or "")[:19], each["has_failed"]) for each in found["steps"]]
+    print(f"{view['run']}\n{view['state']}: {_kind(view)} in {found['lane']}, asked for at {moment(view['asked_at'])}")
+    done = counted(view["steps"], "step is", "steps are")
+    print(f"{done} done; taken up by {counted(view['taken_up'], 'process', 'processes')}.\n")
+    cells = [(each["name"], moment(each["ended_at"]), each["has_failed"]) for each in found["steps"]]
     print(table(("step", "ended", "failed"), cells) if cells else "No step has ended yet.")
 
 
@@ -80,7 +82,7 @@ def pause(client: Client, lane: _Lane, *, as_json: AsJson = False) -> None:
 
     Example: headworks jobs pause handbook
     """
-    _moved(client.post(place("jobs", "pause"), {"lane": lane}), "paused, with {} runs", as_json=as_json)
+    _moved(client.post(place("jobs", "pause"), {"lane": lane}), "paused, with {}", as_json=as_json)
 
 
 @app.command()
@@ -90,7 +92,7 @@ def resume(client: Client, lane: _Lane, *, as_json: AsJson = False) -> None:
 
     Example: headworks jobs resume handbook
     """
-    _moved(client.post(place("jobs", "resume"), {"lane": lane}), "goes on, with {} runs", as_json=as_json)
+    _moved(client.post(place("jobs", "resume"), {"lane": lane}), "goes on, with {}", as_json=as_json)
 
 
 @app.command()
@@ -113,8 +115,13 @@ def retry(client: Client, run: _Run, *, as_json: AsJson = False) -> None:
     _told(client.post(place("jobs", run, "retry")), as_json=as_json)
 
 
+def _kind(run: JsonObject) -> str:
+    """What a run does, in a word."""
+    return str(run["kind"]).rpartition(".")[2]
+
+
 def _moved(answer: JsonObject, words: str, *, as_json: bool) -> None:
-    print_json(answer) if as_json else print(f"{answer['lane']}: {words.format(answer['runs'])}.")
+    print_json(answer) if as_json else print(f"{answer['lane']}: {words.format(counted(answer['runs'], 'run'))}.")
 
 
 def _told(answer: JsonObject, *, as_json: bool) -> None:

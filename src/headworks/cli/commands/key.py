@@ -10,7 +10,7 @@ from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, with_client
-from headworks.cli.terminal import pick, print_json, table
+from headworks.cli.terminal import Columns, moment, print_json, tell, tell_rows
 
 app = new_app("Make, list and revoke API keys. No key can do more than whoever made it.")
 
@@ -20,9 +20,7 @@ app = new_app("Make, list and revoke API keys. No key can do more than whoever m
 def create(
     client: Client,
     *,
-    principal: Annotated[
-        str, typer.Option("--principal", help="Whose key it is.", metavar="NAME", show_default="yourself")
-    ] = "",
+    principal: Annotated[str, typer.Option("--principal", help="Whose key it is; else your own.", metavar="NAME")] = "",
     name: Annotated[str, typer.Option("--name", help="What it is for.", metavar="TEXT", show_default=False)] = "",
     permissions: Annotated[
         list[str] | None,
@@ -98,12 +96,9 @@ def list_all(
     Example: headworks key list --principal jane
     """
     rows = client.get(place("keys"), principal=principal)["rows"]
-    if as_json:
-        print_json([_flat(row) for row in rows])
-    else:
-        columns = ("prefix", "principal", "name", "state", "permissions", "groups", "expires_at")
-        heads = ("key", "principal", "name", "state", "permissions", "groups", "until")
-        print(table(heads, [pick(row, *columns) for row in rows]))
+    same = ("principal", "name", "state", "permissions", "groups")
+    columns: Columns = {"key": "prefix", **{name: name for name in same}, "until": lambda row: moment(row["expiry"])}
+    tell_rows([_flat(row) for row in rows], columns, as_json=as_json, none="There are no keys.")
 
 
 @app.command()
@@ -119,7 +114,4 @@ def revoke(
     Example: headworks key revoke hw_01kamb3v7w
     """
     done = client.delete(place("keys", key_id))
-    if as_json:
-        print_json(_flat(done))
-    else:
-        print(f"The key {done['prefix']} of `{done['principal']}` is revoked.")
+    tell(_flat(done), lambda: f"The key {done['prefix']} of `{done['principal']}` is revoked.", as_json=as_json)

@@ -9,10 +9,9 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, with_client
-from headworks.cli.terminal import pick, print_json, table
+from headworks.cli.terminal import Columns, moment, tell, tell_rows
 
 app = new_app("Create, list, disable and enable users and service accounts.")
-_COLUMNS = ("name", "kind", "roles", "groups", "disabled_at")
 _Name = Annotated[str, typer.Argument(help="Its name.", metavar="NAME")]
 
 
@@ -36,10 +35,7 @@ def create(
         place("principals"),
         {"name": name, "kind": kind, "roles": split(roles) or [], "groups": split(groups) or []},
     )
-    if as_json:
-        print_json(made)
-    else:
-        print(f"Created the {made['kind']} `{made['name']}`, in {', '.join(made['groups'])}.")
+    tell(made, lambda: f"Created the {made['kind']} `{made['name']}`, in {', '.join(made['groups'])}.", as_json=as_json)
 
 
 @app.command("list")
@@ -50,10 +46,14 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
     Example: headworks principal list --json
     """
     rows = client.get(place("principals"))["rows"]
-    if as_json:
-        print_json(rows)
-    else:
-        print(table(("name", "kind", "roles", "in groups", "disabled"), [pick(row, *_COLUMNS) for row in rows]))
+    columns: Columns = {
+        "name": "name",
+        "kind": "kind",
+        "roles": "roles",
+        "in groups": "groups",
+        "disabled": lambda row: moment(row["disabled_at"]),
+    }
+    tell_rows(rows, columns, as_json=as_json, none="There is nobody.")
 
 
 @app.command()
@@ -64,10 +64,7 @@ def disable(client: Client, name: _Name, *, as_json: AsJson = False) -> None:
     Example: headworks principal disable jane
     """
     done = client.post(place("principals", name, "disable"))
-    if as_json:
-        print_json(done)
-    else:
-        print(f"`{name}` is disabled: its keys and sessions no longer work.")
+    tell(done, lambda: f"`{name}` is disabled: its keys and sessions no longer work.", as_json=as_json)
 
 
 @app.command()
@@ -78,10 +75,7 @@ def enable(client: Client, name: _Name, *, as_json: AsJson = False) -> None:
     Example: headworks principal enable jane
     """
     done = client.post(place("principals", name, "enable"))
-    if as_json:
-        print_json(done)
-    else:
-        print(f"`{name}` is enabled: its keys work again, and it can sign in anew.")
+    tell(done, lambda: f"`{name}` is enabled: its keys work again, and it can sign in anew.", as_json=as_json)
 
 
 @app.command()
@@ -92,7 +86,5 @@ def claim(client: Client, name: _Name, *, as_json: AsJson = False) -> None:
     Example: headworks principal claim jane
     """
     made = client.post(place("principals", name, "claim"))
-    if as_json:
-        print_json(made)
-    else:
-        print(f"{made['claim_url']}\nIt signs `{made['principal']}` in, once, until {made['expires_at']}.")
+    until = f"It signs `{made['principal']}` in, once, until {moment(made['expires_at'])} UTC."
+    tell(made, lambda: f"{made['claim_url']}\n{until}", as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import pick, print_json, table
+from headworks.cli.terminal import Columns, moment, tell, tell_rows
 
 app = new_app("Create and list projects: each is one workspace, and `default` is there from the start.")
 
@@ -27,10 +27,7 @@ def create(
     Example: headworks project create claims
     """
     made = client.post(place("projects"), {"name": name})
-    if as_json:
-        print_json(made)
-    else:
-        print(f"Created the project `{made['name']}`.")
+    tell(made, lambda: f"Created the project `{made['name']}`.", as_json=as_json)
 
 
 @app.command("list")
@@ -41,7 +38,5 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
     Example: headworks project list
     """
     rows = client.get(place("projects"))["rows"]
-    if as_json:
-        print_json(rows)
-    else:
-        print(table(("name", "created"), [pick(row, "name", "created_at") for row in rows]))
+    columns: Columns = {"name": "name", "created": lambda row: moment(row["created_at"])}
+    tell_rows(rows, columns, as_json=as_json, none="There are no projects.")

@@ -9,7 +9,7 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.receipts import print_receipt, print_receipts
+from headworks.cli.receipts import print_receipt, tell_receipts
 from headworks.cli.terminal import print_json
 
 app = new_app("See receipts of what was removed for good: ids, hashes and numbers, never text, paths or names.")
@@ -28,7 +28,7 @@ def list_all(
     Example: headworks receipt list
     """
     rows = client.get(place("receipts"), limit=limit)["rows"]
-    print_json(rows) if as_json else print_receipts(rows)
+    tell_receipts(rows, as_json=as_json, none="Nothing was removed for good yet.")
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import pick, print_json, table
+from headworks.cli.terminal import Columns, tell, tell_rows
 
 app = new_app("List roles, and say who has them. A role holds in the whole tenant.")
 _Role = Annotated[str, typer.Argument(help="Built in, or of a project's roles.yaml.", metavar="ROLE")]
@@ -24,10 +24,7 @@ def bind(client: Client, role: _Role, name: _Name, *, as_json: AsJson = False) -
     Example: headworks role bind reviewer jane
     """
     changed = client.put(place("principals", name, "roles", role))
-    if as_json:
-        print_json(changed)
-    else:
-        print(f"`{name}` has {_listed(changed['roles'])}.")
+    tell(changed, lambda: f"`{name}` has {_listed(changed['roles'])}.", as_json=as_json)
 
 
 @app.command()
@@ -38,10 +35,7 @@ def unbind(client: Client, role: _Role, name: _Name, *, as_json: AsJson = False)
     Example: headworks role unbind reviewer jane
     """
     changed = client.delete(place("principals", name, "roles", role))
-    if as_json:
-        print_json(changed)
-    else:
-        print(f"`{name}` has {_listed(changed['roles'])}.")
+    tell(changed, lambda: f"`{name}` has {_listed(changed['roles'])}.", as_json=as_json)
 
 
 @app.command("list")
@@ -52,10 +46,8 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
     Example: headworks role list
     """
     rows = client.get(place("roles"))["rows"]
-    if as_json:
-        print_json(rows)
-    else:
-        print(table(("role", "built in", "bound to"), [pick(row, "name", "is_built_in", "bound_to") for row in rows]))
+    columns: Columns = {"role": "name", "built in": "is_built_in", "bound to": "bound_to"}
+    tell_rows(rows, columns, as_json=as_json, none="There are no roles.")
 
 
 def _listed(roles: list[str]) -> str:

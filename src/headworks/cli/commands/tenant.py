@@ -9,7 +9,7 @@ import typer
 from headworks.cli.client import Client, place
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import pick, print_json, table
+from headworks.cli.terminal import Columns, moment, print_json, tell_rows
 
 app = new_app("Create and list tenants. A single organisation has one and never needs this.")
 
@@ -43,8 +43,10 @@ def list_all(client: Client, *, as_json: AsJson = False) -> None:
     Example: headworks tenant list
     """
     rows = client.get(place("tenants"))["rows"]
-    if as_json:
-        print_json(rows)
-    else:
-        columns = ("name", "id", "is_operator", "created_at")
-        print(table(("name", "id", "operator", "created"), [pick(row, *columns) for row in rows]))
+    columns: Columns = {
+        "name": "name",
+        "id": "id",
+        "operator": "is_operator",
+        "created": lambda row: moment(row["created_at"]),
+    }
+    tell_rows(rows, columns, as_json=as_json, none="There are no tenants.")

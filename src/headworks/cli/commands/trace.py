@@ -11,7 +11,7 @@ from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
-from headworks.cli.terminal import one_line, print_json
+from headworks.cli.terminal import moment, one_line, print_json
 from headworks.cli.tracing import described, fetch
 from headworks.cli.waterfall import duration
 
@@ -52,13 +52,12 @@ def tail(
 
 
 def _row(row: JsonObject) -> str:
-    moment = str(row["arrived_at"])[:19].replace("T", " ")
     answered = "/".join(part for part in (row["provider"], row["model"]) if part) or "–"
     name = row["asked_model"] if row["asked_model"] == answered else f"{row['asked_model']} → {answered}"
     status = str(row["status"]) if row["error_code"] is None else f"{row['status']} {row['error_code']}"
     tokens = f"{row['input_tokens'] if row['input_tokens'] is not None else '–'}/{row['output_tokens'] or 0}"
     return (
-        f"{moment}  {row['trace_id']}  {one_line(str(row.get('principal') or '–'), 16):<16}  "
+        f"{moment(row['arrived_at'])}  {row['trace_id']}  {one_line(str(row.get('principal') or '–'), 16):<16}  "
         f"{one_line(name, 44):<44}  {tokens:>10} tokens  {duration(row['total_us']):>9}  {status}"
     )
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headworks.cli.folders import workspace_files
 from headworks.cli.lazy import new_app
 from headworks.cli.local import remove_address, write_address
 from headworks.cli.options import AsJson
 from headworks.cli.terminal import note, print_json
 from headworks.config import Settings, load_settings
-from headworks.errors import StartupRefused
+from headworks.errors import StartupRefused, WorkspaceInvalid
 
 if TYPE_CHECKING:
     from headworks.server.supervisor import Prepared
@@ -73,12 +74,15 @@ def with_options(
 
 
 def find_workspace(given: Path | None) -> Path | None:
-    """The folder to apply at the start; StartupRefused when the one that was named is none."""
-    if given is None:
-        return USUAL_WORKSPACE if USUAL_WORKSPACE.is_dir() else None
-    if not given.is_dir():
-        raise StartupRefused(f"{given} is no folder.", next_step="`headworks init` writes a workspace.")
-    return given
+    """The folder to apply at the start; StartupRefused when it is none, or has no file of a workspace in it."""
+    if given is None and not USUAL_WORKSPACE.is_dir():
+        return None
+    folder = given or USUAL_WORKSPACE
+    try:
+        workspace_files(folder)
+    except WorkspaceInvalid as error:
+        raise StartupRefused(error.message, next_step=error.next_step) from None
+    return folder
 
 
 def serve(settings: Settings, workspace: Path | None, *, as_json: bool) -> None:

@@ -17,10 +17,12 @@ from headworks.cli.demo.questions import explain, find_questions, find_restricte
 from headworks.cli.demo.telling import Teller
 from headworks.cli.folders import as_text
 from headworks.cli.json_values import JsonObject
+from headworks.cli.local import program
 from headworks.cli.terminal import one_line, progress, visible
 from headworks.cli.tracing import described, fetch
 from headworks.cli.uploading import Ingest, Outcome
 from headworks.errors import HeadworksError
+from headworks.types.wording import counted
 
 _READY_WITHIN_S = 10.0
 _REASON_CHARACTERS = 90
@@ -93,7 +95,8 @@ class Story:
 
     def _say_ingested(self, outcome: Outcome, took_s: float) -> None:
         new = f"{outcome.sent} new or changed, {outcome.unchanged} as they were"
-        self._teller.say(f"{outcome.documents} documents in {outcome.chunks} passages ({new}), {took_s:.1f} s.")
+        documents = f"{counted(outcome.documents, 'document')} in {counted(outcome.chunks, 'chunk')}"
+        self._teller.say(f"{documents} ({new}), {took_s:.1f} s.")
         for each in outcome.failed:
             self._teller.say(f"Not read: {each.path}: {one_line(each.message, _REASON_CHARACTERS)}")
         for notice in dict.fromkeys(outcome.notices):
@@ -176,7 +179,7 @@ class Story:
                 f"open   {claim}",
                 "       (it signs you in, once; ask, click a citation, see the request)",
                 f"ask    export HEADWORKS_URL={self._client.url} HEADWORKS_API_KEY={self._keys.own}",
-                f'       headworks ask {self._corpus.feature} "{visible(self._questions[0].text)}"',
+                f'       {program()} ask {self._corpus.feature} "{visible(self._questions[0].text)}"',
                 f"data   {self._stage.data}",
                 "stop   Ctrl-C",
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headworks.app import surroundings
 from headworks.cli.doctor.findings import Finding
-from headworks.cli.folders import read_folder
+from headworks.cli.folders import workspace_files
 from headworks.config import ProviderSettings
 from headworks.errors import HeadworksError
 from headworks.providers.catalog import Catalog, Found, discover
@@ -17,6 +17,7 @@ from headworks.providers.prices import PriceTable
 from headworks.providers.vendors import VENDORS, Vendor
 from headworks.releases.workspace.reading import parse_workspace
 from headworks.types.features import Target
+from headworks.types.wording import counted
 from headworks.types.workspace import AccountSpec, Workspace
 
 
@@ -30,11 +31,11 @@ def look(
         yield Finding("workspace", "note", "none here", "`headworks init` writes one; or give --workspace.")
         return
     try:
-        workspace = parse_workspace(read_folder(folder), surroundings(settings.credential_env))
+        workspace = parse_workspace(workspace_files(folder), surroundings(settings.credential_env))
     except HeadworksError as error:
         yield Finding("workspace", "to do", f"{folder}: {error.message}", error.next_step)
         return
-    counts = ", ".join(f"{count} {what}" for what, count in workspace.summary().items())
+    counts = ", ".join(counted(count, what.removesuffix("s")) for what, count in workspace.summary().items())
     yield Finding("workspace", "ok", f"{folder}: {counts}")
     for notice in workspace.notices:
         yield Finding("workspace", "note", notice)

@@ -36,7 +36,8 @@ SELECT d.dataset_id, d.name, v.number, v.digest
   FROM dataset d
   JOIN dataset_version v ON v.tenant_id = d.tenant_id AND v.dataset_id = d.dataset_id
  WHERE d.tenant_id = %(tenant)s AND d.project_id = %(project)s AND d.name = %(name)s
-   AND (%(number)s::bigint IS NULL OR v.number = %(number)s) AND (%(digest)s::text IS NULL OR v.digest = %(digest)s)
+   AND (%(number)s::bigint IS NULL OR v.number = %(number)s)
+   AND (%(digest)s::text IS NULL OR starts_with(v.digest, %(digest)s))
  ORDER BY v.number DESC LIMIT 1;
 
 -- name: name_of_digest

@@ -114,7 +114,7 @@ async def find(
     number: int | None = None,
     digest: str | None = None,
 ) -> tuple[int, Digest] | None:
-    """Number and digest of a version by its dataset's name: the newest, the one of that number, or of that digest."""
+    """Number and digest of a dataset's version: the newest, or that of a number or of a digest's first digits."""
     row = await tx.fetch_one(
         _SQL["find_version"], tenant=principal.tenant, project=project, name=name, number=number, digest=digest
     )

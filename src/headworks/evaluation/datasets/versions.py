@@ -23,7 +23,7 @@ from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,98}[a-z0-9])?")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{12,64})")
 _LONGEST_REASON = 2_000
 
 
@@ -85,7 +85,7 @@ class Datasets:
         return Pushed(made, number + 1, True, diff(earlier, made.examples), found)
 
     async def find(self, principal: Principal, project: str, name: str, version: str | None = None) -> Numbered:
-        """A version by the dataset's name: the newest, or that of a number or digest. Raises NotFound."""
+        """A dataset's version: the newest, or that of a number or of a digest's first digits. Raises NotFound."""
         allow(principal, "dataset:read", "dataset:write")
         number, digest = _parsed(version)
         project_id = await self._prepared(principal, project)
@@ -170,8 +170,10 @@ def _parsed(version: str | None) -> tuple[int | None, str | None]:
         return None, None
     if version.isdecimal() and len(version) < 10:
         return int(version), None
-    if _DIGEST.fullmatch(version):
-        return None, version
+    if found := _DIGEST.fullmatch(version):
+        return None, f"sha256:{found[1]}"
     raise InvalidRequest(
-        f"`{version[:100]}` is no version.", next_step="Give a number such as 3, or a whole digest.", param="version"
+        f"`{version[:100]}` is no version.",
+        next_step="Give a number such as 3, or a digest of twelve digits or more.",
+        param="version",
     )

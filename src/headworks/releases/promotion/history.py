@@ -50,8 +50,8 @@ def moved_first(order: Order, now: Digest | None, moves: Sequence[MoveRow]) -> C
 
 
 def short(digest: str) -> str:
-    """A digest for people."""
-    return digest[:19]
+    """A digest for people: its first twelve digits, which every command takes."""
+    return digest.removeprefix("sha256:")[:12]
 
 
 def rollback_target(

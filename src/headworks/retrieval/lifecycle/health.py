@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from headworks.errors import SealBroken
+from headworks.jobs.control import JobControl, RunView
 from headworks.retrieval import collections, freshness
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.lifecycle.failures import SQL
@@ -15,10 +16,13 @@ from headworks.retrieval.store import INGEST_SQL, CollectionRow, Payloads
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
+from headworks.types.wording import counted
 
 _OPENED = 200
 """Texts that are opened to see whether they can be: others each day."""
 _LONG_LAG_S = 3_600.0
+_LONG_STEP_S = 900.0
+"""No step of a run takes so long: one that does is tried again and again, or hangs."""
 _OVERDUE_S = 3_600.0
 _DEAD_SHARE = 0.5
 _FEWEST_DEAD = 1_000
@@ -82,11 +86,13 @@ class Checkup:
         self._db = db
         self._keyring = keyring
         self._directory = directory
+        self._control = JobControl(db)
 
     async def health(self, asker: Principal, collection: str) -> Health:
         """Raises NotFound."""
         curator = await self._directory.curator(asker.tenant)
         await self._keyring.ensure(self._db, asker.tenant)
+        runs = await self._control.listed(asker)
         async with self._db.tx(curator, statement_timeout_s=120) as tx:
             row = await collections.find(tx, asker, collection)
             keys = {"tenant": asker.tenant, "collection": row.collection_id}
@@ -110,9 +116,13 @@ class Checkup:
             not_yet_valid=documents.not_yet_valid, expired=documents.expired, opened=len(texts), unreadable=unreadable,
             sources=tuple(_source(each) for each in sources), problems=(),
         )  # fmt: skip
+        lanes = {f"collection:{row.collection_id}", *(f"source:{each.source_id}" for each in sources)}
+        own = [each for each in runs if each.lane in lanes]
         problems = (
             *_of_items(found),
-            *_of_index(found, documents, row),
+            *_of_work(own, queue.now),
+            *_of_index(found, documents),
+            *_of_vectors(found, row, is_at_work=any(each.state in {"queued", "running"} for each in own)),
             *_of_time(found),
             *_of_sources(sources, queue.now),
         )
@@ -159,7 +169,8 @@ def _with(found: Health, problems: tuple[Problem, ...]) -> Health:
 def _of_items(found: Health) -> Iterator[Problem]:
     if found.lag_s > _LONG_LAG_S:
         yield Problem(
-            "lag", f"{found.queued:,} files wait, the oldest for {timedelta(seconds=round(found.lag_s))}.",
+            "lag", f"{counted(found.queued, 'file waits', 'files wait')}, the oldest for "
+            f"{timedelta(seconds=round(found.lag_s))}.",
             "See what durable work does: headworks jobs list", needs_action=True,
         )  # fmt: skip
     if found.failed:
@@ -171,7 +182,45 @@ def _of_items(found: Health) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _of_index(found: Health, documents: Any, row: CollectionRow) -> Iterator[Problem]:  # noqa: ANN401 -- a row of counts
+def _of_work(runs: list[RunView], now: datetime) -> Iterator[Problem]:
+    """Runs of the collection and its sources that gave up, or that don't come further than one step."""
+    for each in runs:
+        since = max(each.moved_at, each.stepped_at or each.moved_at)
+        if each.state in {"failed", "dead"}:
+            yield Problem(
+                "work_failed", f"Durable work failed on {_day(each.moved_at)}: {each.run}.",
+                f"The server's log says why; then headworks jobs retry {each.run}", needs_action=True,
+            )  # fmt: skip
+        elif each.state == "running" and (now - since).total_seconds() > _LONG_STEP_S:
+            yield Problem(
+                "work_stuck", f"Durable work has been at one step since {_day(since)}: {each.run}. It fails again and "
+                "again, or hangs.", f"The server's log says why; headworks jobs show {each.run}", needs_action=True,
+            )  # fmt: skip
+
+
+def _day(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _of_vectors(found: Health, row: CollectionRow, *, is_at_work: bool) -> Iterator[Problem]:
+    """Chunks without a vector: being made while somebody works on it, else missing."""
+    if not found.missing_vectors:
+        return
+    if found.queued or is_at_work:
+        yield Problem(
+            "vectors_being_made", f"Vectors are being made: {found.chunks - found.missing_vectors:,} of "
+            f"{counted(found.chunks, 'chunk has its own', 'chunks have theirs')}. The others are found by keywords "
+            "meanwhile.", "Nothing is to be done: headworks jobs list shows how far it is.", needs_action=False,
+        )  # fmt: skip
+        return
+    yield Problem(
+        "missing_vectors",
+        f"{counted(found.missing_vectors, 'chunk is', 'chunks are')} found by keywords only: no vector was made.",
+        f"Is the model {row.model} there? headworks models install, or see headworks jobs list", needs_action=True,
+    )  # fmt: skip
+
+
+def _of_index(found: Health, documents: Any) -> Iterator[Problem]:  # noqa: ANN401 -- a row of counts
     if found.unreadable:
         yield Problem(
             "unreadable", f"{found.unreadable} of {found.opened} texts that were tried do not open: their key is gone "
@@ -180,48 +229,45 @@ def _of_index(found: Health, documents: Any, row: CollectionRow) -> Iterator[Pro
         )  # fmt: skip
     if documents.without_text:
         yield Problem(
-            "without_text", f"{documents.without_text:,} documents have no stored text.",
+            "without_text", f"{counted(documents.without_text, 'document has', 'documents have')} no stored text.",
             "Hand them in again, or sync their source.", needs_action=True,
         )  # fmt: skip
     if documents.without_chunks:
         yield Problem(
-            "without_chunks", f"{documents.without_chunks:,} documents are in no index.",
+            "without_chunks", f"{counted(documents.without_chunks, 'document is', 'documents are')} in no index.",
             "They are taken up when the server starts anew; headworks jobs list shows what failed.", needs_action=True,
-        )  # fmt: skip
-    if found.missing_vectors:
-        yield Problem(
-            "missing_vectors", f"{found.missing_vectors:,} chunks are found by keywords only: they have no vector.",
-            f"Is the model {row.model} there? headworks models install, or see headworks jobs list",
-            needs_action=not found.queued,
         )  # fmt: skip
     if found.orphaned_blobs:
         yield Problem(
-            "orphaned", f"{found.orphaned_blobs:,} originals of this tenant belong to no document.",
-            "They only take room. Please report it: it should not happen.", needs_action=False,
+            "orphaned", f"{counted(found.orphaned_blobs, 'original', 'originals')} of this tenant without a document.",
+            "That only takes room. Please report it: it should not happen.", needs_action=False,
         )  # fmt: skip
     if found.dead_postings > max(_FEWEST_DEAD, _DEAD_SHARE * found.chunks):
         yield Problem(
-            "dead_postings", f"{found.dead_postings:,} entries of the keyword index are of chunks that are gone.",
+            "dead_postings",
+            f"The keyword index has {counted(found.dead_postings, 'entry', 'entries')} of chunks that are gone.",
             f"headworks documents purge {found.collection}", needs_action=False,
         )  # fmt: skip
     if documents.purgeable:
         yield Problem(
-            "purgeable", f"{documents.purgeable:,} documents vanished long enough ago to be purged, and are still "
-            "here: the hourly purge has not come to them, or a legal hold stands on them.",
+            "purgeable", f"{counted(documents.purgeable, 'document')} vanished long enough ago to be purged, and not "
+            "purged yet: the hourly purge comes, or a legal hold stands.",
             "headworks hold list", needs_action=False,
         )  # fmt: skip
 
 
 def _of_time(found: Health) -> Iterator[Problem]:
     if found.review_due:
+        due = counted(found.review_due, "document is", "documents are")
         yield Problem(
-            "review_due", f"{found.review_due:,} documents are past their review date: answers that cite them say so.",
+            "review_due", f"{due} past the date of review: answers that cite them say so.",
             "Let their owners look at them, and hand them in with a new `review_at`.", needs_action=True,
         )  # fmt: skip
     if found.stale:
+        stale = counted(found.stale, "document was", "documents were")
         yield Problem(
-            "stale", f"{found.stale:,} documents were not confirmed for longer than `stale_after`: answers that cite "
-            "them say so.", f"Sync their source: headworks ingest {found.collection}", needs_action=True,
+            "stale", f"{stale} not confirmed for longer than `stale_after`: answers that cite them say so.",
+            f"Sync their source: headworks ingest {found.collection}", needs_action=True,
         )  # fmt: skip
 
 

@@ -75,4 +75,8 @@ class History:
 
     async def _refuse_unreadable(self, row: object | None) -> None:
         if row is None:
-            raise NotFound("There is no such document, or you may not read it.", param="document")
+            raise NotFound(
+                "There is no such document, or you may not read it.",
+                next_step="Give the id that a search shows, or on the command line COLLECTION/PATH.",
+                param="document",
+            )

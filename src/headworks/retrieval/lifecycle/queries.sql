@@ -106,8 +106,8 @@ SELECT t.document_id, t.version, t.content
  LIMIT %(limit)s
 
 -- name: list_sources
-SELECT name, phase, sync_id IS NOT NULL AS is_under_way, error_code, error_message, carries_permissions, readable_until,
-       synced_at, due_at
+SELECT source_id, name, phase, sync_id IS NOT NULL AS is_under_way, error_code, error_message, carries_permissions,
+       readable_until, synced_at, due_at
   FROM source WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s ORDER BY name
 
 -- ── Lanes of durable work ──

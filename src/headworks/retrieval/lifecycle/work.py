@@ -16,6 +16,7 @@ from headworks.retrieval.sources.cancelling import cancel_sync
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
+from headworks.types.wording import counted
 
 _OVER: tuple[RunState, ...] = ("done", "cancelled")
 
@@ -30,7 +31,7 @@ class RunInLane:
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """A lane: whether it is paused, and how far it is, where that is known (`files wait`, `looked at 12 of 40`)."""
+    """A lane: whether it is paused, and how far it is, where that is known (`3 files wait`, `looked at 12 of 40`)."""
 
     lane: str
     is_paused: bool
@@ -149,7 +150,7 @@ async def _progress(tx: Tx, asker: Principal, lane: str) -> str:
     if kind == "collection":
         of_collection = {"tenant": asker.tenant, "collection": UUID(number)}
         queue = await tx.fetch_one(LIFECYCLE_SQL.count_queue, **of_collection)
-        return f"{queue.queued:,} files wait" if queue.queued else ""
+        return counted(queue.queued, "file waits", "files wait") if queue.queued else ""
     if kind == "source":
         row = await tx.fetch_one(LIFECYCLE_SQL.find_sync_progress, tenant=asker.tenant, source=UUID(number))
         if row is None or not row.is_under_way:

@@ -4,30 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
-from headworks.cli.terminal import one_line, paint, table, visible, width, wrapped
-from headworks.errors import NotFound
+from headworks.cli.terminal import moment, one_line, paint, short, table, visible, width, wrapped
 
 _MARKS = {"added": ("green", "{+", "+}"), "removed": ("red", "[-", "-]")}
 _CONTEXT = 60
 """Characters that stay on both sides of a change."""
 _MOST_FLIPS = 8
-
-
-def find_digest(client: Client, given: str) -> str:
-    """A digest from itself, or from its first digits if they are one release's alone. Raises NotFound."""
-    bare = given.rpartition("@")[2].removeprefix("sha256:")
-    if len(bare) == 64:
-        return f"sha256:{bare}"
-    rows = client.get(place("releases"), most=1000)["releases"] if len(bare) >= 6 else []
-    found = [row["digest"] for row in rows if row["digest"].removeprefix("sha256:").startswith(bare)]
-    if len(found) != 1:
-        raise NotFound(
-            f"`{given}` is {'the beginning of several releases' if found else 'no release'}.",
-            next_step="`headworks release list` shows digests; six digits or more are enough where they are unique.",
-        )
-    return str(found[0])
 
 
 def conditions(rows: Iterable[JsonObject]) -> str:
@@ -83,7 +66,21 @@ def proposal(found: JsonObject) -> str:
         about = f" on {each['path']}{':' + str(each['line']) if each['line'] else ''}" if each["path"] else ""
         lines += ["", f"  {paint(each['by'], 'cyan')} at {moment(each['at'])}{visible(about)}"]
         lines.append(wrapped(visible(each["text"]), "    "))
+    if found["state"] == "open" and found["releases"]:
+        brought = [each["standing"] for each in found["releases"]]
+        lines += ["", paint(f"  To approve what you have read: {approval(found['number'], brought)}", "dim")]
     return "\n".join(lines)
+
+
+def approval(number: int | str, brought: Iterable[JsonObject]) -> str:
+    """The command that approves exactly these."""
+    return f"headworks release approve {number} --digest {','.join(short(each['digest']) for each in brought)}"
+
+
+def names(brought: Iterable[JsonObject]) -> str:
+    """Releases and gates in a sentence."""
+    kinds = {"gate": "the gate of "}
+    return ", ".join(f"{kinds.get(each['kind'], '')}`{each['feature']}` {short(each['digest'])}" for each in brought)
 
 
 def changes(files: Iterable[JsonObject]) -> str:
@@ -180,13 +177,3 @@ def attestations(rows: Iterable[JsonObject]) -> str:
 def _said(attestation: JsonObject) -> str:
     predicate = attestation["predicate"] or {}
     return str(predicate.get("decision") or predicate.get("verdict") or ", ".join(predicate))
-
-
-def short(digest: str | None) -> str:
-    """A digest for people."""
-    return digest[7:19] if digest else "nothing"
-
-
-def moment(at: str) -> str:
-    """A time for people."""
-    return at[:16].replace("T", " ")

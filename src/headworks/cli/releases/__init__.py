@@ -1,0 +1,1 @@
+"""`headworks release`: proposals, channels, archives, and how they are shown."""
