@@ -247,18 +247,25 @@ def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values 
         return _path(value, where)
     if get_origin(hint) is Literal:
         return _one_of(get_args(hint), value, where)
-    if hint is bool and isinstance(value, str) and value.lower() in _WORDS:
-        return _WORDS[value.lower()]
-    if hint is int and isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-        value = int(value)
     if hint is float:
         return _seconds(value, where)
     if hint == tuple[str, ...] and (words := _words(value)) is not None:
         return words
+    if isinstance(value, str):
+        value = _read(hint, value)
     if isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     wanted = getattr(hint, "__name__", str(hint))
     raise StartupRefused(f"{where} must be {wanted}, not {value!r}.")
+
+
+def _read(hint: Any, text: str) -> object:  # noqa: ANN401 -- as _typed
+    """A switch or a whole number out of its text, where the field wants one."""
+    if hint is bool:
+        return _WORDS.get(text.lower(), text)
+    if hint is int and _WHOLE.fullmatch(text.strip()):
+        return int(text)
+    return text
 
 
 def _one_of(words: tuple[str, ...], value: Any, where: str) -> Any:  # noqa: ANN401 -- as _typed

@@ -17,11 +17,13 @@ from headworks.gateway.calls import Asked
 from headworks.gateway.contract import Recorder
 from headworks.gateway.plans import Aim, Plan
 from headworks.providers.contract import UNCOUNTED
+from headworks.providers.prices import Rates
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import new_id
 from headworks.types.models import Usage
 from headworks.types.records import Span, UsageRow
+from headworks.types.spending import Purse
 
 CLIENT_CLOSED = 499
 _BYTES_PER_TOKEN = 4
@@ -63,6 +65,8 @@ class Record(msgspec.Struct):
     _spent: Usage | None = None
     _spent_micro_usd: int | None = None
     _waited_us: int = 0
+    _purse: Purse | None = None
+    _held_micro_usd: int = 0
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +88,8 @@ class Record(msgspec.Struct):
             if row.first_byte_us is None and error is None:
                 row.first_byte_us = row.upstream_us  # an answer that came whole
         self._settle()
+        if self._purse is not None:
+            self._pay(self._purse)
         if self._root is not None:
             self._close_root(self._root)
         if self._asked.gathers and not self.spans and row.status != CLIENT_CLOSED:  # then nobody is answered
@@ -105,6 +111,19 @@ class Record(msgspec.Struct):
             row.feature = plan.feature.name
             row.channel = plan.feature.channel
             self._root = self._span("request", None)
+
+    async def hold(self, purse: Purse, worst_micro_usd: int | None) -> None:
+        """Room in a purse for another attempt, beside what earlier ones have cost. Raises CeilingReached."""
+        total = None if worst_micro_usd is None else worst_micro_usd + (self._spent_micro_usd or 0)
+        await purse.hold(total, self._held_micro_usd)
+        self._purse, self._held_micro_usd = purse, total or 0
+
+    def _pay(self, purse: Purse) -> None:
+        cost = self.row.cost_micro_usd
+        if cost is None and self.row.status >= 400:
+            cost = 0  # a refused attempt costs nothing
+        held, self._purse, self._held_micro_usd = self._held_micro_usd, None, 0
+        purse.settle(held, cost)
 
     def errand(self, account: str) -> None:
         """A request goes to a provider that is about no model."""
@@ -208,9 +227,7 @@ class Record(msgspec.Struct):
         row.is_estimated = usage.is_estimated
         row.cost_micro_usd = None
         if aim.rates is not None and self.plan is not None:
-            row.cost_micro_usd = aim.rates.cost_micro_usd(usage)
-            if usage.calls and usage.input_tokens is not None and row.cost_micro_usd is not None:
-                row.cost_micro_usd += (usage.calls - 1) * aim.rates.request
+            row.cost_micro_usd = _cost_micro_usd(aim.rates, usage)
             row.price_version = self.plan.price_version
         if self._spent is not None:
             self._add_spent(self._spent)
@@ -263,6 +280,14 @@ class Record(msgspec.Struct):
 
 
 _ADDED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+
+
+def _cost_micro_usd(rates: Rates, usage: Usage) -> int | None:
+    """Of what was counted, and of the calls beyond the first."""
+    cost = rates.cost_micro_usd(usage)
+    if usage.calls and usage.input_tokens is not None and cost is not None:
+        cost += (usage.calls - 1) * rates.request
+    return cost
 
 
 def _outcome(error: BaseException) -> tuple[int, str]:

@@ -29,6 +29,7 @@ SESSION_ENV = "AWS_SESSION_TOKEN"
 REGION_ENV = ("AWS_REGION", "AWS_DEFAULT_REGION")
 ENDPOINT_ENV = ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL")
 
+_ANY_CREDENTIALS = f"{BEARER_ENV}, or {KEY_ENV[0]} with {KEY_ENV[1]},"
 _SERVICE = "bedrock"
 _JSON = (b"content-type", b"application/json")
 _AGENT = (b"user-agent", b"headworks")
@@ -83,12 +84,12 @@ class Bedrock:
         self._origin, self._base = origin_of(address or _endpoint(region or "us-east-1"), account)
         self._host = self._origin.host_line.partition(b":")[2].strip()
         named = account.api_key_env if account else None
-        self._bearer = said.get(named) if named else None if chosen else said.get(BEARER_ENV)
+        self._bearer = said.get(named or ("" if chosen else BEARER_ENV))
         keys = None if named or self._bearer else _keys(said)
         self._signer = Signer(keys, region, _SERVICE) if keys and region else None
         self._missing = ""
         if not self._bearer and not keys:
-            self._missing = f"{named or f'{BEARER_ENV}, or {KEY_ENV[0]} with {KEY_ENV[1]},'} is not set"
+            self._missing = f"{named or _ANY_CREDENTIALS} is not set"
         elif not region and (keys or not address):
             self._missing = f"{' or '.join(REGION_ENV)} is not set to a region"
 

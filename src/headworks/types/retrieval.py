@@ -129,6 +129,7 @@ def together(parts: Sequence[tuple[int, Groundedness]]) -> Groundedness:
     """One answer out of parts that were measured by themselves, each with the place where it begins."""
     said = [(at, each) for at, each in parts if each.claims]
     total = sum(each.weight for _, each in said)
+    held = sum(each.weight * (each.support or 0.0) for _, each in said)
     doubts = [
         Doubt(doubt.start + at, doubt.end + at, doubt.is_cited, doubt.support, doubt.missing)
         for at, each in said
@@ -138,7 +139,7 @@ def together(parts: Sequence[tuple[int, Groundedness]]) -> Groundedness:
         claims=sum(each.claims for _, each in said),
         cited=sum(each.cited for _, each in said),
         supported=sum(each.supported for _, each in said),
-        support=round(sum(each.weight * (each.support or 0.0) for _, each in said) / total, 4) if total else None,
+        support=round(held / total, 4) if total else None,
         weakest=min((each.weakest for _, each in said if each.weakest is not None), default=None),
         wrong_numbers=sum(each.wrong_numbers for _, each in said),
         wrong_names=sum(each.wrong_names for _, each in said),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -93,6 +94,8 @@ _ONLY_ASSISTANTS = (
     "function_call",
     "audio",
 )
+_only_assistants = attrgetter(*_ONLY_ASSISTANTS)
+_NOTHING_OF_IT = _only_assistants(Message(""))
 
 
 def read_messages(raw: msgspec.Raw) -> list[Turn]:
@@ -240,17 +243,7 @@ class MessageReader:
 
 
 def _refuse_foreign(message: Message, *more: str) -> None:
-    if (
-        message.refusal is None
-        and message.tool_calls is None
-        and message.reasoning_content is None
-        and message.reasoning is None
-        and message.thinking_blocks is None
-        and message.annotations is None
-        and message.function_call is NO_RAW
-        and message.audio is NO_RAW
-        and (not more or message.tool_call_id is None)
-    ):
+    if _only_assistants(message) == _NOTHING_OF_IT and (not more or message.tool_call_id is None):
         return
     for name in (*_ONLY_ASSISTANTS, *more):
         value = getattr(message, name)

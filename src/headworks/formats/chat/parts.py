@@ -253,14 +253,9 @@ def _file(block: FileBlock, saying: Saying, at: str) -> dict[str, object]:
             if said is not None:
                 saying.leave_out(f"{at}.{name}")
         return {"type": "text", "text": block.text}
-    if source.file_id is not None and not saying.is_own and saying.origin != "responses":
-        raise saying.refused(f"{at}.source.file_id", "the file lies with another provider")
-    if source.url is not None and not saying.is_own:
-        raise saying.refused(f"{at}.source.url", "a file is sent as data")
     if block.context is not None:
         raise saying.refused(f"{at}.context")
-    if source.url is None and source.data is None and source.file_id is None:
-        raise saying.refused(f"{at}.source", "it is empty")
+    _check_source(source, saying, at)
     file: dict[str, object] = {}
     if source.url is not None:
         file["file_data"] = source.url
@@ -272,6 +267,15 @@ def _file(block: FileBlock, saying: Saying, at: str) -> dict[str, object]:
     if block.name is not None:
         file["filename"] = block.name
     return {"type": "file", "file": file}
+
+
+def _check_source(source: Source, saying: Saying, at: str) -> None:
+    if source.file_id is not None and not saying.is_own and saying.origin != "responses":
+        raise saying.refused(f"{at}.source.file_id", "the file lies with another provider")
+    if source.url is not None and not saying.is_own:
+        raise saying.refused(f"{at}.source.url", "a file is sent as data")
+    if source.url is None and source.data is None and source.file_id is None:
+        raise saying.refused(f"{at}.source", "it is empty")
 
 
 def written_annotations(texts: list[TextBlock]) -> list[object]:

@@ -6,16 +6,22 @@ Each function gives what the long way gives, or None where there is anything tha
 from __future__ import annotations
 
 import time
+from operator import attrgetter
 from uuid import uuid4
 
 import msgspec
 
 from headworks.formats.chat.words import write_finish
-from headworks.formats.neutral import Answer, Request, TextBlock, ToolCallBlock, Turn
+from headworks.formats.neutral import Answer, Block, Request, TextBlock, ToolCallBlock, Turn
+from headworks.formats.plain_turns import only_text
 from headworks.types.models import Usage
 
-_SAME_AS_TEXT = frozenset(("~content", "~list"))
-"""Marks of a text that stood in a list."""
+_BEYOND_TEXT = (
+    "tool_choice", "parallel_tool_calls", "choices", "logprobs", "top_logprobs", "top_k", "output_format", "reasoning",
+    "verbosity", "service_tier",
+)  # fmt: skip
+_beyond_text = attrgetter(*_BEYOND_TEXT)
+_NOTHING = (None,) * len(_BEYOND_TEXT)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -104,20 +110,7 @@ _ASKS_USAGE = _StreamOptions()
 
 def write_request(request: Request, cap: str) -> bytes | None:
     """A conversation of texts. `cap`: the name of the cap on output."""
-    if (
-        request.tools
-        or request.tool_choice is not None
-        or request.parallel_tool_calls is not None
-        or request.choices is not None
-        or request.logprobs is not None
-        or request.top_logprobs is not None
-        or request.top_k is not None
-        or request.output_format is not None
-        or request.reasoning is not None
-        or request.verbosity is not None
-        or request.service_tier is not None
-        or request.origin == "chat"
-    ):
+    if request.tools or request.origin == "chat" or _beyond_text(request) != _NOTHING:
         return None
     for name in request.ext:
         if name[0:1] != "~":
@@ -150,14 +143,9 @@ def _said(turns: list[Turn]) -> list[_Said] | None:
     """Each turn as one text; None where one is not."""
     found: list[_Said] = []
     for turn in turns:
-        if len(turn.blocks) != 1 or turn.name is not None or (turn.ext and not turn.ext.keys() <= _SAME_AS_TEXT):
+        if (text := only_text(turn)) is None:
             return None
-        block = turn.blocks[0]
-        if type(block) is not TextBlock or not block.text:
-            return None
-        if block.is_refusal or block.citations or block.cache is not None or block.ext:
-            return None
-        found.append(_Said(turn.role, block.text))
+        found.append(_Said(turn.role, text))
     return found
 
 
@@ -166,22 +154,9 @@ def write_answer(answer: Answer) -> bytes | None:
     started = answer.started
     if started.origin == "chat" or answer.stopped.note is not None:
         return None
-    texts: list[str] = []
-    calls: list[_Call] = []
-    for block in answer.blocks:
-        if type(block) is TextBlock:
-            if block.citations or block.is_refusal:
-                return None
-            texts.append(block.text)
-        elif type(block) is ToolCallBlock:
-            if block.is_custom or block.signature is not None or (block.ext and "~function_call" in block.ext):
-                return None
-            calls.append(_Call(block.id, _Function(block.name, block.arguments.decode())))
-        else:
-            return None
-    message = _Message("".join(texts) or None)
-    if calls:
-        message.tool_calls = calls
+    message = _message(answer.blocks)
+    if message is None:
+        return None
     return _encode(
         _Answering(
             started.id or f"chatcmpl-{uuid4().hex}",
@@ -191,6 +166,24 @@ def write_answer(answer: Answer) -> bytes | None:
             _counts(answer.usage),
         )
     )
+
+
+def _message(blocks: list[Block]) -> _Message | None:
+    texts: list[str] = []
+    calls: list[_Call] = []
+    for block in blocks:
+        if type(block) is TextBlock and not (block.citations or block.is_refusal):
+            texts.append(block.text)
+        elif type(block) is ToolCallBlock and not (
+            block.is_custom or block.signature is not None or "~function_call" in block.ext
+        ):
+            calls.append(_Call(block.id, _Function(block.name, block.arguments.decode())))
+        else:
+            return None
+    message = _Message("".join(texts) or None)
+    if calls:
+        message.tool_calls = calls
+    return message
 
 
 def _counts(usage: Usage) -> _Counts | None:

@@ -55,7 +55,7 @@ def write_thoughts(target: dict[str, object], thoughts: list[ThinkingBlock], ext
     has_entries = any(map(needs_entry, thoughts)) or (is_own and "~thinking_blocks" in ext)
     if has_entries:
         target["thinking_blocks"] = [entry_of(each) for each in thoughts]
-    names = [name for name in _NAMES if is_own and f"~{name}" in ext]
+    names = [name for name in _NAMES if f"~{name}" in ext] if is_own else []
     if not names and thoughts and not (is_own and has_entries):
         names = ["reasoning_content"]
     text = "".join(map(text_of, thoughts))

@@ -96,15 +96,7 @@ def _assistant(turn: Turn, saying: Saying, at: str) -> dict[str, object]:
 def assistant_message(blocks: list[Block], ext: Ext, saying: Saying, at: str) -> dict[str, object]:
     """What the model said, as one message, without its bag; pictures and sound that it made are the caller's to add."""
     message: dict[str, object] = {"role": "assistant"}
-    said: list[Block] = []
-    refusals: list[str] = []
-    for block in blocks:
-        if isinstance(block, TextBlock) and block.is_refusal and "~part" not in block.ext:
-            refusals.append(block.text)
-        elif isinstance(block, TextBlock) and not block.text and not saying.is_own:
-            continue  # some formats refuse an empty text, and it says nothing
-        elif not isinstance(block, (ThinkingBlock, ToolCallBlock, AudioBlock)):
-            said.append(block)
+    said, refusals = _said_and_refused(blocks, is_own=saying.is_own)
     if said or not saying.is_own:
         message["content"] = _content(said, ext, saying, at) if said else None
     elif "~content" in ext:
@@ -120,25 +112,44 @@ def assistant_message(blocks: list[Block], ext: Ext, saying: Saying, at: str) ->
     return message
 
 
+def _said_and_refused(blocks: list[Block], *, is_own: bool) -> tuple[list[Block], list[str]]:
+    said: list[Block] = []
+    refusals: list[str] = []
+    for block in blocks:
+        if isinstance(block, TextBlock):
+            if block.is_refusal and "~part" not in block.ext:
+                refusals.append(block.text)
+            elif block.text or is_own:  # some formats refuse an empty text, and it says nothing
+                said.append(block)
+        elif not isinstance(block, (ThinkingBlock, ToolCallBlock, AudioBlock)):
+            said.append(block)
+    return said, refusals
+
+
 def _content(blocks: list[Block], ext: Ext, saying: Saying, at: str) -> object:
     """A string where it is one text that says no more; else a list of parts."""
-    first = blocks[0] if len(blocks) == 1 else None
     as_list = saying.is_own and ext.get("~content") is MARK
     of_message = saying.is_own and "~cache_control" in ext
-    is_bare = isinstance(first, TextBlock) and not first.is_refusal and not first.ext
-    if is_bare and not as_list and isinstance(first, TextBlock) and (of_message or first.cache is None):
-        return first.text
-    if not blocks and not as_list:
-        return ""
-    texts = [block.text for block in blocks if isinstance(block, TextBlock)] if saying.is_answer else []
-    if len(texts) == len(blocks) and texts and not as_list:
-        return "".join(texts)
+    if not as_list and (text := _one_text(blocks, saying, keeps_cache=of_message)) is not None:
+        return text
     parts = [write_part(block, saying, f"{at}.content[{index}]") for index, block in enumerate(blocks)]
     if of_message and isinstance(parts[-1], dict):
         parts[-1].pop("cache_control", None)
     if not saying.is_own and len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == _PLAIN_TEXT:
         return parts[0]["text"]
     return parts
+
+
+def _one_text(blocks: list[Block], saying: Saying, *, keeps_cache: bool) -> str | None:
+    """`keeps_cache`: a marker stands elsewhere."""
+    if not blocks:
+        return ""
+    first = blocks[0]
+    if isinstance(first, TextBlock) and len(blocks) == 1 and not (first.is_refusal or first.ext):
+        is_marked = first.cache is not None and not keeps_cache
+        return None if is_marked and not saying.is_answer else first.text
+    texts = [block.text for block in blocks if isinstance(block, TextBlock)] if saying.is_answer else []
+    return "".join(texts) if len(texts) == len(blocks) else None
 
 
 def _mark_message(message: dict[str, object], blocks: list[Block], ext: Ext, saying: Saying) -> None:

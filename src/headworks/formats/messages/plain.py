@@ -5,6 +5,7 @@ Each function gives what the long way gives, or None where there is anything tha
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -14,14 +15,19 @@ from headworks.formats.messages.saying import arguments_of
 from headworks.formats.messages.stops import read_stop, write_stop
 from headworks.formats.messages.usage import read_usage
 from headworks.formats.neutral import Answer, Block, Request, Started, TextBlock, ToolCallBlock, Turn
+from headworks.formats.plain_turns import only_text
 from headworks.formats.strict import strict
 from headworks.types.models import Usage
 
 _NO_RAW = msgspec.Raw()
 _DIRECT = msgspec.Raw(b'{"type":"direct"}')
 _FALSE = msgspec.Raw(b"false")
-_SAME_AS_TEXT = frozenset(("~content", "~list"))
-"""Marks of a text that stood in a list."""
+_BEYOND_TEXT = (
+    "tool_choice", "seed", "presence_penalty", "frequency_penalty", "choices", "logprobs", "top_logprobs",
+    "output_format", "reasoning", "verbosity", "service_tier",
+)  # fmt: skip
+_beyond_text = attrgetter(*_BEYOND_TEXT)
+_NOTHING = (None,) * len(_BEYOND_TEXT)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -159,22 +165,9 @@ def read_request(body: bytes) -> Request | None:
 
 def write_request(request: Request, default_max_output: int) -> bytes | None:
     """The same of another format's."""
-    if (
-        request.tools
-        or request.tool_choice is not None
-        or request.seed is not None
-        or request.presence_penalty is not None
-        or request.frequency_penalty is not None
-        or request.choices is not None
-        or request.logprobs is not None
-        or request.top_logprobs is not None
-        or request.output_format is not None
-        or request.reasoning is not None
-        or request.verbosity is not None
-        or request.service_tier is not None
-        or (request.temperature is not None and request.temperature > 1)
-        or request.origin == "messages"
-    ):
+    if request.tools or request.origin == "messages" or _beyond_text(request) != _NOTHING:
+        return None
+    if request.temperature is not None and request.temperature > 1:
         return None
     for name in request.ext:
         if name[0:1] != "~":
@@ -208,16 +201,9 @@ def _said(turns: list[Turn]) -> list[_Said] | None:
     before = None
     for turn in turns:
         role = turn.role
-        if len(turn.blocks) != 1 or turn.name is not None or role == before:
+        if role == before or (found and role in {"system", "developer"}) or (text := only_text(turn)) is None:
             return None
-        if (turn.ext and not turn.ext.keys() <= _SAME_AS_TEXT) or (found and role in {"system", "developer"}):
-            return None
-        block = turn.blocks[0]
-        if type(block) is not TextBlock or not block.text:
-            return None
-        if block.citations or block.cache is not None or block.ext:
-            return None
-        found.append(_Said(role, block.text))
+        found.append(_Said(role, text))
         before = role
     return found or None
 
