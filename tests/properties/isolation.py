@@ -36,21 +36,41 @@ from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import new_id
 from headworks.types.records import Span, UsageRow
-from headworks.types.workspace import ChunkingSpec
+from headworks.types.workspace import ChunkingSpec, SectionSpec
 
 from ..retrieval.conftest import World, make_world  # noqa: TID252 -- the tests are no installed package
-from .model import GROUPS, LISTED, PATHS, PATTERN, PEOPLE, SLOTS, Asker, Document, Lists, Quoting, Tenant, vector_of
+from .model import (
+    CUT_PATHS,
+    GROUPS,
+    HEADING,
+    LISTED,
+    PATHS,
+    PATTERN,
+    PEOPLE,
+    SLOTS,
+    Asker,
+    Document,
+    Lists,
+    Piece,
+    Quoting,
+    Rule,
+    Tenant,
+    vector_of,
+)
 from .read_paths import COLLECTION, ReadPaths
 
 T = TypeVar("T")
 
 some_names = st.sets(st.sampled_from(LISTED), max_size=3).map(frozenset)
 few_names = st.sets(st.sampled_from(LISTED), max_size=1).map(frozenset)
-every_lists = st.builds(Lists, some_names, few_names, st.none() | some_names, few_names)
+rules = st.builds(Rule, st.sampled_from(CUT_PATHS), some_names, few_names)
+every_lists = st.builds(Lists, some_names, few_names, st.none() | some_names, few_names, st.none() | rules)
 either = st.integers(0, 1)
 people = st.sampled_from(PEOPLE)
 paths = st.sampled_from(PATHS)
 turns = st.integers(0, 60)
+_MOST_QUEUED = 6
+"""Of a tenant: there are slots for no more."""
 
 
 _BACKENDS = "FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE '%_app'"
@@ -156,11 +176,11 @@ class Isolation(RuleBasedStateMachine):
 
     # ── What happens ──
 
-    @initialize(own=some_names)
-    def found_two_tenants(self, own: frozenset[str]) -> None:
+    @initialize(own=some_names, cut=rules)
+    def found_two_tenants(self, own: frozenset[str], cut: Rule) -> None:
         """Each with groups in groups, a narrowed key, and documents: open, listed, for a group, closed to some."""
         for which in range(2):
-            self.tenants.append(self.stage.run(self._found(f"tenant-{next(self.stage.count)}")))
+            self.tenants.append(self.stage.run(self._found(f"tenant-{next(self.stage.count)}", cut)))
             for group, member in (("board", PEOPLE[which]), ("temps", "ann"), ("clinic", "temps")):
                 self.change_a_group(which, group, member, is_in=True)
             self.narrow_a_key(which, "bob", {"everyone"})
@@ -171,9 +191,12 @@ class Isolation(RuleBasedStateMachine):
                 ("board/d.md", None, frozenset({"bob"})),
                 ("old.md", None, frozenset({"clinic"})),
             ):
-                self.put_a_document(which, path, given, denied, len(path), is_done=path == "old.md")
+                self.put_a_document(
+                    which, path, given, denied, len(path), has_secret=path != "b.md", is_same=False,
+                    is_done=path == "old.md",
+                )  # fmt: skip
 
-    async def _found(self, name: str) -> Tenant:
+    async def _found(self, name: str, cut: Rule) -> Tenant:
         identity = self.world.identity
         admin = await self.world.tenant(name)
         ids = {group: (await identity.create_group(admin, group)).id for group in GROUPS}
@@ -183,8 +206,8 @@ class Isolation(RuleBasedStateMachine):
         tenant = Tenant(name, admin, ids, edges=edges, askers=[Asker(admin, "admin")])
         for person in PEOPLE:
             await self._new_key(tenant, person, None)
-        await self._declare(tenant, Lists(frozenset({"everyone"})))
-        tenant.lists = Lists(frozenset({"everyone"}))
+        tenant.lists = Lists(frozenset({"everyone"}), rule=cut)
+        await self._declare(tenant, tenant.lists)
         return tenant
 
     async def _new_key(self, tenant: Tenant, person: str, through: frozenset[str] | None) -> None:
@@ -198,8 +221,9 @@ class Isolation(RuleBasedStateMachine):
     async def _declare(self, tenant: Tenant, lists: Lists, chunking: ChunkingSpec | None = None) -> None:
         documents = [] if lists.board is None else [(PATTERN, tuple(sorted(lists.board)))]
         denials = ((PATTERN, tuple(sorted(lists.board_denied))),) if lists.board_denied else ()
+        sections = () if lists.rule is None else (_as_spec(lists.rule),)
         await self.world.collection(
-            COLLECTION, *sorted(lists.readers), documents=documents, maker=tenant.admin,
+            COLLECTION, *sorted(lists.readers), documents=documents, maker=tenant.admin, sections=sections,
             denied=tuple(sorted(lists.denied)), denials=denials, chunking=chunking or tenant_chunking(tenant),
         )  # fmt: skip
 
@@ -208,19 +232,19 @@ class Isolation(RuleBasedStateMachine):
         for tenant in self.tenants:
             tenant.settle()
 
-    def _document(self, tenant: Tenant, path: str, given: Any, denied: Any, slot: int) -> Document:
-        document = Document(f"canary{uuid.uuid4().hex}", tenant.free_slot(path, slot), given, denied)
-        self.canaries[document.canary] = tenant
-        return document
+    def _pieces(self, tenant: Tenant, path: str, slot: int, *, has_secret: bool) -> tuple[Piece, ...]:
+        headings = ("# Note", f"## {HEADING}")[: 1 + has_secret]
+        slots = tenant.free_slots(path, slot)
+        pieces = tuple(Piece(heading, f"canary{uuid.uuid4().hex}", next(slots)) for heading in headings)
+        self.canaries |= {piece.canary: tenant for piece in pieces}
+        return pieces
 
     async def _hand_in(self, tenant: Tenant, path: str, document: Document) -> bool:
         """Whether it was taken: a list where a pattern has one is refused."""
-        lists = {
-            "readers": None if document.given is None else sorted(document.given),
-            "denied": None if document.denied is None else sorted(document.denied),
-        }
+        readers = None if document.given is None else sorted(document.given)
+        denied = None if document.denied is None else sorted(document.denied)
         try:
-            file = HandedIn(path, document.text().encode(), **lists)
+            file = HandedIn(path, document.text().encode(), readers=readers, denied=denied)
             await self.world.retrieval.hand_in(tenant.admin, COLLECTION, file)
         except InvalidRequest:
             assert document.given is not None
@@ -232,17 +256,20 @@ class Isolation(RuleBasedStateMachine):
 
     @rule(
         which=either, path=paths, given=st.none() | some_names, denied=st.none() | few_names,
-        slot=st.integers(0, SLOTS - 1), is_done=st.booleans(),
+        slot=st.integers(0, SLOTS - 1), has_secret=st.booleans(), is_same=st.booleans(), is_done=st.booleans(),
     )  # fmt: skip
     def put_a_document(
         self, which: int, path: str, given: frozenset[str] | None, denied: frozenset[str] | None, slot: int, *,
-        is_done: bool,
+        has_secret: bool, is_same: bool, is_done: bool,
     ) -> None:  # fmt: skip
+        """`is_same`: the content that is there already, with other lists. Several may wait at one path."""
         tenant = self.tenants[which]
-        if any(path == queued for queued, _ in tenant.queued):
-            return  # which of two waiting contents counts is not what is tested here
-        document = self._document(tenant, path, given, denied, slot)
-        self._count("ingest or update")
+        if len(tenant.queued) >= _MOST_QUEUED:
+            return
+        is_same = is_same and path in tenant.documents
+        pieces = tenant.documents[path].pieces if is_same else self._pieces(tenant, path, slot, has_secret=has_secret)
+        document = Document(pieces, given, denied)
+        self._count("ingest the same" if is_same else "ingest or update")
         if self.stage.run(self._hand_in(tenant, path, document)):
             tenant.queued.append((path, document))
         if is_done:
@@ -260,6 +287,7 @@ class Isolation(RuleBasedStateMachine):
         self._count("tombstone")
         self.stage.run(sync())
         tenant.documents.pop(path, None)
+        tenant.bare.discard(path)
         tenant.queued = [each for each in tenant.queued if each[0] != path]
 
     @rule(which=either, lists=every_lists)
@@ -267,7 +295,19 @@ class Isolation(RuleBasedStateMachine):
         """Grant, revoke and deny."""
         self._count("grant, revoke or deny")
         self.stage.run(self._declare(self.tenants[which], lists))
-        self.tenants[which].lists = lists
+        self.tenants[which].declare(lists)
+
+    @rule(which=either, cut=st.none() | rules, back=st.booleans(), is_done=st.booleans())
+    def declare_other_sections(self, which: int, cut: Rule | None, *, back: bool, is_done: bool) -> None:
+        """`back`: and then again what was there before."""
+        tenant = self.tenants[which]
+        before = tenant.lists
+        for lists in (replace(before, rule=cut), before)[: 1 + back]:
+            self._count("sections")
+            self.stage.run(self._declare(tenant, lists))
+            tenant.declare(lists)
+        if is_done:
+            self._drain()
 
     @rule(which=either, is_done=st.booleans())
     def cut_it_otherwise(self, which: int, *, is_done: bool) -> None:
@@ -361,10 +401,10 @@ class Isolation(RuleBasedStateMachine):
     ) -> None:
         """More askers than connections; some leave in the middle of a statement. Each sees the old state or the new."""
         tenant = self.tenants[which]
-        later = replace(tenant, lists=lists)
+        later = tenant.declared(lists)
         self._count("grant, revoke or deny among readers")
         self.stage.run(self._storm(tenant, later, wanted))
-        tenant.lists = lists
+        tenant.declare(lists)
 
     async def _storm(self, tenant: Tenant, later: Tenant, wanted: Sequence[tuple[int, int, int | None]]) -> None:
         async def ask(which: int, place: int) -> None:
@@ -400,7 +440,7 @@ class Isolation(RuleBasedStateMachine):
         if what == 0:
             self._crash(self._declare(tenant, lists), after)
             if self._stored_lists(tenant) == (lists.readers, lists.denied):
-                tenant.lists = lists
+                tenant.declare(lists)
             self.stage.run(self._declare(tenant, tenant.lists))  # whichever it is, it is whole when it is said again
         elif what == 1:
             self._crash(self._change_group(tenant, group, member, is_in=is_in), after)
@@ -454,6 +494,10 @@ class Isolation(RuleBasedStateMachine):
         self.stage.heard.lines.clear()
 
 
+def _as_spec(rule: Rule) -> SectionSpec:
+    return SectionSpec(rule.documents, HEADING, tuple(sorted(rule.readers)), tuple(sorted(rule.denied)))
+
+
 def tenant_chunking(tenant: Tenant) -> ChunkingSpec:
-    """How its documents are cut; always into one chunk."""
+    """How its documents are cut; always each piece into one chunk."""
     return ChunkingSpec(tokens=200 - tenant.chunking % 20)

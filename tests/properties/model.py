@@ -1,7 +1,8 @@
 """Who may read what, as a model: names, lists, edges between groups. Nothing in it reads the database.
 
-A document's text carries a canary, so that it is recognised wherever it turns up, and a slot, from which its rank by
-keywords and its rank by vectors follow, each in an order of its own.
+Each piece of a document (its text, and what stands under its heading `Secret`) carries a canary, so that it is
+recognised wherever it turns up, and a slot, from which its rank by keywords and its rank by vectors follow, each in an
+order of its own. As long as no rule cuts the piece under the heading off, both are one document.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from headworks.retrieval.access.readers import matches
 from headworks.types.identity import Principal
@@ -22,25 +23,62 @@ LISTED = (*PEOPLE, *GROUPS, "everyone")
 PATHS = ("a.md", "b.md", "board/c.md", "board/d.md", "old.md")
 PATTERN = "board/**"
 QUESTION = "where does the heron stand"
-SLOTS = 19
-_LENGTH = 24
+HEADING = "Secret"
+CUT_PATHS = ("a.md", PATTERN, "**")
+"""Where a rule cuts sections off."""
+SLOTS = 23
+_LENGTH = 120
+"""Words of a piece: so many that a heading more in front of it moves no rank."""
 
 Names = frozenset[str]
 
 
-@dataclass
-class Document:
-    """What is known of a document; `given` and `denied` are the lists given on upload (None: none was)."""
+@dataclass(frozen=True)
+class Piece:
+    """What stands under one heading."""
 
+    heading: str
     canary: str
     slot: int
-    given: Names | None
-    denied: Names | None
 
     def text(self) -> str:
         """Always as many words, so that more herons rank higher."""
         words = ["heron"] * (self.slot + 1) + ["stone"] * (_LENGTH - self.slot)
-        return f"# Note\n\n{self.canary} slot{self.slot:02} {' '.join(words)}."
+        return f"{self.heading}\n\n{self.canary} slot{self.slot:02} {' '.join(words)}."
+
+
+@dataclass
+class Document:
+    """What was handed in; `given` and `denied` are the lists given on upload (None: none was)."""
+
+    pieces: tuple[Piece, ...]
+    """Its own, and the one that a rule may cut off."""
+    given: Names | None
+    denied: Names | None
+
+    def text(self) -> str:
+        return joined(self.pieces)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is a document of its own in the database: a file, or a section that was cut off. `pieces` empty: not yet."""
+
+    path: str
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Sections under the heading `Secret` are read by these and closed to those, where the path matches."""
+
+    documents: str
+    readers: Names
+    denied: Names
+
+
+def joined(pieces: Iterable[Piece]) -> str:
+    return "\n\n".join(each.text() for each in pieces)
 
 
 def vector_of(text: str) -> list[float]:
@@ -84,6 +122,10 @@ class Lists:
     board: Names | None = None
     """The readers of `board/**`, if there are some."""
     board_denied: Names = frozenset()
+    rule: Rule | None = None
+
+    def rule_at(self, path: str) -> Rule | None:
+        return self.rule if self.rule is not None and matches(self.rule.documents, path) else None
 
 
 @dataclass
@@ -96,6 +138,8 @@ class Tenant:
     lists: Lists = field(default_factory=Lists)
     documents: dict[str, Document] = field(default_factory=dict)
     queued: list[tuple[str, Document]] = field(default_factory=list)
+    bare: set[str] = field(default_factory=set)
+    """Whose rule is another since they were cut: nobody reads a word of them until they are cut anew."""
     edges: set[tuple[str, str]] = field(default_factory=set)
     """(who, the group that he, she or it is directly in)."""
     disabled: set[str] = field(default_factory=set)
@@ -131,16 +175,54 @@ class Tenant:
     def may_enter(self, asker: Asker) -> bool:
         return bool(self.acting(asker) & self.lists.readers) and not self.denied_as(asker) & self.lists.denied
 
-    def readable(self, asker: Asker) -> dict[str, Document]:
-        """The documents that somebody may read, by path."""
+    def shown(self) -> Iterator[Shown]:
+        """The documents that the database has."""
+        for path in self.documents:
+            yield from self.shown_at(path)
+
+    def shown_at(self, path: str) -> list[Shown]:
+        """The file at a path, and the section that was cut off it."""
+        own, *secret = pieces = self.documents[path].pieces
+        if path in self.bare:
+            return [Shown(path, ())]
+        if not secret or self.lists.rule_at(path) is None:
+            return [Shown(path, tuple(pieces))]
+        return [Shown(path, (own,)), Shown(f"{path}#Note › {HEADING}", tuple(secret))]
+
+    def visible(self, asker: Asker) -> dict[str, Shown]:
+        """The documents that somebody may know of, by path: also those without a word."""
         if not self.may_enter(asker):
             return {}
         acting, denied_as = self.acting(asker), self.denied_as(asker)
-        return {
-            path: document
-            for path, document in self.documents.items()
-            if self._admits(path, document, acting) and not self._denied(path, document) & denied_as
-        }
+        found: dict[str, Shown] = {}
+        for path, document in self.documents.items():
+            if not self._admits(path, document, acting) or self._denied(path, document) & denied_as:
+                continue
+            file, *sections = self.shown_at(path)
+            found[path] = file
+            rule = self.lists.rule_at(path)
+            if rule is not None and acting & rule.readers and not denied_as & rule.denied:
+                found |= {each.path: each for each in sections}
+        return found
+
+    def readable(self, asker: Asker) -> dict[str, Shown]:
+        """The documents that somebody may read, by path."""
+        return {path: each for path, each in self.visible(asker).items() if each.pieces}
+
+    def pieces(self, asker: Asker) -> list[Piece]:
+        """What somebody may read."""
+        return [piece for each in self.readable(asker).values() for piece in each.pieces]
+
+    def declare(self, lists: Lists) -> None:
+        """What the collection's file says from now on."""
+        self.bare |= {path for path in self.documents if lists.rule_at(path) != self.lists.rule_at(path)}
+        self.lists = lists
+
+    def declared(self, lists: Lists) -> Tenant:
+        """As it will be when the collection's file says that."""
+        later = replace(self, bare={*self.bare})
+        later.declare(lists)
+        return later
 
     def _admits(self, path: str, document: Document, acting: set[str]) -> bool:
         of_pattern = self.lists.board if matches(PATTERN, path) else None
@@ -152,16 +234,16 @@ class Tenant:
         return of_pattern | (document.denied or frozenset())
 
     def best(self, asker: Asker, ranking: str, k: int) -> list[str]:
-        """The canaries of the k best documents that somebody may read, best first."""
+        """The canaries of the k best pieces that somebody may read, best first."""
         by = (lambda each: each.slot) if ranking == "keywords" else (lambda each: vector_rank(each.slot))
-        ranked: Iterable[Document] = sorted(self.readable(asker).values(), key=by, reverse=True)
+        ranked: Iterable[Piece] = sorted(self.pieces(asker), key=by, reverse=True)
         return [each.canary for each in ranked][:k]
 
-    def free_slot(self, path: str, wanted: int) -> int:
-        """A slot that no other document has, so that no two rank the same."""
+    def free_slots(self, path: str, wanted: int) -> Iterator[int]:
+        """Slots that no other document's pieces have, so that no two rank the same."""
         others = [*self.documents.items(), *self.queued]
-        taken = {document.slot for at, document in others if at != path}
-        return next(slot % SLOTS for slot in range(wanted, wanted + SLOTS) if slot % SLOTS not in taken)
+        taken = {piece.slot for at, document in others if at != path for piece in document.pieces}
+        return (slot % SLOTS for slot in range(wanted, wanted + SLOTS) if slot % SLOTS not in taken)
 
     def settle(self) -> None:
         """What was queued is there: lists that were not given stay as they were."""
@@ -171,3 +253,4 @@ class Tenant:
                 document.denied = before.denied if document.denied is None else document.denied
             self.documents[path] = document
         self.queued.clear()
+        self.bare.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import uuid
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from headworks.retrieval.contract import Ranking
 from headworks.types.ids import DocumentId
 from headworks.types.retrieval import Citation, Passage
 
-from .model import QUESTION, Asker, Document, Quoting, Tenant
+from .model import HEADING, QUESTION, Asker, Quoting, Shown, Tenant, joined
 
 if TYPE_CHECKING:
     from .isolation import Stage
@@ -65,13 +64,16 @@ class ReadPaths:
     # ── By SQL that names no tenant: row-level security alone has to hold ──
 
     async def rows(self, tenant: Tenant, asker: Asker) -> None:
-        ids = {self.document_id(tenant, path) for path in tenant.readable(asker)}
+        by_path = self._ids(tenant)
+        known = {by_path[path] for path in tenant.visible(asker)}
+        ids = {by_path[path] for path in tenant.readable(asker)}
         self._count("rows")
         async with self._stage.db.tx(asker.principal) as tx:
             found = {row[0]: set(row[1] or ()) for row in await tx.fetch_all(self._of_documents)}
             handed = await tx.fetch_all("SELECT DISTINCT handed_in_by FROM ingest_item")
         for table, documents in found.items():
-            assert documents == ids, f"{asker.name} of {tenant.name} sees other documents in {table}"
+            wanted = known if table == "document" else ids
+            assert documents == wanted, f"{asker.name} of {tenant.name} sees other documents in {table}"
         assert {row[0] for row in handed} <= {asker.principal.id}, f"{asker.name} sees rows of others in ingest_item"
 
     async def tenants(self, tenant: Tenant, asker: Asker) -> None:
@@ -92,20 +94,22 @@ class ReadPaths:
             self._stage.tally["refused"] += 1
             return
         assert tenant.may_enter(asker), f"{asker.name} of {tenant.name} enters what is closed"
-        readable = {document.canary for document in tenant.readable(asker).values()}
+        readable = {piece.canary for piece in tenant.pieces(asker)}
         assert set(found) <= readable, f"search by {ranking} of {asker.name}: what it may not read"
         if ranking == "hybrid":
             assert len(found) == min(k, len(readable)), f"search by {ranking} of {asker.name}: not enough"
         else:
             assert found == tenant.best(asker, ranking, k), f"search by {ranking} of {asker.name}: not the best"
         self._stage.tally["found"] += len(readable)
-        self._stage.tally["hidden"] += len(tenant.documents) - len(readable)
+        self._stage.tally["hidden"] += sum(len(each.pieces) for each in tenant.shown()) - len(readable)
+        self._stage.tally["section kept apart"] += len(list(tenant.shown())) > len(tenant.documents)
+        self._stage.tally["cut anew"] += bool(tenant.bare)
         self._stage.tally["cut off"] += len(found) == k < len(readable)
 
     async def search_meanwhile(self, states: Sequence[Tenant], asker: Asker) -> None:
         """While lists change: each passage was readable before or after."""
         found = await self._found(asker, "hybrid", 20)
-        readable = {document.canary for state in states for document in state.readable(asker).values()}
+        readable = {piece.canary for state in states for piece in state.pieces(asker)}
         assert set(found or ()) <= readable, f"search by hybrid of {asker.name}: never readable"
 
     async def _found(self, asker: Asker, ranking: Ranking, k: int) -> list[str] | None:
@@ -122,14 +126,16 @@ class ReadPaths:
         """Passages that somebody got hold of, of both tenants, are cited only as far as the caller may read them."""
         readable = tenant.readable(asker)
         for other in self._tenants:
-            for path, document in itertools.islice(other.documents.items(), 2):
-                passage = self._passage(other, path, document)
-                stream = self._stage.world.retrieval.citing(asker.principal, [passage])
+            there = [each for each in other.shown() if each.pieces]
+            for shown in (*there[:2], *[each for each in there if "#" in each.path][:1]):
+                piece = shown.pieces[-1]
+                stream = self._stage.world.retrieval.citing(asker.principal, [self._passage(other, shown)])
                 self._count("citation")
-                out = await stream.feed(f"The note {document.canary} slot{document.slot:02} [1].")
+                out = await stream.feed(f"The note {piece.canary} slot{piece.slot:02} [1].")
                 out += await stream.finish()
                 is_cited = any(isinstance(each, Citation) for each in out)
-                assert is_cited == (other is tenant and path in readable), f"citation of {path} by {asker.name}"
+                may = other is tenant and shown.path in readable
+                assert is_cited == may, f"citation of {shown.path} by {asker.name}"
                 self._stage.tally["cited" if is_cited else "not cited"] += 1
 
     async def documents(self, tenant: Tenant, asker: Asker) -> None:
@@ -137,36 +143,41 @@ class ReadPaths:
         readable = tenant.readable(asker)
         retrieval = self._stage.world.retrieval
         for other in self._tenants:
-            for path, document in itertools.islice(other.documents.items(), 1, 3):
+            there, by_path = list(other.shown()), self._ids(other)
+            for shown in (*there[1:3], *[each for each in there if "#" in each.path][:1]):
                 self._count("document")
                 try:
-                    view = await retrieval.document(asker.principal, self.document_id(other, path))
+                    view = await retrieval.document(asker.principal, DocumentId(by_path[shown.path]))
                 except NotFound:
-                    assert other is not tenant or path not in readable, f"{path} is refused to {asker.name}"
+                    assert other is not tenant or shown.path not in readable, f"{shown.path} is refused to {asker.name}"
                     continue
                 assert other is tenant
-                assert path in readable, f"{asker.name} opens {path}"
-                assert self._canaries_in(view.text) == [document.canary]
+                assert shown.path in readable, f"{asker.name} opens {shown.path}"
+                assert set(self._canaries_in(repr(view))) == {piece.canary for piece in shown.pieces}
+                has_heading = any(HEADING in piece.heading for piece in shown.pieces)
+                assert (HEADING in repr(view)) == has_heading, f"{asker.name} sees other headings"
 
     async def lists(self, tenant: Tenant, asker: Asker) -> None:
         """Collections with how many documents there are, and documents by their paths."""
-        readable = tenant.readable(asker)
+        visible = tenant.visible(asker)
         retrieval = self._stage.world.retrieval
         self._count("list", 2)
         views = await retrieval.list_collections(asker.principal)
         counted = {view.name: view.documents for view in views}
-        expected = {COLLECTION: len(readable)} if tenant.may_enter(asker) else {}
+        expected = {COLLECTION: len(visible)} if tenant.may_enter(asker) else {}
         assert counted == expected, f"{asker.name} counts {counted}"
         try:
-            found = await retrieval.find_documents(asker.principal, COLLECTION, list(tenant.documents))
+            wanted = [each.path for each in tenant.shown()]
+            found = await retrieval.find_documents(asker.principal, COLLECTION, wanted)
         except NotFound:
             assert not tenant.may_enter(asker)
         else:
-            assert {each.path for each in found} == set(readable), f"{asker.name} finds other paths"
+            assert {each.path for each in found} == set(visible), f"{asker.name} finds other paths"
 
     async def quoting(self, tenant: Tenant, asker: Asker) -> None:
         """Traces and stored responses: withheld as soon as one of the documents that they may quote is."""
-        readable = {self.document_id(tenant, path) for path in tenant.readable(asker)}
+        by_path = self._ids(tenant)
+        readable = {by_path[path] for path in tenant.visible(asker)}
         for other in self._tenants:
             for trace in other.traces[-2:]:
                 await self._trace(tenant, other, asker, trace, readable)
@@ -219,7 +230,8 @@ class ReadPaths:
 
     async def explained(self, tenant: Tenant, asker: Asker) -> None:
         """What an administrator is told is so."""
-        for path in itertools.islice(tenant.documents, 1):
+        there = [each.path for each in tenant.shown()]
+        for path in (*there[:1], *[each for each in there if "#" in each][:1]):
             self._count("explanation")
             whole = Asker(asker.principal, asker.name)
             found = await self._stage.world.retrieval.explain(tenant.admin, COLLECTION, path, asker.name)
@@ -237,23 +249,30 @@ class ReadPaths:
         return [canary for canary in self._canaries if canary in text]
 
     def document_id(self, tenant: Tenant, path: str) -> uuid.UUID:
-        row = self._stage.behind.execute(
-            "SELECT document_id FROM document WHERE tenant_id = %s AND path = %s AND tombstoned_at IS NULL",
-            [tenant.admin.tenant, path],
-        ).fetchone()
-        assert row is not None, f"{path} of {tenant.name} is not there"
-        found: uuid.UUID = row[0]
+        return self._ids(tenant)[path]
+
+    def _ids(self, tenant: Tenant) -> dict[str, uuid.UUID]:
+        """Of what there is, by path."""
+        rows = self._stage.behind.execute(
+            "SELECT shown_path, document_id FROM document WHERE tenant_id = %s AND tombstoned_at IS NULL",
+            [tenant.admin.tenant],
+        ).fetchall()
+        found: dict[str, uuid.UUID] = dict(rows)
+        missing = {each.path for each in tenant.shown()} - set(found)
+        assert not missing, f"{sorted(missing)} of {tenant.name} are not there"
         return found
 
-    def _passage(self, tenant: Tenant, path: str, document: Document) -> Passage:
+    def _passage(self, tenant: Tenant, shown: Shown) -> Passage:
+        """Of the last chunk."""
         row = self._stage.behind.execute(
-            "SELECT d.document_id, d.version, c.start_offset, c.end_offset FROM document d JOIN chunk c "
-            "USING (tenant_id, document_id) WHERE d.tenant_id = %s AND d.path = %s AND d.tombstoned_at IS NULL",
-            [tenant.admin.tenant, path],
+            "SELECT d.document_id, d.version, c.start_offset, c.end_offset, c.ordinal FROM document d JOIN chunk c "
+            "USING (tenant_id, document_id) WHERE d.tenant_id = %s AND d.shown_path = %s AND d.tombstoned_at IS NULL "
+            "ORDER BY c.ordinal DESC",
+            [tenant.admin.tenant, shown.path],
         ).fetchone()
         assert row is not None
-        text = document.text()[row[2] : row[3]]
-        return Passage(1, DocumentId(row[0]), row[1], path, "Note", (), 0, row[2], row[3], text, 1.0)
+        text = joined(shown.pieces)[row[2] : row[3]]
+        return Passage(1, DocumentId(row[0]), row[1], shown.path, "Note", (), row[4], row[2], row[3], text, 1.0)
 
 
 def _relations(stage: Stage) -> list[str]:

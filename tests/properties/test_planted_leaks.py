@@ -17,8 +17,9 @@ from headworks.gateway.stored import store as stored_responses
 from headworks.identity.roles import MEMBER
 from headworks.identity.service import Identity
 from headworks.observability import service as observability
-from headworks.retrieval import finding
-from headworks.retrieval.access import denials
+from headworks.retrieval import collections, finding
+from headworks.retrieval.access import denials, sections
+from headworks.retrieval.ingestion import newest, parts
 from headworks.retrieval.quoting import CitationStream
 from headworks.retrieval.searching.search import Searcher
 from headworks.storage.pool import Database, DatabaseUrls
@@ -168,9 +169,39 @@ def _denials_of_an_update_are_forgotten(_: Stage, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(denials, "renew", renew)
 
 
+def _the_text_of_a_section_stays_in_its_file(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def split(path: str, parsed: Any, rules: Any) -> Any:
+        return parsed, sections.split(path, parsed, rules)[1]
+
+    monkeypatch.setattr("headworks.retrieval.ingestion.working.split", split)
+
+
+def _sections_have_the_readers_of_their_file(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = parts.put
+
+    async def put(tx: Any, curator: Any, payloads: Any, file: Any, section: Any) -> Any:
+        document = await whole(tx, curator, payloads, file, section)
+        (everyone,) = await tx.fetch_all("SELECT principal_id FROM principal WHERE name = 'everyone'")
+        await collections.set_readers(tx, curator, [document], [everyone.principal_id])
+        return document
+
+    monkeypatch.setattr(parts, "put", put)
+
+
+def _other_rules_hold_only_for_what_comes_later(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def recut(*_: Any) -> int:
+        return 0
+
+    monkeypatch.setattr(collections, "recut", recut)
+
+
+def _lists_of_what_was_overtaken_in_the_queue_are_lost(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(newest, "_SAID", ())
+
+
 _SEES = (
     "of other tenants|sees other documents|sees rows of others|search by|enters what is closed|opens|counts|"
-    "finds other|citation of|refused to|gets a stored response|payload for"
+    "finds other|sees other headings|citation of|refused to|gets a stored response|payload for"
 )
 
 LEAKS: dict[str, tuple[Plant, str]] = {
@@ -229,6 +260,12 @@ LEAKS: dict[str, tuple[Plant, str]] = {
     "payloads of traces are shown whatever they quote": (_payloads_are_shown_whatever_they_quote, "payload for"),
     "seeing as somebody adds one's own": (_seeing_as_somebody_adds_what_one_may_read, _SEES),
     "deny entries of an update are forgotten": (_denials_of_an_update_are_forgotten, _SEES),
+    "the text of a section stays in its file": (_the_text_of_a_section_stays_in_its_file, _SEES),
+    "sections have the readers of their file": (_sections_have_the_readers_of_their_file, _SEES),
+    "a section does not ask for its file's list": (_without("readable", "document", r"part_of IS NULL"), _SEES),
+    "sections do not follow their file": (_sql("DROP TRIGGER parts_follow ON document"), _SEES),
+    "other rules hold only for what comes later": (_other_rules_hold_only_for_what_comes_later, _SEES),
+    "lists of what was overtaken in the queue are lost": (_lists_of_what_was_overtaken_in_the_queue_are_lost, _SEES),
 }  # fmt: skip
 
 
@@ -237,6 +274,8 @@ SLOW = {
     "a disabled group admits", "a disabled group no longer denies", "who leaves a group stays in the closure",
     "settings of the session", "stored responses are given whatever they quote",
     "payloads of traces are shown whatever they quote", "deny entries of an update are forgotten",
+    "sections do not follow their file", "lists of what was overtaken in the queue are lost",
+    "a section does not ask for its file's list",
 }  # fmt: skip
 """What shows only after some change that is not made in every example."""
 

@@ -17,7 +17,7 @@ from headworks.storage.pool import DatabaseUrls
 from headworks.storage.sealing import Keyring
 
 from .isolation import Isolation, Stage
-from .model import Lists
+from .model import Lists, Rule
 
 OPERATIONS, LONG_OPERATIONS = 10_000, 1_000_000
 _STEPS, _PER_EXAMPLE = 60, 600
@@ -57,13 +57,13 @@ def _run(stage: Stage, operations: int, wanted: AbstractSet[str] = frozenset()) 
 @pytest.mark.timeout(600)
 def test_nobody_ever_sees_what_the_model_does_not_say(stage: Stage) -> None:
     met = {
-        "found", "hidden", "cut off", "refused", "cited", "not cited", "payload shown", "payload withheld",
-        "response given", "hung up", "crashed in the middle",
+        "section kept apart", "cut anew", "found", "hidden", "cut off", "refused", "cited", "not cited",
+        "payload shown", "payload withheld", "response given", "hung up", "crashed in the middle",
     }  # fmt: skip
     changes = {
-        "ingest or update", "tombstone", "grant, revoke or deny", "grant, revoke or deny among readers", "re-embed",
-        "join or leave", "disable or enable", "narrow a key", "revoke a key", "record a trace", "keep a response",
-        "lend or take back", "crash",
+        "ingest or update", "ingest the same", "sections", "tombstone", "grant, revoke or deny",
+        "grant, revoke or deny among readers", "re-embed", "join or leave", "disable or enable", "narrow a key",
+        "revoke a key", "record a trace", "keep a response", "lend or take back", "crash",
     }  # fmt: skip
     reads = {
         "rows", "all tables", "search by keywords", "search by vectors", "search by hybrid", "citation", "document",
@@ -84,15 +84,16 @@ def test_nobody_ever_sees_what_the_model_does_not_say_for_long(stage: Stage) -> 
 def test_a_backend_that_is_killed_outright_leaves_all_or_nothing(stage: Stage) -> None:
     """Once while lists change, once while documents are written: the server recovers, and so do we."""
     state = machine(stage)()
-    state.found_two_tenants(frozenset({"ann"}))
+    state.found_two_tenants(frozenset({"ann"}), Rule("**", frozenset({"clinic"}), frozenset({"bob"})))
     tenant = state.tenants[0]
-    closed = Lists(frozenset({"board"}), frozenset({"bob"}), frozenset({"ann"}), frozenset({"temps"}))
+    cut = Rule("board/**", frozenset({"ann"}), frozenset())
+    closed = Lists(frozenset({"board"}), frozenset({"bob"}), frozenset({"ann"}), frozenset({"temps"}), cut)
     stage.run(_killed(stage, state._declare(tenant, closed)))
     if state._stored_lists(tenant) == (closed.readers, closed.denied):
-        tenant.lists = closed
+        tenant.declare(closed)
     stage.run(state._declare(tenant, tenant.lists))
     state.everybody_sees_what_the_model_says()
-    state.put_a_document(0, "board/d.md", None, frozenset({"ann"}), 9, is_done=False)
+    state.put_a_document(0, "board/d.md", None, frozenset({"ann"}), 9, has_secret=True, is_same=False, is_done=False)
     stage.run(_killed(stage, stage.world.drain()))
     stage.run(stage.world.retrieval.catch_up())
     state._drain()

@@ -102,7 +102,7 @@ SELECT principal_id, name, kind, disabled_at IS NOT NULL AS is_disabled
  WHERE tenant_id = %(tenant)s AND kind <> 'curator'
 
 -- name: list_names_of
-SELECT principal_id, name
+SELECT principal_id, name, kind
   FROM principal
  WHERE tenant_id = %(tenant)s AND principal_id = ANY (%(principals)s::uuid[])
 

@@ -402,6 +402,12 @@ class Identity:
             rows = await tx.fetch_all(SQL.list_names_of, tenant=principal.tenant, principals=list(set(ids)))
         return {PrincipalId(row.principal_id): row.name for row in rows}
 
+    async def people_among(self, principal: Principal, ids: Iterable[PrincipalId]) -> frozenset[PrincipalId]:
+        """Those of these principals of one's tenant that are users or service accounts, not groups."""
+        async with self._db.tx(principal) as tx:
+            rows = await tx.fetch_all(SQL.list_names_of, tenant=principal.tenant, principals=list(set(ids)))
+        return frozenset(PrincipalId(row.principal_id) for row in rows if row.kind in {"user", "service"})
+
     async def find_person(self, tx: Tx, asker: Principal, name: str) -> Person:
         """Whom an erasure is about. Raises NotFound; Conflict for a group, for oneself and for an owner."""
         return await forgetting.find_person(tx, asker, name)

@@ -264,6 +264,10 @@ class Directory(Protocol):
         """Names by id, without those that are not there."""
         ...
 
+    async def people_among(self, principal: Principal, ids: Iterable[PrincipalId]) -> frozenset[PrincipalId]:
+        """Those of these that are users or service accounts, not groups."""
+        ...
+
     async def find_person(self, tx: Tx, asker: Principal, name: str) -> Person:
         """Whom an erasure is about; NotFound, or Conflict for who can't be erased."""
         ...

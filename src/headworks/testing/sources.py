@@ -225,6 +225,21 @@ async def _readers_come_with_the_sweep(stage: Stage) -> None:
     _must(here["a.md"] == Access(), "the last reader was taken away, and the sweep still tells one")
 
 
+async def _denials_come_and_go(stage: Stage) -> None:
+    """With the next sweep, for users and groups, and nobody is admitted by them."""
+    if "share" not in stage.can:
+        return
+    await stage.put("a.md", b"# A\n\nSecret.")
+    _, cursor = await read_all(await stage.source())
+    staff = frozenset({"group:staff"})
+    await stage.join("group:staff", "user:jane")
+    for denied in (frozenset({"user:joe", "group:temps"}), frozenset({"user:stranger"}), staff, frozenset[str]()):
+        await stage.share("a.md", staff, denied)
+        here = await everything(await stage.source(), cursor)
+        wanted = Access(staff, denied)
+        _must(here["a.md"] == wanted, f"{sorted(denied)} are denied, and the sweep tells {here['a.md']}")
+
+
 async def _groups_are_told(stage: Stage) -> None:
     if "share" not in stage.can:
         _must(not (await (await stage.source()).groups()).members, "a source without permissions tells groups")
@@ -285,6 +300,7 @@ _RULES: Mapping[str, Rule] = {
     "paths are good": _paths_are_good,
     "a strange cursor is refused": _a_strange_cursor_is_refused,
     "readers come with the sweep": _readers_come_with_the_sweep,
+    "denials come and go": _denials_come_and_go,
     "groups are told": _groups_are_told,
     "throttling loses nothing": _throttling_loses_nothing,
     "out of reach is not empty": _out_of_reach_is_not_empty,

@@ -200,6 +200,40 @@ async def test_a_hold_on_a_file_keeps_what_its_sections_said_before(world: World
     assert world.count("document_text") == 2
 
 
+async def test_a_hold_keeps_the_originals_of_versions_that_are_replaced_and_cut_anew_under_it(world: World) -> None:
+    await _stage(world)
+    file = _ids(world)["policies/claims.md"]
+    holds, erasure = world.retrieval.lifecycle.holds, world.retrieval.lifecycle.erasure
+    hold = await holds.place(world.admin, "document", str(file), "a lawsuit")
+    await world.add("handbook", "policies/claims.md", TEXT.replace("900", "800"))
+    await world.collection("handbook", "clinic", sections=(replace(RULE, heading="Audit*"),))
+    await world.hand_in("handbook", "policies/claims.md", TEXT.replace("900", "700"))
+    await world.drain()
+    await world.add("handbook", "policies/claims.md", TEXT.replace("900", "600"))
+    assert world.count("blob") == 4
+    assert await erasure.purge_all(world.admin, "handbook", at_once=True) == []
+    health = await world.retrieval.lifecycle.checkup.health(world.admin, "handbook")
+    assert not any("orphan" in repr(each) for each in health.problems)
+    for each in await holds.listed(world.admin):
+        await holds.release(world.admin, each.hold)
+    assert hold.subject == file
+    await erasure.purge_all(world.admin, "handbook", at_once=True)
+    assert world.count("blob") == 1
+    assert world.count("blob b JOIN document d USING (tenant_id, blob_id)", "d.part = ''") == 1
+
+
+async def test_an_original_that_is_cut_anew_outlives_the_version_that_a_hold_kept(world: World) -> None:
+    await _stage(world)
+    holds = world.retrieval.lifecycle.holds
+    await holds.place(world.admin, "collection", "handbook", "a lawsuit")
+    await world.collection("handbook", "clinic", sections=(replace(RULE, heading="Audit*"),))
+    await world.drain()
+    for each in await holds.listed(world.admin):
+        await holds.release(world.admin, each.hold)
+    await world.retrieval.lifecycle.erasure.purge_all(world.admin, "handbook", at_once=True)
+    assert (world.count("document"), world.count("blob")) == (2, 1)
+
+
 async def test_sections_follow_their_file_when_it_changes_vanishes_and_comes_back(world: World) -> None:
     _, ann = await _stage(world)
     await world.add("handbook", "policies/claims.md", TEXT.replace("## Audit thresholds", "## Auditing"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headworks.errors import InvalidRequest, NotFound
 from headworks.retrieval.sources.contract import ANYONE, Access, Groups
-from headworks.retrieval.sources.mapping import readers_of
+from headworks.retrieval.sources.mapping import NOBODY, Listed, Ours, listed_of
 from headworks.testing.simulated_source import SimulatedPlace
 
 JANE, JOE, STAFF = "user:jane@x", "user:joe@x", "group:staff"
@@ -302,8 +302,11 @@ def _may(user: str, access: Access, members: dict[str, frozenset[str]]) -> bool:
 @given(access=ACCESS, members=MEMBERS)
 def test_nobody_is_admitted_here_who_is_not_admitted_there(access: Access, members: dict[str, frozenset[str]]) -> None:
     ours: Any = {JANE: "jane", JOE: "joe"}
-    admitted = set(readers_of(access, Groups(members), ours))
+    listed = listed_of(access, Groups(members), Ours(ours, {"jane", "joe"}))  # type: ignore[arg-type] # names for ids
+    admitted = {*listed.readers}
+    assert not admitted & {*listed.denied}
     for theirs, name in ours.items():
+        assert name not in listed.denied or not _may(theirs, access, members)
         if name in admitted:
             assert _may(theirs, access, members)
         elif not access.denied and ANYONE not in access.readers:
@@ -313,8 +316,38 @@ def test_nobody_is_admitted_here_who_is_not_admitted_there(access: Access, membe
 def test_with_somebody_denied_no_group_of_ours_is_a_reader() -> None:
     ours: Any = {STAFF: "staff", JANE: "jane"}
     told = Groups({STAFF: frozenset({JANE, JOE})})
-    assert readers_of(Access(frozenset({STAFF})), told, ours) == ("staff",)
-    assert readers_of(Access(frozenset({STAFF}), frozenset({JOE})), told, ours) == ("jane",)
-    assert readers_of(Access(frozenset({STAFF}), frozenset({JOE})), Groups(), ours) == ()
-    assert readers_of(Access(frozenset({JANE}), frozenset({"group:unknown"})), told, ours) == ()
-    assert readers_of(None, told, ours) == ()
+
+    def listed(readers: str, *denied: str, groups: Groups = told, **more: str) -> Listed:
+        who = Ours(ours | more, {"jane", "joe"})  # type: ignore[arg-type] # names for ids
+        return listed_of(Access(frozenset({readers}), frozenset(denied)), groups, who)
+
+    assert listed(STAFF) == Listed(("staff",))  # type: ignore[arg-type] # names for ids, here and below
+    assert listed(STAFF, JOE) == Listed(("jane",))  # type: ignore[arg-type] # names for ids
+    assert listed(STAFF, JOE, groups=Groups()) == NOBODY
+    assert listed(JANE, "group:unknown") == NOBODY
+    assert listed_of(None, told, Ours(ours, set())) == NOBODY
+    assert listed(STAFF, STAFF) == Listed((), ("jane", "staff"))  # type: ignore[arg-type] # names for ids
+    assert listed("user:all of them", JOE, **{"user:all of them": "clinic"}) == NOBODY
+    assert listed("user:all of them", JANE, **{"user:all of them": "clinic"}) == Listed(("clinic",), ("jane",))  # type: ignore[arg-type] # names for ids
+
+
+async def test_who_is_denied_at_the_source_is_denied_here_whatever_list_admits_until_it_is_taken_back(
+    sources: Any,
+) -> None:
+    jane = await sources.world.person("jane", "clinic")
+    joe = await sources.world.person("joe", "clinic")
+    await sources.declare({JANE: "jane", JOE: "joe", "user:clinic": "clinic"}, "wiki")
+    place = sources.places["wiki"]
+    await place.put("a.md", b"# Note\n\nThe heron flies.")
+    for denied, janes, joes in (((), 1, 1), ((JOE,), 1, 0), ((JOE, "user:stranger"), 0, 0), ((), 1, 1)):
+        await place.share("a.md", frozenset({"user:clinic"}), frozenset(denied))
+        assert (await sources.sync())["wiki"].state == "done"
+        assert len(await sources.world.found(jane, "docs", "heron")) == janes, denied
+        assert len(await sources.world.found(joe, "docs", "heron")) == joes, denied
+    await place.share("a.md", frozenset({"user:clinic"}), frozenset({JOE}))
+    await place.put("a.md", b"# Note\n\nThe heron sleeps.")
+    await sources.sync()
+    assert len(await sources.world.found(joe, "docs", "heron")) == 0
+    await sources.world.collection("docs", "everyone")  # the file no longer has the source
+    await sources.sync()
+    assert await sources.world.found(jane, "docs", "heron") == []

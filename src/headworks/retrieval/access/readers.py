@@ -7,8 +7,6 @@ something is read: PostgreSQL decides by the rows that are written from it.
 
 from __future__ import annotations
 
-import functools
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from headworks.errors import InvalidRequest
+from headworks.retrieval.access.patterns import compiled
 from headworks.types.ids import PrincipalId
 
 AS_COLLECTION = PrincipalId(UUID(int=0))
@@ -73,20 +72,13 @@ def given_list(
 
 def matches(pattern: str, path: str) -> bool:
     """Whether a path matches: `*` and `?` stay within a folder, `**` goes through any number of them."""
-    return _compiled(pattern).fullmatch(path) is not None
+    return compiled(pattern).matches(path)
 
 
 def normal_pattern(pattern: str) -> str:
     """A pattern as paths are compared with it: relative, in NFC; a folder (`drafts/`) stands for all that is in it."""
     normal = unicodedata.normalize("NFC", pattern.strip()).removeprefix("./").lstrip("/")
     return f"{normal}**" if normal.endswith("/") else normal
-
-
-@functools.lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    rules = {"**/": r"(?:[^/]*/)*", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
-    return re.compile("".join(rules.get(part) or re.escape(part) for part in parts), re.DOTALL)
 
 
 def refuse_given(path: str, patterns: Sequence[PatternReaders]) -> None:

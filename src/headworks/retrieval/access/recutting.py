@@ -15,6 +15,7 @@ from headworks.types.identity import Principal
 from headworks.types.ids import new_id
 
 SQL = load("headworks.retrieval.access", "sections.sql")
+REMOVING_SQL = load("headworks.retrieval.lifecycle", "erasure.sql")
 
 
 async def recut(
@@ -38,6 +39,7 @@ async def recut(
         return 0
     live = [row.document_id for row in found if not row.is_gone]
     of_live = {"tenant": curator.tenant, "documents": live}
+    await tx.run(REMOVING_SQL.keep_originals, **of_live)
     await tx.run(SQL.retire, tenant=curator.tenant, documents=[row.document_id for row in found])
     anew = [new_id() for _ in live]
     await tx.run(SQL.begin_anew, **of_live, anew=anew)

@@ -360,7 +360,10 @@ SELECT d.document_id, d.version
 -- ── Tidying ──
 
 -- name: delete_blobs
-DELETE FROM blob WHERE tenant_id = %(tenant)s AND blob_id = ANY (%(blobs)s::uuid[])
+-- But for those that a legal hold keeps.
+DELETE FROM blob b
+ WHERE b.tenant_id = %(tenant)s AND b.blob_id = ANY (%(blobs)s::uuid[])
+   AND NOT EXISTS (SELECT FROM document_version v WHERE v.tenant_id = b.tenant_id AND v.blob_id = b.blob_id)
 
 -- name: is_waiting
 SELECT EXISTS (SELECT FROM ingest_item WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'queued')

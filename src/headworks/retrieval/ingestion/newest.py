@@ -8,8 +8,10 @@ from uuid import UUID
 
 from headworks.retrieval.store import INGEST_SQL, delete_blobs
 from headworks.storage.pool import Tx
+from headworks.storage.queries import load
 from headworks.types.identity import Principal
 
+_REMOVING_SQL = load("headworks.retrieval.lifecycle", "erasure.sql")
 _SAID: Final = ("readers", "denials", "metadata")
 
 
@@ -37,3 +39,14 @@ async def supersede_older_than(tx: Tx, curator: Principal, collection: UUID, wri
         of_items = {"tenant": curator.tenant, "collection": collection, "items": list(written)}
         gone = await tx.fetch_all(INGEST_SQL.supersede_older_than, **of_items)
         await delete_blobs(tx, curator.tenant, [row.blob_id for row in gone])
+
+
+async def begin_replacing(tx: Tx, curator: Principal) -> None:
+    """Before the collection is locked: no legal hold is placed between `keep_held` and the end."""
+    await tx.run(_REMOVING_SQL.begin_removing, tenant=curator.tenant)
+
+
+async def keep_held(tx: Tx, curator: Principal, documents: Sequence[UUID]) -> None:
+    """These are about to be replaced: under a legal hold, their originals are kept as their texts are."""
+    if documents:
+        await tx.run(_REMOVING_SQL.keep_originals, tenant=curator.tenant, documents=list(documents))

@@ -6,7 +6,6 @@ stands on a document, its collection or the person, nothing of it is removed.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,11 +80,14 @@ class Erasure:
     def __init__(self, db: Database, directory: Directory) -> None:
         self._db = db
         self._directory = directory
-        self._erasers: list[Eraser] = []
+        self._erasers: list[tuple[Eraser, bool]] = []
 
-    def join(self, eraser: Eraser) -> None:
-        """Erase in this room, too: it lies above, and keeps text that quotes documents."""
-        self._erasers.append(eraser)
+    def join(self, eraser: Eraser, *, on_request_only: bool = False) -> None:
+        """Erase in this room, too: it lies above, and keeps text that quotes documents.
+
+        `on_request_only`: what people have chosen to keep there, a purge leaves to them.
+        """
+        self._erasers.append((eraser, on_request_only))
 
     # ── Purging: what vanished or was replaced, after a while ──
 
@@ -184,7 +186,7 @@ class Erasure:
             await _refuse_held(tx, asker, [person.id, *held])
             removed = await self._erase(tx, curator, found) if with_documents else _Removed()
             removed.rows.update(await erasing.forget_person(tx, curator, person.id, [name, *labels]))
-            for eraser in self._erasers:
+            for eraser, _ in self._erasers:
                 removed.rows.update(await eraser.forget_person(tx, curator, person.id))
             removed.rows.update(await self._directory.forget(tx, asker, person))
             removed.left = 0 if with_documents else len(found)
@@ -235,28 +237,36 @@ class Erasure:
         counted = await tx.fetch_one(SQL.count_rows, **of_tenant, documents=ids, blobs=blobs)
         removed.rows.update(counted._asdict())
         removed.rows["ingest_item"] += len(items)
-        for rows in await self._forget_quotes(tx, curator, ids):
+        kept = await tx.fetch_all(SQL.list_kept_originals, **of_tenant, documents=ids)
+        for rows in await self._forget_quotes(tx, curator, ids, on_request=everything):
             removed.rows.update(rows)
         removed.rows["document"] += await tx.run(SQL.delete_documents, **of_tenant, documents=ids)
         await delete_blobs(tx, curator.tenant, blobs)
+        await tx.run(SQL.delete_originals, **of_tenant, blobs=[each.blob_id for each in kept])
         removed.documents += [_of_document(each) for each in gone]
         await collections.touch(tx, curator, row.collection_id)
 
-    async def _forget_quotes(self, tx: Tx, curator: Principal, ids: Sequence[UUID]) -> list[dict[str, int]]:
+    async def _forget_quotes(
+        self, tx: Tx, curator: Principal, ids: Sequence[UUID], *, on_request: bool
+    ) -> list[dict[str, int]]:
         """What quotes these documents elsewhere."""
         rows = [await erasing.forget_documents(tx, curator, ids)]
-        return rows + [await eraser.forget_documents(tx, curator, ids) for eraser in self._erasers]
+        joined = [eraser for eraser, on_request_only in self._erasers if on_request or not on_request_only]
+        return rows + [await eraser.forget_documents(tx, curator, ids) for eraser in joined]
 
     async def _remove_texts(self, tx: Tx, old: Sequence[Any], curator: Principal, removed: _Removed) -> None:
         """Texts of versions that were replaced."""
         if not old:
             return
-        removed.rows["document_text"] += await tx.run(
-            SQL.delete_texts,
-            tenant=curator.tenant,
-            documents=[each.document_id for each in old],
-            versions=[each.version for each in old],
-        )
+        of_these = {
+            "tenant": curator.tenant,
+            "documents": [each.document_id for each in old],
+            "versions": [each.version for each in old],
+        }
+        removed.rows["document_text"] += await tx.run(SQL.delete_texts, **of_these)
+        if kept := [each.blob_id for each in old if each.blob_id is not None]:
+            await tx.run(SQL.give_up_originals, **of_these)
+            removed.rows["blob"] += await tx.run(SQL.delete_originals, tenant=curator.tenant, blobs=kept)
         removed.texts += [
             {"document": str(each.document_id), "version": each.version, "content_sha256": each.content_hash}
             for each in old
@@ -300,7 +310,6 @@ def _of_document(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a row of `list_
         "document": str(row.document_id),
         "version": row.version,
         "content_sha256": row.content_hash,
-        "path_sha256": hashlib.sha256(row.path.encode()).hexdigest(),
         "vanished_at": None if row.tombstoned_at is None else row.tombstoned_at.isoformat(),
     }
 

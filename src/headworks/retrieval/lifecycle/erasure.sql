@@ -26,6 +26,37 @@ SELECT hold_id, kind, reason, placed_at FROM legal_hold
  WHERE tenant_id = %(tenant)s AND subject_id = ANY (%(subjects)s::uuid[])
  ORDER BY placed_at
 
+-- name: keep_originals
+-- Of documents that are about to be replaced: where a hold stands on one at the same place, or on their collection.
+UPDATE document_version v SET blob_id = d.blob_id
+  FROM document d
+ WHERE d.tenant_id = %(tenant)s AND d.document_id = ANY (%(documents)s::uuid[]) AND d.blob_id IS NOT NULL
+   AND v.tenant_id = d.tenant_id AND v.document_id = d.document_id AND v.version = d.version
+   AND EXISTS (SELECT FROM legal_hold h
+                WHERE h.tenant_id = d.tenant_id
+                  AND (h.subject_id = d.collection_id
+                       OR h.subject_id IN (SELECT f.document_id FROM document f
+                                            WHERE f.tenant_id = d.tenant_id AND f.collection_id = d.collection_id
+                                              AND f.source = d.source AND f.path = d.path)))
+
+-- name: list_kept_originals
+SELECT DISTINCT blob_id FROM document_version
+ WHERE tenant_id = %(tenant)s AND document_id = ANY (%(documents)s::uuid[]) AND blob_id IS NOT NULL
+
+-- name: give_up_originals
+UPDATE document_version v SET blob_id = NULL
+  FROM unnest(%(documents)s::uuid[], %(versions)s::integer[]) AS old (document_id, version)
+ WHERE v.tenant_id = %(tenant)s AND v.document_id = old.document_id AND v.version = old.version
+
+-- name: delete_originals
+-- That nothing names any more: the same original may have been cut anew.
+DELETE FROM blob b
+ WHERE b.tenant_id = %(tenant)s AND b.blob_id = ANY (%(blobs)s::uuid[])
+   AND NOT EXISTS (SELECT FROM document_version v WHERE v.tenant_id = b.tenant_id AND v.blob_id = b.blob_id)
+   AND NOT EXISTS (SELECT FROM document d WHERE d.tenant_id = b.tenant_id AND d.blob_id = b.blob_id)
+   AND NOT EXISTS (SELECT FROM ingest_item i WHERE i.tenant_id = b.tenant_id AND i.blob_id = b.blob_id
+                      AND i.state IN ('queued', 'failed'))
+
 -- name: list_purgeable
 SELECT d.document_id, d.source, d.path, d.part, d.content_hash, d.version, d.blob_id, d.tombstoned_at
   FROM document d
@@ -53,7 +84,7 @@ SELECT d.document_id, d.collection_id, d.source, d.path, d.part, d.content_hash,
  ORDER BY d.collection_id, (d.document_id = %(document)s) DESC, d.part, d.document_id
 
 -- name: list_old_texts
-SELECT v.document_id, v.version, v.content_hash
+SELECT v.document_id, v.version, v.content_hash, v.blob_id
   FROM document_version v
   JOIN document d ON d.tenant_id = v.tenant_id AND d.document_id = v.document_id
   JOIN document_text t ON t.tenant_id = v.tenant_id AND t.document_id = v.document_id AND t.version = v.version

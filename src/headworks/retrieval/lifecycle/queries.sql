@@ -91,11 +91,12 @@ SELECT (SELECT count(*) FROM chunk k WHERE k.tenant_id = %(tenant)s AND k.genera
            AND g.generation_id <> %(generation)s) AS pending_generations
 
 -- name: count_orphaned_blobs
--- Of the tenant: originals that neither a document nor an item names.
+-- Of the tenant: originals that neither a document nor an item nor a version under a legal hold names.
 SELECT count(DISTINCT b.blob_id) FROM blob b
  WHERE b.tenant_id = %(tenant)s
    AND NOT EXISTS (SELECT FROM document d WHERE d.tenant_id = b.tenant_id AND d.blob_id = b.blob_id)
    AND NOT EXISTS (SELECT FROM ingest_item i WHERE i.tenant_id = b.tenant_id AND i.blob_id = b.blob_id)
+   AND NOT EXISTS (SELECT FROM document_version v WHERE v.tenant_id = b.tenant_id AND v.blob_id = b.blob_id)
 
 -- name: list_some_texts
 -- Others each day.

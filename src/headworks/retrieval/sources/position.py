@@ -27,8 +27,8 @@ class Position:
     """The source had forgotten the cursor."""
     place: str = ""
     """Of the sweep."""
-    here: dict[str, list[str] | None] = field(default_factory=dict)
-    """Of the sweep so far: paths, and the ids of their readers (None: the source does not say)."""
+    here: dict[str, list[list[str]] | None] = field(default_factory=dict)
+    """Of the sweep so far: paths, the ids of their readers and of whom they are closed to (None: it does not say)."""
     read_at: datetime | None = None
     """When the sweep began, by the database's clock: that old are the readers that it tells."""
     errors: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from headworks.errors import InvalidRequest
 from headworks.retrieval import collections
+from headworks.retrieval.access import denials
 from headworks.retrieval.access.readers import read_patterns
 from headworks.retrieval.contract import check_path
 from headworks.retrieval.ingestion.ingest import Ingestion, NewItem, sweep
@@ -31,9 +32,9 @@ from headworks.retrieval.sources.contract import (
     Throttled,
     Unfetchable,
 )
-from headworks.retrieval.sources.mapping import readers_of
+from headworks.retrieval.sources.mapping import NOBODY, Listed, Ours, listed_of
 from headworks.retrieval.sources.position import Position, SourceRow, seal
-from headworks.retrieval.store import INGEST_SQL, CollectionRow, lock_collection
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, find_collection, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
@@ -51,7 +52,6 @@ _MOST_ERRORS = 6
 _FIRST_PAUSE_S = 15.0
 _MOST_RETRIED = 10_000
 Phase = Literal["changes", "sweep"]
-Readers = tuple[PrincipalId, ...]
 Result = TypeVar("Result")
 
 
@@ -75,7 +75,7 @@ class Target:
     curator: Principal
     row: CollectionRow
     found: SourceRow
-    ours: Mapping[str, PrincipalId]
+    ours: Ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +172,13 @@ class OneSync:
         taken = set(self._position.taken)
         for change in changes:
             if change.path not in taken:
-                readers = readers_of(change.access, self._groups, self._ours)
-                await self._take(change, readers if self._source.carries_permissions else None)
+                await self._take(change, self._listed(change.access))
                 self._position.taken.append(change.path)
 
-    async def _take(self, change: Change, readers: Readers | None) -> None:
+    async def _take(self, change: Change, listed: Listed | None) -> None:
         """Fetch and hand in one document; whatever is wrong with it is its own failure."""
         try:
-            await self._hand_in(change, readers)
+            await self._hand_in(change, listed)
         except Gone:
             self._forget(change.path)
         except InvalidRequest as error:
@@ -191,7 +190,7 @@ class OneSync:
         else:
             self._forget(change.path)
 
-    async def _hand_in(self, change: Change, readers: Readers | None) -> None:
+    async def _hand_in(self, change: Change, listed: Listed | None) -> None:
         path, limit = check_path(change.path), self._tools.limits.max_file_bytes
         fetched = None
         if (change.size or 0) <= limit:
@@ -200,8 +199,10 @@ class OneSync:
             raise Unfetchable("too_large", f"It has more than the limit of {limit >> 20} MB.")
         digest = await asyncio.to_thread(_sha256, fetched.data)
         new = NewItem(
-            new_id(), self._found.sync_id, self._found.name, path, fetched.data, digest, readers, fetched.media_type,
+            new_id(), self._found.sync_id, self._found.name, path, fetched.data, digest,
+            None if listed is None else listed.readers, fetched.media_type,
             None if fetched.metadata is None else parsed_metadata(fetched.metadata),
+            None if listed is None else listed.denied,
         )  # fmt: skip
         async with self._tools.db.tx(self._curator) as tx:
             await self._tools.ingestion.put(tx, self._curator, self._row, new)
@@ -230,15 +231,15 @@ class OneSync:
         while True:
             page = await _patiently(lambda: self._source.present(position.cursor, position.place))
             for each in page.documents:
-                position.here[each.path] = self._readers(each.access)
+                position.here[each.path] = _as_stored(self._listed(each.access))
             position.place, position.errors = page.place, 0
             if not page.place:
                 break
 
-    def _readers(self, access: Access | None) -> list[str] | None:
+    def _listed(self, access: Access | None) -> Listed | None:
         if not self._source.carries_permissions:
             return None
-        return [str(each) for each in readers_of(access, self._groups, self._ours)]
+        return listed_of(access, self._groups, self._ours)
 
     async def _catch_up(self, until: float) -> bool:
         """Hand in what is there and was not among the changes: lost, or failed before; whether that was all."""
@@ -246,9 +247,9 @@ class OneSync:
             of_source = {**self._keys, "name": self._found.name}
             known = {row.path for row in await tx.fetch_all(SQL.list_documents, **of_source)}
             known |= {row.path for row in await tx.fetch_all(SQL.list_looked_at, **of_source, sync=self._found.sync_id)}
-        for path, ids in self._position.here.items():
+        for path, stored in self._position.here.items():
             if path not in known:
-                await self._take(Change(path), None if ids is None else _as_ids(ids))
+                await self._take(Change(path), _as_listed(stored))
             if monotonic() >= until:
                 await self._save()  # what is here is then asked for anew: it may be long ago when all is caught up
                 return False
@@ -263,31 +264,35 @@ class OneSync:
             vanished = await sweep(tx, curator.tenant, of_source)
             if vanished:
                 await self._tools.queue.tidy(tx, curator.tenant, self._row.collection_id)
-            if await self._set_readers(tx) or vanished:
+            row = await find_collection(tx, curator.tenant, collection=self._row.collection_id) or self._row
+            if await self._set_lists(tx, row) or vanished:
                 await collections.touch(tx, curator, self._row.collection_id)
             await tx.run(INGEST_SQL.finish_sync, tenant=curator.tenant, sync=self._found.sync_id)
             await self._write_end(tx, "done", self._position.ended())
 
-    async def _set_readers(self, tx: Tx) -> int:
-        """Readers as the source tells them now, also of what is still queued; how many lists are others."""
+    async def _set_lists(self, tx: Tx, row: CollectionRow) -> int:
+        """Readers and deny entries as the source tells them now, also of what is still queued; how many are others."""
         if not self._source.carries_permissions:
             return 0
         of_source = {**self._keys, "name": self._found.name}
-        queued: dict[Readers, list[str]] = defaultdict(list)
-        for path, ids in self._position.here.items():
-            queued[_as_ids(ids or [])].append(path)
-        for readers, paths in queued.items():
-            await tx.run(SQL.set_item_readers, **of_source, readers=list(readers), paths=paths)
-        others: dict[Readers, list[UUID]] = defaultdict(list)
-        for row in await tx.fetch_all(SQL.list_documents, **of_source):
-            now = _as_ids(self._position.here.get(row.path) or [])
-            is_told = row.restricted and row.readers_from == self._found.source_id
-            if not is_told or tuple(sorted(row.given_readers or ())) != now:
-                others[now].append(row.document_id)
-        for readers, documents in others.items():
-            of_these = {"tenant": self._curator.tenant, "documents": documents, "readers": list(readers)}
+        queued: dict[Listed, list[str]] = defaultdict(list)
+        for path, stored in self._position.here.items():
+            queued[_as_listed(stored) or NOBODY].append(path)
+        for now, paths in queued.items():
+            of_paths = {"readers": list(now.readers), "denials": list(now.denied), "paths": paths}
+            await tx.run(SQL.set_item_readers, **of_source, **of_paths)
+        others: dict[Listed, list[UUID]] = defaultdict(list)
+        for each in await tx.fetch_all(SQL.list_documents, **of_source):
+            now = _as_listed(self._position.here.get(each.path)) or NOBODY
+            is_told = each.restricted and each.readers_from == self._found.source_id
+            before = Listed(tuple(sorted(each.given_readers or ())), tuple(sorted(each.given_denials)))
+            if not is_told or before != now:
+                others[now].append(each.document_id)
+        for now, documents in others.items():
+            of_these = {"tenant": self._curator.tenant, "documents": documents, "readers": list(now.readers)}
             await tx.run(SQL.set_given_readers, **of_these, source=self._found.source_id)
-            await collections.set_readers(tx, self._curator, documents, readers)
+            await collections.set_readers(tx, self._curator, documents, now.readers)
+            await denials.renew(tx, self._curator, row.collection_id, row.settings, documents, given=now.denied)
         return len(others)
 
     # ── Where it is ──
@@ -373,8 +378,16 @@ def _good_paths(paths: Iterable[str]) -> Iterable[str]:
             continue
 
 
-def _as_ids(ids: Iterable[str]) -> Readers:
-    return tuple(sorted(PrincipalId(UUID(each)) for each in ids))
+def _as_stored(listed: Listed | None) -> list[list[str]] | None:
+    """What `_as_listed` reads."""
+    return None if listed is None else [[str(each) for each in ids] for ids in (listed.readers, listed.denied)]
+
+
+def _as_listed(stored: list[list[str]] | None) -> Listed | None:
+    if stored is None:
+        return None
+    readers, denied = (tuple(PrincipalId(UUID(each)) for each in ids) for ids in stored)
+    return Listed(readers, denied)
 
 
 def _storable(path: str) -> str:

@@ -15,6 +15,7 @@ from headworks.errors import HeadworksError, NotFound
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.freshness import CONFIGURED
 from headworks.retrieval.sources.contract import Change, Changes, Fetched, Gone, Groups, Present, Source, SourceError
+from headworks.retrieval.sources.mapping import Ours
 from headworks.retrieval.sources.position import SourceRow, unseal
 from headworks.retrieval.sources.stepping import DONE_S, SQL, OneSync, Overtaken, Target, Tools
 from headworks.retrieval.store import CollectionRow, find_collection
@@ -57,7 +58,7 @@ class SourceWork:
         configured = configured_sources(row.settings).get(found.name)
         return NoSource() if configured is None else self._openers[configured["kind"]](configured["settings"])
 
-    async def _ours(self, curator: Principal, row: CollectionRow, found: SourceRow) -> dict[str, PrincipalId]:
+    async def _ours(self, curator: Principal, row: CollectionRow, found: SourceRow) -> Ours:
         """Ids of the source to principals of ours; a name that is no longer there is nobody."""
         configured = configured_sources(row.settings).get(found.name) or {}
         ours: dict[str, PrincipalId] = {}
@@ -66,7 +67,7 @@ class SourceWork:
                 ours[theirs] = (await self._directory.principals_named(curator, [name]))[name]
             except NotFound:
                 continue
-        return ours
+        return Ours(ours, await self._directory.people_among(curator, ours.values()))
 
 
 async def _advance(one: OneSync) -> float:

@@ -75,7 +75,7 @@ VALUES (%(tenant)s, %(item)s, %(sync)s, %(collection)s, %(source)s, %(path)s, ''
         'failed', %(code)s, %(message)s, %(by)s, now())
 
 -- name: list_documents
-SELECT document_id, path, given_readers, restricted, readers_from FROM document
+SELECT document_id, path, given_readers, given_denials, restricted, readers_from FROM document
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s AND tombstoned_at IS NULL AND part = ''
 
 -- name: list_looked_at
@@ -85,9 +85,9 @@ SELECT path FROM ingest_item
    AND (state = 'queued' OR sync_id = %(sync)s)
 
 -- name: set_item_readers
-UPDATE ingest_item SET readers = %(readers)s::uuid[]
+UPDATE ingest_item SET readers = %(readers)s::uuid[], denials = %(denials)s::uuid[]
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s AND state = 'queued'
-   AND path = ANY (%(paths)s::text[]) AND readers IS DISTINCT FROM %(readers)s::uuid[]
+   AND path = ANY (%(paths)s::text[]) AND (readers, denials) IS DISTINCT FROM (%(readers)s::uuid[], %(denials)s::uuid[])
 
 -- name: set_given_readers
 UPDATE document SET given_readers = %(readers)s::uuid[], readers_from = %(source)s

@@ -418,9 +418,11 @@ CREATE INDEX dataset_version_by_digest ON dataset_version (tenant_id, digest);
 CREATE TABLE dataset_example (          -- content-addressed, shared between versions of a tenant
     tenant_id   uuid NOT NULL REFERENCES tenant,
     digest      text NOT NULL,
-    content     bytea NOT NULL,          -- sealed
+    trace_id    uuid,                    -- that it was made of; null: of none
+    content     bytea,                   -- sealed; null: erased, and never stored again
     PRIMARY KEY (tenant_id, digest)
 );
+CREATE INDEX dataset_example_of_trace ON dataset_example (tenant_id, trace_id) WHERE trace_id IS NOT NULL;
 
 CREATE TABLE dataset_member (           -- which examples a version has, by its digest
     tenant_id   uuid NOT NULL,
@@ -482,7 +484,7 @@ CREATE TABLE judgement (                -- what a person says of one answer: app
     verdict      text NOT NULL CHECK (verdict IN ('pass', 'fail', 'unsure', 'first', 'second', 'tie')),
     severity     smallint CHECK (severity BETWEEN 1 AND 3),
     failure_modes text[] NOT NULL DEFAULT '{}',
-    content      bytea NOT NULL,         -- sealed: critique, suggested fix, knowledge, evidence, criteria
+    content      bytea,                  -- sealed: critique, suggested fix, knowledge, evidence, criteria; null: erased
     replaces     uuid,
     made_by      uuid NOT NULL,
     made_at      timestamptz NOT NULL DEFAULT now(),
@@ -512,6 +514,8 @@ CREATE TABLE experiment (               -- a release asked every example of a da
     state         text NOT NULL CHECK (state IN ('running', 'done', 'stopped', 'cancelled', 'failed')),
     why           text NOT NULL DEFAULT '',
     content       bytea NOT NULL,        -- sealed: the files that it was read from
+    traces        uuid[] NOT NULL DEFAULT '{}',  -- that its examples were made of
+    erased        int NOT NULL DEFAULT 0,        -- examples that were erased since
     revision      bigint NOT NULL DEFAULT 1,    -- goes up with every resume
     made_by       uuid NOT NULL,
     made_at       timestamptz NOT NULL DEFAULT now(),
@@ -526,11 +530,13 @@ CREATE TABLE experiment_output (        -- what a release answered: kept for eve
     release     text NOT NULL,
     example     text NOT NULL,           -- digest
     repeat      int NOT NULL,
+    trace_id    uuid,                    -- of the call that answered
     content     bytea NOT NULL,          -- sealed
     error_code  text,
     made_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, release, example, repeat)
 );
+CREATE INDEX experiment_output_of_trace ON experiment_output (tenant_id, trace_id) WHERE trace_id IS NOT NULL;
 
 CREATE TABLE experiment_score (
     tenant_id   uuid NOT NULL,
@@ -699,9 +705,11 @@ CREATE TABLE document_version (         -- what a document was, and who brought 
     handed_in_by  uuid NOT NULL,
     created_at    timestamptz NOT NULL DEFAULT now(),
     replaced_at   timestamptz,                   -- null: it is the one that is read
+    blob_id       uuid,                          -- the original of one that was replaced under a legal hold
     PRIMARY KEY (tenant_id, document_id, version),
     FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE
 );
+CREATE INDEX document_version_original ON document_version (tenant_id, blob_id) WHERE blob_id IS NOT NULL;
 
 CREATE TABLE document_denial (
     tenant_id     uuid NOT NULL,
@@ -1137,7 +1145,7 @@ CREATE POLICY own ON stored_item FOR ALL TO hw_app
 CREATE POLICY curated_seen ON stored_response FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()));
 CREATE POLICY curated_removed ON stored_response FOR DELETE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()));
 
--- Usage and spans are append-only but for what erasure takes out of them, which the curator does and a trigger keeps to.
+-- Append-only but for what erasure takes out of it, which the curator does and a trigger keeps to.
 CREATE FUNCTION only_forgets() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF to_jsonb(NEW) - TG_ARGV[0] <> to_jsonb(OLD) - TG_ARGV[0] OR to_jsonb(NEW) -> TG_ARGV[0] <> 'null' THEN
@@ -1147,6 +1155,10 @@ BEGIN
 END $$;
 CREATE TRIGGER only_forgets BEFORE UPDATE ON span FOR EACH ROW EXECUTE FUNCTION only_forgets('payload');
 CREATE TRIGGER only_forgets BEFORE UPDATE ON usage FOR EACH ROW EXECUTE FUNCTION only_forgets('end_user');
+CREATE TRIGGER only_forgets BEFORE UPDATE ON dataset_example FOR EACH ROW EXECUTE FUNCTION only_forgets('content');
+CREATE TRIGGER only_forgets BEFORE UPDATE ON judgement FOR EACH ROW EXECUTE FUNCTION only_forgets('content');
+CREATE POLICY erased ON dataset_example AS RESTRICTIVE FOR UPDATE TO hw_app USING ((SELECT is_curator()));
+CREATE POLICY erased ON judgement AS RESTRICTIVE FOR UPDATE TO hw_app USING ((SELECT is_curator()));
 CREATE POLICY erased ON span AS RESTRICTIVE FOR UPDATE TO hw_app USING ((SELECT is_curator()));
 CREATE POLICY erased ON usage AS RESTRICTIVE FOR UPDATE TO hw_app USING ((SELECT is_curator()));
 
@@ -1213,8 +1225,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
     document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
 GRANT SELECT, INSERT ON gate_look, judge_card, tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt,
-    dataset, dataset_version, dataset_example, dataset_member, review_sample, judgement_wanted, judgement TO hw_app;
+    dataset, dataset_version, dataset_member, review_sample, judgement_wanted TO hw_app;
 GRANT SELECT, INSERT, UPDATE ON data_key, signing_key, release_block, proposal TO hw_app;
 GRANT SELECT, UPDATE ON usage, span TO hw_app;      -- UPDATE: see only_forgets
+GRANT SELECT, INSERT, UPDATE ON dataset_example, judgement TO hw_app;   -- as before
 GRANT SELECT, INSERT, UPDATE, DELETE ON replica TO hw_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA headworks TO hw_app;
