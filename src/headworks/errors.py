@@ -14,6 +14,7 @@
     ├── Conflict                409  somebody moved it first
     │   └── LegalHold           409  a legal hold stands on what was to be removed
     ├── DocumentUnreadable      422  one document can't be parsed; the rest goes on
+    ├── CeilingReached          402  work with a ceiling of its own may not spend what this might cost
     ├── Blocked                 422  a guardrail refused
     ├── UpstreamError           502  a provider failed
     │   ├── UpstreamRejected    as the provider said: its status, headers and body are passed on
@@ -156,6 +157,14 @@ class DocumentUnreadable(HeadworksError):
 
     status = 422
     code = "document_unreadable"
+    kind = "invalid_request_error"
+
+
+class CeilingReached(HeadworksError):
+    """Work with a ceiling of its own may not spend what a call might cost: the call is not made."""
+
+    status = 402
+    code = "ceiling_reached"
     kind = "invalid_request_error"
 
 

@@ -19,6 +19,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Example, Output
 from headworks.types.identity import Principal
 from headworks.types.ids import TraceId, new_id
+from headworks.types.spending import PURSE
 
 
 @dataclass
@@ -31,17 +32,24 @@ class Scripted:
     asked: list[str] = field(default_factory=list)
     most_at_once: int = 0
     is_forbidden: bool = False
+    holds: bool = False
+    """Whether it asks before it spends, as the gateway does: for twice what it costs."""
     _now: int = 0
 
     async def answer(self, principal: Principal, model: str, example: Example) -> Output:
         del principal, model
         if self.is_forbidden:
             raise Forbidden("The key may not call it.")
+        purse, worst = PURSE.get(), 2 * (self.cost_micro_usd or 0)
+        if purse is not None and self.holds:
+            await purse.hold(worst, 0)
         self.asked.append(example.id)
         self._now += 1
         self.most_at_once = max(self.most_at_once, self._now)
         await asyncio.sleep(self.pause_s)
         self._now -= 1
+        if purse is not None and self.holds:
+            purse.settle(worst, self.cost_micro_usd)
         said = self.says.get(example.id, example.reference)
         if isinstance(said, Output):
             return said

@@ -13,7 +13,7 @@ from headworks.formats.messages.format import MESSAGES
 from headworks.formats.neutral import FormatName, Request
 from headworks.formats.responses.format import RESPONSES
 from headworks.gateway.dialects import Dialect
-from headworks.gateway.plans import Aim, Plan
+from headworks.gateway.plans import Aim, Bound, Plan
 from headworks.gateway.translation import aimed
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
@@ -143,6 +143,9 @@ class Call(Asked, kw_only=True):
             return None  # texts, each with its own answers, or the tokens of one
         raw = bytes(asked)
         return int(raw) if raw.isdigit() else 1 if raw == b"null" else None
+
+    def bound(self, aim: Aim) -> Bound | None:
+        """See Outgoing: what is asked from outside is paid from no purse."""
 
     def body_for(self, aim: Aim) -> bytes:
         """The caller's bytes; model, fixed parameters and the wish for usage are spliced in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,6 +41,13 @@ class Aim(msgspec.Struct, frozen=True):
         self.provider.check(way.surface, self.target.model)
         self.ways[surface, name, relays] = way
         return way
+
+
+class Bound(NamedTuple):
+    """At most so many tokens of output, charged as at most so many calls."""
+
+    output_tokens: int
+    calls: int = 1
 
 
 class Plan(msgspec.Struct, frozen=True):

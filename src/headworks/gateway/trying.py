@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from headworks.errors import DatabaseUnavailable, Forbidden, HeadworksError, NotFound
+from headworks.errors import CeilingReached, DatabaseUnavailable, Forbidden, HeadworksError, NotFound
 from headworks.formats.answers import collect
 from headworks.formats.chat.format import CHAT
 from headworks.formats.neutral import Answer, TextBlock, ToolCallBlock
@@ -57,7 +57,7 @@ class Trying:
         call = _call(principal, model, example)
         try:
             said = await _whole(await pipeline.answer(call))
-        except (DatabaseUnavailable, Forbidden, NotFound):
+        except (CeilingReached, DatabaseUnavailable, Forbidden, NotFound):
             raise
         except HeadworksError as error:
             return seen.output(error_code=error.code, error_message=str(error))

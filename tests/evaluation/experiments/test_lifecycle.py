@@ -17,7 +17,6 @@ from experiment_stage import Scripted, evaluation_over
 from release_world import World, guest, shared_urls, workspace, world
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound, WorkspaceInvalid
-from headworks.evaluation.experiments.ceilings import Ceiling
 from headworks.evaluation.experiments.lifecycle import Experiment
 from headworks.evaluation.experiments.running import ExperimentRuns
 from headworks.evaluation.service import Evaluation, Wanted
@@ -107,7 +106,8 @@ async def test_an_error_is_a_result_and_is_asked_again_only_if_somebody_says_so(
 
 
 async def test_the_ceiling_stops_before_more_is_spent_and_says_so_and_a_higher_one_goes_on(stage: Stage) -> None:
-    stopped = await stage.work(await stage.start(most_cost_micro_usd=55, at_once=4), Scripted(pause_s=0.001))
+    answerer = Scripted(pause_s=0.001, holds=True)
+    stopped = await stage.work(await stage.start(most_cost_micro_usd=55, at_once=4), answerer)
     assert stopped.state == "stopped"
     assert 0 < stopped.cost_micro_usd <= 55
     assert "0.000055" in stopped.why
@@ -164,18 +164,6 @@ async def test_others_tenants_see_nothing(own_stage: Stage) -> None:
     assert await own_stage.evaluation.experiments.list(stranger) == []
     with pytest.raises(NotFound):
         await own_stage.evaluation.experiments.find(stranger, done.id)
-
-
-async def test_a_ceiling_counts_what_is_under_way() -> None:
-    ceiling = Ceiling(99, 0)
-    assert await ceiling.admit()
-    await ceiling.settle(20)
-    assert await ceiling.admit()
-    assert not ceiling._fits
-    await ceiling.settle(20)
-    assert await ceiling.admit()
-    await ceiling.settle(50)
-    assert not await ceiling.admit()
 
 
 @pytest.fixture

@@ -14,11 +14,13 @@ import pytest
 from scripted_judge import Reply, ScriptedModels
 
 from headworks.errors import DatabaseUnavailable, Forbidden, Unavailable, UpstreamTimeout, WorkspaceInvalid
+from headworks.evaluation.experiments.ceilings import Ceiling, CellPurse
 from headworks.evaluation.scorers.catalogue import make_scorer
 from headworks.evaluation.scorers.contract import MeasuredScorer, Surroundings
 from headworks.evaluation.scorers.interpreters import Interpreters
 from headworks.testing.scorers import SOMEBODY
 from headworks.types.evaluation import Example, Output, Score
+from headworks.types.spending import PURSE
 
 EXAMPLE, OUTPUT = Example("a", "How long is leave?", reference="Twelve weeks."), Output("Twelve weeks.")
 SETTINGS = {"version": "1", "metric": "M"}
@@ -151,6 +153,20 @@ async def test_many_at_once_share_a_child_and_each_gets_its_own_answer(tmp_path:
     async with interpreters(tmp_path) as libraries:
         many = [scored(libraries, "Asks", say=lambda *_, n=n: f"{n}", model="a/b") for n in range(40)]
         assert [each.reason for each in await asyncio.gather(*many)] == [str(n) for n in range(40)]
+
+
+async def test_each_score_is_paid_from_the_purse_of_who_asked_for_it(tmp_path: Path) -> None:
+    async with interpreters(tmp_path) as libraries:
+        purses = [CellPurse(Ceiling(number, 0)) for number in range(3)]
+        seen: list[object] = []
+
+        async def one(purse: CellPurse) -> None:
+            PURSE.set(purse)
+            await scored(libraries, "Asks", say=lambda *_: seen.append(PURSE.get()) or "{}", model="a/b")
+
+        for purse in purses:
+            await asyncio.create_task(one(purse))
+        assert seen == purses
 
 
 async def test_a_score_that_is_given_up_leaves_the_child_usable(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from collections import deque
 from typing import Any, Protocol
 from uuid import UUID
 
-from headworks.errors import Forbidden, HeadworksError, NotFound, WorkspaceInvalid
+from headworks.errors import CeilingReached, Forbidden, HeadworksError, NotFound, WorkspaceInvalid
 from headworks.evaluation.contract import Scorer
-from headworks.evaluation.experiments.ceilings import Ceiling
+from headworks.evaluation.experiments.ceilings import Ceiling, CellPurse
 from headworks.evaluation.experiments.keeping import SQL, Cell, Cells
 from headworks.evaluation.experiments.lifecycle import RUN, Experiment, Experiments, cells_of
 from headworks.evaluation.suites.reading import Plan
@@ -20,6 +20,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Answerer, Output, Score
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, PrincipalId, TenantId
+from headworks.types.spending import PURSE
 
 _log = logging.getLogger(__name__)
 _BATCH = 200
@@ -90,7 +91,7 @@ class ExperimentRuns:
         await batch.work(missing[:_BATCH])
         if batch.refusal is not None:
             raise batch.refusal
-        if batch.is_stopped:
+        if batch.is_short:
             await self._end(principal, experiment, "stopped", batch.ceiling.why)
             return 0
         return len(missing[:_BATCH])
@@ -129,8 +130,13 @@ class _Batch:
         self._scorers: dict[Digest, Scorer] = {each.digest: each for each in plan.scorers}
         self._queue: deque[Cell] = deque()
         self.ceiling = Ceiling(experiment.most_cost_micro_usd, experiment.cost_micro_usd)
-        self.is_stopped = False
         self.refusal: HeadworksError | None = None
+        self._is_refused = False
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the ceiling left something undone."""
+        return self._is_refused or (self.ceiling.is_reached and bool(self._queue))
 
     async def work(self, missing: list[Cell]) -> None:
         """All of them, or until it is cancelled, refused, or at its ceiling."""
@@ -140,20 +146,20 @@ class _Batch:
                 group.create_task(self._take())
 
     async def _take(self) -> None:
-        while self._queue and not self.is_stopped and self.refusal is None and await self._is_wanted():
-            if not await self.ceiling.admit():
-                self.is_stopped = True
-                return
+        while self._queue and not self.ceiling.is_reached and self.refusal is None and await self._is_wanted():
             if not self._queue:
-                await self.ceiling.settle(0)
                 return
-            cost: int | None = 0
+            purse = CellPurse(self.ceiling)
+            PURSE.set(purse)
             try:
-                cost = await self._cell(self._queue.popleft())
+                await self._cell(self._queue.popleft(), purse)
+            except CeilingReached:
+                pass  # what it was to make stays missing
             except (Forbidden, NotFound) as error:
                 self.refusal = error
             finally:
-                await self.ceiling.settle(cost)
+                self._is_refused = self._is_refused or purse.is_refused
+                await self._pay(purse)
 
     async def _is_wanted(self) -> bool:
         async with self._db.tx(self._principal) as tx:
@@ -163,33 +169,40 @@ class _Batch:
     def _of_experiment(self) -> dict[str, Any]:
         return {"tenant": self._principal.tenant, "experiment": self._experiment.id}
 
-    async def _cell(self, cell: Cell) -> int | None:
-        """Answer it, if nobody has, and score it; what that cost, None where a price is not known."""
+    async def _pay(self, purse: CellPurse) -> None:
+        async with self._db.tx(self._principal) as tx:
+            await tx.run(SQL["add_cost"], **self._of_experiment(), cost=purse.spent)
+
+    async def _cell(self, cell: Cell, purse: CellPurse) -> None:
+        """Answer it, if nobody has, and score it. Raises CeilingReached, and what refuses all calls."""
         release, principal = self._cells.release, self._principal
         async with self._db.tx(principal) as tx:
             output = await self._keeping.output(tx, principal, release, cell)
             scored = await self._keeping.scored_by(tx, principal, self._cells, cell)
         costs: list[int | None] = []
         if output is None:
-            output = await self._answer(cell)
+            output = await self._answer(cell, purse)
             costs.append(_cost(output))
         scores = []
         for digest in self._cells.scorers:
             if digest not in scored:
                 score = await self._scorers[digest].score(principal, self._examples[cell.example], output)
-                scores.append((digest, score))
                 costs.append(_cost_of_score(score))
+                if purse.is_refused:
+                    break  # the score would say that a call was not made
+                scores.append((digest, score))
+        purse.told(None if None in costs else sum(each or 0 for each in costs))
         async with self._db.tx(principal) as tx:
             for digest, score in scores:
                 await self._keeping.keep_score(tx, principal, release, cell, digest, score)
-            await tx.run(SQL["add_cost"], **self._of_experiment(), cost=sum(each or 0 for each in costs))
-        return None if None in costs else sum(each or 0 for each in costs)
 
-    async def _answer(self, cell: Cell) -> Output:
-        """The output that is kept: if another experiment was first, that one."""
+    async def _answer(self, cell: Cell, purse: CellPurse) -> Output:
+        """The output that is kept: if another experiment was first, that one. Raises CeilingReached."""
         release, principal = self._cells.release, self._principal
         model = f"{self._experiment.feature}@{release}"
         output = await self._answerer.answer(principal, model, self._examples[cell.example])
+        if purse.is_refused:
+            raise CeilingReached(self.ceiling.why)  # a stage went on without its call: that is not the release's answer
         async with self._db.tx(principal) as tx:
             if await self._keeping.keep_output(tx, principal, release, cell, output):
                 return output

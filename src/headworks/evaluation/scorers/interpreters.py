@@ -12,6 +12,7 @@ import itertools
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ class _Scoring:
 
     done: asyncio.Future[Mapping[str, Any]]
     answer: Answer
+    context: Context = field(default_factory=copy_context)
+    """Of who waits for it: calls are paid from his purse."""
     asking: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -168,7 +171,7 @@ class _Child:
             gone = {"answer": message["asked"], "error": "scorer_failed", "reason": "Nobody waits for the score."}
             self._in.write(json.dumps(gone).encode() + b"\n")
             return
-        asking = asyncio.create_task(self._reply(scoring, message))
+        asking = asyncio.create_task(self._reply(scoring, message), context=scoring.context.copy())
         scoring.asking.add(asking)
         asking.add_done_callback(scoring.asking.discard)
 

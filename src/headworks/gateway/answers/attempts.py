@@ -22,9 +22,13 @@ from headworks.gateway.recording import Record
 from headworks.gateway.translation import Way
 from headworks.providers.contract import Ask
 from headworks.providers.http1 import Deadlines
+from headworks.providers.pricing.worst import worst_micro_usd
 from headworks.providers.responses import RESENT
+from headworks.types.spending import PURSE
 
 ATTEMPTS = b"x-headworks-attempts"
+_UNSEEN_TOKENS = 1024
+"""What a provider may add to a prompt of its own, for tools and schemas."""
 
 
 class Attempts:
@@ -85,6 +89,9 @@ class Attempts:
         way = aim.ways.get((surface, name, relays)) or aim.way(surface, name, relays=relays)
         body = outgoing.body_for(aim) if way.is_own else _translated(way, aim, outgoing)
         ask = Ask(way.surface, model, body, outgoing.forwarded, outgoing.prompt, limits)
+        purse = PURSE.get()
+        if purse is not None:
+            await record.hold(purse, _worst(aim, outgoing, body))
         record.attempt(aim, outgoing)
         try:
             if outgoing.streams:
@@ -154,6 +161,14 @@ class _Walk:
             return await self.on(self._plan.aims[again.target], outgoing)
         except HeadworksError:
             return None
+
+
+def _worst(aim: Aim, outgoing: Outgoing, body: bytes) -> int | None:
+    """The dearest that an attempt may come to: no token is shorter than a byte. None: no price is known."""
+    bound = outgoing.bound(aim)
+    if bound is None or aim.rates is None:
+        return None
+    return worst_micro_usd(aim.rates, len(body) + _UNSEEN_TOKENS, bound.output_tokens, bound.calls)
 
 
 def _translated(way: Way, aim: Aim, outgoing: Outgoing) -> bytes:

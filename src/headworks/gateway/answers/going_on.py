@@ -9,7 +9,7 @@ import msgspec
 from headworks.formats.neutral import FormatName, Request, TextBlock, Turn
 from headworks.gateway.calls import Call
 from headworks.gateway.dialects import Dialect
-from headworks.gateway.plans import WITH_USAGE, Aim
+from headworks.gateway.plans import WITH_USAGE, Aim, Bound
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
 from headworks.types.models import Prompt
@@ -75,6 +75,9 @@ class GoingOn:
     def choices(self, aim: Aim) -> int | None:  # noqa: ARG002 -- only one can be gone on with
         """See Outgoing."""
         return 1
+
+    def bound(self, aim: Aim) -> Bound | None:
+        """See Outgoing: what is asked from outside is paid from no purse."""
 
     def _messages(self) -> bytes:
         """The caller's array with two elements more. It is not empty: that was checked when it came."""

@@ -13,7 +13,7 @@ from headworks.formats.chat.format import CHAT
 from headworks.formats.neutral import FormatName, Request
 from headworks.gateway.calls import Call
 from headworks.gateway.dialects import CHAT_DIALECT, EMBEDDINGS_DIALECT, RERANK_DIALECT, Dialect
-from headworks.gateway.plans import WITH_USAGE, Aim
+from headworks.gateway.plans import WITH_USAGE, Aim, Bound
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
@@ -87,6 +87,10 @@ class Outgoing(Protocol):
         """How many answers the stream tells at once; None: nobody can say."""
         ...
 
+    def bound(self, aim: Aim) -> Bound | None:
+        """What the answer may come to at most; None: nobody can say."""
+        ...
+
 
 class Composed:
     """A feature's: its messages, the route's parameters and a cap on the output."""
@@ -117,9 +121,8 @@ class Composed:
 
     def body_for(self, aim: Aim) -> bytes:
         """See Outgoing."""
-        cap = self._max_output if aim.cap is None else min(aim.cap, self._max_output)
         body = Body.read(msgspec.json.encode({"messages": self._messages, **self._extra}))
-        changes = {**aim.changes, aim.provider.cap_field: b"%d" % cap}
+        changes = {**aim.changes, aim.provider.cap_field: b"%d" % self._cap(aim)}
         if self.streams:
             changes["stream"] = b"true"
             if aim.provider.takes_stream_options:
@@ -145,6 +148,14 @@ class Composed:
     def choices(self, aim: Aim) -> int | None:  # noqa: ARG002 -- as above
         """See Outgoing."""
         return 1
+
+    def bound(self, aim: Aim) -> Bound | None:
+        """See Outgoing."""
+        answers = {**self._extra, **aim.target.parameters}.get("n", 1)
+        return Bound(self._cap(aim) * answers) if isinstance(answers, int) else None
+
+    def _cap(self, aim: Aim) -> int:
+        return self._max_output if aim.cap is None else min(aim.cap, self._max_output)
 
 
 class Texts:
@@ -187,6 +198,10 @@ class Texts:
     def choices(self, aim: Aim) -> int | None:  # noqa: ARG002 -- as above
         """See Outgoing."""
         return 1
+
+    def bound(self, aim: Aim) -> Bound | None:  # noqa: ARG002 -- as above
+        """See Outgoing: none is charged as more calls than it has texts."""
+        return Bound(0, max(1, len(self.texts)))
 
 
 class Ranked(Texts):
