@@ -36,10 +36,17 @@ def tenant(make_tenant: MakeTenant) -> Tenant:
     """With documents that are hard to show, and features that answer, break off and take their time."""
     made = make_tenant()
     made.must("POST", "/api/workspace/apply", {"files": WORKSPACE})
-    for path, text in DOCUMENTS.items():
-        made.must("PUT", f"/api/collections/docs/documents?path={path}", raw=text.encode())
+    for path, content in DOCUMENTS.items():
+        raw = content if isinstance(content, bytes) else content.encode()
+        made.must("PUT", f"/api/collections/docs/documents?path={path}", raw=raw)
     eventually(lambda: made.must("GET", "/api/collections/docs/progress")["documents"] == len(DOCUMENTS), 90)
-    for query in ("leave weeks", "warning label colour", "archive shelf boxes", "visitors sign the book"):
+    for query in (
+        "leave weeks",
+        "warning label colour",
+        "archive shelf boxes",
+        "visitors sign the book",
+        "device is rented",
+    ):
         found = made.must("POST", "/api/search", {"collection": "docs", "query": query, "k": 20})["rows"]
         made.documents |= {row["path"]: row["document"] for row in found}
     assert set(made.documents) == set(DOCUMENTS)

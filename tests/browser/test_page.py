@@ -81,6 +81,7 @@ def test_the_claim_link_signs_in_once(open_page: OpenPage, tenant: Tenant) -> No
     second.expected = [UNAUTHORISED]
     second.page.goto(link)
     second.page.get_by_text("was used before").wait_for()
+    assert second.page.inner_text("main code") == "headworks principal claim NAME"
     assert second.page.context.cookies() == []
 
     first.goto(link)
@@ -283,7 +284,7 @@ def test_a_member_without_any_role_can_ask_and_make_a_key(open_page: OpenPage, t
 def test_the_first_look_says_what_is_asked_and_what_is_read(desk: Watched) -> None:
     welcome = desk.page.inner_text("#welcome")
     assert "builtin/extractive" in welcome
-    assert "docs, 4 documents that you may read: The house rules." in welcome
+    assert "docs, 5 documents that you may read: The house rules." in welcome
     assert desk.page.evaluate("document.activeElement.id") == "question"
     assert re.fullmatch("release [0-9a-f]{12}", desk.page.inner_text("#release"))
 

@@ -8,9 +8,18 @@ from typing import Any
 
 from playwright.sync_api import ConsoleMessage, Page
 from running_server import PROMPT, Server
+from sample_documents import pdf
 
 LONG = "\n\n".join(f"Paragraph {n} of the archive says that shelf {n} holds {n * 7} boxes. 📦" for n in range(6000))
-DOCUMENTS = {
+PRINTED = "The device is rented for ten months, and belongs to the member after that."
+TRIAL = pdf(
+    [
+        [(20, 100, "Trial of a device"), (12, 160, "The first approval is a trial of ninety days.")],
+        [(12, 130, "What comes after the trial:"), (12, 420, PRINTED), (12, 700, "A mask is replaced each month.")],
+    ]
+)
+"""A document of two pages; the quote stands in the middle of the second."""
+DOCUMENTS: dict[str, str | bytes] = {
     "leave.md": """# Leave 🌴 policy
 
 ## 1. Parental leave
@@ -41,6 +50,7 @@ The colour of the warning label is <script>document.title = "broken in"</script>
 """,
     "archive.md": f"# Archive\n\n{LONG}\n",
     "notes.txt": "Visitors sign the book.\n    The book lies at the door.\n",
+    "trial.pdf": TRIAL,
 }
 SCRIPT = """
       - target: builtin/simulated

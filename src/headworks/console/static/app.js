@@ -2,12 +2,14 @@
 
 import { askQuestion, closeExchange, useFeature } from "./asking.js";
 import { closeCode, showCode, startCode } from "./code.js";
-import { $, ask, call, element, terms, words } from "./dom.js";
-import { closeDocument, openAddress } from "./reading.js";
+import { $, ask, call, count, element, terms, words } from "./dom.js";
+import { closeDocument, openAddress, startReading } from "./reading.js";
 import { showTab, startTabs } from "./tabs.js";
 import { closeRequest } from "./timing.js";
 
 const NO_FEATURE = "A feature is a prompt over a route and a collection of documents. `headworks init` writes one, `headworks apply` makes it live.";
+
+const TITLES = { desk: "Headworks", "signed-out": "Signed out – Headworks", away: "Not reachable – Headworks" };
 
 let features = [];
 let collections = [];
@@ -39,7 +41,8 @@ function welcome(me) {
 
 /** One of the page's faces: `desk`, `signed-out`, `away`. */
 function show(face) {
-  for (const each of ["desk", "signed-out", "away"]) $(each).hidden = each !== face;
+  for (const each of Object.keys(TITLES)) $(each).hidden = each !== face;
+  document.title = TITLES[face];
   $("who").hidden = face !== "desk";
 }
 
@@ -74,7 +77,7 @@ function describe(feature) {
 function reads(name, collection) {
   if (!collection) return `${name}, which holds nothing that you may read`;
   if (collection.documents === 0) return `${name}, which holds no documents yet: \`headworks ingest ${name} FOLDER\``;
-  const size = `${name}, ${collection.documents} document${collection.documents === 1 ? "" : "s"} that you may read`;
+  const size = `${name}, ${count(collection.documents, "document")} that you may read`;
   return collection.description ? `${size}: ${collection.description}` : size;
 }
 
@@ -119,5 +122,6 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload(); // the browser kept the page as it was: ask again who is signed in
 });
 startTabs();
+startReading();
 startCode();
 start();

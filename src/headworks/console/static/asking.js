@@ -1,6 +1,6 @@
 // A question, its answer as it streams in, and what the answer cites.
 
-import { $, Problem, ask, element, post, say, words } from "./dom.js";
+import { $, Problem, ask, count, element, post, say, words } from "./dom.js";
 import { showCode } from "./code.js";
 import { places, write } from "./prose.js";
 import { openDocument } from "./reading.js";
@@ -9,6 +9,7 @@ import { closeRequest, showRequest } from "./timing.js";
 const ONLY_QUOTES = "builtin/extractive";
 const QUOTES_HEADING = "Closest passages";
 
+const PAST_RULES = "This release is live past the rules (break-glass). `headworks release log` says who let it, and why.";
 const SUPPORTED = 0.5; // of a statement's words: as the server counts it
 const exchange = { feature: null, text: "", citations: [], grounding: null, running: null, isDrawn: true };
 
@@ -30,6 +31,7 @@ export async function askQuestion(event) {
   try {
     const response = await ask("/api/ask", { ...post(asked(question)), signal: stop.signal });
     trace = response.headers.get("x-headworks-trace");
+    notice(response.headers);
     for await (const chunk of chunks(response.body)) {
       if (take(chunk)) first ??= performance.now();
     }
@@ -52,7 +54,8 @@ export function closeExchange() {
   Object.assign(exchange, { text: "", citations: [], grounding: null });
   $("exchange").hidden = true;
   $("question").value = "";
-  for (const id of ["asked", "answer", "citations", "grounding", "summary", "problem"]) $(id).replaceChildren();
+  $("notices").hidden = true;
+  for (const id of ["asked", "notices", "answer", "citations", "grounding", "summary", "problem"]) $(id).replaceChildren();
 }
 
 function asked(question) {
@@ -66,7 +69,8 @@ function begin(question, stop) {
   $("exchange").hidden = false;
   $("exchange").setAttribute("aria-busy", "true");
   $("asked").textContent = question;
-  $("problem").hidden = true;
+  $("problem").hidden = $("notices").hidden = true;
+  $("notices").replaceChildren();
   $("summary").textContent = "";
   $("grounding").replaceChildren();
   $("answer").classList.add("busy");
@@ -86,6 +90,17 @@ function end() {
 function showProblem(error) {
   $("problem").replaceChildren(...words(error instanceof Problem ? error.message : `The answer broke off: ${error.message}`));
   $("problem").hidden = false;
+}
+
+/** What the reader of the answer should know of how it came to be. */
+function notice(headers) {
+  const isPastRules = headers.get("x-headworks-notice") === "break-glass";
+  const ofSearch = headers.get("x-headworks-search-notice");
+  const lines = [];
+  if (isPastRules) lines.push(element("li", { className: "warning" }, ...words(PAST_RULES)));
+  if (ofSearch) lines.push(element("li", {}, ...words(ofSearch)));
+  $("notices").replaceChildren(...lines);
+  $("notices").hidden = lines.length === 0;
 }
 
 // ── The stream ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -174,12 +189,12 @@ function opening(button, index) {
 }
 
 function openCitation(index) {
-  const { document: id, start, end, page } = exchange.citations[index].headworks;
+  const { document: id, start, end, version, quote } = exchange.citations[index].headworks;
   for (const each of document.querySelectorAll("[data-citation]")) {
     if (Number(each.dataset.citation) === index) each.setAttribute("aria-current", "true");
     else each.removeAttribute("aria-current");
   }
-  openDocument(id, start, end, page);
+  openDocument(id, { start, end, version, quote });
 }
 
 /** The documents cited, each with its quotes. */
@@ -204,8 +219,7 @@ function source({ number, title, section, page, stale, quotes }) {
     element("p", { className: "source" },
       element("span", { className: "number", textContent: number }),
       element("span", { className: "title", textContent: title }),
-      section && element("span", { className: "muted", textContent: section }),
-      page && element("span", { className: "muted", textContent: page })),
+      element("span", { className: "muted", textContent: [section, page].filter(Boolean).join(" · ") })),
     stale && element("p", { className: "stale", textContent: `May be out of date: ${stale}` }),
     ...quotes.map(([quote, index]) => opening(element("button", { type: "button", className: "quoted", textContent: `“${quote}”` }), index)));
 }
@@ -223,7 +237,7 @@ function digits(words) {
 function drawGrounding() {
   const { grounding, text } = exchange;
   if (!grounding?.claims) return;
-  const line = `${grounding.cited} of ${count(grounding.claims, "statement")} cited, ${grounding.supported} found in what was read. Counted by words: a tripwire, which does not understand.`;
+  const line = `${grounding.cited} of ${count(grounding.claims, "statement")} cited, ${grounding.supported} found in what was read. Counted by words, without understanding them: a tripwire.`;
   const doubts = grounding.doubts.map((each) => {
     const [start, end] = places(text, [each.start, each.end]);
     const why = [each.cited ? "" : "not cited", each.support < SUPPORTED ? "not found in what was read" : "", each.missing?.length ? `not in its source: ${each.missing.join(", ")}` : ""];
@@ -245,8 +259,4 @@ function conclude(began, first, note = "") {
   const begun = first === null ? "" : `, the first words after ${seconds(began, first)}`;
   $("summary").textContent = [note, checked, `${seconds(began, performance.now())}${begun}`].filter(Boolean).join(" · ");
   say(`${note || "The answer is complete."} ${checked}.`);
-}
-
-function count(number, noun) {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }

@@ -13,6 +13,10 @@ export function terms(pairs) {
   return pairs.flatMap(([term, value]) => [element("dt", { textContent: term }), element("dd", {}, ...[value].flat())]);
 }
 
+export function count(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 /** A sentence of ours, in which `backticks` stand around what is typed. */
 export function words(text) {
   return text.split("`").map((part, index) => (index % 2 ? element("code", { textContent: part }) : part));

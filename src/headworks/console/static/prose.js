@@ -95,15 +95,27 @@ class Reader {
 
   /** Lines of a page: one that is nearly full was broken because the page ended, a shorter one on purpose. */
   #readPaged(line, start, end) {
+    if (isRow(line)) {
+      this.#readRow(line, start, end);
+      return;
+    }
+    if (this.#open?.kind === "table") this.#open = null;
     if (this.#open && !this.#open.endsHere && !CLAUSE.test(line)) this.#open.ranges.push([start, end]);
     else this.#add("paragraph", start, end, { isClose: this.#open !== null });
     this.#open.endsHere = line.length < this.fullLine;
   }
 
+  /** A row of a table; the rule below the first one makes it the head. */
+  #readRow(line, start, end) {
+    const table = this.#open?.kind === "table" ? this.#open : null;
+    if (table?.ranges.length === 1 && !table.hasHead && DIVIDER.test(line)) table.hasHead = true;
+    else this.#goOn("table", start, end);
+  }
+
   /** What only Markdown has; false if the line is none of it. */
   #readMarkup(line, start, end) {
     const heading = HEADING.exec(line);
-    if (this.#open?.kind === "table" && DIVIDER.test(line)) this.#open.hasHead = this.#open.ranges.length === 1;
+    if (this.#open?.kind === "table" && DIVIDER.test(line)) this.#readRow(line, start, end);
     else if (RULE.test(line)) {
       this.#add("rule", start, end);
       this.#open = null;
@@ -120,7 +132,7 @@ class Reader {
 
   #readText(line, start, end) {
     const item = ITEM.exec(line);
-    if (isRow(line)) this.#goOn("table", start, end);
+    if (isRow(line)) this.#readRow(line, start, end);
     else if (item) {
       const [prefix, indent, bullet] = item;
       const isBulleted = Boolean(bullet) && !NUMBERED.test(line.slice(prefix.length));

@@ -1,24 +1,33 @@
-// The document of a citation, with the quote marked and brought into view.
+// The document of a citation, with the quote marked and brought into view: as a printed page, or as text.
 
 import { $, call, element, say, words } from "./dom.js";
+import { closePage, openPage, startPaging } from "./paging.js";
 import { places, styleOf, write } from "./prose.js";
 import { showTab } from "./tabs.js";
 
+const PDF = "application/pdf";
+const NO_PICTURES = "Its pages can't be shown as they are printed, only as text.";
+const LAST = 2 ** 31 - 1; // character that may be asked for
 const AROUND = 60_000; // characters shown before and after the quote at first; more on demand
 
 let shown = null; // {text, style, headings, quote, from, to} of the document in the pane
 let latest = 0;
+let prefersText = false; // once somebody has chosen so
 
-/** Open the document; `start` and `end` count the characters of its stored text, `page` is that of the original. */
-export async function openDocument(id, start = 0, end = 0, page = undefined) {
+/**
+ * Open the document; `start` and `end` count the characters of the stored text of its `version`. `quote` are those
+ * words, to be found again where the version is another now.
+ */
+export async function openDocument(id, { start = 0, end = 0, version = undefined, quote = "" } = {}) {
   const ticket = (latest += 1);
   showTab("document", { bringsIntoView: true });
   $("document-hint").hidden = true;
   $("pane-document").setAttribute("aria-busy", "true");
   try {
-    const found = await call(`/api/documents/${encodeURIComponent(id)}`);
+    const [from, to] = [start, Math.max(start, end)].map((each) => Math.min(each, LAST));
+    const found = await call(`/api/documents/${encodeURIComponent(id)}?start=${from}&end=${to}`);
     if (ticket !== latest) return;
-    show(found, start, end, page);
+    show(found, version === undefined || version === found.version ? asAsked(found, start, end) : asNow(found, quote));
   } catch (error) {
     if (ticket !== latest) return;
     refuse(error);
@@ -31,24 +40,50 @@ export function openAddress() {
   const address = /^\/documents\/([^/]+)$/.exec(location.pathname);
   if (!address) return;
   const [, start, end] = /char=(\d+),(\d+)/.exec(location.hash) ?? [null, "0", "0"];
-  openDocument(decodeURIComponent(address[1]), Number(start), Number(end));
+  openDocument(decodeURIComponent(address[1]), { start: Number(start), end: Number(end) });
+}
+
+export function startReading() {
+  startPaging();
+  $("view-page").addEventListener("click", () => choose(false));
+  $("view-text").addEventListener("click", () => choose(true));
 }
 
 /** Forget the document, so that nothing of it stays in the page. */
 export function closeDocument() {
   shown = null;
   latest += 1;
+  closePage();
+  $("views").hidden = $("document-note").hidden = true;
   $("document").hidden = true;
   $("document-hint").hidden = false;
   $("pane-document").removeAttribute("aria-busy");
-  for (const id of ["document-title", "document-section", "document-place", "document-text"]) $(id).replaceChildren();
+  for (const id of ["document-title", "document-section", "document-place", "document-note", "document-text"]) $(id).replaceChildren();
 }
 
-function show(found, start, end, page) {
+/** The place in the version that it was cited from. */
+function asAsked(found, start, end) {
   const quote = places(found.text, [start, Math.max(start, end)]);
+  const address = quote[1] > quote[0] ? `#char=${start},${end}` : "";
+  return { quote, address, page: found.page, areas: found.areas, note: "" };
+}
+
+/** The place in a version that has come since: where the same words stand, if they do. */
+function asNow(found, quote) {
+  const at = quote ? found.text.indexOf(quote) : -1;
+  const note = `The document was replaced after this answer. ${at < 0 ? "What was quoted no longer stands in it." : "The same words stand here now."}`;
+  return { quote: at < 0 ? [0, 0] : [at, at + quote.length], address: "", page: null, areas: [], note };
+}
+
+function show(found, { quote, address, page, areas, note }) {
+  closePage();
   const bounds = places(found.text, found.headings.flatMap((each) => [each.start, each.end]));
   const headings = found.headings.map((each, index) => ({ ...each, start: bounds[2 * index], end: bounds[2 * index + 1] }));
   shown = {
+    id: found.document,
+    page: page ?? 1,
+    areas,
+    hasPictures: found.has_pictures && note === "",
     text: found.text,
     style: styleOf(found.media_type),
     headings,
@@ -60,14 +95,49 @@ function show(found, start, end, page) {
   $("document-title").textContent = found.title;
   $("document-section").textContent = section;
   $("document-section").hidden = section === "";
-  const address = `/documents/${encodeURIComponent(found.document)}${quote[1] > quote[0] ? `#char=${start},${end}` : ""}`;
+  const href = `/documents/${encodeURIComponent(found.document)}${address}`;
   $("document-place").replaceChildren(
-    element("span", { className: "path", textContent: found.path }), ` · version ${found.version} · ${page ? `page ${page} of the original · ` : ""}`,
-    element("a", { href: address, textContent: "address of this place" }));
+    element("span", { className: "path", textContent: found.path }), ` · version ${found.version} · ${page ? `page ${page} · ` : ""}`,
+    element("a", { href, textContent: "address of this place" }));
+  remark(note || (found.media_type === PDF && !found.has_pictures ? NO_PICTURES : ""));
   $("document").hidden = false;
   draw();
-  reveal();
+  look();
   say(`Opened ${found.title}${section ? `, ${section}` : ""}.`);
+}
+
+function remark(note) {
+  $("document-note").replaceChildren(...words(note));
+  $("document-note").hidden = note === "";
+}
+
+function choose(text) {
+  prefersText = text;
+  remark("");
+  look();
+}
+
+/** Show the page where there is one and nobody prefers the text. */
+function look() {
+  const isPage = shown.hasPictures && !prefersText;
+  $("views").hidden = !shown.hasPictures;
+  $("view-page").setAttribute("aria-pressed", String(isPage));
+  $("view-text").setAttribute("aria-pressed", String(!isPage));
+  $("document-text").hidden = isPage;
+  if (isPage) {
+    $("pane-document").scrollTop = 0;
+    openPage(shown.id, shown.page, shown.areas, refusePage);
+  } else {
+    closePage();
+    reveal();
+  }
+}
+
+/** A page that can't be drawn: its text is there still. */
+function refusePage(error) {
+  shown.hasPictures = false;
+  look();
+  remark(`${NO_PICTURES} ${error.message}`);
 }
 
 function refuse(error) {

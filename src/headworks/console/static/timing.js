@@ -1,6 +1,6 @@
 // Where the time of a request went: its usage row and its stages.
 
-import { $, call, element, terms, words } from "./dom.js";
+import { $, call, count, element, terms, words } from "./dom.js";
 import { openDocument } from "./reading.js";
 
 const TRIES = 25;
@@ -52,14 +52,18 @@ function show({ trace, usage, calls, spans }) {
   $("facts").replaceChildren(...terms([
     ["Trace", trace],
     ["Release", usage.release ?? "–"],
-    ["Answered by", usage.model ? `${usage.provider}/${usage.model}` : "–"],
+    ["Answered by", usage.model ? `${usage.provider}/${usage.model}` : "no model was called"],
     ["Status", usage.error_code ? `${usage.status}, ${usage.error_code}` : String(usage.status ?? "–")],
-    ["Tokens", `${usage.input_tokens ?? "–"} in, ${usage.output_tokens ?? "–"} out${usage.is_estimated ? ", estimated" : ""}`],
-    ["Cost", money(usage.cost_micro_usd)],
+    ...(usage.model ? [["Tokens", tokens(usage)], ["Cost", money(usage.cost_micro_usd)]] : []),
     ["Time", duration(usage.total_us)],
-    ...calls.map((each) => ["It called", `${each.provider}/${each.model} to ${each.purpose.replaceAll("_", " ")}: ${each.input_tokens ?? "–"} tokens, ${duration(each.total_us)}`]),
+    ...calls.map((each) => ["It called", `${each.provider}/${each.model} to ${each.purpose.replaceAll("_", " ")}: ${each.input_tokens == null ? "" : `${count(each.input_tokens, "token")}, `}${duration(each.total_us)}`]),
   ]));
   draw(spans);
+}
+
+function tokens(usage) {
+  if (usage.input_tokens == null && usage.output_tokens == null) return "not counted";
+  return `${usage.input_tokens ?? "–"} in, ${usage.output_tokens ?? "–"} out${usage.is_estimated ? ", estimated" : ""}`;
 }
 
 function money(microUsd) {
@@ -80,7 +84,7 @@ function stage(span, total, depth) {
   const failed = span.status === "ok" ? "" : "failed";
   return element("details", { className: `stage depth-${depth} ${failed}` },
     element("summary", {},
-      element("span", { className: "name", textContent: failed ? `${span.name}: ${span.status}` : span.name }),
+      element("span", { className: "name" }, span.name, failed && element("span", { className: "status", textContent: ` ${span.status}` })),
       bar(span, total),
       element("span", { className: "time", textContent: duration(span.duration_us) })),
     noted(span));
@@ -111,13 +115,14 @@ function noted(span) {
   return body;
 }
 
-function place({ number, document: id, start, end, score }) {
+function place({ number, document: id, version, start, end, score }) {
   const label = `[${number}] characters ${start} to ${end}${score === undefined ? "" : `, score ${score.toFixed(3)}`}`;
   const button = element("button", { type: "button", className: "quiet", textContent: label });
-  button.addEventListener("click", () => openDocument(id, start, end));
+  button.addEventListener("click", () => openDocument(id, { start, end, version }));
   return element("li", {}, button);
 }
 
 function asText(value) {
+  if (value === null || value === "" || (typeof value === "object" && Object.keys(value).length === 0)) return "none";
   return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
 }
