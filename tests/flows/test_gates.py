@@ -152,6 +152,36 @@ def test_two_releases_are_compared_on_the_command_line_by_slices_too(live: Serve
     assert json.loads(command(live, "list", "--json").stdout)[0]["state"] == "done"
 
 
+def test_a_loosened_gate_judges_only_once_somebody_else_has_approved_it(live: Server) -> None:
+    ana, bob = live.key_of("ana"), live.key_of("bob", roles=["engineer"])
+    loose = {"features/coder/evals/gate.yaml": GATE.replace("margin: 0.05", "margin: 0.9")}
+    kinder = {"features/coder/prompts/answer.prompty": PROMPT % "Be kind."}
+    status, refused = live.api("POST", "/api/proposals", {"title": "Both", "files": loose | kinder}, key=ana)
+    assert (status, refused["error"]["code"]) == (400, "gate_of_its_own")
+    proposal = live.must("POST", "/api/proposals", {"title": "Looser", "files": loose}, key=ana)
+    place = f"/api/proposals/{proposal['number']}"
+    gate = proposal["releases"][0]["standing"]["digest"]
+
+    said = json.loads(command(live, "gate", "coder", "--gate", gate, "--json").stdout)
+    assert (said["verdict"], said["gate"]) == ("PASS", gate), "it is that loose"
+    order = {"feature": "coder", "digest": said["release"], "expected": said["base"]}
+    status, refused = live.api("POST", "/api/releases/promote", order, key=bob)
+    assert (status, refused["error"]["code"]) == (409, "promotion_refused"), "by a gate that is not attached"
+
+    status, refused = live.api("POST", f"{place}/approve", {}, key=ana)
+    assert (status, refused["error"]["code"]) == (403, "own_proposal")
+    live.must("POST", f"{place}/approve", {}, key=bob)
+    status, refused = live.api("POST", f"{place}/accept", {}, key=bob)
+    assert status == 409
+    assert "has not judged the live release" in refused["error"]["message"]
+    done = command(live, "gate", "coder@prod", "--gate", gate, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["release"] == said["base"]
+    (moved,) = live.must("POST", f"{place}/accept", {}, key=bob)["moved"]
+    assert (moved["channel"], moved["after"]) == ("gate", gate)
+    assert live.must("GET", f"/api/releases/{said['release']}")["gate"] == gate
+
+
 def test_too_few_examples_are_inconclusive_and_the_tool_says_how_many_it_needs(server: Server) -> None:
     tenant = server.as_tenant("few")
     tenant.apply(workspace(script(), n=None))

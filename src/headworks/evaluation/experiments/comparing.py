@@ -47,7 +47,7 @@ class Metric:
         return 1.0 if self.is_bounded else None
 
     def goodness(self, value: float) -> float:
-        """The score turned so that higher is better."""
+        """The score turned so that higher is better; turned twice it is the score again."""
         if self.is_better_high:
             return value
         return 1.0 - value if self.is_bounded else -value
@@ -195,8 +195,8 @@ def difference(found: Paired, cluster: str = "cluster") -> Difference | None:
         metric,
         estimate.n,
         estimate.clusters,
-        metric.goodness(_mean(found.base)) if metric.is_bounded else sign * _mean(found.base),
-        metric.goodness(_mean(found.candidate)) if metric.is_bounded else sign * _mean(found.candidate),
+        metric.goodness(_mean(found.base)),
+        metric.goodness(_mean(found.candidate)),
         sign * estimate.value,
         shown,
         pairs(found.base, found.candidate, clusters),
@@ -232,8 +232,11 @@ def by_mode(flipped: Sequence[FlippedExample]) -> dict[str, tuple[int, int]]:
 
 def slices(found: Paired, tag: str) -> dict[str, Paired]:
     """The same by the values of a tag, the largest part first."""
-    values = sorted({each.tags[tag] for each in found.examples if tag in each.tags})
-    parts = {value: found.only(lambda each, value=value: each.tags.get(tag) == value) for value in values}  # type: ignore[misc]
+
+    def part(value: str) -> Paired:
+        return found.only(lambda each: each.tags.get(tag) == value)
+
+    parts = {value: part(value) for value in sorted({each.tags[tag] for each in found.examples if tag in each.tags})}
     return dict(sorted(parts.items(), key=lambda item: -len(item[1].examples)))
 
 
@@ -264,10 +267,8 @@ def average(
     clusters = [cluster_of(example, cluster) for example, _ in rows]
     if not rows or (not metric.is_bounded and len(set(clusters)) < 2):
         return None
-    sign = 1.0 if metric.is_better_high else -1.0
-    values = [metric.goodness(value) if metric.is_bounded else sign * value for _, value in rows]
     limits = Interval(0.0, 1.0) if metric.is_bounded else None
-    estimate = mean(values, clusters, limits=limits)
+    estimate = mean([metric.goodness(value) for _, value in rows], clusters, limits=limits)
     return estimate.value, estimate.interval(), estimate.n
 
 
