@@ -245,3 +245,18 @@ def test_every_text_stands_out_from_what_is_behind_it(
             page.get_by_role("button", name="Make a key").click()
             page.wait_for_selector("#key-made:visible")
         assert page.evaluate(CONTRAST) == [], json.dumps(tab)
+
+
+def test_tables_in_the_text_of_a_pdf_are_tables(open_page: OpenPage, tenant: Tenant, signed_in: Any) -> None:
+    def with_table(route: Route) -> None:
+        found = route.fetch()
+        text = "Before it\n\n| Item | Price |\n| --- | --- |\n| Mask | 9 |\n| - | - |\nAfter it\n"
+        route.fulfill(response=found, json=found.json() | {"text": text, "headings": [], "has_pictures": False})
+
+    page = open_page(signed_in).page
+    page.route("**/api/documents/*?*", with_table)
+    page.goto(f"{tenant.url}/documents/{tenant.documents['trial.pdf']}")
+    page.wait_for_selector("#document-text table")
+    assert page.locator("#document-text th").all_inner_texts() == ["Item", "Price"]
+    assert page.locator("#document-text td").all_inner_texts() == ["Mask", "9", "-", "-"]
+    assert page.locator("#document-text p").all_inner_texts() == ["Before it", "After it"]
