@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headworks.releases import store
 from headworks.releases.bundles import Bundle, build_bundle
 from headworks.releases.channels import Placement, placement
-from headworks.releases.judging import Judging, judging_of
+from headworks.releases.gate_bundles import Judging, judging_of
 from headworks.releases.promotion.history import is_left, short
 from headworks.releases.promotion.rules import Gate
 from headworks.releases.promotion.standings import Standings, attach_gate, blocks, gate_of, moves

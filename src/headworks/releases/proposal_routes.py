@@ -9,16 +9,8 @@ from pydantic import Field
 
 from headworks.errors import WorkspaceInvalid
 from headworks.identity.routes import declare, require
-from headworks.releases.bodies import (
-    Asked,
-    MovedBody,
-    ProposalBody,
-    WantedDecision,
-    WholeProposalBody,
-    moved_body,
-    proposal_body,
-    whole_proposal_body,
-)
+from headworks.releases.bodies import Asked, MovedBody, WantedDecision, moved_body
+from headworks.releases.proposal_bodies import ProposalBody, WholeProposalBody, proposal_body, whole_proposal_body
 from headworks.releases.proposals.resolving import MOST_FILES, Wanted
 from headworks.releases.service import Releases
 from headworks.types.identity import Principal

@@ -14,18 +14,18 @@ from headworks.identity.service import Identity
 from headworks.records.audit import note_audit
 from headworks.releases import store
 from headworks.releases.applying import AppliedFeature, Applying
+from headworks.releases.archives.exchange import Archives
 from headworks.releases.bundles import read_bundle
 from headworks.releases.contract import CollectionDeclarer
 from headworks.releases.evidence.attestations import COMPARISON, VERDICT
 from headworks.releases.evidence.store import Attested, Evidence
-from headworks.releases.judged import GateBundle, JudgedReleases, Subject
-from headworks.releases.moving import Archives
 from headworks.releases.promotion.promotions import Promotions
 from headworks.releases.promotion.standings import Standings
 from headworks.releases.prompts.templates import fill, parse_prompt
 from headworks.releases.proposals.lifecycle import Proposals
 from headworks.releases.proposals.resolving import Resolving
 from headworks.releases.route_bodies import read_route
+from headworks.releases.subjects import GateBundle, JudgedReleases, Subject
 from headworks.releases.table import ReleaseTable
 from headworks.releases.workspace.account_files import check_files
 from headworks.releases.workspace.reading import Surroundings, parse_workspace
@@ -135,9 +135,7 @@ class Releases:
             applied = [each for each, _ in done]
             removed = sorted({name for name, _ in before} - {each.name for each in workspace.features})
             await store.close_channels(tx, principal, project_id, [each.name for each in workspace.features])
-            await note_audit(
-                tx, principal, "workspace.apply", project, {each.name: each.digest for each in applied}
-            )
+            await note_audit(tx, principal, "workspace.apply", project, {each.name: each.digest for each in applied})
         return ApplyReport(
             tuple(applied),
             tuple(each.name for each in workspace.routes),

@@ -10,7 +10,7 @@ from headworks.errors import InvalidRequest, NotSupportedYet
 from headworks.releases import store
 from headworks.releases.applying import Applying
 from headworks.releases.channels import PROD
-from headworks.releases.judging import Judging, judging_of
+from headworks.releases.gate_bundles import Judging, judging_of
 from headworks.releases.promotion.standings import gate_of
 from headworks.releases.proposals.store import Entry
 from headworks.releases.workspace.reading import Surroundings, parse_workspace

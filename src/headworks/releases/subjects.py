@@ -9,7 +9,7 @@ from headworks.errors import InvalidRequest, NotFound
 from headworks.identity.service import Identity
 from headworks.releases import store
 from headworks.releases.channels import PROD
-from headworks.releases.judging import judging_of
+from headworks.releases.gate_bundles import judging_of
 from headworks.releases.promotion.standings import find_release, gate_of
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from release_world import World
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound
-from headworks.releases.archives import read_archive, write_archive
+from headworks.releases.archives.tars import read_archive, write_archive
 from headworks.releases.channels import Order
 from headworks.releases.evidence import signing
 from headworks.releases.evidence.attestations import Statement, write_statement

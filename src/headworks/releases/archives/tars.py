@@ -28,7 +28,7 @@ from headworks.errors import InvalidRequest
 from headworks.releases.bundles import JSON, JSON_SCHEMA, MARKDOWN, PROMPTY, Bundle, BundleFile
 from headworks.releases.channels import Kind
 from headworks.releases.evidence import signing
-from headworks.releases.judging import MEDIA_TYPES
+from headworks.releases.gate_bundles import MEDIA_TYPES
 
 FORMAT = 1
 MOST_BYTES = 24_000_000

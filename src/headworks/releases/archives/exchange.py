@@ -10,11 +10,11 @@ from headworks.errors import InvalidRequest, NotFound
 from headworks.identity.service import Identity, allow
 from headworks.records.audit import note_audit
 from headworks.releases import store
-from headworks.releases.archives import Archive, read_archive, trusted, write_archive
+from headworks.releases.archives.tars import Archive, read_archive, trusted, write_archive
 from headworks.releases.bundles import SETTINGS, Bundle, BundleFile, read_bundle
 from headworks.releases.evidence.attestations import is_digest
 from headworks.releases.evidence.store import Evidence
-from headworks.releases.judging import GATE
+from headworks.releases.gate_bundles import GATE
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal

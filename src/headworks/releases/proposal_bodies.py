@@ -1,0 +1,108 @@
+"""What the routes of proposals answer, and how it is made from what the services give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from headworks.releases.bodies import StandingBody, standing_body
+from headworks.releases.proposals.lifecycle import ProposalView
+from headworks.releases.proposals.store import Listed, Proposal
+
+
+class ProposalBody(BaseModel):
+    """A proposal in a list, without what it changes; `risk` is that of the dearest release it brings."""
+
+    number: int
+    title: str
+    state: str
+    risk: str
+    by: str
+    at: datetime
+    changed_at: datetime
+    closed_by: str | None
+    closed_at: datetime | None
+
+
+class PieceBody(BaseModel):
+    """A run of text: `same`, `added` or `removed`."""
+
+    op: str
+    text: str
+
+
+class FileBody(BaseModel):
+    """One file of a proposal, word by word."""
+
+    path: str
+    kind: str
+    pieces: list[PieceBody]
+
+
+class EntryBody(BaseModel):
+    """A release or gate that a proposal brings; `base` is what was there when it was written."""
+
+    base: str | None
+    standing: StandingBody
+
+
+class CommentBody(BaseModel):
+    """A word in the discussion."""
+
+    text: str
+    path: str | None
+    line: int | None
+    by: str
+    at: datetime
+
+
+class WholeProposalBody(ProposalBody):
+    """Everything about a proposal. `stale` says why it can't be accepted as it is."""
+
+    description: str
+    files: list[FileBody]
+    releases: list[EntryBody]
+    comments: list[CommentBody]
+    stale: str | None
+
+
+def proposal_body(listed: Listed) -> ProposalBody:
+    """A proposal as a list shows it."""
+    return ProposalBody(**_row(listed, listed.title))
+
+
+def whole_proposal_body(view: ProposalView) -> WholeProposalBody:
+    """A proposal as JSON shows it."""
+    return WholeProposalBody(
+        **_row(view.proposal, view.proposal.content.title),
+        description=view.proposal.content.description,
+        files=[
+            FileBody(path=each.path, kind=each.kind, pieces=[PieceBody(op=p.op, text=p.text) for p in each.pieces])
+            for each in view.files
+        ],
+        releases=[
+            EntryBody(base=each.entry.base, standing=standing_body(each.standing, each.conditions, each.behaviour))
+            for each in view.entries
+        ],
+        comments=[
+            CommentBody(text=each.text, path=each.path, line=each.line, by=each.by, at=each.at)
+            for each in view.comments
+        ],
+        stale=view.stale,
+    )
+
+
+def _row(proposal: Proposal | Listed, title: str) -> dict[str, Any]:
+    return {
+        "number": proposal.number,
+        "title": title,
+        "state": proposal.state,
+        "risk": proposal.risk,
+        "by": proposal.maker,
+        "at": proposal.made_at,
+        "changed_at": proposal.changed_at,
+        "closed_by": proposal.closer,
+        "closed_at": proposal.closed_at,
+    }
