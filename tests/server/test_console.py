@@ -63,6 +63,11 @@ def test_all_that_the_page_names_is_there_and_ours() -> None:
     assert set(STATIC) <= {*named, "index.html"}, "every file is used"
 
 
+def test_every_script_is_asked_for_at_once() -> None:
+    preloaded = re.findall(r'rel="modulepreload" href="/console/([^"]+)"', STATIC["index.html"])
+    assert sorted([*preloaded, "app.js"]) == sorted(SCRIPTS)
+
+
 def test_the_page_holds_no_inline_script_or_style_and_no_foreign_address() -> None:
     page = STATIC["index.html"]
     assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", page) == []
@@ -115,7 +120,9 @@ def test_every_text_stands_out_from_what_is_behind_it(scheme: str) -> None:
     pairs += [("bad", "card"), ("bad", "bad-wash")]
     faint = {(text, behind): contrast(palette[text], palette[behind]) for text, behind in pairs}
     assert {pair: ratio for pair, ratio in faint.items() if ratio < 4.5} == {}
+    edges = {behind: contrast(palette["edge"], palette[behind]) for behind in ("card", "paper")}
+    assert {behind: ratio for behind, ratio in edges.items() if ratio < 3} == {}, "one sees where a field is"
 
 
 def test_the_page_is_light() -> None:
-    assert sum(len(text.encode()) for text in STATIC.values()) < 64 * 1024
+    assert sum(len(text.encode()) for text in STATIC.values()) < 80 * 1024
