@@ -78,7 +78,7 @@ class JudgeCards:
     async def list(self, principal: Principal) -> Sequence[KeptCard]:
         """The newest card of each judge, by project and metric."""
         async with self._db.tx(principal) as tx:
-            return [_read(row) for row in await tx.fetch_all(_SQL["list_cards"], tenant=principal.tenant)]
+            return [_read(row) for row in await tx.fetch_all(_SQL["list_cards"], into=_Row, tenant=principal.tenant)]
 
     async def check_drift(
         self, principal: Principal, project: ProjectId, judge: Digest, metric: str, pairs: Sequence[Pair]
@@ -104,13 +104,13 @@ class JudgeCards:
             )  # fmt: skip
             detail = {"metric": card.metric, "is_good": card.is_good}
             await note_audit(tx, principal, "judge.calibrate", card.judge, detail)
-            kept = await _find(tx, principal, {"project": project, "judge": card.judge, "metric": card.metric})
+            kept = await _find(tx, principal, project, card.judge, card.metric)
         assert kept is not None  # noqa: S101 -- it was just added
         return kept
 
     async def _newest(self, principal: Principal, project: ProjectId, judge: Digest, metric: str) -> KeptCard | None:
         async with self._db.tx(principal) as tx:
-            return await _find(tx, principal, {"project": project, "judge": judge, "metric": metric})
+            return await _find(tx, principal, project, judge, metric)
 
 
 class Calibration:
@@ -164,12 +164,24 @@ def _check_judges(pairs: Mapping[tuple[ProjectId, Digest, str], Sequence[Pair]],
             )
 
 
-async def _find(tx: Tx, principal: Principal, asked: Mapping[str, Any]) -> KeptCard | None:
-    row = await tx.fetch_one(_SQL["newest_card"], tenant=principal.tenant, **asked)
+@dataclass(frozen=True, slots=True)
+class _Row:
+    card_id: UUID
+    project_id: ProjectId
+    project: str
+    card: dict[str, Any]
+    made_at: datetime
+    valid_until: datetime
+    is_valid: bool
+
+
+async def _find(tx: Tx, principal: Principal, project: ProjectId, judge: Digest, metric: str) -> KeptCard | None:
+    asked = {"tenant": principal.tenant, "project": project, "judge": judge, "metric": metric}
+    row = await tx.fetch_one(_SQL["newest_card"], into=_Row, **asked)
     return None if row is None else _read(row)
 
 
-def _read(row: Any) -> KeptCard:  # noqa: ANN401 -- a named tuple
+def _read(row: _Row) -> KeptCard:
     card = msgspec.convert(row.card, JudgeCard)
     return KeptCard(
         row.card_id, ProjectId(row.project_id), row.project, card, row.made_at, row.valid_until, row.is_valid

@@ -18,6 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,11 +75,11 @@ class Supervisor:
         """Bring everything up; raises StartupRefused, with nothing left running."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        try:
-            return self._start(progress)
-        except BaseException:
-            self.stop()
-            raise
+        with ExitStack() as undoing:
+            undoing.callback(self.stop)
+            prepared = self._start(progress)
+            undoing.pop_all()
+        return prepared
 
     def _start(self, progress: Callable[[str], None]) -> Prepared:
         settings = self._settings

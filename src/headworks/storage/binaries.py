@@ -93,6 +93,5 @@ def _copy(found: Binaries, target: Path) -> None:
         for path in (staging, *staging.rglob("*")):
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
         staging.rename(target)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)  # renamed, it is there no more

@@ -121,11 +121,11 @@ class EmbeddedPostgres:
             return self._cluster
         with _explained(self._folder):
             self._hold_folder()
-            try:
-                return self._start()
-            except BaseException:
-                self.stop()
-                raise
+            with contextlib.ExitStack() as undoing:
+                undoing.callback(self.stop)
+                cluster = self._start()
+                undoing.pop_all()
+            return cluster
 
     def _start(self) -> Cluster:
         binaries.refuse_old_processor()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, overload
@@ -257,12 +257,11 @@ class Database:
 def owner_connection(urls: DatabaseUrls) -> psycopg.Connection[Any]:
     """A plain connection as hw_owner, for maintenance outside the event loop. Raises psycopg.OperationalError."""
     connection = psycopg.connect(urls.owner, autocommit=True, connect_timeout=5, application_name="headworks-owner")
-    try:
+    with ExitStack() as undoing:
+        undoing.callback(connection.close)
         connection.execute("SET ROLE hw_owner")
         connection.execute("SET search_path = headworks, public")
-    except BaseException:
-        connection.close()
-        raise
+        undoing.pop_all()
     return connection
 
 

@@ -63,6 +63,17 @@ class Attested:
         return self.problem is None and self.is_own
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What lies in the database, before anything of it is believed."""
+
+    attestation_id: UUID
+    digest: Digest
+    predicate_type: str
+    envelope: bytes
+    made_at: datetime
+
+
 class Evidence:
     """Signs, keeps and verifies."""
 
@@ -116,7 +127,7 @@ class Evidence:
 
     async def about_in(self, tx: Tx, tenant: TenantId, digest: Digest) -> list[Attested]:
         """As `about`, in a transaction; the tenant's data keys are at hand."""
-        rows = await tx.fetch_all(_SQL["attestations_about"], tenant=tenant, digest=digest)
+        rows = await tx.fetch_all(_SQL["attestations_about"], into=_Row, tenant=tenant, digest=digest)
         if not rows:
             return []
         keys = {each.id: each for each in await self._keys(tx, tenant)}
@@ -179,7 +190,7 @@ class Evidence:
             at=statement.at,
         )
 
-    def _verified(self, tenant: TenantId, row: Any, keys: Mapping[str, SigningKey], now: datetime) -> Attested:  # noqa: ANN401 -- a row
+    def _verified(self, tenant: TenantId, row: _Row, keys: Mapping[str, SigningKey], now: datetime) -> Attested:
         key_id, is_own, statement, problem, envelope = "", False, None, None, b""
         try:
             envelope = self._keyring.open(tenant, "attestation.envelope", row.attestation_id, row.envelope)
@@ -243,7 +254,7 @@ def is_ours(predicate_type: str) -> bool:
     return predicate_type.startswith(OURS)
 
 
-def _problem(tenant: TenantId, row: Any, key: SigningKey, statement: Statement, now: datetime) -> str | None:  # noqa: ANN401 -- a row
+def _problem(tenant: TenantId, row: _Row, key: SigningKey, statement: Statement, now: datetime) -> str | None:
     columns = (row.digest, row.predicate_type, row.made_at)
     if columns != (statement.digest, statement.predicate_type, statement.at):
         return "what is stored beside it is not what was signed"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import cast
 
 import orjson
 
@@ -37,8 +38,7 @@ class Standings:
         found = await find_release(tx, principal, digest)
         live = await store.channel(tx, principal, project, found.feature, PROD)
         history = await moves(tx, principal, project, found.feature, PROD)
-        kind = cast("Kind", found.kind)
-        judged = live.digest if live is not None and kind == "gate" else None
+        judged = live.digest if live is not None and found.kind == "gate" else None
         authors = await tx.fetch_all(_SQL["authors_of"], tenant=principal.tenant, digest=digest)
         open_blocks = await blocks(tx, principal, project, found.feature)
         left = left_at(history, digest)
@@ -47,11 +47,11 @@ class Standings:
             digest=digest,
             live=live.digest if live else None,
             tier=await self.tier(
-                tx, principal, project, found.feature, await self._risk(tx, principal, digest), kind=kind
+                tx, principal, project, found.feature, await self._risk(tx, principal, digest), kind=found.kind
             ),
             gate=await gate_of(tx, principal, project, found.feature),
             now=await self._evidence.now(tx),
-            kind=kind,
+            kind=found.kind,
             attested=await self._evidence.about_in(tx, principal.tenant, digest),
             of_live=await self._evidence.about_in(tx, principal.tenant, judged) if judged else (),
             authors=frozenset(PrincipalId(row.author) for row in authors),
@@ -107,9 +107,19 @@ async def blocks(tx: Tx, principal: Principal, project: ProjectId, feature: str)
     return [Block(str(row.block_id), row.digest, row.reason, row.made_by, row.made_at) for row in rows]
 
 
-async def find_release(tx: Tx, principal: Principal, digest: Digest) -> Any:  # noqa: ANN401 -- a row
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """Whose release a digest is."""
+
+    feature: str
+    kind: Kind
+    project_id: ProjectId
+
+
+async def find_release(tx: Tx, principal: Principal, digest: Digest) -> ReleaseRow:
     """Feature, kind and project of a digest. Raises NotFound."""
-    row = await tx.fetch_one(_SQL["release_row"], tenant=principal.tenant, digest=digest) if is_digest(digest) else None
+    asked = {"tenant": principal.tenant, "digest": digest}
+    row = await tx.fetch_one(_SQL["release_row"], into=ReleaseRow, **asked) if is_digest(digest) else None
     if row is None:
         raise NotFound(f"There is no release `{digest[:100]}`.", next_step="`headworks release list` shows them.")
     return row
