@@ -347,6 +347,7 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
     control.state.retrieval = services.retrieval
     control.state.evaluation = services.evaluation
     control.state.traces = services.traces
+    control.state.models = gateway.models
     control.state.datasets = Datasets(services.db, services.keyring, services.identity)
     control.state.review = Review(
         services.db, services.keyring, services.identity, services.releases, services.traces, services.evaluation

@@ -63,6 +63,19 @@ def test_a_leak_ends_the_check_with_1(cli: Any, tmp_path: Path) -> None:
     assert "imaging" in cli("datasets", "coverage", name, "--version", "1").stdout
 
 
+def test_questions_in_other_words_are_shown_and_fail_nothing(cli: Any, tmp_path: Path) -> None:
+    name, file = cli.name("golden"), tmp_path / "cases.jsonl"
+    one, two = "How often may I have my eyes tested for free?", "How many times are my eyes tested for free?"
+    file.write_text(lines({"id": "a", "question": one}, {"id": "b", "question": two, "split": "dev"}))
+    cli("datasets", "push", name, str(file))
+    said = cli("datasets", "check", name).stdout
+    assert "look: a (test) and b (dev) may ask the same" in said
+    assert "Nothing leaks." in said
+    assert "look:" not in cli("datasets", "check", name, "--embedder", "").stdout
+    said = cli("datasets", "check", name, "--embedder", "nobody/knows").stdout
+    assert "note: Questions in other words were not looked for" in said
+
+
 def test_a_trace_becomes_a_line_to_look_through_without_what_is_personal(cli: Any, tmp_path: Path) -> None:
     question = "Within how many days? Write to jane.roe@example.com"
     trace = cli.json("ask", "assistant", question)["trace"]

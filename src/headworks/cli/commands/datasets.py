@@ -150,6 +150,9 @@ def check(
     feature: Annotated[
         str | None, typer.Option("--feature", help="Also whether its prompts tell the answers.", metavar="FEATURE")
     ] = None,
+    embedder: Annotated[
+        str, typer.Option("--embedder", help="Finds questions in other words; '' does not look.", metavar="MODEL")
+    ] = "builtin/minilm",
     version: _Version = None,
     project: _Project = "default",
     as_json: AsJson = False,
@@ -158,7 +161,8 @@ def check(
 
     Example: headworks datasets check prior-auth --feature prior-auth
     """
-    found = client.get(place("datasets", name, "check"), project=project, version=version, feature=feature)
+    asked = {"project": project, "version": version, "feature": feature, "embedder": embedder}
+    found = client.get(place("datasets", name, "check"), **asked)
     print_json(found) if as_json else _tell_check(found)
     if not found["is_clean"]:
         raise typer.Exit(1)
@@ -276,6 +280,11 @@ def _tell_check(found: JsonObject) -> None:
         print(
             f"{kind}: {visible(each['first'])} ({each['first_split']}) and {visible(each['second'])} "
             f"({each['second_split']}) share {each['share']:.0%}"
+        )
+    for each in found["alike"]:
+        print(
+            f"look: {visible(each['first'])} ({each['first_split']}) and {visible(each['second'])} "
+            f"({each['second_split']}) may ask the same ({each['cosine']:.2f})"
         )
     for each in found["leaks"]:
         print(f"LEAK: {visible(each['path'])} tells {each['share']:.0%} of the reference of {visible(each['example'])}")

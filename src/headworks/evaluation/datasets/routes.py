@@ -10,9 +10,11 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from headworks.evaluation.datasets.checking import check, told_by
+from headworks.errors import HeadworksError
+from headworks.evaluation.datasets.checking import DatasetCheck, check, told_by
 from headworks.evaluation.datasets.coverage import coverage
 from headworks.evaluation.datasets.files import read_dataset, write_dataset
+from headworks.evaluation.datasets.meanings import alike
 from headworks.evaluation.datasets.promotion import Promotion
 from headworks.evaluation.datasets.schemas import diff
 from headworks.evaluation.datasets.versions import Datasets, Numbered, Pushed
@@ -20,6 +22,7 @@ from headworks.identity.routes import declare, require
 from headworks.identity.service import allow
 from headworks.releases.service import Releases
 from headworks.types.identity import Principal
+from headworks.types.models import Models
 
 router = APIRouter(tags=["datasets"], prefix="/api/datasets")
 
@@ -96,15 +99,19 @@ async def compare(
 
 
 @router.get("/{name}/check", openapi_extra=declare(_READ, None, "search"))
-async def check_version(
+async def check_version(  # noqa: PLR0917 -- each is a parameter of the query
     request: Request,
     name: str,
     caller: Reader,
     project: str = "default",
     version: str | None = None,
     feature: str | None = None,
+    embedder: str = "builtin/minilm",
 ) -> Json:
-    """Near-duplicates, leaks between splits, and references that a feature's prompts or knowledge tell."""
+    """Near-duplicates, leaks between splits, and references that a feature's prompts or knowledge tell.
+
+    `alike` are questions that are near in meaning, by the embedder; empty: it is not asked.
+    """
     found = await _datasets(request).find(caller, project, name, version)
     told: dict[str, bytes] = {}
     if feature is not None:
@@ -113,7 +120,24 @@ async def check_version(
         told = told_by(await releases.pull(caller, project), feature)
     result = await asyncio.to_thread(check, found.version.examples, told)
     duplicates = [{**asdict(each), "is_leak": each.is_leak} for each in result.duplicates]
-    return {**_head(found), **asdict(result), "duplicates": duplicates, "is_clean": result.is_clean}
+    near, notice = await _alike(request, caller, found, result, embedder)
+    told_too = {"duplicates": duplicates, "alike": near, "notices": [*result.notices, *notice]}
+    return {**_head(found), **asdict(result), **told_too, "is_clean": result.is_clean}
+
+
+async def _alike(
+    request: Request, caller: Principal, found: Numbered, result: DatasetCheck, embedder: str
+) -> tuple[list[Json], list[str]]:
+    """Pairs that are near in meaning, and a notice where they could not be looked for."""
+    if not embedder:
+        return [], []
+    models: Models = request.app.state.models
+    known = [(each.first, each.second) for each in result.duplicates]
+    try:
+        near = await alike(models, caller, found.version.examples, embedder, known)
+    except HeadworksError as error:
+        return [], [f"Questions in other words were not looked for: {error}"]
+    return [{**asdict(each), "is_across": each.is_across} for each in near], []
 
 
 @router.get("/{name}/coverage", openapi_extra=declare(_READ, None))
