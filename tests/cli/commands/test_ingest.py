@@ -37,7 +37,7 @@ def test_a_folder_is_ingested_and_found_and_cited(cli: Any, folder: Path, word: 
 
     rows = cli.json("search", "docs", word(1), "--k", "2")
     assert 1 <= len(rows) <= 2
-    assert sorted(rows[0]) == sorted(["document", "title", "chunk", "score", "start", "end", "text"])
+    assert sorted(rows[0]) == sorted(["document", "title", "path", "chunk", "score", "start", "end", "text"])
     assert word(1) in rows[0]["text"]
     assert len(rows[0]["text"]) == rows[0]["end"] - rows[0]["start"]
     said = cli("search", "docs", word(1)).stdout

@@ -11,7 +11,7 @@ def test_rows_have_the_fields_that_scripts_rely_on(cli: Any, folder: Path, word:
     cli("ingest", "docs", str(folder))
     rows = cli.json("search", "docs", word(1), "--k", "2")
     assert 1 <= len(rows) <= 2
-    assert sorted(rows[0]) == sorted(["document", "title", "chunk", "score", "start", "end", "text"])
+    assert sorted(rows[0]) == sorted(["document", "title", "path", "chunk", "score", "start", "end", "text"])
     assert word(1) in rows[0]["text"]
     assert len(rows[0]["text"]) == rows[0]["end"] - rows[0]["start"]
     said = cli("search", "docs", word(1)).stdout

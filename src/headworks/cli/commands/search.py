@@ -18,7 +18,7 @@ from headworks.cli.quality.configurations import read_settings
 from headworks.cli.terminal import note, one_line, paint, print_json, width, wrapped
 
 app = new_app()
-FIELDS = ("document", "title", "chunk", "score", "start", "end", "text")
+FIELDS = ("document", "title", "path", "chunk", "score", "start", "end", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ def search(
 ) -> None:
     """Find the passages of a collection that come closest to a query; only what the key may read.
 
-    With --json a list of document, title, chunk, score, start, end and text; start and end count the characters of the
-    document's stored text. With --explain each has metadata and reasons, too.
+    With --json a list of document, title, path, chunk, score, start, end and text; start and end count the characters
+    of the document's stored text. With --explain each has metadata and reasons, too.
 
     What --where and --with may say is in docs/reference/search.md.
 
@@ -90,4 +90,5 @@ def search(
 def _print_row(number: int, row: JsonObject) -> None:
     head = one_line(place_in(row["title"], row.get("section") or ()), width() - 16)
     print(f"{paint(f'[{number}]', 'cyan')} {paint(head, 'bold')}  {row['score']:.3f}")
+    print(f"    {one_line(row['path'], width() - 4)}")
     print(paint(wrapped(one_line(row["text"], 4 * width()), "    "), "dim"))
