@@ -82,6 +82,7 @@ class Services:
     async def stop(self) -> None:
         """Everything down, records copied."""
         await self.gateway.stop()
+        await self.retrieval.close()
         await self.interpreters.close()
         await self.drain.stop()
         self.journal.close()
@@ -114,6 +115,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     from headworks.releases.prompts.templates import check_inputs, render
     from headworks.releases.service import Releases
     from headworks.retrieval.service import Retrieval
+    from headworks.review.erasing import Chosen
     from headworks.review.service import Judgements
 
     settings = runtime.settings
@@ -159,6 +161,7 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
         humans=Judgements(db, keyring, identity, releases),
         cards=JudgeCards(db),
     )
+    retrieval.lifecycle.erasure.join(Chosen(evaluation), on_request_only=True)
     drain = Drain(db, records, settings.records.batch_ms / 1000)
     return Services(
         db, keyring, identity, releases, retrieval, evaluation, gateway, Traces(db, keyring), jobs, journal, drain,

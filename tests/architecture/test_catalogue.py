@@ -58,17 +58,17 @@ IMMUTABLE = {
     "channel_move",
     "gate_look",
     "judge_card",
-    "dataset_example",
     "dataset_member",
     "dataset_version",
-    "judgement",
     "proposal_comment",
     "purge_receipt",
     "release",
     "release_file",
 }
-ERASABLE = {"span": "payload", "usage": "end_user"}
+ERASABLE = {"span": "payload", "usage": "end_user", "dataset_example": "content", "judgement": "content"}
 """Append-only but for this column, which may become null, by the curator."""
+APPENDED = {"dataset_example", "judgement"}
+"""Of these, what requests write themselves."""
 
 TABLES = """
     FROM pg_class c
@@ -144,6 +144,7 @@ CHECKS: dict[str, str] = {
     "what may be erased is only forgotten, by the curator": f"""
         SELECT c.relname || ' ' || g.privilege_type {GRANTS}
            AND c.relname = ANY (%(erasable)s) AND r.rolname = 'hw_app' AND g.privilege_type NOT IN ('SELECT', 'UPDATE')
+           AND NOT (g.privilege_type = 'INSERT' AND c.relname = ANY (%(appended)s))
          UNION ALL
         SELECT c.relname {TABLES} AND c.relname = ANY (%(erasable)s)
            AND NOT (EXISTS (SELECT FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
@@ -281,6 +282,7 @@ def violations(connection: Superuser, check: str) -> list[str]:
         "without_tenant": list(WITHOUT_TENANT),
         "immutable": list(IMMUTABLE),
         "erasable": list(ERASABLE),
+        "appended": list(APPENDED),
         "bytes": [*SEALED, *NOT_PAYLOAD],
     }
     used = {name: value for name, value in lists.items() if f"%({name})s" in CHECKS[check]}

@@ -94,9 +94,12 @@ async def test_who_changes_his_mind_replaces_his_own_and_nothing_is_lost(
 
 async def test_judgements_can_not_be_changed_or_removed_even_by_a_bug(guest: World, judgements: Judgements) -> None:
     await judgements.give(await guest.person("rita", "reviewer"), "default", said())
-    for statement in ("UPDATE judgement SET verdict = 'pass'", "DELETE FROM judgement"):
+    async with guest.db.tx(guest.admin) as tx:
+        assert await tx.run("UPDATE judgement SET content = NULL") == 0, "only an erasure may"
+    curator = await guest.identity.curator(guest.admin.tenant)
+    for who, statement in ((curator, "UPDATE judgement SET verdict = 'pass'"), (guest.admin, "DELETE FROM judgement")):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            async with guest.db.tx(guest.admin) as tx:
+            async with guest.db.tx(who) as tx:
                 await tx.run(statement)
 
 

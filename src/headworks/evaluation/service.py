@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from headworks.errors import Conflict, InvalidRequest, NotFound, WorkspaceInvalid
 from headworks.evaluation.calibration import Calibration
 from headworks.evaluation.contract import DatasetVersion, JudgedAnswer, Result
 from headworks.evaluation.datasets.files import write_dataset
+from headworks.evaluation.erasing import ExampleErasing
 from headworks.evaluation.experiments.comparing import (
     Difference,
     FlippedExample,
@@ -40,6 +40,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Answerer
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId
+from headworks.types.json_values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Evaluation:
         self._releases = releases
         self.experiments = Experiments(db, keyring, jobs, read_suite)
         self.gates = Gates(db, releases, self.experiments, humans, cards)
+        self.erasing = ExampleErasing(db, keyring)
         self.calibration = Calibration(db, self.experiments, humans)
         self._answers = Answers(db, self.experiments)
         self._read_suite = read_suite
@@ -199,7 +201,7 @@ def _sliced(
     return found
 
 
-def describe(experiment: Experiment) -> dict[str, Any]:
+def describe(experiment: Experiment) -> JsonObject:
     """As answers of the API say it."""
     return {
         "id": str(experiment.id),

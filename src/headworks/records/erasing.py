@@ -18,6 +18,22 @@ async def forget_documents(tx: Tx, curator: Principal, documents: Sequence[UUID]
     return {"span.payload": forgotten}
 
 
+async def traces_of_documents(
+    tx: Tx, curator: Principal, traces: Sequence[UUID], documents: Sequence[UUID]
+) -> list[UUID]:
+    """Which of these traces may quote one of these documents."""
+    rows = await tx.fetch_all(
+        _sql.traces_of_documents, tenant=curator.tenant, traces=list(traces), documents=list(documents)
+    )
+    return [row.trace_id for row in rows]
+
+
+async def traces_of_person(tx: Tx, curator: Principal, traces: Sequence[UUID], person: UUID) -> list[UUID]:
+    """Which of these traces are of calls of this principal."""
+    rows = await tx.fetch_all(_sql.traces_of_person, tenant=curator.tenant, traces=list(traces), person=person)
+    return [row.trace_id for row in rows]
+
+
 async def forget_person(tx: Tx, curator: Principal, person: UUID, labels: Sequence[str]) -> dict[str, int]:
     """Take the payload from every span of this principal, and these labels of end users from usage; how many."""
     spans = await tx.run(_sql.forget_spans_of_person, tenant=curator.tenant, person=person)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from headworks.evaluation.contract import Forgotten
-from headworks.evaluation.service import ExampleErasing
+from headworks.evaluation.service import Evaluation
 from headworks.records import erasing
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
@@ -18,8 +18,8 @@ _SQL = load("headworks.review", "erasing.sql")
 class Chosen:
     """Joins the erasure of documents and people: see retrieval.lifecycle.erasure.Eraser."""
 
-    def __init__(self, examples: ExampleErasing) -> None:
-        self._examples = examples
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._examples = evaluation.erasing
 
     async def forget_documents(self, tx: Tx, curator: Principal, documents: Sequence[UUID]) -> dict[str, int]:
         """Examples, answers and judgements on traces that may quote one of these; how many, by table."""

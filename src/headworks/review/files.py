@@ -41,6 +41,7 @@ def line_of(given: Given) -> dict[str, Any]:
         "kind": given.kind,
         "is_blind": given.is_blind,
         "made_at": given.made_at.isoformat(),
+        **({"erased": True} if given.is_erased else {}),
         **said,
     }
 

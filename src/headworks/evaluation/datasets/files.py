@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, NoReturn, cast, get_args
+from uuid import UUID
 
 from headworks.errors import WorkspaceInvalid
 from headworks.evaluation.digests import digest_of
@@ -84,6 +85,14 @@ def as_json(example: Example) -> dict[str, Any]:
             case _:
                 said[each.name] = value
     return said
+
+
+def trace_of(example: Example) -> UUID | None:
+    """The trace that an example was made of; None: of none."""
+    try:
+        return UUID(str(example.provenance.get("trace")))
+    except ValueError:
+        return None
 
 
 def example_digest(example: Example) -> Digest:

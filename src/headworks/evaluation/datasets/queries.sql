@@ -19,8 +19,9 @@ INSERT INTO dataset_version (tenant_id, dataset_id, number, digest, examples, un
 VALUES (%(tenant)s, %(dataset)s, %(number)s, %(digest)s, %(examples)s, %(unlocked)s, %(by)s);
 
 -- name: add_examples
-INSERT INTO dataset_example (tenant_id, digest, content)
-SELECT %(tenant)s, e.digest, e.content FROM unnest(%(digests)s::text[], %(contents)s::bytea[]) AS e (digest, content)
+INSERT INTO dataset_example (tenant_id, digest, trace_id, content)
+SELECT %(tenant)s, e.digest, e.trace, e.content
+  FROM unnest(%(digests)s::text[], %(traces)s::uuid[], %(contents)s::bytea[]) AS e (digest, trace, content)
     ON CONFLICT DO NOTHING;
 
 -- name: known_examples
@@ -50,7 +51,17 @@ SELECT d.name
 SELECT e.digest, e.content
   FROM dataset_member m
   JOIN dataset_example e ON e.tenant_id = m.tenant_id AND e.digest = m.example
- WHERE m.tenant_id = %(tenant)s AND m.dataset = %(digest)s;
+ WHERE m.tenant_id = %(tenant)s AND m.dataset = %(digest)s AND e.content IS NOT NULL;
+
+-- name: erased_of
+SELECT digest FROM dataset_example
+ WHERE tenant_id = %(tenant)s AND digest = ANY (%(examples)s::text[]) AND content IS NULL;
+
+-- name: count_erased
+SELECT count(*)
+  FROM dataset_member m
+  JOIN dataset_example e ON e.tenant_id = m.tenant_id AND e.digest = m.example
+ WHERE m.tenant_id = %(tenant)s AND m.dataset = %(digest)s AND e.content IS NULL;
 
 -- name: examples_ever
 -- Each example that any version had, with the last version that had it.
@@ -58,7 +69,7 @@ SELECT e.digest, e.content, max(v.number) AS number
   FROM dataset_version v
   JOIN dataset_member m ON m.tenant_id = v.tenant_id AND m.dataset = v.digest
   JOIN dataset_example e ON e.tenant_id = m.tenant_id AND e.digest = m.example
- WHERE v.tenant_id = %(tenant)s AND v.dataset_id = %(dataset)s
+ WHERE v.tenant_id = %(tenant)s AND v.dataset_id = %(dataset)s AND e.content IS NOT NULL
  GROUP BY e.digest, e.content;
 
 -- name: list_datasets
@@ -72,7 +83,10 @@ SELECT d.name, v.number, v.digest, v.examples, v.made_at, coalesce(p.name, 'some
  ORDER BY d.name;
 
 -- name: list_versions
-SELECT v.dataset_id, v.number, v.digest, v.examples, v.unlocked, v.made_at, coalesce(p.name, 'somebody') AS made_by
+SELECT v.dataset_id, v.number, v.digest, v.examples, v.unlocked, v.made_at, coalesce(p.name, 'somebody') AS made_by,
+       (SELECT count(*) FROM dataset_member m
+          JOIN dataset_example e ON e.tenant_id = m.tenant_id AND e.digest = m.example
+         WHERE m.tenant_id = v.tenant_id AND m.dataset = v.digest AND e.content IS NULL)::int AS erased
   FROM dataset d
   JOIN dataset_version v ON v.tenant_id = d.tenant_id AND v.dataset_id = d.dataset_id
   LEFT JOIN principal p ON p.tenant_id = v.tenant_id AND p.principal_id = v.made_by

@@ -179,6 +179,7 @@ def _head(found: Numbered) -> Json:
         "number": found.number,
         "digest": version.digest,
         "examples": len(version.examples),
+        "erased": version.erased,
     }
 
 

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from headworks.errors import Conflict
 from headworks.evaluation.contract import DatasetVersion
-from headworks.evaluation.datasets.files import example_digest, read_dataset, write_dataset
+from headworks.evaluation.datasets.files import example_digest, read_dataset, trace_of, write_dataset
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
@@ -34,6 +35,7 @@ class VersionRow:
     made_by: str
     made_at: datetime
     unlocked: str | None = None
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ async def _put_examples(tx: Tx, keyring: Keyring, principal: Principal, examples
     for start in range(0, len(new), _BATCH):
         batch = new[start : start + _BATCH]
         contents = [keyring.seal(principal.tenant, _CONTENT, each, write_dataset([by_digest[each]])) for each in batch]
-        await tx.run(_SQL["add_examples"], tenant=principal.tenant, digests=batch, contents=contents)
+        traces = [trace_of(by_digest[each]) for each in batch]
+        await tx.run(_SQL["add_examples"], tenant=principal.tenant, digests=batch, traces=traces, contents=contents)
     return list(by_digest)
 
 
@@ -134,6 +137,25 @@ async def examples(tx: Tx, keyring: Keyring, principal: Principal, digest: Diges
     return tuple(sorted(opened, key=lambda each: each.id))
 
 
+async def erased(tx: Tx, principal: Principal, digest: Digest) -> int:
+    """How many examples of a version were erased."""
+    found: int = await tx.fetch_value(_SQL["count_erased"], tenant=principal.tenant, digest=digest)
+    return found
+
+
+async def refuse_erased(tx: Tx, principal: Principal, examples: Sequence[tuple[Digest, str]]) -> None:
+    """Raise Conflict (`example_erased`) where one of these, by digest and id, was erased."""
+    names = dict(examples)
+    rows = await tx.fetch_all(_SQL["erased_of"], tenant=principal.tenant, examples=list(names))
+    if rows:
+        there = ", ".join(sorted(f"`{names[row.digest]}`" for row in rows[:5]))
+        raise Conflict(
+            f"{len(rows)} of these examples were erased and are not taken again: {there}.",
+            next_step="Take their lines out of the file.",
+            code="example_erased",
+        )
+
+
 async def ever(tx: Tx, keyring: Keyring, principal: Principal, dataset: UUID) -> list[Example]:
     """Every example that any version had, those of older versions first."""
     rows = await tx.fetch_all(_SQL["examples_ever"], tenant=principal.tenant, dataset=dataset)
@@ -149,7 +171,9 @@ async def history(tx: Tx, keyring: Keyring, principal: Principal, project: Proje
     """The versions of a dataset, newest first."""
     rows = await tx.fetch_all(_SQL["list_versions"], tenant=principal.tenant, project=project, name=name)
     return [
-        VersionRow(row.number, row.digest, row.examples, row.made_by, row.made_at, _reason(keyring, principal, row))
+        VersionRow(
+            row.number, row.digest, row.examples, row.made_by, row.made_at, _reason(keyring, principal, row), row.erased
+        )
         for row in rows
     ]
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from headworks.errors import InvalidRequest, NotFound
 from headworks.evaluation.contract import DatasetVersion
 from headworks.evaluation.datasets import store
-from headworks.evaluation.datasets.files import MOST_EXAMPLES, dataset_digest
+from headworks.evaluation.datasets.files import MOST_EXAMPLES, dataset_digest, example_digest
 from headworks.evaluation.datasets.schemas import DatasetDiff, diff
 from headworks.evaluation.datasets.splits import Moved, check_clusters, locked, moved
 from headworks.evaluation.datasets.store import DatasetRow, VersionRow
 from headworks.identity.service import Identity, allow
-from headworks.storage.pool import Database
+from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.strict_yaml import nearest
 from headworks.types.evaluation import Example
@@ -69,6 +69,7 @@ class Datasets:
         made = DatasetVersion(name, digest, tuple(sorted(examples, key=lambda each: each.id)))
         project_id = await self._prepared(principal, project)
         async with self._db.tx(principal) as tx:
+            await store.refuse_erased(tx, principal, [(example_digest(each), each.id) for each in examples])
             dataset = await store.lock(tx, principal, project_id, name)
             before = await store.latest(tx, principal, dataset)
             number, old = before or (0, None)
@@ -93,8 +94,8 @@ class Datasets:
             found = await store.find(tx, principal, project_id, name, number, digest)
             if found is None:
                 raise await self._missing(principal, project, name, version)
-            examples = await store.examples(tx, self._keyring, principal, found[1])
-        return Numbered(found[0], DatasetVersion(name, found[1], examples))
+            made = await self._read(tx, principal, name, found[1])
+        return Numbered(found[0], made)
 
     async def by_digest(self, principal: Principal, digest: Digest) -> DatasetVersion:
         """A version by its digest alone, under the name that it was first pushed as. Raises NotFound."""
@@ -106,8 +107,11 @@ class Datasets:
                 raise NotFound(
                     f"There is no dataset {digest}.", next_step="`headworks datasets list` shows what there is."
                 )
-            examples = await store.examples(tx, self._keyring, principal, digest)
-        return DatasetVersion(name, digest, examples)
+            return await self._read(tx, principal, name, digest)
+
+    async def _read(self, tx: Tx, principal: Principal, name: str, digest: Digest) -> DatasetVersion:
+        examples = await store.examples(tx, self._keyring, principal, digest)
+        return DatasetVersion(name, digest, examples, await store.erased(tx, principal, digest))
 
     async def list(self, principal: Principal, project: str) -> Sequence[DatasetRow]:
         """The project's datasets by name, each with its newest version."""

@@ -87,7 +87,7 @@ class Keeping:
         return await tx.run(
             SQL["add_output"],
             tenant=principal.tenant, release=release, example=cell.example, repeat=cell.repeat, content=content,
-            error_code=output.error_code,
+            error_code=output.error_code, trace=output.trace,
         )  # fmt: skip
 
     async def keep_score(

@@ -11,12 +11,13 @@ from uuid import UUID
 import msgspec
 import orjson
 
-from headworks.errors import Conflict, InvalidRequest, NotFound
+from headworks.errors import Conflict, InvalidRequest, NotFound, WorkspaceInvalid
 from headworks.evaluation.contract import Result, Scale
-from headworks.evaluation.datasets.store import note_audit
+from headworks.evaluation.datasets.files import read_dataset, trace_of
+from headworks.evaluation.datasets.store import note_audit, refuse_erased
 from headworks.evaluation.experiments.comparing import Metric
 from headworks.evaluation.experiments.keeping import SQL, Cells, Keeping
-from headworks.evaluation.suites.reading import Plan, SuiteReader, read_plan
+from headworks.evaluation.suites.reading import Plan, SuiteReader, is_golden, read_plan
 from headworks.identity.service import allow, refuse_limited
 from headworks.jobs.engine import Jobs
 from headworks.releases.service import Subject
@@ -76,6 +77,8 @@ class Experiment:
     ended_at: datetime | None
     revision: int
     sealed: bytes
+    erased: int = 0
+    """Examples that it had, and that were erased since with what was answered to them."""
 
     @property
     def answers(self) -> int:
@@ -113,6 +116,7 @@ class Experiments:
         material = msgspec.msgpack.encode(Material(dict(order.files), order.dataset))
         content = self._keyring.seal(principal.tenant, "experiment.content", identifier, material)
         async with self._db.tx(principal) as tx:
+            await refuse_erased(tx, principal, [(d, e.id) for d, e in zip(plan.digests, plan.examples, strict=True)])
             if order.retries_errors:
                 await self._forget_errors(tx, principal, subject.digest, plan)
             await tx.run(
@@ -121,6 +125,7 @@ class Experiments:
                 release=subject.digest, gate=order.gate, dataset=plan.dataset_digest, dataset_name=plan.dataset,
                 scorers=orjson.dumps(_described(plan)).decode(), examples=len(plan.examples), repeats=repeats,
                 at_once=order.at_once, most_cost=order.most_cost_micro_usd, content=content, by=principal.id,
+                traces=_traces_in(order.files),
             )  # fmt: skip
             await self._enqueue(tx, principal, identifier, 1)
             detail = {
@@ -192,7 +197,12 @@ class Experiments:
         await self._keyring.ensure(self._db, principal.tenant)
         content = self._keyring.open(principal.tenant, "experiment.content", experiment.id, experiment.sealed)
         material = msgspec.msgpack.decode(content, type=Material)
-        return read_plan(material.files, self._read_suite, material.dataset)
+        try:
+            return read_plan(material.files, self._read_suite, material.dataset)
+        except WorkspaceInvalid:
+            if experiment.erased:
+                raise Conflict(f"The examples of the experiment {experiment.id} were erased.") from None
+            raise
 
     async def results(self, principal: Principal, experiment: Experiment) -> Sequence[Result]:
         """All that is there, in the order of examples and repeats."""
@@ -214,6 +224,12 @@ class Experiments:
         name = f"experiment:{experiment}:{revision}"
         arguments = (str(principal.tenant), str(experiment))
         await self._jobs.enqueue(tx, RUN, name, *arguments, partition=f"experiment:{experiment}")
+
+
+def _traces_in(files: Mapping[str, bytes]) -> list[UUID]:
+    """That the examples of all golden files were made of: the experiment keeps them all."""
+    examples = [each for path in files if is_golden(path) for each in read_dataset(path, files[path])]
+    return sorted({trace for each in examples if (trace := trace_of(each)) is not None})
 
 
 def cells_of(experiment: Experiment, plan: Plan) -> Cells:
@@ -238,7 +254,7 @@ def read_row(row: Any) -> Experiment:  # noqa: ANN401 -- a row of find_experimen
         row.experiment_id, row.project_id, row.project, row.feature, Digest(row.release),
         None if row.gate is None else Digest(row.gate), row.dataset_name, Digest(row.dataset), metrics, row.examples,
         row.repeats, row.at_once, row.most_cost_micro_usd, row.cost_micro_usd, row.state, row.why, row.made_by,
-        row.made_by_name or "", row.made_at, row.ended_at, row.revision, row.content,
+        row.made_by_name or "", row.made_at, row.ended_at, row.revision, row.content, row.erased,
     )  # fmt: skip
 
 

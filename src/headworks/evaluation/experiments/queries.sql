@@ -2,9 +2,9 @@
 
 -- name: add_experiment
 INSERT INTO experiment (tenant_id, experiment_id, project_id, feature, release, gate, dataset, dataset_name, scorers, examples,
-                        repeats, at_once, most_cost_micro_usd, state, content, made_by)
+                        repeats, at_once, most_cost_micro_usd, state, content, traces, made_by)
 VALUES (%(tenant)s, %(experiment)s, %(project)s, %(feature)s, %(release)s, %(gate)s, %(dataset)s, %(dataset_name)s,
-        %(scorers)s, %(examples)s, %(repeats)s, %(at_once)s, %(most_cost)s, 'running', %(content)s, %(by)s)
+        %(scorers)s, %(examples)s, %(repeats)s, %(at_once)s, %(most_cost)s, 'running', %(content)s, %(traces)s, %(by)s)
 
 -- name: find_experiment
 SELECT e.*, p.name AS project, r.name AS made_by_name
@@ -65,8 +65,10 @@ SELECT count(*) FROM experiment_score
    AND scorer = ANY (%(scorers)s::text[])
 
 -- name: add_output
-INSERT INTO experiment_output (tenant_id, release, example, repeat, content, error_code)
-VALUES (%(tenant)s, %(release)s, %(example)s, %(repeat)s, %(content)s, %(error_code)s)
+-- Not of an example that was erased meanwhile.
+INSERT INTO experiment_output (tenant_id, release, example, repeat, trace_id, content, error_code)
+SELECT %(tenant)s, %(release)s, %(example)s, %(repeat)s, %(trace)s, %(content)s, %(error_code)s
+ WHERE NOT EXISTS (SELECT FROM dataset_example e WHERE e.tenant_id = %(tenant)s AND e.digest = %(example)s AND e.content IS NULL)
 ON CONFLICT DO NOTHING
 
 -- name: add_score

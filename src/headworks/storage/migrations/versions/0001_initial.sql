@@ -1228,6 +1228,6 @@ GRANT SELECT, INSERT ON gate_look, judge_card, tenant, release, release_file, ch
     dataset, dataset_version, dataset_member, review_sample, judgement_wanted TO hw_app;
 GRANT SELECT, INSERT, UPDATE ON data_key, signing_key, release_block, proposal TO hw_app;
 GRANT SELECT, UPDATE ON usage, span TO hw_app;      -- UPDATE: see only_forgets
-GRANT SELECT, INSERT, UPDATE ON dataset_example, judgement TO hw_app;   -- as before
+GRANT SELECT, INSERT, UPDATE ON dataset_example, judgement TO hw_app;   -- UPDATE: as before
 GRANT SELECT, INSERT, UPDATE, DELETE ON replica TO hw_app;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA headworks TO hw_app;
