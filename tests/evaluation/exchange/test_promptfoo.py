@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.util
+import itertools
 import json
 import os
 from pathlib import Path
@@ -28,6 +30,8 @@ from headworks.types.ids import PrincipalId, TenantId, new_id
 FOLDER = Path(__file__).parent / "promptfoo"
 SOMEBODY = Principal(TenantId(new_id()), PrincipalId(new_id()), "somebody", "user", frozenset())
 CLI = os.environ.get("PROMPTFOO_CLI")
+EXAMPLES = os.environ.get("PROMPTFOO_EXAMPLES")
+OURS = ["verdicts.yaml", "shared/config.yaml"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -35,17 +39,22 @@ JSON = st.recursive(
 )
 
 
-def config() -> ImportedSuite:
-    return import_promptfoo((FOLDER / "verdicts.yaml").read_text())
+def config(name: str = "verdicts.yaml") -> ImportedSuite:
+    path = FOLDER / name
+    return import_promptfoo(path.read_text(), beside(path.parent))
 
 
-def recorded() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((FOLDER / "verdicts.json").read_text())["results"]
+def beside(folder: Path) -> dict[str, bytes]:
+    return {each.relative_to(folder).as_posix(): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def recorded(name: str = "verdicts.yaml") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((FOLDER / name).with_name("verdicts.json").read_text())["results"]
     return found
 
 
 def scored(example: Example, said: str) -> Score:
-    return asyncio.run(make_scorer("checks", "checks").score(SOMEBODY, example, Output(text=said)))
+    return asyncio.run(make_scorer("checks", "checks").score(SOMEBODY, example, Output(said, cost_micro_usd=0)))
 
 
 def of(tests: str, before: str = "") -> ImportedSuite:
@@ -65,8 +74,10 @@ def disagreements(suite: ImportedSuite, results: list[dict[str, Any]]) -> list[s
     ]
 
 
-def test_each_verdict_is_that_of_the_real_promptfoo() -> None:
-    assert disagreements(config(), recorded()) == []
+@pytest.mark.parametrize("name", OURS)
+def test_each_verdict_is_that_of_the_real_promptfoo(name: str) -> None:
+    assert config(name).incomplete == frozenset()
+    assert disagreements(config(name), recorded(name)) == []
 
 
 def test_the_recording_has_both_verdicts_of_every_kind_of_check() -> None:
@@ -74,14 +85,64 @@ def test_the_recording_has_both_verdicts_of_every_kind_of_check() -> None:
     for example, result in zip(config().examples, recorded(), strict=True):
         for each in example.reference["checks"]:
             seen.setdefault(each["is"], set()).add(result["passed"])
-    assert seen.keys() == set(WORDS) - {"latency", "cost", "finish_reason"}
+    assert seen.keys() == set(WORDS)
     assert all(verdicts == {True, False} for verdicts in seen.values())
 
 
 @pytest.mark.skipif(CLI is None, reason="PROMPTFOO_CLI names no promptfoo; record.py says how to install one.")
-def test_the_real_promptfoo_still_says_what_was_recorded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", OURS)
+def test_the_real_promptfoo_still_says_what_was_recorded(name: str, tmp_path: Path) -> None:
     assert CLI is not None
-    assert _recorder().asked(CLI, FOLDER / "verdicts.yaml", tmp_path) == recorded()
+    assert _recorder().asked(CLI, FOLDER / name, tmp_path) == recorded(name)
+
+
+def summaries() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((FOLDER / "examples.json").read_text())["examples"]
+    return found
+
+
+def test_the_figures_of_the_docs_are_those_of_the_recording() -> None:
+    results = [each for row in summaries() for each in row.get("results", ())]
+    assertions = sum(len(each["assertions"]) for each in results)
+    docs = (FOLDER.parents[3] / "docs" / "reference" / "exchange.md").read_text()
+    ours = len(recorded()) + len(recorded("shared/config.yaml"))
+    assert f"{ours} tests of our own" in docs
+    assert (
+        f"{len(summaries())} configurations of its own, {len(results):,} tests with {assertions:,} assertions" in docs
+    )
+
+
+@pytest.mark.skipif(EXAMPLES is None, reason="PROMPTFOO_EXAMPLES is no folder with examples of promptfoo's repository.")
+def test_its_own_examples_have_its_own_verdicts(tmp_path: Path) -> None:
+    """With PROMPTFOO_CLI, as it says now; the answers of the echo provider are its prompts either way."""
+    assert EXAMPLES is not None
+    assert CLI is not None, "PROMPTFOO_CLI is wanted beside PROMPTFOO_EXAMPLES."
+    recorder, seen = _recorder(), {each["config"]: each for each in summaries()}
+    for path in recorder.examples(Path(EXAMPLES)):
+        row = seen[path.relative_to(EXAMPLES).as_posix()]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == row["sha256"], path
+        results = recorder.of_example(CLI, path, tmp_path)
+        assert recorder.summary(path, Path(EXAMPLES), results) == row
+        assert differences(import_promptfoo(path.read_text(), beside(path.parent)), results) == [], path
+
+
+def differences(suite: ImportedSuite, results: list[dict[str, Any]]) -> list[str]:
+    """Each test on each prompt's answer, and each assertion of it alone; what is incomplete is not compared whole."""
+    found = []
+    for example, result in itertools.product(suite.examples, results):
+        if suite.examples.index(example) != result["testIdx"]:
+            continue
+        said = text_of((result.get("response") or {}).get("output", ""))
+        if example.id not in suite.incomplete and (scored(example, said).value == 1) != result["success"]:
+            found.append(f"{example.id}: {example.reference} on {said!r}")
+        for part in (result.get("gradingResult") or {}).get("componentResults") or []:
+            if (part.get("assertion") or {"type": "assert-set"})["type"] == "assert-set":
+                continue
+            test = {"vars": result["vars"], "assert": [part["assertion"]], "options": {"disableVarExpansion": True}}
+            alone = import_promptfoo(json.dumps({"prompts": ["x"], "tests": [test]}))
+            if not alone.incomplete and (scored(alone.examples[0], said).value == 1) != part["pass"]:
+                found.append(f"{example.id}: {part['assertion']} on {said!r}")
+    return found
 
 
 @pytest.mark.skipif(CLI is None, reason="PROMPTFOO_CLI names no promptfoo; record.py says how to install one.")
@@ -116,7 +177,7 @@ def test_code_is_not_run_and_named_with_its_test() -> None:
         "  - {vars: {question: c}, assert: [{type: equals, value: c}]}\n"
     )
     assert found.losses == (
-        "test 1: `javascript` has no word here",
+        "test 1: `javascript`: is code and is not run",
         "test 2: `options.transform` is code and is not run",
     )
     assert found.incomplete == {"1", "2"}
@@ -132,7 +193,7 @@ def test_what_a_model_grades_becomes_a_criterion_and_is_said() -> None:
 
 def test_a_pattern_that_only_their_engine_reads_is_named() -> None:
     found = of("  - {vars: {question: a}, assert: [{type: regex, value: '(?=a)a'}]}\n")
-    assert "look-around" in found.losses[0]
+    assert found.losses == ("test 1: `regex`: its pattern looks around, which RE2 does not",)
 
 
 def test_what_all_tests_share_is_each_ones() -> None:
@@ -155,18 +216,105 @@ def test_a_list_as_a_variable_makes_a_test_of_each_value_in_one_cluster() -> Non
 
 
 def test_tests_and_prompts_are_read_from_files_that_are_given() -> None:
-    text = "prompts: [file://p.txt]\nproviders: [echo]\ntests: [file://t.yaml, file://gone.yaml, cases.csv]\n"
+    text = "prompts: [file://p.txt]\nproviders: [echo]\ntests: [file://t.yaml, file://gone.yaml, cases.xlsx]\n"
     files = {"p.txt": b"Say {{question}}\n---\nTell {{question}}", "t.yaml": b"- {vars: {question: a}}"}
     found = import_promptfoo(text, files)
-    assert found.prompts == ("Say {{question}}\n", "\nTell {{question}}")
+    assert found.prompts == ("Say {{question}}", "Tell {{question}}")
     assert len(found.examples) == 1
     assert "tests: `gone.yaml` is not among the files that were given" in found.losses
-    assert "tests: `cases.csv` is not read; only YAML and JSON are" in found.losses
+    assert "tests: `cases.xlsx` is not read; YAML, JSON, JSONL and CSV are" in found.losses
 
 
 def test_unknown_keys_of_a_configuration_are_named() -> None:
-    found = of("  - {vars: {question: a}, provider: x}\n", "scenarios: []\nsharing: true")
-    assert {"`scenarios` is not read", "`sharing` is not read", "test 1: `provider` is not read"} <= set(found.losses)
+    found = of("  - {vars: {question: a}, provider: x}\n", "env: {}\nsharing: true")
+    assert found.losses == ("`env` is not read", "`sharing` is not read", "test 1: `provider` is not read")
+    assert found.incomplete == frozenset()
+
+
+UNREAD = [
+    ("assert: [{type: is-sql}]", "has no word here"),
+    ("assert: [{type: not-rouge-n, value: a}]", "has no word here"),
+    ("assert: [{type: and, assert: []}]", "has no word here"),
+    ("assert: [{type: similar, value: a}]", "needs embeddings"),
+    ("assert: [{type: perplexity, threshold: 2}]", "needs probabilities of tokens"),
+    ("assert: [{type: contains, value: file://gone.txt}]", "`gone.txt` is not among the files"),
+    ("assert: [{type: contains, value: file://value.js}]", "`value.js` is code and is not run"),
+    ("assert: [{type: contains, value: ''}]", "neither a text nor a number"),
+    ("assert: [{type: contains, value: true}]", "neither a text nor a number"),
+    ("assert: [{type: equals}]", "it has no value"),
+    ("assert: [{type: starts-with, value: 7}]", "its value is no text"),
+    ("assert: [{type: contains, value: '{{ a | replace(1, 2) }}'}]", "its template does more"),
+    ("assert: [{type: contains, value: '{{ env.HOME }}'}]", "its template does more"),
+    ("assert: [{type: contains, value: a, transform: x}]", "its `transform` is code"),
+    ("assert: [{type: contains, value: a, new: x}]", "its `new` is not read"),
+    ("assert: [{type: contains-any, value: []}]", "it has no list of values"),
+    ("assert: [{type: contains-any, value: '\"a'}]", "a quote is not closed"),
+    ("assert: [{type: is-json, value: {typo: x}}]", "its schema says `typo`"),
+    ("assert: [{type: is-json, value: {$schema: 'https://json-schema.org/draft/2020-12/schema'}}]", "of a draft"),
+    ("assert: [{type: is-json, value: {type: nothing}}]", "is none of Draft 7"),
+    ("assert: [{type: regex, value: '(?i)a'}]", "a group that JavaScript does not know"),
+    ("assert: [{type: regex, value: '(a)\\1'}]", "refers back"),
+    ("assert: [{type: cost}]", "no threshold"),
+    ("assert: [{type: word-count, value: {min: 3, max: 2}}]", "that go together"),
+    ("assert: [{type: contains, value: a, weight: -1}]", "its `weight` is no number"),
+    ("assert: [{type: assert-set, assert: [{type: assert-set, assert: []}]}]", "a set stands in a set"),
+    ("assert: [{type: assert-set}]", "no list of assertions"),
+    ("assert: [{$ref: '#/assertionTemplates/gone'}]", "refers to nothing"),
+    ("providerOutput: said before", "`providerOutput` is not read"),
+    ("assertScoringFunction: file://own.js", "`assertScoringFunction` is not read"),
+    ("options: {transformVars: x}", "`options.transformVars` is code"),
+]
+
+
+@pytest.mark.parametrize(("said", "why"), UNREAD)
+def test_what_is_not_carried_is_refused_by_its_name_and_never_passes_silently(said: str, why: str) -> None:
+    found = of(f"  - vars: {{question: a}}\n    {said}\n")
+    assert why in found.losses[0]
+    assert found.incomplete == {"1"}
+
+
+def test_what_no_verdict_hangs_on_is_named_and_the_test_stays_whole() -> None:
+    found = import_promptfoo(
+        "prompts: ['Say {{a}}', 'Tell {{a}}']\n"
+        "providers: [{id: x, config: {transformResponse: json.a}}]\n"
+        "defaultTest: {provider: y}\n"
+        "tests: [{vars: {a: b}, options: {repeat: 2}, assert: [{type: equals, value: a, metric: m}]}]\n"
+    )
+    assert found.losses == (
+        "`prompts`: a feature has one; of 2 the first is asked",
+        "providers: the `transform` of `x` is code and is not run",
+        "`defaultTest.provider` is not read",
+        "test 1: `options.repeat` is not read",
+        "test 1: `metric` of `equals` is not read",
+    )
+    assert found.incomplete == frozenset()
+    assert found.examples[0].question == "Say b"
+
+
+def test_a_conversation_as_prompt_becomes_turns_and_a_question() -> None:
+    turns = [{"role": "system", "content": "Be {{how}}."}, {"role": "user", "content": "Of {{what}}?"}]
+    config = {"prompts": [json.dumps(turns)], "tests": [{"vars": {"how": "brief", "what": "days"}}]}
+    (example,) = import_promptfoo(json.dumps(config)).examples
+    assert [(each.role, each.content) for each in example.history] == [("system", "Be brief.")]
+    assert example.question == "Of days?"
+
+
+def test_a_prompt_that_does_more_is_named_and_stands_as_it_is() -> None:
+    prompt = "{% for each in many %}{{ each }}{% endfor %}"
+    (example,), losses = (
+        (found := import_promptfoo(json.dumps({"prompts": [prompt], "tests": [{}]}))).examples,
+        found.losses,
+    )
+    assert example.question == prompt
+    assert losses == ("test 1: the prompt's template does more than is read here, and stands as the question",)
+
+
+@pytest.mark.parametrize(
+    "row", ["a,b\n1\n", 'a\n"b', "a,__config:__expected:least\n1,2\n", "a,__config:__expected:threshold\n1,x\n"]
+)
+def test_rows_that_do_not_fit_are_refused(row: str) -> None:
+    with pytest.raises(InvalidRequest, match="promptfoo"):
+        import_promptfoo("prompts: [a]\ntests: rows.csv\n", {"rows.csv": row.encode()})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "tests: []", "prompts: [a]", "tests: 7", "\x00"])

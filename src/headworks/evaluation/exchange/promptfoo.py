@@ -6,30 +6,34 @@ it is calibrated. Code is never run; what has no word here is named with its tes
 
 from __future__ import annotations
 
-import io
-import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from typing import Any, cast
 
 from headworks.errors import InvalidRequest
-from headworks.evaluation.exchange.nunjucks import NotPlain, filled
+from headworks.evaluation.exchange.nunjucks import NotPlain, filled, wrapped
 from headworks.evaluation.exchange.promptfoo_assertions import Assertions
+from headworks.evaluation.exchange.promptfoo_files import Reading, inner, listed, mapping, read_yaml
+from headworks.evaluation.exchange.promptfoo_tests import (
+    Case,
+    combined,
+    hangs_on_what_is_lost,
+    read_cases,
+    rendered,
+    resolved,
+)
 from headworks.types.evaluation import Example
+from headworks.types.models import Message, Role
 
 QUESTIONS = ("question", "input", "query", "text", "prompt", "message", "user_input")
 """The variable that holds what is asked, if one of these is there; the first prompt is asked otherwise."""
-_MOST_BYTES = 8 << 20
 _MOST_TESTS = 100_000
 _READ = frozenset(
-    ("prompts", "providers", "targets", "tests", "defaultTest", "assertionTemplates", "description", "outputPath")
-)
-_READ_OF_TEST = frozenset(("vars", "assert", "threshold", "description", "metadata", "options"))
+    ("prompts", "providers", "targets", "tests", "scenarios", "defaultTest", "assertionTemplates", "description",
+     "outputPath", "$schema")
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,174 +64,148 @@ class ImportedSuite:
 
 
 @dataclass(slots=True)
-class _Reading:
-    files: Mapping[str, bytes]
-    templates: Mapping[str, Any]
+class _Suite:
+    reading: Reading
     prompts: tuple[str, ...]
-    losses: list[str] = field(default_factory=list)
     criteria: list[Criterion] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
-
-    def lose(self, what: str) -> None:
-        if what not in self.losses:
-            self.losses.append(what)
 
 
 def import_promptfoo(text: str, files: Mapping[str, bytes] | None = None) -> ImportedSuite:
     """A configuration; `files` are those beside it by their paths, for `file://`. Raises InvalidRequest."""
-    config = _mapping(_yaml(text, "the configuration"), "the configuration")
-    reading = _Reading(files or {}, _optional(config, "assertionTemplates"), ())
-    reading.prompts = tuple(_prompts(config.get("prompts"), reading))
-    for key in config.keys() - _READ:
+    config = mapping(read_yaml(text, "the configuration"), "the configuration")
+    reading = Reading(files or {}, inner(config, "assertionTemplates"))
+    suite = _Suite(reading, tuple(_prompts(config.get("prompts"), reading)))
+    for key in sorted(config.keys() - _READ):
         reading.lose(f"`{key}` is not read")
-    default = _optional(config, "defaultTest")
-    examples = tuple(_examples(_tests(config.get("tests"), reading), default, reading))
+    if len(suite.prompts) > 1:
+        reading.lose(f"`prompts`: a feature has one; of {len(suite.prompts)} the first is asked")
+    providers = tuple(_providers(config, reading))
+    examples = tuple(_examples(config, suite))
     if not examples:
         raise InvalidRequest("There is no test in this configuration.", next_step="Its `tests` become examples.")
     return ImportedSuite(
         examples,
-        reading.prompts,
-        tuple(_providers(config)),
-        tuple(reading.criteria),
+        suite.prompts,
+        providers,
+        tuple(suite.criteria),
         tuple(reading.losses),
-        frozenset(reading.incomplete),
+        frozenset(suite.incomplete),
     )
 
 
-def _yaml(text: str, what: str) -> Any:  # noqa: ANN401 -- a YAML value
-    if len(text) > _MOST_BYTES:
-        raise InvalidRequest(f"Of promptfoo, {what} has more than {_MOST_BYTES >> 20} MB.")
-    try:
-        return json.loads(text)  # YAML reads its escapes of characters beyond 16 bits otherwise
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return YAML(typ="safe", pure=True).load(io.StringIO(text))
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise InvalidRequest(f"Of promptfoo, {what} is no YAML: {str(error).splitlines()[0]}.") from None
-
-
-def _mapping(value: object, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidRequest(f"Of promptfoo, {what} must be a mapping.")
-    return {str(key): each for key, each in value.items()}
-
-
-def _optional(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    return _mapping(config[key], f"`{key}`") if isinstance(config.get(key), Mapping) else {}
-
-
-def _file(reference: str, reading: _Reading, where: str) -> str | None:
-    path = reference.removeprefix("file://").removeprefix("./")
-    if path not in reading.files:
-        reading.lose(f"{where}: `{path}` is not among the files that were given")
-        return None
-    return reading.files[path].decode("utf-8", "replace")
-
-
-def _prompts(given: object, reading: _Reading) -> Iterator[str]:
-    for each in given if isinstance(given, list) else [given]:
+def _prompts(given: object, reading: Reading) -> Iterator[str]:
+    for each in listed(given):
         text = each.get("raw", each.get("id")) if isinstance(each, Mapping) else each
         if not isinstance(text, str):
-            continue
-        if text.startswith("file://"):
-            content = _file(text, reading, "prompts")
-            yield from re.split(r"^---\s*$", content, flags=re.MULTILINE) if content is not None else ()
+            reading.lose("prompts: one is no text")
+        elif text.startswith("file://"):
+            for path in reading.matching(text):
+                yield from _prompts_of(path, reading)
         else:
             yield text
 
 
-def _providers(config: Mapping[str, Any]) -> Iterator[str]:
-    given = config.get("providers", config.get("targets"))
-    for each in given if isinstance(given, list) else [given]:
+def _prompts_of(path: str, reading: Reading) -> Iterator[str]:
+    content = reading.file(path, "prompts")
+    if content is None:
+        return
+    if path.endswith((".yaml", ".yml")):
+        yield json.dumps(read_yaml(content, f"`{path}`"), ensure_ascii=False)
+    elif path.endswith((".txt", ".md")):
+        parts = (part.strip() for part in re.split(r"^---\s*$", content, flags=re.MULTILINE))
+        yield from (part for part in parts if part)
+    else:
+        yield content
+
+
+def _providers(config: Mapping[str, Any], reading: Reading) -> Iterator[str]:
+    for each in listed(config.get("providers", config.get("targets"))):
         if isinstance(each, str):
             yield each
         elif isinstance(each, Mapping):
-            yield str(each.get("id") or next(iter(each), ""))
+            name = str(each.get("id") or next(iter(each), ""))
+            said = each.get("config")
+            if "transform" in each or (isinstance(said, Mapping) and {"transform", "transformResponse"} & said.keys()):
+                reading.lose(f"providers: the `transform` of `{name[:60]}` is code and is not run")
+            yield name
 
 
-def _tests(given: object, reading: _Reading) -> Iterator[Mapping[str, Any]]:
-    for each in given if isinstance(given, list) else [given]:
-        if isinstance(each, Mapping):
-            yield _mapping(each, "a test")
-        elif isinstance(each, str):
-            path = each.removeprefix("file://")
-            if not path.endswith((".yaml", ".yml", ".json")):
-                reading.lose(f"tests: `{path}` is not read; only YAML and JSON are")
-            elif (content := _file(each, reading, "tests")) is not None:
-                yield from _tests(_yaml(content, f"`{path}`"), reading)
-
-
-def _examples(tests: Iterator[Mapping[str, Any]], default: Mapping[str, Any], reading: _Reading) -> Iterator[Example]:
+def _examples(config: Mapping[str, Any], suite: _Suite) -> Iterator[Example]:
     count = 0
-    for number, test in enumerate(tests, 1):
-        for key in test.keys() - _READ_OF_TEST:
-            reading.lose(f"test {number}: `{key}` is not read")
-        variables = {**_optional(default, "vars"), **_optional(test, "vars")}
-        combined = list(_combined(variables))
-        for part, chosen in enumerate(combined, 1):
+    for case in read_cases(config, suite.reading):
+        parts = list(combined(case, suite.reading))
+        for part, chosen in enumerate(parts, 1):
             count += 1
             if count > _MOST_TESTS:
                 raise InvalidRequest(f"There are more than {_MOST_TESTS:,} tests.")
-            name = f"{number}" if len(combined) == 1 else f"{number}.{part}"
-            example = _example(name, test, default, chosen, reading)
-            yield example if len(combined) == 1 else replace(example, cluster=f"test {number}")
+            name = case.where.removeprefix("test ")
+            if len(parts) == 1:
+                yield _example(name, case, chosen, suite)
+            else:
+                yield replace(_example(f"{name}.{part}", case, chosen, suite), cluster=case.where)
 
 
-def _combined(variables: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A list as a variable stands for a test with each of its values."""
-    lists = [value if isinstance(value, list) else [value] for value in variables.values()]
-    for chosen in itertools.product(*lists):
-        yield dict(zip(variables, chosen, strict=True))
-
-
-def _example(
-    name: str, test: Mapping[str, Any], default: Mapping[str, Any], variables: dict[str, Any], reading: _Reading
-) -> Example:
+def _example(name: str, case: Case, chosen: Mapping[str, Any], suite: _Suite) -> Example:
     where = f"test {name}"
-    variables = {key: _value(each, reading, where) for key, each in variables.items()}
-    variables = {key: rendered(each, variables) if isinstance(each, str) else each for key, each in variables.items()}
-    given = [*_asserts(default), *_asserts(test)]
-    found = Assertions(variables, reading.templates, where).read(given)
-    for loss in found.losses:
-        reading.lose(loss)
-    transform = {**_optional(default, "options"), **_optional(test, "options")}.get("transform")
-    if transform is not None:
-        reading.lose(f"{where}: `options.transform` is code and is not run")
-    if found.losses or transform is not None:
-        reading.incomplete.add(name)
-    reading.criteria += [Criterion(name, kind, text, negated) for kind, text, negated in found.graded]
-    threshold = test.get("threshold", default.get("threshold"))
-    reference: dict[str, Any] = {"checks": found.checks} | ({} if threshold is None else {"least": threshold})
-    said = test.get("metadata")
-    tags = {str(key): str(each) for key, each in said.items()} if isinstance(said, Mapping) else {}
-    asked = next((key for key in QUESTIONS if isinstance(variables.get(key), str)), None)
-    question = variables[asked] if asked else rendered(reading.prompts[0], variables) if reading.prompts else ""
+    variables = resolved(chosen, suite.reading, where)
+    found = Assertions(variables, suite.reading, where).read(case.assertions)
+    for loss in (*found.losses, *found.asides):
+        suite.reading.lose(loss)
+    if hangs_on_what_is_lost(variables):
+        suite.reading.lose(f"{where}: a variable is a file that is not read, or reads the environment")
+    if found.losses or not case.is_complete or hangs_on_what_is_lost(variables):
+        suite.incomplete.add(name)
+    suite.criteria += [Criterion(name, kind, text, negated) for kind, text, negated in found.graded]
+    reference: dict[str, Any] = {"checks": found.checks}
+    if case.threshold is not None:
+        reference["least"] = case.threshold
+    shown = {key: rendered(each, variables) if isinstance(each, str) else each for key, each in variables.items()}
+    asked = next((key for key in QUESTIONS if isinstance(shown.get(key), str)), None)
+    history, question = ((), shown[asked]) if asked else _asked(case, shown, suite, where)
+    tags = {str(key): each if isinstance(each, str) else json.dumps(each, default=str)
+            for key, each in case.metadata.items()}  # fmt: skip
     return Example(
         id=name,
         question=question,
-        inputs=json.loads(json.dumps({key: each for key, each in variables.items() if key != asked}, default=str)),
+        history=history,
+        inputs=json.loads(json.dumps({key: each for key, each in shown.items() if key != asked}, default=str)),
         reference=reference,
-        tags=tags | ({"description": str(test["description"])} if test.get("description") else {}),
+        tags=tags | ({"description": case.description} if case.description else {}),
         provenance={"promptfoo": where},
     )
 
 
-def _asserts(test: Mapping[str, Any]) -> list[Any]:
-    given = test.get("assert")
-    return given if isinstance(given, list) else []
-
-
-def _value(value: object, reading: _Reading, where: str) -> object:
-    if isinstance(value, str) and value.startswith("file://"):
-        content = _file(value, reading, where)
-        return value if content is None else content.strip()
-    return value
-
-
-def rendered(template: str, variables: Mapping[str, Any]) -> str:
-    """A template with its variables, as Nunjucks fills it in; one that does more stays as it is."""
+def _asked(case: Case, variables: Mapping[str, Any], suite: _Suite, where: str) -> tuple[tuple[Message, ...], str]:
+    """What the first prompt asks; one of messages as a conversation."""
+    if not suite.prompts:
+        return (), ""
+    prompt = suite.prompts[0]
+    if "prefix" in case.options or "suffix" in case.options:
+        prompt = f"{case.options.get('prefix') or ''}{prompt}{case.options.get('suffix') or ''}"
     try:
-        return filled(template, variables)
+        messages = _messages(prompt, variables)
+        if messages is not None:
+            return messages
+        return (), filled(wrapped(prompt), variables)
     except NotPlain:
-        return template
+        suite.reading.lose(f"{where}: the prompt's template does more than is read here, and stands as the question")
+        return (), prompt
+
+
+def _messages(prompt: str, variables: Mapping[str, Any]) -> tuple[tuple[Message, ...], str] | None:
+    try:
+        said = json.loads(prompt)
+    except (ValueError, RecursionError):
+        return None
+    turns = said if isinstance(said, list) else []
+    if not turns or not all(_is_turn(each) for each in turns) or turns[-1]["role"] != "user":
+        return None
+    found = [Message(cast("Role", each["role"]), filled(each["content"], variables)) for each in turns]
+    return tuple(found[:-1]), found[-1].content
+
+
+def _is_turn(each: object) -> bool:
+    if not isinstance(each, Mapping):
+        return False
+    return isinstance(each.get("content"), str) and each.get("role") in {"system", "user", "assistant"}

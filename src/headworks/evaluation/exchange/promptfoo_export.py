@@ -10,7 +10,8 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from headworks.evaluation.contract import Scorer
-from headworks.evaluation.scorers.checks import Checks
+from headworks.evaluation.exchange.javascript import from_re2
+from headworks.evaluation.scorers.checks import Checks, as_written
 from headworks.evaluation.scorers.contract import MeasuredScorer
 from headworks.evaluation.scorers.effort import Effort
 from headworks.evaluation.scorers.words import Pattern, Words
@@ -76,7 +77,7 @@ def export_promptfoo(feature: str, scorers: Sequence[Scorer], examples: Sequence
 
 def _literal(text: str) -> str:
     """A text in which nothing is filled in."""
-    return "{% raw %}" + text + "{% endraw %}" if "{{" in text or "{%" in text else text
+    return "{% raw %}" + text + "{% endraw %}" if any(each in text for each in ("{{", "{%", "{#")) else text
 
 
 def _written(config: dict[str, Any]) -> str:
@@ -92,11 +93,12 @@ def _of_scorer(scorer: Scorer, example: Example, test: dict[str, Any], losses: l
     if isinstance(measure, Checks) and isinstance(example.reference, Mapping):
         if example.reference.get("least") is not None:
             test["threshold"] = example.reference["least"]
-        return [_check(each) for each in example.reference.get("checks", ())]
+        return [_check(each, losses) for each in example.reference.get("checks", ())]
     found: dict[str, Any] | None = None
     if isinstance(measure, Pattern) and measure.path is None:
-        pattern = f"^(?:{measure.pattern})$" if measure.is_whole else measure.pattern
-        found = {"type": _named("regex", measure.is_negated), "value": pattern}
+        pattern = from_re2(f"^(?:{measure.pattern})$" if measure.is_whole else measure.pattern)
+        if pattern is not None:
+            found = {"type": _named("regex", measure.is_negated), "value": _literal(pattern)}
     elif isinstance(measure, Effort) and measure.limit is not None and measure.what in {"latency", "cost"}:
         factor = 1 if measure.what == "latency" else 1e-6
         found = {"type": measure.what, "threshold": measure.limit * factor}
@@ -127,9 +129,9 @@ def _named(word: str, is_negated: bool) -> str:  # noqa: FBT001 -- part of the n
     return f"not-{word}" if is_negated else word
 
 
-def _check(said: Mapping[str, Any]) -> dict[str, Any]:
+def _check(said: Mapping[str, Any], losses: list[str]) -> dict[str, Any]:
     if said["is"] == "set":
-        found: dict[str, Any] = {"type": "assert-set", "assert": [_check(each) for each in said["checks"]]}
+        found: dict[str, Any] = {"type": "assert-set", "assert": [_check(each, losses) for each in said["checks"]]}
         if said.get("least") is not None:
             found["threshold"] = said["least"]
     else:
@@ -137,7 +139,19 @@ def _check(said: Mapping[str, Any]) -> dict[str, Any]:
         caseless = "i" if said.get("ignore_case") and word in _CASELESS else ""
         found = {"type": _named(f"{caseless}{word}", bool(said.get("not")))}
         if "value" in said:
-            found["value"] = _literal(said["value"]) if isinstance(said["value"], str) else said["value"]
+            found["value"] = _value(said, losses)
         if "most" in said:
             found["threshold"] = said["most"] * (1e-6 if word == "cost" else 1)
     return found | ({"weight": said["weight"]} if "weight" in said else {})
+
+
+def _value(said: Mapping[str, Any], losses: list[str]) -> Any:  # noqa: ANN401 -- any JSON value
+    value = said["value"]
+    if said["is"] == "regex":
+        pattern = from_re2(as_written(value))
+        if pattern is None:
+            losses.append(f"the pattern `{as_written(value)[:60]}` says what JavaScript does not; it stands as it is")
+        return _literal(pattern or as_written(value))
+    if isinstance(value, list):
+        return [_literal(each) if isinstance(each, str) else each for each in value]
+    return _literal(value) if isinstance(value, str) else value

@@ -5,7 +5,8 @@
         {"is": "word_count", "value": {"max": 80}, "not": true, "weight": 2},
         {"is": "set", "least": 0.5, "checks": [{"is": "regex", "value": "^A"}, {"is": "equals", "value": {"a": 1}}]}]}}
 
-Without `least` all must pass; with it the weighted mean must reach it. A check of weight 0 always passes.
+Without `least` all must pass; with it the weighted mean must reach it. A check of weight 0 always passes. Texts,
+numbers and words between spaces are taken as JavaScript takes them; formats of a schema (`date`, `email`) are checked.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import jsonschema_rs
@@ -37,7 +40,10 @@ from headworks.types.evaluation import Example, Output, Score
 _LONGEST_COMPARED = 20_000
 _DEEPEST_SET = 8
 _MOST_OBJECTS = 50
-_TOLERANCE = 1e-9
+_LARGEST = sys.float_info.max
+_SMALLEST_POWER, _WIDEST = 6, 21
+_SPACE = re.compile(r"[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+")
+"""What JavaScript takes for space between words."""
 WRONG_CHECK = "wrong_check"
 """A check of the example can't be read."""
 
@@ -89,9 +95,9 @@ def check_all(checks: object, least: object, output: Output, depth: int = 0) -> 
             lost.append(found.reason)
         total += weight * found.value
         weights += weight
-    mean = total / weights if weights else 1.0
+    mean = total / weights if weights else float(not checks and not depth)
     if least is not None:
-        is_enough = mean >= _number(least, "least") - _TOLERANCE
+        is_enough = mean >= _number(least, "least")
         return Checked(is_enough, mean, f"{mean:.3g} of its checks, {least} wanted")
     return Checked(not lost, mean, "; ".join(lost[:3]))
 
@@ -131,12 +137,29 @@ def _number(value: object, name: str) -> float:
 
 
 def as_written(value: object) -> str:
-    """A value as a text: texts as they are, whole numbers without a point, the rest as compact JSON."""
+    """A value as a text: texts as they are, numbers as JavaScript writes them, the rest as compact JSON."""
     if isinstance(value, str):
         return value
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number_as_written(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def number_as_written(value: float) -> str:
+    """As JavaScript writes a number: no point behind a whole one, an exponent from 1e21 on and below 1e-6."""
+    if not -_LARGEST <= value <= _LARGEST:
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 -- NaN
+    sign, figures, power = Decimal(repr(float(value))).normalize().as_tuple()
+    digits = "".join(map(str, figures))
+    point = len(digits) + int(power)
+    if digits == "0":
+        return "0"
+    if -_SMALLEST_POWER < point <= _WIDEST:
+        whole, part = digits[: max(point, 0)], "0" * -point + digits[max(point, 0) :]
+        text = (whole.ljust(point, "0") or "0") + (f".{part}" if part else "")
+    else:
+        text = digits[0] + (f".{digits[1:]}" if digits[1:] else "") + f"e{point - 1:+d}"
+    return f"-{text}" if sign else text
 
 
 def _folded(text: str, said: Mapping[str, Any]) -> str:
@@ -208,36 +231,38 @@ def _contains_json(output: Output, said: Mapping[str, Any]) -> bool:
 
 
 def json_within(text: str) -> list[dict[str, Any]]:
-    """The objects in a text, outermost ones, from left to right; read as YAML, and the last one may be unclosed.
+    """The objects in a text, outermost ones, from left to right; read as YAML, and the last ones may be unclosed.
 
     So promptfoo reads them: `{word}` and `{a: 1,}` are objects, a list alone is none.
     """
     found: list[dict[str, Any]] = []
     at = text.find("{")
     while at >= 0 and len(found) < _MOST_OBJECTS:
-        end = _closing(text, at)
-        value = _object(text[at:end] if end else f"{text[at:]}}}")
+        end, is_open = _closing(text, at)
+        value = _object(text[at:end] if end else f"{text[at:]}{'}' * is_open}")
         if value is not None:
             found.append(value)
         at = text.find("{", end if value is not None and end else at + 1)
     return found
 
 
-def _closing(text: str, start: int) -> int:
-    """Behind the bracket that closes the one at `start`; 0 where none does."""
+def _closing(text: str, start: int) -> tuple[int, int]:
+    """Behind the bracket that closes the one at `start`; 0 where none does, and how many are open then."""
     depth = 0
     for each in re.finditer(r"[{}]", text[start : start + _LONGEST_COMPARED]):
         depth += 1 if each.group() == "{" else -1
         if depth == 0:
-            return start + each.end()
-    return 0
+            return start + each.end(), 0
+    return 0, depth
 
 
 def _object(text: str) -> dict[str, Any] | None:
     is_json, value = _json(text)
     if not is_json and len(text) <= _LONGEST_COMPARED:
         try:
-            value = YAML(typ="safe", pure=True).load(text)
+            reader = YAML(typ="safe", pure=True)
+            reader.allow_duplicate_keys = True
+            value = reader.load(text)
         except (YAMLError, ValueError, RecursionError, TypeError):
             return None
     return value if isinstance(value, dict) else None
@@ -260,7 +285,7 @@ def _fits(value: Any, schema: object) -> bool:  # noqa: ANN401 -- any JSON value
     if not isinstance(schema, dict | bool):
         raise WrongCheck("`value` must be a JSON schema.")
     try:
-        return jsonschema_rs.Draft7Validator(schema).is_valid(value)
+        return jsonschema_rs.Draft7Validator(schema, validate_formats=True).is_valid(value)
     except ValueError:
         raise WrongCheck("`value` is no JSON schema.") from None
 
@@ -289,7 +314,7 @@ def _units(text: str) -> memoryview:
 
 
 def _word_count(output: Output, said: Mapping[str, Any]) -> bool:
-    count, value = len(output.text.split()), said.get("value")
+    count, value = sum(map(bool, _SPACE.split(output.text))), said.get("value")
     if isinstance(value, Mapping):
         least, most = value.get("min", 0), value.get("max", math.inf)
         return _number(least, "min") <= count <= (most if most == math.inf else _number(most, "max"))
@@ -307,7 +332,7 @@ def _cost(output: Output, said: Mapping[str, Any]) -> bool:
 
 
 def _finish_reason(output: Output, said: Mapping[str, Any]) -> bool:
-    return output.finish_reason == said.get("value")
+    return output.finish_reason.lower() == as_written(said.get("value")).lower()
 
 
 _TESTS: Mapping[str, Callable[[Output, Mapping[str, Any]], bool]] = {
