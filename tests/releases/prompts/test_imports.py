@@ -209,10 +209,63 @@ def test_a_plain_text_of_openai_is_said_word_for_word(text: str) -> None:
         one = taken(json.dumps([{"role": "user", "content": text}]), "openai")
     except InvalidRequest:
         return
-    lines = text.replace("\r\n", "\n").strip()
+    lines = text.replace("\r\n", "\n").strip("\r\n")
     assert said(one, "END")[0][1].replace("\r", "").startswith(lines.replace("\r", "").rstrip())
 
 
 def test_an_unknown_format_names_those_that_are_known() -> None:
     with pytest.raises(InvalidRequest, match="dotprompt, promptfoo"):
         import_prompts("x", "mustache", "x")
+
+
+ODD = [
+    ("openai", '{"instructions": "Be brief", "input": "Hello"}', "system:\nBe brief\n\nuser:\nHello", None),
+    ("openai", '\ufeff[{"role": "user", "content": "a"}]', "user:\na", None),
+    ("openai", json.dumps([{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": []}]),
+     "user:\na\n\n{{ question }}", "messages[1].tool_calls"),
+    ("langfuse", '{"data": [{"name": "a", "prompt": "Hi {{x}}"}], "meta": {}}', "user:\nHi {{ x }}", None),
+    ("langfuse", '{"name": "a", "prompt": "{{user input}} {{user_input}}"}', "{{ user_input }} {{ user_input_ }}",
+     "the variable `user_input` is called `user_input_` now"),
+    ("langfuse", '{"name": "a", "prompt": "{{#if x}} {{b}}"}', '{{ "{{" }}#if x{{ "}}" }} {{ b }}', None),
+    ("langfuse", '{"name": "a", "prompt": "{{b}} @@@langfusePrompt:name=y@@@"}', "{{ b }}", "@@@langfusePrompt"),
+    ("dotprompt", "---\n---\nHello {{name}}", "user:\nHello {{ name }}", None),
+    ("dotprompt", r"Say \{{name}} to {{question}}", "Say {{ '{{' }}name{{ '}}' }} to {{ question }}", None),
+    ("dotprompt", "{{#unless sure}}{{question}}{{/unless}}", "{% if not sure %}{{ question }}{% endif %}", None),
+    ("promptfoo", '[{"role": "user", "content": {{question | dump}}}]', "{{question | tojson}}", "no JSON before"),
+    ("promptfoo", "{% for m in many %}{{ m.role }}{% endfor %}{{ question }}", "{% for m in many %}", None),
+    ("prompty", "---\r\nname: a\r\n---\r\nsystem:\r\nHi\r\nuser:\r\n{{question}}\r\n", "system:\nHi\n\nuser:", None),
+    ("prompty", "---\nname: a\n---\nuser:\n![x](a.png)\n{{question}}\n", "![x](a.png)", "pictures"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "text", "body", "loss"), ODD)
+def test_odd_files_say_the_same_or_what_was_lost(source: str, text: str, body: str, loss: str | None) -> None:
+    (found,) = import_prompts(text, source, "odd")
+    assert body in found.text
+    named = [each for each in found.losses if not each.startswith(("no variable holds", "there was no user"))]
+    assert (not named) if loss is None else any(loss in each for each in named)
+
+
+def test_lines_of_openai_are_prompts_each_its_own() -> None:
+    lines = "".join(json.dumps({"messages": [{"role": "user", "content": each}]}) + "\n" for each in "ab")
+    assert [each.name for each in import_prompts(lines, "openai", "many")] == ["many-1", "many-2"]
+
+
+def test_what_a_template_does_with_a_variable_gives_its_kind() -> None:
+    (found,) = import_prompts(
+        "{% for m in many %}{{ m.x }}{% endfor %}{{ user.name }} {{ question }}", "promptfoo", "k"
+    )
+    kinds = {each.name: each.kind for each in parse_prompt("k.prompty", found.text).inputs}
+    assert kinds == {"many": "array", "user": "object", "question": "string"}
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "é/../x", "..", "", " "])
+def test_a_name_is_a_files_in_every_folder(name: str) -> None:
+    (found,) = import_prompts(json.dumps({"name": name, "prompt": "{{question}}"}), "langfuse", "given")
+    assert "/" not in found.name
+    assert found.name.strip(".")
+
+
+def test_no_messages_are_no_prompt() -> None:
+    with pytest.raises(InvalidRequest, match="list of messages"):
+        import_prompts("[]", "openai", "empty")

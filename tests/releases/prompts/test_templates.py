@@ -105,7 +105,8 @@ def test_a_value_that_a_guardrail_has_replaced_is_shown_whatever_kind_it_had() -
     ("text", "message"),
     [
         ("no front matter", r"p\.prompty:1: front matter"),
-        (HEAD + "hello\nuser:\nx\n", r"p\.prompty:6: the template must start with"),
+        (HEAD + "hello {{ quesion }}\nuser:\nx\n", r"p\.prompty:6: the template uses `quesion`"),
+        (HEAD + "hello\n", r"has no `user:` section"),
         (HEAD + "system:\nx\n", r"has no `user:` section"),
         (HEAD + "user:\nx\n{{ quesion }}\n", r"p\.prompty:8: the template uses `quesion`.* Did you mean `question`\?"),
         (HEAD + "user:\n{% if %}\n", r"p\.prompty:7: "),

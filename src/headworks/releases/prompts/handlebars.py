@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from headworks.errors import InvalidRequest
 
 _TAG = re.compile(
-    r"\{\{\{\s*(?P<raw>.*?)\s*\}\}\}|\{\{!--.*?--\}\}|\{\{!.*?\}\}|\{\{~?\s*(?P<tag>.*?)\s*~?\}\}", re.DOTALL
+    r"\\\{\{(?P<text>.*?)\}\}|\{\{\{\s*(?P<raw>.*?)\s*\}\}\}|\{\{!--.*?--\}\}|\{\{!.*?\}\}|\{\{~?\s*(?P<tag>.*?)\s*~?\}\}",
+    re.DOTALL,
 )
 _PATH = re.compile(r"(?:\.\./)*(?:@?[A-Za-z_][\w-]*|this)(?:\.\w+)*")
 _LOOPS = {"@index": "loop.index0", "@first": "loop.first", "@last": "loop.last"}
@@ -93,6 +94,8 @@ def as_jinja(text: str, lose: Callable[[str], None]) -> str:
     out, end = [], 0
     for found in _TAG.finditer(text):
         out.append(_guarded(text[end : found.start()]))
+        if found["text"] is not None:
+            out.append(f"{{{{ '{{{{' }}}}{found['text']}{{{{ '}}}}' }}}}")  # a backslash before it: no template
         tag = found["tag"] if found["tag"] is not None else found["raw"]
         if tag is not None:
             out += writer.tag(tag)

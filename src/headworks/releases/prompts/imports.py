@@ -16,14 +16,16 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from headworks.errors import InvalidRequest
+from headworks.errors import InvalidRequest, WorkspaceInvalid
 from headworks.releases.prompts.handlebars import as_jinja
-from headworks.releases.prompts.templates import parse_prompt
+from headworks.releases.prompts.inputs import KINDS, is_kind, refers
+from headworks.releases.prompts.templates import parse_prompt, undeclared
 
 FORMATS = ("dotprompt", "promptfoo", "langfuse", "openai", "prompty")
 QUESTIONS = ("question", "input", "query", "text", "prompt", "message", "user_input")
 """What others call what the user asks; the first one that is there binds to the last user message."""
 
+_KEYWORDS = frozenset(("and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "loop", "knowledge"))
 _VARIABLE = re.compile(r"\{\{-?\s*([A-Za-z_][A-Za-z0-9_]*)")
 _SIMPLE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _ROLES = {"system": "system", "developer": "developer", "user": "user", "assistant": "assistant", "model": "assistant"}
@@ -48,9 +50,20 @@ class _Draft:
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
 
+    words: dict[str, str] = field(default_factory=dict)
+    """What variables are called that had names of another kind."""
+
     def lose(self, what: str) -> None:
         if what not in self.losses:
             self.losses.append(what)
+
+    def word_for(self, name: str) -> str:
+        """A name that may stand in a template, each its own."""
+        word = re.sub(r"\W", "_", name)
+        word = word if word.isidentifier() and word not in _KEYWORDS else f"v_{word}"
+        while self.words.setdefault(word, name) != name:
+            word += "_"
+        return word
 
 
 def import_prompts(text: str, source: str, name: str, question: str | None = None) -> list[Imported]:
@@ -63,7 +76,7 @@ def import_prompts(text: str, source: str, name: str, question: str | None = Non
     }  # fmt: skip
     if source not in readers:
         raise InvalidRequest(f"Nothing here reads `{source[:50]}`.", next_step=f"Known: {', '.join(FORMATS)}.")
-    drafts = readers[source](text, name)
+    drafts = readers[source](text.removeprefix("\ufeff").replace("\r\n", "\n"), name)
     if not drafts:
         raise InvalidRequest(f"There is no prompt in this file of {source}.")
     return [_finished(each, question) for each in drafts]
@@ -74,9 +87,9 @@ def _finished(draft: _Draft, question: str | None) -> Imported:
         draft.lose("there was no user message: the caller's question was added as one")
         draft.sections.append(("user", "{{ question }}"))
     body = "\n\n".join(f"{role}:\n{_guarded(text)}" for role, text in draft.sections)
-    for each in dict.fromkeys(_VARIABLE.findall(body)):
-        if each not in draft.inputs and each not in {"loop", "knowledge"} and not _is_bound(body, each):
-            draft.inputs[each] = {"kind": "string"}
+    for each in _variables(body):
+        if each not in draft.inputs:
+            draft.inputs[each] = {"kind": _kind_in(body, each)}
     _bind_question(draft, question)
     if "{{ question }}" not in body and "question" in draft.inputs and draft.inputs["question"].pop("added", False):
         role, last = draft.sections[-1]
@@ -87,12 +100,28 @@ def _finished(draft: _Draft, question: str | None) -> Imported:
     front = "".join(f"  {name}: {json.dumps(spec, ensure_ascii=False)}\n" for name, spec in draft.inputs.items())
     text = f"---\nname: {json.dumps(draft.name, ensure_ascii=False)}\ninputs:\n{front}---\n{body}\n"
     parse_prompt(f"{draft.name}.prompty", text)
-    return Imported(draft.name, text, tuple(draft.losses))
+    return Imported(_file_name(draft.name), text, tuple(draft.losses))
 
 
-def _is_bound(body: str, name: str) -> bool:
-    """Whether a loop or `set` makes the variable."""
-    return re.search(rf"\{{%-?\s*(?:for\s+(?:\w+\s*,\s*)?{name}\s|set\s+{name}\b)", body) is not None
+def _file_name(name: str) -> str:
+    """A name that is a file's in every folder."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "prompt"
+
+
+def _variables(body: str) -> list[str]:
+    """What the template names and does not make itself, in its order."""
+    try:
+        free = undeclared(body)
+    except WorkspaceInvalid:
+        free = set(_VARIABLE.findall(body))
+    return sorted(free, key=lambda name: (found.start() if (found := re.search(rf"\b{name}\b", body)) else 0, name))
+
+
+def _kind_in(body: str, name: str) -> str:
+    """By what the template does with it."""
+    if re.search(rf"\bin\s+{name}\s*[%|]", body):
+        return "array"
+    return "object" if re.search(rf"\b{name}\.\w", body) else "string"
 
 
 def _bind_question(draft: _Draft, question: str | None) -> None:
@@ -128,19 +157,27 @@ def _plain(text: str) -> str:
 
 
 def _openai(text: str, name: str) -> list[_Draft]:
-    value = _json(text)
+    rows = _lines(text)
+    return [_openai_entry(row, f"{name}-{number}" if len(rows) > 1 else name) for number, row in enumerate(rows, 1)]
+
+
+def _openai_entry(value: Any, name: str) -> _Draft:  # noqa: ANN401 -- any JSON
     draft = _Draft(name)
     messages = value
     if isinstance(value, dict):
         messages = value.get("messages", value.get("input"))
-        for key in sorted(value.keys() - {"messages", "input"}):
+        for key in sorted(value.keys() - {"messages", "input", "instructions"}):
             draft.lose(f"`{key}`: a route or a feature says that here")
+        if isinstance(value.get("instructions"), str):
+            draft.sections.append(("system", _plain(value["instructions"])))
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": messages}]
     _take_messages(draft, messages, _plain)
-    return [draft]
+    return draft
 
 
 def _take_messages(draft: _Draft, messages: Any, written: Callable[[str], str]) -> None:  # noqa: ANN401 -- any JSON
-    if not isinstance(messages, list):
+    if not isinstance(messages, list) or not messages:
         raise InvalidRequest("A list of messages with `role` and `content` is expected.")
     for index, each in enumerate(messages):
         if not isinstance(each, dict) or not isinstance(each.get("role"), str):
@@ -151,7 +188,9 @@ def _take_messages(draft: _Draft, messages: Any, written: Callable[[str], str]) 
         if role is None:
             draft.lose(f"messages[{index}]: the role `{each['role'][:30]}`")
             continue
-        draft.sections.append((role, written(_text_of(draft, index, each.get("content")))))
+        text = _text_of(draft, index, each.get("content"))
+        if text or isinstance(each.get("content"), str):
+            draft.sections.append((role, written(text)))
 
 
 def _text_of(draft: _Draft, index: int, content: Any) -> str:  # noqa: ANN401 -- any JSON
@@ -175,6 +214,8 @@ def _text_of(draft: _Draft, index: int, content: Any) -> str:  # noqa: ANN401 --
 
 def _langfuse(text: str, name: str) -> list[_Draft]:
     value = _json(text)
+    if isinstance(value, dict) and "prompt" not in value and isinstance(value.get("data"), list):
+        value = value["data"]  # as its API lists them
     rows = value if isinstance(value, list) else [value]
     return [_langfuse_entry(row, name) for row in rows]
 
@@ -218,10 +259,13 @@ def _without_placeholders(draft: _Draft, messages: Any) -> Any:  # noqa: ANN401 
 def _mustache(draft: _Draft, text: str) -> str:
     """Langfuse's only construct is `{{variable}}`; whatever else looks like a template is text."""
     out, end = [], 0
+    if "@@@langfusePrompt:" in text:
+        draft.lose("`@@@langfusePrompt:…@@@`: a prompt is one file here; write the other one's text in its place")
     for found in _SIMPLE.finditer(text):
+        if not re.match(r"\w", found[1]):
+            continue
         out.append(_plain(text[end : found.start()]))
-        word = re.sub(r"\W", "_", found[1])
-        word = word if word.isidentifier() else f"v_{word}"
+        word = draft.word_for(found[1])
         if word != found[1]:
             draft.lose(f"the variable `{found[1][:50]}` is called `{word[:50]}` now")
         out.append(f"{{{{ {word} }}}}")
@@ -263,7 +307,9 @@ def _promptfoo_entry(entry: Any, name: str) -> _Draft:  # noqa: ANN401 -- any YA
         raise InvalidRequest(
             f"`{entry[:100]}` is another file.", next_step="Import that file itself; code can't be imported."
         )
-    draft = _Draft(re.sub(r"[^\w.-]+", "-", name).strip("-")[:60] or "prompt")
+    draft = _Draft(name)
+    if re.match(r"\s*\[\s*\{\s*\"role\"", entry) and _maybe_json(entry) is None:
+        draft.lose("messages that are no JSON before they are filled in: they stand as one text")
     value = _maybe_json(entry) if entry.lstrip().startswith("[") else None
     if isinstance(value, list):
         _take_messages(draft, value, lambda each: _nunjucks(draft, each))
@@ -289,7 +335,7 @@ def _nunjucks(draft: _Draft, text: str) -> str:
 
 def _dotprompt(text: str, name: str) -> list[_Draft]:
     front = _FRONT.match(text)
-    settings = _yaml(front[1]) if front else {}
+    settings = _yaml(front[1]) if front and front[1].strip() else {}
     if not isinstance(settings, dict):
         raise InvalidRequest("The front matter is no mapping.")
     draft = _Draft(str(settings.get("name") or name))
@@ -346,15 +392,19 @@ def _picoschema(draft: _Draft, schema: Any, defaults: Any) -> None:  # noqa: ANN
 def _prompty(text: str, name: str) -> list[_Draft]:
     """A file of Prompty itself: its model, tools and outputs are taken out and named."""
     front = _FRONT.match(text)
-    settings = _yaml(front[1]) if front else None
-    if front is None or not isinstance(settings, dict):
-        raise InvalidRequest("A `.prompty` file starts with front matter between two lines of `---`.")
+    settings = (_yaml(front[1]) if front[1].strip() else {}) if front else {}
+    if not isinstance(settings, dict) or (front is None and text.startswith("---")):
+        raise InvalidRequest("The front matter is no mapping between two lines of `---`.")
     draft = _Draft(str(settings.get("name") or name))
-    instead = {"model": "a route says that", "tools": "a feature says that", "outputs": "`output` in feature.yaml"}
-    for key, where in instead.items():
-        if key in settings:
-            draft.lose(f"`{key}`: {where}")
+    for key in sorted(settings.keys() - _ABOUT):
+        draft.lose(f"`{key}`: {_OF_PROMPTY.get(key, 'no word for it here')}")
+    body = text[front.end() :] if front else text
+    _check_format(settings.get("template"), body)
+    if re.search(r"!\[[^\]]*\]\([^)]+\)", body):
+        draft.lose("pictures (`![…](…)`): they stay text")
     raw = settings.get("inputs") or {}
+    if isinstance(raw, dict) and isinstance(raw.get("properties"), list | dict):
+        raw = raw["properties"]
     entries = (
         {each["name"]: each for each in raw if isinstance(each, dict) and "name" in each}
         if isinstance(raw, list)
@@ -362,7 +412,6 @@ def _prompty(text: str, name: str) -> list[_Draft]:
     )
     if not isinstance(entries, dict):
         raise InvalidRequest("`inputs` is neither a mapping nor a list of inputs with names.")
-    body = text[front.end() :]
     for key, said in entries.items():
         spec = said if isinstance(said, dict) else {"default": said}
         kind = str(spec.get("kind") or spec.get("type") or "string").lower()
@@ -373,8 +422,13 @@ def _prompty(text: str, name: str) -> list[_Draft]:
             draft.inputs[str(key)] = {"kind": "array", "from": "history"}
             body = re.sub(rf"^[ \t]*\{{\{{\s*{re.escape(str(key))}\s*\}}\}}[ \t]*$", "", body, flags=re.MULTILINE)
             continue
-        made: dict[str, Any] = {"kind": kind if kind in _JSON_KINDS else "string"}
+        made: dict[str, Any] = {"kind": _OTHER_KINDS.get(kind, kind if kind in _JSON_KINDS else "string")}
+        if not isinstance(said, dict):
+            made["kind"] = next((each for each in KINDS if said is not None and is_kind(said, each)), "string")
         made |= {name: spec[name] for name in ("default", "from") if spec.get(name) is not None}
+        if refers(made.get("default")):
+            draft.lose(f"the default of `{key}`: it is read from a file or the environment")
+            del made["default"]
         if spec.get("required") or spec.get("is_required") or spec.get("isRequired"):
             made["required"] = True
         draft.inputs[str(key)] = made
@@ -385,6 +439,26 @@ def _prompty(text: str, name: str) -> list[_Draft]:
         draft.sections.append(("system", marks[0].strip("\n")))
     draft.sections += [(role.lower(), part.strip("\n")) for role, part in zip(marks[1::2], marks[2::2], strict=True)]
     return [draft]
+
+
+_ABOUT = frozenset(
+    ("$schema", "name", "displayName", "description", "version", "authors", "tags", "metadata", "sample", "inputs",
+     "template")
+)  # fmt: skip
+_OF_PROMPTY = {"model": "a route says that", "tools": "a feature says that", "outputs": "`output` in feature.yaml"}
+_OTHER_KINDS = {"float": "number", "list": "array", "dict": "object", "bool": "boolean", "int": "integer"}
+
+
+def _check_format(template: Any, body: str) -> None:  # noqa: ANN401 -- any YAML
+    """Jinja is read, and of Mustache what says the same there. Raises InvalidRequest."""
+    given = template.get("format", template.get("type")) if isinstance(template, dict) else template
+    kind = str(given.get("kind") if isinstance(given, dict) else given or "jinja2")
+    if kind == "jinja2" or (kind == "mustache" and not re.search(r"\{\{\s*[#^/>!&.{=]|\{[%#]", body)):
+        return
+    raise InvalidRequest(
+        f"The template is written for `{kind[:30]}`, and does more than name variables.",
+        next_step="Write it as Jinja: `{% if … %}`, `{% for … %}`, and `template: jinja2`.",
+    )
 
 
 _JSON_KINDS = frozenset(("string", "integer", "number", "boolean", "array", "object"))
@@ -398,6 +472,12 @@ def _json(text: str) -> Any:  # noqa: ANN401 -- any JSON
         return json.loads(text)
     except (ValueError, RecursionError):
         raise InvalidRequest("The file is no JSON.") from None
+
+
+def _lines(text: str) -> list[Any]:
+    """One JSON value, or several, one a line."""
+    whole = _maybe_json(text)
+    return [whole] if whole is not None else [_json(line) for line in text.split("\n") if line.strip()] or [_json(text)]
 
 
 def _maybe_json(text: str) -> Any:  # noqa: ANN401 -- any JSON

@@ -6,6 +6,7 @@ Where an input comes from is told by `from`, or, for files that other tools read
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ _OTHER_KINDS: Mapping[str, str] = {
     "int": "integer",
 }
 """What version 1 and its tools write too."""
+_REFERENCE = re.compile(r"\$\{(?:env|file):", re.IGNORECASE)
+_REFERS = "the default of input `{}` is read from a file or the environment, which no release holds."
 _ABOUT = ("$schema", "name", "displayName", "description", "version", "authors", "tags", "sample")
 
 
@@ -33,16 +36,33 @@ def read_inputs(front: Section) -> tuple[InputSpec, ...]:
     _check_template(front)
     named = _named_sources(front)
     found = []
-    for name, entry in front.named("inputs"):
+    for name, entry in _entries(front):
         if not name.isidentifier():
             front.complain("inputs", f"input {name!r} is no identifier.")
         found.append(
             _read(name, entry, named.pop(name, None)) if isinstance(entry, Section) else _short(name, entry, named)
         )
+        if not isinstance(entry, Section) and refers(entry):
+            front.complain("inputs", _REFERS.format(name), "Write the value itself, or leave it to the caller.")
     if named:
         front.complain("metadata", f"`from` names `{min(named)}`, which is no input.", nearest(min(named), named))
     front.finish()
     return tuple(found)
+
+
+def _entries(front: Section) -> list[tuple[str, Section | object]]:
+    """As a mapping or a list, also below `properties`, where version 2 writes them in its whole form."""
+    given = front.raw("inputs")
+    nested = given.get("properties") if isinstance(given, dict) else None
+    if not isinstance(nested, list) and not (isinstance(nested, dict) and not nested.keys() & {"kind", "type", "from"}):
+        return front.named("inputs")
+    whole = front.section("inputs")
+    assert whole is not None  # noqa: S101 -- `given` is a mapping
+    for key in ("examples", "strict"):
+        whole.raw(key)
+    found = whole.named("properties")
+    whole.finish()
+    return found
 
 
 def _read(name: str, section: Section, source: str | None) -> InputSpec:
@@ -63,6 +83,8 @@ def _read(name: str, section: Section, source: str | None) -> InputSpec:
     default = section.raw("default")
     if default is not None and not is_kind(default, kind):
         section.complain("default", f"the default of input `{name}` is no {kind}.")
+    if refers(default):
+        section.complain("default", _REFERS.format(name), "Write the value itself, or leave it to the caller.")
     section.finish()
     return InputSpec(name, cast("Any", kind), cast("Any", source), required, default)
 
@@ -99,6 +121,13 @@ def _check_template(front: Section) -> None:
         named = word.get("kind") if isinstance(word, dict) else word
         if named is not None and named != known:
             front.complain("template", f"`template.{key}` is {str(named)[:50]!r}, and only {known} is read here.")
+
+
+def refers(value: object) -> bool:
+    """Whether a value of Prompty, or one within it, is `${env:…}` or `${file:…}`."""
+    if isinstance(value, Mapping | list):
+        return any(map(refers, value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, str) and _REFERENCE.search(value) is not None
 
 
 def is_kind(value: object, kind: str) -> bool:

@@ -2,8 +2,8 @@
 
 Inputs are read as Prompty's version 2 writes them (a mapping, or a list with names), and as version 1 does (`type`).
 
-A file is front matter between `---` lines, then sections that start with a line `system:`, `user:` or `assistant:`.
-Roles are split *before* rendering, so no value can open a role of its own.
+A file is front matter between `---` lines, then sections that start with a line `system:`, `user:` or `assistant:`;
+what stands before the first of them is `system`. Roles are split *before* rendering, so no value can open one.
 
     ---
     name: answer
@@ -52,6 +52,7 @@ _FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*$\r?\n?", re.MULTILINE | re
 
 def parse_prompt(path: str, text: str) -> PromptFile:
     """A `.prompty` file, checked: its front matter, its roles, its syntax, and that it uses no variable it lacks."""
+    text = text.replace("\r\n", "\n")
     front = _FRONT.match(text)
     if front is None:
         raise WorkspaceInvalid(f"{path}:1: front matter between two lines of `---` is missing.")
@@ -96,11 +97,8 @@ def _split(path: str, template: str, first_line: int) -> list[tuple[Role, str, i
         line = first_line + template[: attributed.start()].count("\n")
         raise WorkspaceInvalid(f"{path}:{line}: a role takes no attributes here.", next_step="Remove the brackets.")
     marks = list(_ROLE.finditer(template))
-    if not marks or template[: marks[0].start()].strip():
-        raise WorkspaceInvalid(
-            f"{path}:{first_line}: the template must start with `system:` or `user:` on a line of its own."
-        )
-    sections: list[tuple[Role, str, int]] = []
+    before = template[: marks[0].start()] if marks else template
+    sections: list[tuple[Role, str, int]] = [("system", before, first_line)] if before.strip() else []
     for index, mark in enumerate(marks):
         end = marks[index + 1].start() if index + 1 < len(marks) else len(template)
         line = first_line + template[: mark.end()].count("\n")
@@ -132,6 +130,15 @@ def _check(path: str, body: str, line: int, known: set[str]) -> None:
         raise WorkspaceInvalid(
             f"{path}:{line + at}: the template uses `{name}`, which is no input.", next_step=nearest(name, known)
         )
+
+
+def undeclared(template: str) -> set[str]:
+    """The variables that a template names and does not make itself. Raises WorkspaceInvalid for what is none."""
+    environment = _environment()
+    try:
+        return environment.undeclared_variables_in_str(template) - ALWAYS - set(environment.globals)
+    except TemplateError as error:
+        raise WorkspaceInvalid(f"{_short(error)}.") from None
 
 
 def _short(error: TemplateError) -> str:
@@ -224,7 +231,7 @@ def _shown(passage: Passage) -> dict[str, Any]:
 
 def _render(environment: Environment, name: str, values: Mapping[str, Any], feature: str) -> str:
     try:
-        text = environment.render_template(name, **values).strip()
+        text = environment.render_template(name, **values).strip("\r\n")
     except TemplateError as error:
         raise InvalidRequest(
             f"The prompt of `{feature}` can't be rendered: {_short(error)}.",
