@@ -126,6 +126,14 @@ async def _by_document(scene: Scene) -> bool:
         return False
 
 
+async def _by_page(scene: Scene) -> bool:
+    try:
+        await scene.world.retrieval.page(scene.jane, scene.passage.document, 1)
+    except NotFound as refused:
+        return refused.code == "no_pictures"  # it is no PDF, which only its readers are told
+    return True
+
+
 async def _by_citation(scene: Scene) -> bool:
     stream = scene.world.retrieval.citing(scene.jane, [scene.passage])
     out = await stream.feed(f"{FACT[:-1]} [1].") + await stream.finish()
@@ -155,7 +163,8 @@ async def _by_explanation(scene: Scene) -> bool:
 
 
 PATHS = (
-    _by_search, _by_list, _by_path, _by_document, _by_citation, _by_trace, _by_response, _seen_as_her, _by_explanation,
+    _by_search, _by_list, _by_path, _by_document, _by_page, _by_citation, _by_trace, _by_response, _seen_as_her,
+    _by_explanation,
 )  # fmt: skip
 
 
