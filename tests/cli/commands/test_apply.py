@@ -74,13 +74,17 @@ def test_a_folder_that_is_none_is_trouble(cli: Any, tmp_path: Path) -> None:
     assert "`headworks init` writes a workspace" in done.stderr
 
 
-def test_an_empty_folder_takes_nothing_away(cli: Any, tmp_path: Path, server: Server) -> None:
+def test_a_folder_that_was_named_by_mistake_takes_nothing_away(
+    cli: Any, tmp_path: Path, folder: Path, server: Server
+) -> None:
     (tmp_path / "empty").mkdir()
     before = server.must("GET", "/api/workspace")
     for command, status in (("apply", 1), ("diff", 2)):
-        done = cli(command, str(tmp_path / "empty"), check=False)
-        assert (done.returncode, done.stdout) == (status, "")
-        assert "there is no file of a workspace in this folder. Name the folder that holds routes.yaml" in done.stderr
+        for wrong, said in ((tmp_path / "empty", "no file of a workspace"), (folder, "None of these files belongs")):
+            done = cli(command, str(wrong), check=False)
+            assert (done.returncode, done.stdout) == (status, "")
+            assert said in done.stderr
+            assert "Name the folder that holds routes.yaml and features/." in done.stderr
     assert server.must("GET", "/api/workspace") == before
 
 

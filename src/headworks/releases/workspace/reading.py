@@ -68,6 +68,13 @@ def parse_workspace(files: Mapping[str, bytes], around: Surroundings) -> Workspa
     reading = _Reading(files, around)
     for path in sorted(files):
         _reader_of(path)(reading, path, files[path])
+    if files and all(_reader_of(path) is _unknown for path in files):
+        # A folder that was named by mistake would take every feature away.
+        some = ", ".join([*sorted(files)[:3], *(["…"] if len(files) > 3 else [])])
+        raise WorkspaceInvalid(
+            f"None of these files belongs to a workspace: {some}.",
+            next_step="Name the folder that holds routes.yaml and features/.",
+        )
     for folder in sorted(
         {path.split("/")[1] for path in files if path.startswith("features/") and path.count("/") > 1}
     ):
