@@ -13,15 +13,16 @@ from headworks.evaluation.gates.gating import GateRun, GateVerdict
 from headworks.evaluation.gates.statements import flip_json, line_json
 from headworks.evaluation.service import Compared, describe
 from headworks.types.ids import Digest
+from headworks.types.json_values import JsonObject
 
 
-def experiment_body(experiment: Experiment, progress: Progress | None = None) -> dict[str, Any]:
+def experiment_body(experiment: Experiment, progress: Progress | None = None) -> JsonObject:
     """An experiment, and how far it is."""
     done = None if progress is None else {"done": progress.done, "total": progress.total}
     return {**describe(experiment), "progress": done}
 
 
-def results_body(experiment: Experiment, results: Sequence[Result]) -> dict[str, Any]:
+def results_body(experiment: Experiment, results: Sequence[Result]) -> JsonObject:
     """An experiment's metrics, and each answer's scores with its trace; no text of questions and answers."""
     metrics = []
     for metric in experiment.metrics:
@@ -41,7 +42,7 @@ def results_body(experiment: Experiment, results: Sequence[Result]) -> dict[str,
     }
 
 
-def compared_body(compared: Compared) -> dict[str, Any]:
+def compared_body(compared: Compared) -> JsonObject:
     """A comparison."""
     return {
         "base": describe(compared.base),
@@ -59,7 +60,7 @@ def compared_body(compared: Compared) -> dict[str, Any]:
     }
 
 
-def run_body(run: GateRun) -> dict[str, Any]:
+def run_body(run: GateRun) -> JsonObject:
     """What a verdict waits for."""
     return {
         "feature": run.subject.feature,
@@ -71,7 +72,7 @@ def run_body(run: GateRun) -> dict[str, Any]:
     }
 
 
-def verdict_body(said: GateVerdict) -> dict[str, Any]:
+def verdict_body(said: GateVerdict) -> JsonObject:
     """A verdict with the evidence of each line."""
     modes = by_mode(said.flips)
     return run_body(said.run) | {
@@ -91,7 +92,7 @@ def verdict_body(said: GateVerdict) -> dict[str, Any]:
     }
 
 
-def _result(release: Digest, each: Result) -> dict[str, Any]:
+def _result(release: Digest, each: Result) -> JsonObject:
     output = each.output
     return {
         "subject": subject_of(release, each.example_digest, each.repeat),
@@ -109,7 +110,7 @@ def _result(release: Digest, each: Result) -> dict[str, Any]:
     }
 
 
-def _difference(each: Difference) -> dict[str, Any]:
+def _difference(each: Difference) -> JsonObject:
     numbers = {
         "base": each.base,
         "candidate": each.candidate,
@@ -128,14 +129,14 @@ def _difference(each: Difference) -> dict[str, Any]:
     }
 
 
-def _repeated(each: Repeated | None) -> dict[str, Any] | None:
+def _repeated(each: Repeated | None) -> JsonObject | None:
     if each is None:
         return None
     in_a_row = {str(k): value for k, value in each.pass_all.items()}
     return {"metric": each.metric, "repeats": each.repeats, "flaky": each.flaky, "pass_all": in_a_row}
 
 
-def _spent(each: Spent) -> dict[str, Any]:
+def _spent(each: Spent) -> JsonObject:
     return {
         "answers": each.answers,
         "errors": each.errors,

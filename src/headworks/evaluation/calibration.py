@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,6 +19,7 @@ from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId, new_id
+from headworks.types.json_values import JsonObject
 
 _SQL = load("headworks.evaluation", "calibration.sql")
 
@@ -169,7 +169,7 @@ class _Row:
     card_id: UUID
     project_id: ProjectId
     project: str
-    card: dict[str, Any]
+    card: JsonObject
     made_at: datetime
     valid_until: datetime
     is_valid: bool
@@ -188,7 +188,7 @@ def _read(row: _Row) -> KeptCard:
     )
 
 
-def card_as_json(kept: KeptCard) -> dict[str, Any]:
+def card_as_json(kept: KeptCard) -> JsonObject:
     """For `--json` and HTTP."""
     told = {
         "id": str(kept.id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -17,6 +17,7 @@ from headworks.evaluation.service import Evaluation, Wanted
 from headworks.identity.routes import declare, require
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest
+from headworks.types.json_values import JsonObject
 
 router = APIRouter(tags=["evaluation"])
 
@@ -93,7 +94,7 @@ def _evaluation(request: Request) -> Evaluation:
 
 
 @router.post("/api/experiments", openapi_extra=declare("experiment:run", "experiment.run"), status_code=201)
-async def run(request: Request, body: WantedExperiment, caller: Runner) -> dict[str, Any]:
+async def run(request: Request, body: WantedExperiment, caller: Runner) -> JsonObject:
     """Start an experiment; the jobs process works on it."""
     dataset, pushed = await _pushed(request, caller, body)
     wanted = Wanted(
@@ -125,16 +126,14 @@ async def _pushed(
 
 
 @router.get("/api/experiments", openapi_extra=declare(_READ, None))
-async def list_experiments(
-    request: Request, caller: Reader, feature: str | None = None, most: int = 50
-) -> dict[str, Any]:
+async def list_experiments(request: Request, caller: Reader, feature: str | None = None, most: int = 50) -> JsonObject:
     """The newest experiments."""
     found = await _evaluation(request).experiments.list(caller, feature, None, min(max(most, 1), 500))
     return {"rows": [experiment_body(each) for each in found]}
 
 
 @router.get("/api/experiments/{experiment}", openapi_extra=declare(_READ, None))
-async def show(request: Request, experiment: UUID, caller: Reader) -> dict[str, Any]:
+async def show(request: Request, experiment: UUID, caller: Reader) -> JsonObject:
     """An experiment, and how far it is."""
     experiments = _evaluation(request).experiments
     found = await experiments.find(caller, experiment)
@@ -142,7 +141,7 @@ async def show(request: Request, experiment: UUID, caller: Reader) -> dict[str, 
 
 
 @router.get("/api/experiments/{experiment}/results", openapi_extra=declare(_READ, None))
-async def results(request: Request, experiment: UUID, caller: Reader) -> dict[str, Any]:
+async def results(request: Request, experiment: UUID, caller: Reader) -> JsonObject:
     """Metrics with intervals, and each answer's scores with its trace."""
     experiments = _evaluation(request).experiments
     found = await experiments.find(caller, experiment)
@@ -150,20 +149,20 @@ async def results(request: Request, experiment: UUID, caller: Reader) -> dict[st
 
 
 @router.post("/api/experiments/{experiment}/cancel", openapi_extra=declare("experiment:run", "experiment.cancel"))
-async def cancel(request: Request, experiment: UUID, caller: Runner) -> dict[str, Any]:
+async def cancel(request: Request, experiment: UUID, caller: Runner) -> JsonObject:
     """Ask nothing more; what is answered stays."""
     return experiment_body(await _evaluation(request).experiments.cancel(caller, experiment))
 
 
 @router.post("/api/experiments/{experiment}/resume", openapi_extra=declare("experiment:run", "experiment.resume"))
-async def resume(request: Request, experiment: UUID, body: WantedResume, caller: Runner) -> dict[str, Any]:
+async def resume(request: Request, experiment: UUID, body: WantedResume, caller: Runner) -> JsonObject:
     """Go on with what is missing."""
     experiments = _evaluation(request).experiments
     return experiment_body(await experiments.resume(caller, experiment, body.most_cost_micro_usd))
 
 
 @router.post("/api/experiments/compare", openapi_extra=declare("experiment:run", "release.attest"))
-async def compare(request: Request, body: WantedComparison, caller: Runner) -> dict[str, Any]:
+async def compare(request: Request, body: WantedComparison, caller: Runner) -> JsonObject:
     """Two releases on the same examples: differences with intervals, slices, flips by failure mode, cost, latency."""
     evaluation = _evaluation(request)
     found = await evaluation.compare(caller, body.project, (body.base, body.candidate), body.slice_by)
@@ -172,25 +171,25 @@ async def compare(request: Request, body: WantedComparison, caller: Runner) -> d
 
 
 @router.post("/api/gates/start", openapi_extra=declare("experiment:run", "experiment.run"))
-async def start(request: Request, body: WantedVerdict, caller: Runner) -> dict[str, Any]:
+async def start(request: Request, body: WantedVerdict, caller: Runner) -> JsonObject:
     """Have both sides run, as far as they have not."""
     return run_body(await _evaluation(request).gates.start(caller, body.order()))
 
 
 @router.post("/api/gates/verdict", openapi_extra=declare("experiment:run", "gate.verdict"))
-async def verdict(request: Request, body: WantedVerdict, caller: Runner) -> dict[str, Any]:
+async def verdict(request: Request, body: WantedVerdict, caller: Runner) -> JsonObject:
     """Judge what has been run, sign the verdict, and ask for the judgements that are missing."""
     return verdict_body(await _evaluation(request).gates.verdict(caller, body.order()))
 
 
 @router.post("/api/judges/calibrate", openapi_extra=declare("experiment:run", "judge.calibrate"))
-async def calibrate(request: Request, body: WantedCards, caller: Runner) -> dict[str, Any]:
+async def calibrate(request: Request, body: WantedCards, caller: Runner) -> JsonObject:
     """Put judges beside what people said of the same answers, and keep the cards that come of it."""
     found = await _evaluation(request).calibration.calibrate(caller, body.experiments, body.metric)
     return {"rows": [card_as_json(each) for each in found]}
 
 
 @router.get("/api/judges", openapi_extra=declare(_READ, None))
-async def judge_cards(request: Request, caller: Reader) -> dict[str, Any]:
+async def judge_cards(request: Request, caller: Reader) -> JsonObject:
     """The newest card of each judge: whether a gate may rest on it, and why not."""
     return {"rows": [card_as_json(each) for each in await _evaluation(request).calibration.cards.list(caller)]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from headworks.errors import Conflict, InvalidRequest, NotFound, WorkspaceInvalid
@@ -41,6 +40,7 @@ from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Answerer
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId
+from headworks.types.json_values import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def _sliced(
     return found
 
 
-def describe(experiment: Experiment) -> dict[str, Any]:
+def describe(experiment: Experiment) -> JsonObject:
     """As answers of the API say it."""
     return {
         "id": str(experiment.id),

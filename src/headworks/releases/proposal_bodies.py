@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel
 
 from headworks.releases.bodies import StandingBody, standing_body
 from headworks.releases.proposals.lifecycle import ProposalView
 from headworks.releases.proposals.store import Listed, Proposal
+from headworks.types.json_values import JsonObject
 
 
 class ProposalBody(BaseModel):
@@ -94,7 +94,7 @@ def whole_proposal_body(view: ProposalView) -> WholeProposalBody:
     )
 
 
-def _row(proposal: Proposal | Listed, title: str) -> dict[str, Any]:
+def _row(proposal: Proposal | Listed, title: str) -> JsonObject:
     return {
         "number": proposal.number,
         "title": title,

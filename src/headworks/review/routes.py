@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -17,6 +17,7 @@ from headworks.review.sampling import Draw
 from headworks.review.service import Review
 from headworks.review.store import Filter
 from headworks.types.identity import Principal
+from headworks.types.json_values import JsonObject
 
 router = APIRouter(tags=["judgements"], prefix="/api/judgements")
 
@@ -24,7 +25,6 @@ Reader = Annotated[Principal, require("judgement:read")]
 Writer = Annotated[Principal, require("judgement:write")]
 Judging = Annotated[Principal, require("judgement:write", "judgement:adjudicate")]
 Asking = Annotated[Principal, require("judgement:read", "judgement:write")]
-Json = dict[str, Any]
 
 
 class _Asked(BaseModel):
@@ -87,7 +87,7 @@ async def list_judgements(  # noqa: PLR0917 -- each is a parameter of the query
     subject: str | None = None,
     release: str | None = None,
     most: Annotated[int, Field(ge=1, le=100_000)] = 1000,
-) -> Json:
+) -> JsonObject:
     """The newest judgements that the caller may read; `hidden` counts those that he can't read before he has judged."""
     wanted = Filter(metric, subject, release)
     found, hidden = await _review(request).judgements.list(caller, project, wanted, most)
@@ -95,7 +95,7 @@ async def list_judgements(  # noqa: PLR0917 -- each is a parameter of the query
 
 
 @router.post("", openapi_extra=declare("judgement:write|judgement:adjudicate", "judgement.give"), status_code=201)
-async def give(request: Request, body: WantedJudgement, caller: Judging) -> Json:
+async def give(request: Request, body: WantedJudgement, caller: Judging) -> JsonObject:
     """Keep one's opinion in the place of an earlier one, or decide where others disagree."""
     said = body.model_dump(exclude={"feature", "adjudicate", "project"})
     given = Judgement(**{**said, "failure_modes": tuple(body.failure_modes)})
@@ -106,14 +106,14 @@ async def give(request: Request, body: WantedJudgement, caller: Judging) -> Json
 
 
 @router.post("/import", openapi_extra=declare("judgement:write", "judgement.import"))
-async def take_in(request: Request, body: WantedImport, caller: Writer) -> Json:
+async def take_in(request: Request, body: WantedImport, caller: Writer) -> JsonObject:
     """Import judgements with the names of their raters; the same again changes nothing."""
     rows = await asyncio.to_thread(READERS[body.format], body.file, body.content.encode(errors="surrogatepass"))
     return {"read": len(rows), "new": await _review(request).judgements.take_in(caller, body.project, rows)}
 
 
 @router.get("/agreement", openapi_extra=declare("judgement:read", None))
-async def agreement(request: Request, caller: Reader, metric: str, project: str = "default") -> Json:
+async def agreement(request: Request, caller: Reader, metric: str, project: str = "default") -> JsonObject:
     """Kappas of each two raters and Krippendorff's alpha of all, with intervals."""
     return asdict(await _review(request).judgements.agreement(caller, project, metric))
 
@@ -128,7 +128,7 @@ async def wanted(  # noqa: PLR0917 -- each is a parameter of the query
     opinions: Annotated[int, Field(ge=1, le=100)] = 1,
     done: bool = False,  # noqa: FBT001, FBT002 -- a parameter of the query
     most: Annotated[int, Field(ge=1, le=100_000)] = 1000,
-) -> dict[str, list[Json]]:
+) -> dict[str, list[JsonObject]]:
     """What gates and samples ask for, and the caller can help with."""
     rows = await _review(request).judgements.wanted(
         caller, project, queue=queue, metric=metric, opinions=opinions, done=done, most=most
@@ -137,7 +137,9 @@ async def wanted(  # noqa: PLR0917 -- each is a parameter of the query
 
 
 @router.get("/material", openapi_extra=declare("judgement:write|judgement:adjudicate", None))
-async def material(request: Request, caller: Judging, subject: str, metric: str, project: str = "default") -> Json:
+async def material(
+    request: Request, caller: Judging, subject: str, metric: str, project: str = "default"
+) -> JsonObject:
     """What is to be judged: question, answer, the passages that were read for it, the rubric and the failure modes.
 
     An answer that rests on documents is withheld from who may not read them all at this moment; `withheld` says so.
@@ -146,14 +148,14 @@ async def material(request: Request, caller: Judging, subject: str, metric: str,
 
 
 @router.post("/samples", openapi_extra=declare("judgement:write", "judgement.sample"), status_code=201)
-async def draw(request: Request, body: WantedSample, caller: Writer) -> Json:
+async def draw(request: Request, body: WantedSample, caller: Writer) -> JsonObject:
     """Draw answers from traffic that the caller may see, each with a chance that is stored."""
     order = Draw(body.feature, body.metric, body.budget, body.hours, body.seed)
     return asdict(await _review(request).sampling.draw(caller, body.project, order))
 
 
 @router.get("/samples/{sample}", openapi_extra=declare("judgement:read", None))
-async def read_sample(request: Request, sample: UUID, caller: Reader) -> Json:
+async def read_sample(request: Request, sample: UUID, caller: Reader) -> JsonObject:
     """The share that passes, of all that the sample was drawn from."""
     found = await _review(request).sampling.read(caller, sample)
     interval = found.estimate.interval()

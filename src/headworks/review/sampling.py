@@ -21,6 +21,7 @@ from headworks.storage.pool import Database
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
 from headworks.types.ids import new_id
+from headworks.types.json_values import JsonObject
 
 _SQL = load(__package__)
 _MOST_TRACES = 10_000
@@ -30,7 +31,7 @@ _NOT_TRAFFIC = frozenset({"experiment", "internal"})
 class TraceList(Protocol):
     """Implemented by observability.service.Traces, injected by app.py."""
 
-    async def tail(self, principal: Principal, *, most: int = 50, hours: int = 24) -> list[dict[str, Any]]:
+    async def tail(self, principal: Principal, *, most: int = 50, hours: int = 24) -> list[JsonObject]:
         """The newest usage rows that the caller may see."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
@@ -59,6 +59,43 @@ class Said:
     verdict: Verdict
     is_mine: bool = False
     """Whether it is the asker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A verdict on a release's answer to an example."""
+
+    example: Digest
+    kind: Kind
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Imported:
+    """What an earlier import left; `content` is None where it was erased."""
+
+    judgement_id: UUID
+    metric: str
+    subject: str
+    rater: str
+    verdict: Verdict
+    severity: int | None
+    failure_modes: list[str]
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row(_Imported):
+    """A judgement as it lies there."""
+
+    release: str | None
+    dataset: str | None
+    example: str | None
+    trace_id: UUID | None
+    kind: Kind
+    is_blind: bool
+    replaces: UUID | None
+    made_at: datetime
 
 
 async def current(tx: Tx, principal: Principal, project: ProjectId, given: Judgement) -> list[Current]:
@@ -123,10 +160,8 @@ async def add_imported(
     """Store what raters elsewhere said; what they had said before is replaced, the same again is left out."""
     raters = sorted({f"{IMPORTED}{rater}" for rater, _ in rows})
     await tx.run(_SQL["wait_for_import"], **_place(principal, project))
-    known: dict[tuple[str, str, str], Any] = {
-        (row.metric, row.subject, row.rater): row
-        for row in await tx.fetch_all(_SQL["imported_already"], **_place(principal, project), raters=raters)
-    }
+    earlier = await tx.fetch_all(_SQL["imported_already"], into=_Imported, **_place(principal, project), raters=raters)
+    known = {(row.metric, row.subject, row.rater): row for row in earlier}
     new = []
     for rater, given in rows:
         before = known.get((given.metric, given.subject, f"{IMPORTED}{rater}"))
@@ -179,7 +214,7 @@ async def listed(
         sees_all=sees_all,
         me=str(principal.id),
     )
-    rows = await tx.fetch_all(_SQL["list_judgements"], **place, most=most)
+    rows = await tx.fetch_all(_SQL["list_judgements"], into=_Row, **place, most=most)
     hidden: int = await tx.fetch_value(_SQL["hidden_of_subject"], **place)
     return [_opened(keyring, principal, row) for row in rows], hidden
 
@@ -193,10 +228,10 @@ async def verdicts(tx: Tx, principal: Principal, project: ProjectId, metric: str
 
 async def verdicts_of_release(
     tx: Tx, principal: Principal, project: ProjectId, metric: str, release: Digest, examples: Sequence[Digest]
-) -> list[Any]:
-    """Current verdicts on a release's answers: `example`, `kind`, `verdict`."""
+) -> list[Label]:
+    """Current verdicts on a release's answers."""
     place = _place(principal, project, metric=metric, release=release)
-    return await tx.fetch_all(_SQL["verdicts_of_release"], **place, examples=list(examples))
+    return await tx.fetch_all(_SQL["verdicts_of_release"], into=Label, **place, examples=list(examples))
 
 
 async def wanted(
@@ -242,14 +277,14 @@ def _said(given: Judgement) -> _Said:
     return _Said(given.critique, given.suggested_fix, given.knowledge, given.evidence, dict(given.criteria))
 
 
-def _read(keyring: Keyring, principal: Principal, row: Any) -> _Said:  # noqa: ANN401 -- a row
+def _read(keyring: Keyring, principal: Principal, row: _Imported) -> _Said:
     if row.content is None:
         return _Said()
     opened = keyring.open(principal.tenant, _CONTENT, row.judgement_id, row.content)
     return msgspec.json.decode(opened, type=_Said)
 
 
-def _is_same(keyring: Keyring, principal: Principal, row: Any, given: Judgement) -> bool:  # noqa: ANN401 -- a row
+def _is_same(keyring: Keyring, principal: Principal, row: _Imported, given: Judgement) -> bool:
     if row.content is None:
         return True  # what was erased is not taken again
     plain = (row.verdict, row.severity, tuple(row.failure_modes))
@@ -258,7 +293,7 @@ def _is_same(keyring: Keyring, principal: Principal, row: Any, given: Judgement)
     )
 
 
-def _opened(keyring: Keyring, principal: Principal, row: Any) -> Given:  # noqa: ANN401 -- a row
+def _opened(keyring: Keyring, principal: Principal, row: _Row) -> Given:
     said = _read(keyring, principal, row)
     judgement = Judgement(
         row.subject,

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from headworks.types.identity import Principal
+from headworks.types.json_values import JsonObject
 
 
 class SeenSpan(Protocol):
@@ -50,9 +51,9 @@ def is_answer_withheld(seen: SeenTrace) -> bool:
     return any(each.is_withheld and each.name == "request" for each in seen.spans)
 
 
-def kept_of(seen: SeenTrace) -> dict[str, Any]:
+def kept_of(seen: SeenTrace) -> JsonObject:
     """Everything that the stages kept and the viewer may see, by its name, like `question`."""
-    kept: dict[str, Any] = {}
+    kept: JsonObject = {}
     for span in seen.spans:
         if isinstance(span.payload, dict):
             kept |= span.payload

@@ -92,7 +92,3 @@ SELECT v.dataset_id, v.number, v.digest, v.examples, v.unlocked, v.made_at, coal
   LEFT JOIN principal p ON p.tenant_id = v.tenant_id AND p.principal_id = v.made_by
  WHERE d.tenant_id = %(tenant)s AND d.project_id = %(project)s AND d.name = %(name)s
  ORDER BY v.number DESC;
-
--- name: note_audit
-INSERT INTO audit_event (tenant_id, event_id, principal_id, key_id, action, subject, detail)
-VALUES (%(tenant)s, %(event)s, %(by)s, %(key)s, %(action)s, %(subject)s, %(detail)s);

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from headworks.errors import Conflict
 from headworks.evaluation.contract import DatasetVersion
@@ -176,20 +174,6 @@ async def history(tx: Tx, keyring: Keyring, principal: Principal, project: Proje
         )
         for row in rows
     ]
-
-
-async def note_audit(tx: Tx, principal: Principal, action: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """One audit event in the transaction of what it is about."""
-    await tx.run(
-        _SQL["note_audit"],
-        tenant=principal.tenant,
-        event=new_id(),
-        by=principal.id,
-        key=principal.key,
-        action=action,
-        subject=subject,
-        detail=Jsonb(dict(detail)),
-    )
 
 
 def _opened(keyring: Keyring, principal: Principal, row: Any) -> Example:  # noqa: ANN401 -- a row

@@ -15,6 +15,7 @@ from headworks.evaluation.datasets.schemas import DatasetDiff, diff
 from headworks.evaluation.datasets.splits import Moved, check_clusters, locked, moved
 from headworks.evaluation.datasets.store import DatasetRow, VersionRow
 from headworks.identity.service import Identity, allow
+from headworks.records.audit import note_audit
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.strict_yaml import nearest
@@ -81,7 +82,7 @@ class Datasets:
             reason = unlock.strip() if found else ""
             await store.add_version(tx, self._keyring, principal, dataset, number + 1, made=made, unlocked=reason)
             detail = {"digest": digest, "number": number + 1, "examples": len(examples), "moved": len(found)}
-            await store.note_audit(tx, principal, "dataset.push", name, detail)
+            await note_audit(tx, principal, "dataset.push", name, detail)
             earlier = await store.examples(tx, self._keyring, principal, old) if old else ()
         return Pushed(made, number + 1, True, diff(earlier, made.examples), found)
 
@@ -133,7 +134,7 @@ class Datasets:
     async def note_promotion(self, principal: Principal, trace: str, redacted: Mapping[str, int]) -> None:
         """Tell the audit that somebody took a trace's text for an example."""
         async with self._db.tx(principal) as tx:
-            await store.note_audit(tx, principal, "dataset.promote", trace, {"redacted": dict(redacted)})
+            await note_audit(tx, principal, "dataset.promote", trace, {"redacted": dict(redacted)})
 
     async def _prepared(self, principal: Principal, project: str) -> ProjectId:
         await self._keyring.ensure(self._db, principal.tenant)

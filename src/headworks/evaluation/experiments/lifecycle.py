@@ -14,12 +14,13 @@ import orjson
 from headworks.errors import Conflict, InvalidRequest, NotFound, WorkspaceInvalid
 from headworks.evaluation.contract import Result, Scale
 from headworks.evaluation.datasets.files import read_dataset, trace_of
-from headworks.evaluation.datasets.store import note_audit, refuse_erased
+from headworks.evaluation.datasets.store import refuse_erased
 from headworks.evaluation.experiments.comparing import Metric
 from headworks.evaluation.experiments.keeping import SQL, Cells, Keeping
 from headworks.evaluation.suites.reading import Plan, SuiteReader, is_golden, read_plan
 from headworks.identity.service import allow, refuse_limited
 from headworks.jobs.engine import Jobs
+from headworks.records.audit import note_audit
 from headworks.releases.service import Subject
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring

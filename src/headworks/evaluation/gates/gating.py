@@ -26,6 +26,7 @@ from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId, new_id
+from headworks.types.json_values import JsonObject
 
 _SQL = load("headworks.evaluation.gates")
 _NO_BASE = Digest("")
@@ -238,7 +239,7 @@ class Gates:
         if run.base is not None:
             said = comparison_of(run.base.release, run.bundle.dataset, run.candidate, flipped)
             await evidence.attest_in(tx, principal, digest, COMPARISON, said)
-        predicate: dict[str, Any] = {
+        predicate: JsonObject = {
             "verdict": judged.verdict,
             "gate": run.bundle.digest,
             "dataset": run.bundle.dataset,

@@ -10,13 +10,14 @@ from headworks.evaluation.experiments.comparing import FlippedExample
 from headworks.evaluation.experiments.lifecycle import Experiment
 from headworks.evaluation.gates.lines import Line
 from headworks.types.ids import Digest
+from headworks.types.json_values import JsonObject
 
 _MOST_FLIPS = 5_000
 
 
 def comparison_of(
     base: Digest, dataset: str | None, candidate: Experiment, flipped: Sequence[FlippedExample]
-) -> dict[str, Any]:
+) -> JsonObject:
     """The predicate of a comparison with `base`."""
     return {
         "base": base,
@@ -26,7 +27,7 @@ def comparison_of(
     }
 
 
-def flip_json(each: FlippedExample) -> dict[str, Any]:
+def flip_json(each: FlippedExample) -> JsonObject:
     """As attestations say it."""
     return {
         "example": each.example.id,
@@ -39,10 +40,10 @@ def flip_json(each: FlippedExample) -> dict[str, Any]:
     }
 
 
-def line_json(line: Line) -> dict[str, Any]:
+def line_json(line: Line) -> JsonObject:
     """A line as attestations and answers say it."""
     evidence = {key: _plain(value) for key, value in line.evidence.items()}
-    said: dict[str, Any] = {"rule": line.rule, "metric": line.metric, "verdict": line.verdict, "message": line.message}
+    said: JsonObject = {"rule": line.rule, "metric": line.metric, "verdict": line.verdict, "message": line.message}
     return said | {
         "evidence": evidence,
         "needed": line.needed,

@@ -17,6 +17,7 @@ import rfc8785
 
 from headworks.errors import InvalidRequest
 from headworks.types.ids import Digest, PrincipalId
+from headworks.types.json_values import JsonObject
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 OURS = "headworks:"
@@ -141,7 +142,7 @@ class _Written(msgspec.Struct):
     type: str = msgspec.field(name="_type")
     subject: Sequence[_Subject]
     predicate_type: str = msgspec.field(name="predicateType")
-    predicate: dict[str, Any]
+    predicate: JsonObject
     headworks: _Maker
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Any
 
 import msgspec
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from headworks.types.json_values import JsonObject
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 KEY_BYTES = 32
@@ -59,7 +60,7 @@ def key_id_of(public: bytes) -> str:
 def sign(payload: bytes, private: bytes) -> bytes:
     """The envelope of a payload, as canonical JSON."""
     signature = Ed25519PrivateKey.from_private_bytes(private).sign(_encoded(payload))
-    envelope: dict[str, Any] = {
+    envelope: JsonObject = {
         "payloadType": PAYLOAD_TYPE,
         "payload": base64.b64encode(payload).decode(),
         "signatures": [{"keyid": key_id_of(public_of(private)), "sig": base64.b64encode(signature).decode()}],
