@@ -34,7 +34,10 @@ _FEWEST_TUPLES = 20_000
 _TUPLES_PER_VECTOR = 1 / 16
 """Where a walk gives up: it has cost about as much as comparing all."""
 _NARROWEST_EF, _WIDEST_EF = 100, 1000
-"""Of how many candidates a walk keeps in mind; twice as many as are asked for."""
+_EF_PER_WANTED = 4
+"""Of how many candidates a walk keeps in mind. With two, some questions among a million never leave their start."""
+_FOUND_PER_WANTED = 2
+"""Far from where a walk began the order is a rough one: of twice as many, the nearest are kept."""
 _KEPT_S, _KEPT_WHATEVER_S = 60.0, 5.0
 _MOST_KEPT = 10_000
 
@@ -112,7 +115,7 @@ class Nearest:
             rows = await tx.fetch_all(NEAREST_SQL.scan_few, **asked, collection=within.collection)
         if way == "all" or (way == "index" and len(rows) < limit):
             rows = await tx.fetch_all(NEAREST_SQL.scan_all, **asked)
-        return {row.chunk_id: -row.distance for row in sorted(rows, key=lambda row: row.distance)}
+        return {row.chunk_id: -row.distance for row in sorted(rows, key=lambda row: row.distance)[:limit]}
 
     async def gate(self, tx: Tx, within: Within, chunks: Sequence[int], vector: str | None) -> dict[int, float | None]:
         """Those of these chunks that the caller may read, in any order, each with its similarity to the vector.
@@ -144,11 +147,12 @@ class Nearest:
         return _Surveyed(readable, most, has_index, within.epoch)
 
     async def _walk(self, tx: Tx, within: Within, asked: dict[str, object], limit: int) -> list[Any]:
-        """May give fewer than there are, and none that the caller may not read."""
+        """Up to twice as many as are wanted. May give fewer than there are, and none that the caller may not read."""
         tuples = max(_FEWEST_TUPLES, round(within.vectors * _TUPLES_PER_VECTOR))
-        ef = min(_WIDEST_EF, max(_NARROWEST_EF, 2 * limit))
+        ef = min(_WIDEST_EF, max(_NARROWEST_EF, _EF_PER_WANTED * limit))
         before = await tx.fetch_one(NEAREST_SQL.aim, ef=str(ef), tuples=str(tuples))
-        rows = await tx.fetch_all(NEAREST_SQL.walk, **asked, dimension=within.dimension)
+        wanted = {**asked, "limit": _FOUND_PER_WANTED * limit}
+        rows = await tx.fetch_all(NEAREST_SQL.walk, **wanted, dimension=within.dimension)
         settings = ("plan_cache_mode", "enable_sort", "work_mem", "hash_mem_multiplier")
         await tx.run(NEAREST_SQL.unaim, **{name: getattr(before, name) for name in settings})
         return rows
