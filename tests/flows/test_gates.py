@@ -153,7 +153,7 @@ def test_two_releases_are_compared_on_the_command_line_by_slices_too(live: Serve
 
 
 def test_a_loosened_gate_judges_only_once_somebody_else_has_approved_it(live: Server) -> None:
-    ana, bob = live.key_of("ana"), live.key_of("bob", roles=["engineer"])
+    ana, bob = [live.key_of(name, roles=["engineer"]) for name in ("ana", "bob")]
     live.apply(workspace(script({at: "withdrawn" for at in range(N) if at % 4 == 1}), words="Be curt."))
     loose = {"features/coder/evals/gate.yaml": GATE.replace("margin: 0.05", "margin: 0.9")}
     kinder = {"features/coder/prompts/answer.prompty": PROMPT % "Be kind."}
