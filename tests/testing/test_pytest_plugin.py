@@ -10,33 +10,26 @@ from pathlib import Path
 
 import pytest
 
-TEST = """
+SUITE = """
 from headworks.testing.pytest_plugin import suite
 
-@suite("golden.jsonl", metric="right", {options})
-def test_answers(example):
+@suite("{name}.jsonl", metric="right", {options})
+def test_{name}(example):
     assert example.reference == "good"
 """
 
 
-def run(folder: Path, options: str, wrong: int, n: int = 60, *more: str) -> subprocess.CompletedProcess[str]:
-    rows = [{"id": f"e{at}", "question": "?", "reference": "bad" if at < wrong else "good"} for at in range(n)]
-    (folder / "golden.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
-    (folder / "test_it.py").write_text(TEST.format(options=options))
+def run(folder: Path, suites: dict[str, tuple[str, int]], *more: str) -> subprocess.CompletedProcess[str]:
+    """A session with these suites of 60 examples, by name: their options, and how many are wrong."""
+    for name, (options, wrong) in suites.items():
+        rows = [{"id": f"e{at}", "question": "?", "reference": "bad" if at < wrong else "good"} for at in range(60)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+        (folder / f"test_{name}.py").write_text(SUITE.format(name=name, options=options))
     (folder / "pytest.ini").write_text("[pytest]\n")
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    plugin = ["-p", "headworks.testing.pytest_plugin", "-p", "no:cacheprovider"]
     return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "headworks.testing.pytest_plugin",
-            "-p",
-            "no:cacheprovider",
-            *more,
-        ],
+        [sys.executable, "-m", "pytest", "-q", *plugin, *more],
         cwd=folder,
         env=plain | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
@@ -46,28 +39,23 @@ def run(folder: Path, options: str, wrong: int, n: int = 60, *more: str) -> subp
     )
 
 
-def test_examples_that_fail_are_recorded_and_the_verdict_decides(tmp_path: Path) -> None:
-    done = run(tmp_path, "at_least=0.8", 3)
+def test_examples_that_fail_are_recorded_and_several_workers_make_one_verdict(tmp_path: Path) -> None:
+    done = run(tmp_path, {"good": ("at_least=0.8", 3)}, "-p", "xdist", "-n", "2")
     assert done.returncode == 0, done.stdout
     assert "57 passed, 3 xfailed" in done.stdout
-    assert "PASS test_it.py::test_answers right" in done.stdout
+    assert done.stdout.count("PASS test_good.py::test_good right") == 1
 
 
-@pytest.mark.parametrize(
-    ("options", "wrong", "n", "said"),
-    [
-        ("at_least=0.8", 40, 60, "FAIL"),
-        ("at_least=0.99", 0, 60, "INCONCLUSIVE"),
-        ("must_be_perfect=True", 1, 60, "FAIL"),
-    ],
-)
-def test_what_is_not_shown_fails_the_session(tmp_path: Path, options: str, wrong: int, n: int, said: str) -> None:
-    done = run(tmp_path, options, wrong, n)
+FAILS = {"good": ("at_least=0.8", 3), "poor": ("at_least=0.8", 40), "exact": ("must_be_perfect=True", 1)}
+UNSHOWN = {"good": ("at_least=0.8", 3), "few": ("at_least=0.99", 0)}
+
+
+@pytest.mark.parametrize("suites", [FAILS, UNSHOWN])
+def test_each_suite_has_its_verdict_and_what_is_not_shown_fails_the_session(
+    tmp_path: Path, suites: dict[str, tuple[str, int]]
+) -> None:
+    done = run(tmp_path, suites)
     assert done.returncode == 1, done.stdout
-    assert f"{said} test_it.py::test_answers" in done.stdout
-
-
-def test_several_workers_make_one_verdict(tmp_path: Path) -> None:
-    done = run(tmp_path, "at_least=0.8", 3, 60, "-p", "xdist", "-n", "2")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("PASS test_it.py::test_answers") == 1
+    verdicts = {"good": "PASS", "poor": "FAIL", "few": "INCONCLUSIVE", "exact": "FAIL"}
+    for name in suites:
+        assert f"{verdicts[name]} test_{name}.py::test_{name} right" in done.stdout

@@ -83,6 +83,7 @@ class CellPurse:
 
     ceiling: Ceiling
     spent: int = 0
+    booked: int = 0
     is_refused: bool = False
     """Whether a call was not made: then what came of it is no result."""
 
@@ -98,6 +99,11 @@ class CellPurse:
         """See Purse."""
         self.ceiling.settle(held_micro_usd, cost_micro_usd)
         self.spent += held_micro_usd if cost_micro_usd is None else cost_micro_usd
+
+    def book(self) -> int:
+        """What is spent and not booked yet; from now on it is."""
+        unbooked, self.booked = self.spent - self.booked, self.spent
+        return unbooked
 
     def told(self, cost: int | None) -> None:
         """What answer and scores say that they cost, where that is more than what was seen. None: no price is known."""

@@ -15,7 +15,7 @@ from headworks.evaluation.experiments.keeping import SQL, Cell, Cells
 from headworks.evaluation.experiments.lifecycle import RUN, Experiment, Experiments, cells_of
 from headworks.evaluation.suites.reading import Plan
 from headworks.jobs.engine import Jobs, Run
-from headworks.storage.pool import Database
+from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Answerer, Output, Score
 from headworks.types.identity import Principal
@@ -159,7 +159,9 @@ class _Batch:
                 self.refusal = error
             finally:
                 self._is_refused = self._is_refused or purse.is_refused
-                await self._pay(purse)
+                if unbooked := purse.book():
+                    async with self._db.tx(self._principal) as tx:
+                        await self._add_cost(tx, unbooked)
 
     async def _is_wanted(self) -> bool:
         async with self._db.tx(self._principal) as tx:
@@ -169,9 +171,8 @@ class _Batch:
     def _of_experiment(self) -> dict[str, Any]:
         return {"tenant": self._principal.tenant, "experiment": self._experiment.id}
 
-    async def _pay(self, purse: CellPurse) -> None:
-        async with self._db.tx(self._principal) as tx:
-            await tx.run(SQL["add_cost"], **self._of_experiment(), cost=purse.spent)
+    async def _add_cost(self, tx: Tx, cost: int) -> None:
+        await tx.run(SQL["add_cost"], **self._of_experiment(), cost=cost)
 
     async def _cell(self, cell: Cell, purse: CellPurse) -> None:
         """Answer it, if nobody has, and score it. Raises CeilingReached, and what refuses all calls."""
@@ -195,6 +196,7 @@ class _Batch:
         async with self._db.tx(principal) as tx:
             for digest, score in scores:
                 await self._keeping.keep_score(tx, principal, release, cell, digest, score)
+            await self._add_cost(tx, purse.book())
 
     async def _answer(self, cell: Cell, purse: CellPurse) -> Output:
         """The output that is kept: if another experiment was first, that one. Raises CeilingReached."""
