@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headworks.cli.folders import as_text, documents_in, readable_paths, workspace_text
+from headworks.cli.folders import as_text, documents_in, readable_paths, text_of, workspace_text
 from headworks.errors import InvalidRequest, WorkspaceInvalid
 
 
@@ -51,3 +51,21 @@ def test_readable_are_those_that_some_parser_knows(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="there is no such folder"):
         readable_paths(tmp_path / "none")
+
+
+def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_bytes(b"\xef\xbb\xbfone\n")
+    assert text_of(file) == "one\n"
+    file.write_bytes(b"\xff")
+    with pytest.raises(InvalidRequest, match=r"x\.jsonl: not UTF-8\. Save the file as UTF-8"):
+        text_of(file)
+    with pytest.raises(InvalidRequest, match=r"none can't be read: No such file or directory\."):
+        text_of(tmp_path / "none")
+
+
+def test_a_folder_without_a_file_of_a_workspace_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text("x")
+    with pytest.raises(WorkspaceInvalid, match="there is no file of a workspace in this folder"):
+        workspace_text(tmp_path)

@@ -113,7 +113,7 @@ def test_a_settings_file_with_a_typo_names_key_and_file(tmp_path: Path) -> None:
 def test_ctrl_c_ends_with_130_and_says_nothing(server: Server) -> None:
     environ = CLEAN | {"HEADWORKS_URL": server.url, "HEADWORKS_API_KEY": server.admin_key}
     process = subprocess.Popen(
-        [HEADWORKS, "trace", "tail", "--follow", "--json"],
+        [HEADWORKS, "trace", "list", "--follow", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ,
     )  # fmt: skip
     # It sleeps between two looks once it has asked for the first time.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headworks.config import RetrievalServerSettings
-from headworks.errors import WorkspaceInvalid
+from headworks.errors import InvalidRequest, WorkspaceInvalid
 from headworks.releases.workspace.files import read_folder
 from headworks.retrieval.parsers.catalog import is_supported
 from headworks.retrieval.sources.folder import Skipped, walk
@@ -19,6 +19,7 @@ __all__ = [
     "documents_in",
     "read_folder",
     "readable_paths",
+    "text_of",
     "workspace_files",
     "workspace_text",
 ]
@@ -63,6 +64,16 @@ def as_text(files: dict[str, bytes]) -> dict[str, str]:
             line = content[: error.start].count(b"\n") + 1
             raise WorkspaceInvalid(f"{path}:{line}: not UTF-8.", next_step="Save the file as UTF-8.") from None
     return texts
+
+
+def text_of(file: Path) -> str:
+    """What a file of the user's says. Raises InvalidRequest where it can't be read, or is not UTF-8."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{file}: not UTF-8.", next_step="Save the file as UTF-8.") from None
+    except OSError as error:
+        raise InvalidRequest(f"{file} can't be read: {error.strerror}.") from None
 
 
 def documents_in(folder: Path, max_bytes: int = USUAL_LIMIT_BYTES) -> tuple[list[Piece], list[Skipped]]:

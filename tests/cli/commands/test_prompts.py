@@ -34,6 +34,6 @@ def test_what_is_no_prompt_is_refused_with_its_line(cli: Any, tmp_path: Path) ->
     assert done.returncode == 1
     assert f"{file}:6: the template uses `other`" in done.stderr
     file.write_bytes(b"\xff")
-    assert "is not UTF-8" in cli("prompts", "check", str(file), check=False).stderr
+    assert "not UTF-8. Save the file as UTF-8." in cli("prompts", "check", str(file), check=False).stderr
     done = cli("prompts", "import", str(file), "--from", "word", check=False)
     assert done.returncode == 1

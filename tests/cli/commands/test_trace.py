@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -13,10 +12,10 @@ def test_a_trace_is_shown_as_a_waterfall_and_listed(cli: Any) -> None:
     said = cli("trace", "show", trace).stdout
     assert "answered by builtin/extractive: status 200" in said
     assert next(line.split()[0] for line in said.splitlines() if "█" in line) == found["spans"][0]["name"]
-    rows = [json.loads(line) for line in cli("trace", "tail", "--json").stdout.splitlines()]
+    rows = cli.json("trace", "list")
     assert trace in {row["trace_id"] for row in rows}
-    assert rows == sorted(rows, key=lambda row: row["arrived_at"])
-    assert trace in cli("trace", "tail", "-n", "5").stdout
+    assert rows == sorted(rows, key=lambda row: row["arrived_at"], reverse=True)
+    assert trace in cli("trace", "list", "-n", "5").stdout
 
 
 def test_a_trace_that_is_not_there_is_said(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headworks.cli.client import Client, place
+from headworks.cli.folders import text_of
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
@@ -23,7 +24,7 @@ from headworks.cli.terminal import (
     tell_rows,
     visible,
 )
-from headworks.errors import Conflict, InvalidRequest
+from headworks.errors import Conflict
 from headworks.types.wording import counted
 
 app = new_app("Golden sets: examples as JSONL in the workspace, and as versions by digest on the server.")
@@ -70,7 +71,7 @@ def push(
 
     Example: headworks datasets push prior-auth workspace/features/prior-auth/golden/cases.jsonl
     """
-    body = {"content": _text(file), "file": str(file), "unlock": unlock, "project": project}
+    body = {"content": text_of(file), "file": str(file), "unlock": unlock, "project": project}
     made = client.post(place("datasets", name, "versions"), body)
     if as_json:
         print_json(made)
@@ -251,15 +252,6 @@ def _add_line(file: Path, line: str, trace: str) -> None:
         raise Conflict(f"{file} has an example of the trace {trace} already.")
     gap = "\n" if text and not text.endswith("\n") else ""
     file.write_text(f"{text}{gap}{line}", encoding="utf-8")
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"{file}: not UTF-8.", next_step="Save the file as UTF-8.") from None
-    except OSError as error:
-        raise InvalidRequest(f"{file} can't be read: {error.strerror}.") from None
 
 
 def _tell_diff(found: JsonObject) -> None:

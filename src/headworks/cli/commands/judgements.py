@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from headworks.cli.client import Client, place
+from headworks.cli.folders import text_of
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, with_client
 from headworks.cli.terminal import note, one_line, print_json, table, visible
 from headworks.errors import Conflict, InvalidRequest, NotFound
+from headworks.types.wording import counted
 
 app = new_app("Human judgements: give them blind, decide, import, see who agrees, draw samples for review.")
 _Project = Annotated[str, typer.Option("--project", help="The project that they are in.", metavar="NAME")]
@@ -66,7 +68,7 @@ def list_all(
     metric: _AnyMetric = None,
     subject: Annotated[str | None, typer.Option("--subject", help="Only of this answer.")] = None,
     release: Annotated[str | None, typer.Option("--release", help="Only of this release.", metavar="DIGEST")] = None,
-    most: Annotated[int, typer.Option("-n", help="How many at most.", min=1, max=100_000)] = 100,
+    most: Annotated[int, typer.Option("--most", "-n", help="At most so many.", metavar="N", min=1, max=100_000)] = 100,
     project: _Project = "default",
     as_json: AsJson = False,
 ) -> None:
@@ -109,13 +111,11 @@ def take_in(
 
     Example: headworks judgements import --from pandalm testset-v1.json
     """
-    try:
-        content = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{file} can't be read: {error}.") from None
-    body = {"content": content, "format": source, "file": str(file), "project": project}
+    body = {"content": text_of(file), "format": source, "file": str(file), "project": project}
     made = client.post(place("judgements", "import"), body)
-    print_json(made) if as_json else print(f"{made['read']} judgements read, {made['new']} new or changed.")
+    print_json(made) if as_json else print(
+        f"{counted(made['read'], 'judgement')} read, {made['new']:,} new or changed."
+    )
 
 
 @app.command()

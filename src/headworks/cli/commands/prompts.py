@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headworks.cli.folders import text_of
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson
 from headworks.cli.terminal import note, print_json
@@ -24,7 +25,7 @@ def check(file: _File, *, as_json: AsJson = False) -> None:
     """
     from headworks.releases.prompts.templates import parse_prompt
 
-    prompt = parse_prompt(str(file), _text(file))
+    prompt = parse_prompt(str(file), text_of(file))
     inputs = [
         {"name": each.name, "kind": each.kind, "from": each.source, "required": each.is_required}
         for each in prompt.inputs
@@ -56,7 +57,7 @@ def take(
     """
     from headworks.releases.prompts.imports import import_prompts
 
-    found = import_prompts(_text(file), source, file.stem, question)
+    found = import_prompts(text_of(file), source, file.stem, question)
     if as_json:
         print_json([{"name": each.name, "text": each.text, "losses": list(each.losses)} for each in found])
     for each in found:
@@ -73,10 +74,3 @@ def take(
                 print(f"wrote {target}")
         elif not as_json:
             print(each.text)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidRequest(f"{file} is not UTF-8.") from None

@@ -20,14 +20,14 @@ app = new_app("See receipts of what was removed for good: ids, hashes and number
 def list_all(
     client: Client,
     *,
-    limit: Annotated[int, typer.Option("--limit", help="At most so many.", min=1, max=1_000, metavar="N")] = 100,
+    most: Annotated[int, typer.Option("--most", "-n", help="At most so many.", min=1, max=1_000, metavar="N")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List receipts, the newest first.
 
     Example: headworks receipt list
     """
-    rows = client.get(place("receipts"), limit=limit)["rows"]
+    rows = client.get(place("receipts"), limit=most)["rows"]
     tell_receipts(rows, as_json=as_json, none="Nothing was removed for good yet.")
 
 

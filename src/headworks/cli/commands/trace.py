@@ -19,9 +19,9 @@ app = new_app("See what was asked, and where a request spent its time. Text is s
 _POLL_S = 1.0
 
 
-@app.command()
+@app.command("list")
 @with_client
-def tail(
+def list_all(
     client: Client,
     *,
     most: Annotated[int, typer.Option("--most", "-n", help="At most so many.", metavar="N", min=1, max=1000)] = 20,
@@ -29,12 +29,15 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the newest requests, the newest last: your own, or everybody's with the permission trace:read.
+    """List the newest requests, the newest last: your own, or everybody's with the permission trace:read.
 
-    With --json one object a line.
+    With --follow and --json one object a line.
 
-    Example: headworks trace tail --follow
+    Example: headworks trace list --follow
     """
+    if as_json and not follow:
+        print_json(client.get(place("traces"), most=most, hours=hours)["rows"])
+        return
     seen: set[str] = set()
     while True:
         rows = client.get(place("traces"), most=most, hours=hours)["rows"]
