@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from headworks.errors import Conflict, NotFound
 from headworks.jobs.engine import PAUSED_UNTIL_MS, QUEUE
+from headworks.records.audit import note_audit
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
-from headworks.types.ids import new_id
 
 _sql = load("headworks.jobs", "control.sql")
 
@@ -120,7 +120,7 @@ class JobControl:
             await tx.run(_sql.lock_lane, **of_lane)
             await tx.run(_sql.add_pause, **of_lane, by=asker.id)
             moved = await tx.run(_sql.set_aside, **of_lane, paused=PAUSED_UNTIL_MS)
-            await self._note(tx, asker, "job.pause", lane)
+            await note_audit(tx, asker, "job.pause", lane)
         return Moved(lane, moved)
 
     async def resume(self, asker: Principal, lane: str) -> Moved:
@@ -131,7 +131,7 @@ class JobControl:
             if not await tx.run(_sql.delete_pause, **of_lane):
                 raise Conflict("It is not paused.", next_step="headworks jobs list shows what is.")
             moved = await tx.run(_sql.take_up, **of_lane, paused=PAUSED_UNTIL_MS, queue=QUEUE)
-            await self._note(tx, asker, "job.resume", lane)
+            await note_audit(tx, asker, "job.resume", lane)
         return Moved(lane, moved)
 
     async def cancel(self, asker: Principal, run: str) -> RunView:
@@ -140,7 +140,7 @@ class JobControl:
             found = await self._find(tx, asker, run)
             if not await tx.run(_sql.cancel_run, tenant=asker.tenant, run=run, paused=PAUSED_UNTIL_MS):
                 raise Conflict(f"The run is {found.state} already.", next_step="headworks jobs show RUN")
-            await self._note(tx, asker, "job.cancel", run)
+            await note_audit(tx, asker, "job.cancel", run)
             return await self._find(tx, asker, run)
 
     async def retry(self, asker: Principal, run: str) -> RunView:
@@ -159,7 +159,7 @@ class JobControl:
                 raise Conflict(f"The run is {found.state}.", next_step="Only one that failed, died or was cancelled.")
             await tx.run(_sql.forget_failed_steps, **of_run)
             await tx.run(_sql.forget_outcome, **of_run)
-            await self._note(tx, asker, "job.retry", run)
+            await note_audit(tx, asker, "job.retry", run)
             return await self._find(tx, asker, run)
 
     async def _find(self, tx: Tx, asker: Principal, run: str) -> RunView:
@@ -174,12 +174,6 @@ class JobControl:
         return await tx.fetch_all(
             _sql.list_runs,
             tenant=asker.tenant, run=run, statuses=statuses, paused=PAUSED_UNTIL_MS, limit=limit,
-        )  # fmt: skip
-
-    async def _note(self, tx: Tx, asker: Principal, action: str, subject: str) -> None:
-        await tx.run(
-            _sql.add_audit_event,
-            tenant=asker.tenant, event=new_id(), principal=asker.id, key=asker.key, action=action, subject=subject,
         )  # fmt: skip
 
 

@@ -82,7 +82,3 @@ UPDATE dbos.workflow_status
  WHERE authenticated_user = %(tenant)s::text AND workflow_uuid = %(run)s
    AND (status IN ('ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')
         OR (status = 'CANCELLED' AND coalesce(delay_until_epoch_ms, 0) <> %(paused)s))
-
--- name: add_audit_event
-INSERT INTO audit_event (tenant_id, event_id, principal_id, key_id, action, subject, detail)
-VALUES (%(tenant)s, %(event)s, %(principal)s, %(key)s, %(action)s, %(subject)s, '{}')

@@ -161,7 +161,3 @@ SELECT t.document_id, t.version, t.content, d.source, d.confirmed_at, d.review_a
   JOIN document_text t ON t.tenant_id = %(tenant)s AND t.document_id = wanted.document_id AND t.version = wanted.version
   JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
  WHERE t.tenant_id = %(tenant)s
-
--- name: add_audit_event
-INSERT INTO audit_event (tenant_id, event_id, principal_id, key_id, action, subject, detail)
-VALUES (%(tenant)s, %(event)s, %(principal)s, %(key)s, %(action)s, %(subject)s, %(detail)s)

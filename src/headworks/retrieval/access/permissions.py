@@ -10,13 +10,14 @@ from uuid import UUID
 from headworks.errors import NotFound
 from headworks.identity.contract import Way
 from headworks.identity.service import allow
+from headworks.records.audit import note_audit
 from headworks.retrieval.access import denials
 from headworks.retrieval.access.readers import own_list, read_patterns
 from headworks.retrieval.contract import Admission, Directory, Explanation
 from headworks.retrieval.store import SQL, storable
 from headworks.storage.pool import Database
 from headworks.types.identity import Principal
-from headworks.types.ids import DocumentId, PrincipalId, new_id
+from headworks.types.ids import DocumentId, PrincipalId
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +121,8 @@ class Explainer:
 
     async def _note(self, asker: Principal, found: Explanation) -> None:
         async with self._db.tx(asker) as tx:
-            await tx.run(
-                SQL.add_audit_event,
-                tenant=asker.tenant,
-                event=new_id(),
-                principal=asker.id,
-                key=asker.key,
-                action="reader.explain",
-                subject=f"document:{found.document}",
-                detail={"principal": found.principal, "may_read": found.may_read},
-            )
+            told = {"principal": found.principal, "may_read": found.may_read}
+            await note_audit(tx, asker, "reader.explain", f"document:{found.document}", told)
 
 
 def _as_uuid(document: str) -> UUID | None:

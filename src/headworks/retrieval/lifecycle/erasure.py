@@ -16,6 +16,7 @@ from uuid import UUID
 from headworks.errors import InvalidRequest, LegalHold, NotFound
 from headworks.identity.contract import Person
 from headworks.records import erasing
+from headworks.records.audit import note_audit
 from headworks.retrieval import collections, freshness
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.indexing import index
@@ -341,17 +342,8 @@ async def _add_receipt(
         tenant=asker.tenant, receipt=receipt, kind=kind, subject=subject, policy=policy, by=asker.id, detail=detail,
     )  # fmt: skip
     action = "data.purge" if kind == "purge" else "data.erase"
-    await note(tx, asker, action, subject, {"receipt": str(receipt), "documents": len(removed.documents)})
+    await note_audit(tx, asker, action, subject, {"receipt": str(receipt), "documents": len(removed.documents)})
     return Receipt(receipt, kind, subject, policy, asker.id, at, detail)
-
-
-async def note(tx: Tx, asker: Principal, action: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """An audit event in the same transaction."""
-    await tx.run(
-        RETRIEVAL_SQL.add_audit_event,
-        tenant=asker.tenant, event=new_id(), principal=asker.id, key=asker.key, action=action, subject=subject,
-        detail=dict(detail),
-    )  # fmt: skip
 
 
 def _reason(reason: str) -> str:

@@ -8,9 +8,10 @@ from typing import Literal
 from uuid import UUID
 
 from headworks.errors import Conflict, InvalidRequest, NotFound
+from headworks.records.audit import note_audit
 from headworks.retrieval import collections
 from headworks.retrieval.contract import Directory
-from headworks.retrieval.lifecycle.erasure import SQL, note
+from headworks.retrieval.lifecycle.erasure import SQL
 from headworks.retrieval.lifecycle.failures import SQL as LIFECYCLE_SQL
 from headworks.retrieval.store import storable
 from headworks.storage.pool import Database, Tx
@@ -68,7 +69,7 @@ class Holds:
             )  # fmt: skip
             if not placed:
                 raise Conflict(f"A legal hold stands on that {kind} already.", next_step="headworks hold list")
-            await note(tx, asker, "hold.place", f"{kind}:{subject}", {"hold": str(hold), "reason": reason.strip()})
+            await note_audit(tx, asker, "hold.place", f"{kind}:{subject}", {"hold": str(hold), "reason": reason.strip()})
         return next(each for each in await self.listed(asker) if each.hold == hold)
 
     async def release(self, asker: Principal, hold: UUID) -> Hold:
@@ -78,7 +79,7 @@ class Holds:
             if row is None:
                 raise NotFound("There is no such legal hold.", next_step="headworks hold list", param="hold")
             detail = {"hold": str(hold), "reason": row.reason}
-            await note(tx, asker, "hold.release", f"{row.kind}:{row.subject_id}", detail)
+            await note_audit(tx, asker, "hold.release", f"{row.kind}:{row.subject_id}", detail)
         return Hold(hold, row.kind, row.subject_id, row.reason, row.placed_by, row.placed_at)
 
     async def listed(self, asker: Principal) -> list[Hold]:
