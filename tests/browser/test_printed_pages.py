@@ -1,4 +1,4 @@
-"""PDFs at `/`: the page as it is printed, with the quote marked on its words; and what is told of how an answer came."""
+"""PDFs at `/`: the page as it is printed, with the quote marked on its words; and what is told of an answer."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from retrieval_world import World
 
+from headworks.retrieval.lifecycle.holds import HoldKind
+
 
 async def test_a_hold_names_what_it_stands_on_for_who_may_read_it(world: World) -> None:
     await world.collection("handbook", "everyone", documents=[("board/**", ("administrators",))])
@@ -12,7 +14,12 @@ async def test_a_hold_names_what_it_stands_on_for_who_may_read_it(world: World) 
     auditor = await world.person("ada")
     holds = world.retrieval.lifecycle.holds
     assert await holds.listed(world.admin) == []
-    for kind, name in (("document", "leave.md"), ("document", "board/merger.md"), ("collection", "handbook")):
+    wanted: list[tuple[HoldKind, str]] = [
+        ("document", "leave.md"),
+        ("document", "board/merger.md"),
+        ("collection", "handbook"),
+    ]
+    for kind, name in wanted:
         await holds.place(world.admin, kind, name, "case 17", "handbook")
     placed = await holds.place(world.admin, "person", "ada", "case 18")
     assert (placed.title, placed.path) == ("ada", "")
