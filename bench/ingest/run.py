@@ -171,6 +171,8 @@ def ingest(client: Client, watched: Watched, documents: dict[str, str]) -> dict[
         while time.monotonic() < deadline:
             progress: dict[str, Any] = client.get(where)
             watched.look(progress["done"] / len(documents))
+            if failed := next((each for each in handed_in if each.done() and each.exception()), None):
+                failed.result()
             if progress["done"] == len(documents) and all(each.done() for each in handed_in):
                 watched.look(1.0)
                 break
