@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from anthropic_types import require_error, require_message
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headworks import errors as tree
@@ -107,13 +107,13 @@ WHOLE: dict[str, Any] = {
     },
 }
 _COUNT = st.integers(0, 10**9)
+_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 USAGES = st.fixed_dictionaries(
     {"input_tokens": _COUNT, "output_tokens": _COUNT},
     optional={
         "cache_creation_input_tokens": st.none() | _COUNT,
         "cache_read_input_tokens": st.none() | _COUNT,
-        "cache_creation": st.none()
-        | st.fixed_dictionaries({"ephemeral_5m_input_tokens": _COUNT, "ephemeral_1h_input_tokens": _COUNT}),
+        "cache_creation": st.none() | st.fixed_dictionaries(dict.fromkeys(_LIFETIMES, _COUNT)),
         "output_tokens_details": st.none() | st.fixed_dictionaries({"thinking_tokens": _COUNT}),
         "server_tool_use": st.none() | st.fixed_dictionaries({"web_search_requests": _COUNT}),
         "service_tier": st.sampled_from(("standard", "priority")),
@@ -157,6 +157,7 @@ def test_an_answer_that_does_not_say_its_stop_sequence_is_written_so() -> None:
 
 
 @given(USAGES)
+@example({"input_tokens": 0, "output_tokens": 0, "cache_creation": dict.fromkeys(_LIFETIMES, 0)})
 def test_no_count_is_lost(usage: dict[str, Any]) -> None:
     body = {**LEAST, "usage": usage}
     assert json.loads(MESSAGES.write_answer(read(body))) == body

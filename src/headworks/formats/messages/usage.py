@@ -45,7 +45,7 @@ class UsageObject(msgspec.Struct, gc=False):
         """In our words."""
         written, split = self.cache_creation_input_tokens, self.cache_creation
         five, hour = written, None
-        if split is not None and split.ephemeral_5m_input_tokens + split.ephemeral_1h_input_tokens == (written or 0):
+        if split is not None and split.ephemeral_5m_input_tokens + split.ephemeral_1h_input_tokens == written:
             five, hour = split.ephemeral_5m_input_tokens, split.ephemeral_1h_input_tokens
         total = None
         if self.input_tokens is not None:
