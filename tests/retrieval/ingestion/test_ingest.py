@@ -293,6 +293,20 @@ async def test_a_file_that_vanished_and_came_back_is_found_again(world: World) -
     assert await world.found(world.admin, "handbook", "leave") == ["a.md"]
 
 
+async def test_what_an_interrupted_sync_left_in_the_queue_is_waited_for_by_the_next(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    first = await world.retrieval.begin_sync(world.admin, "handbook", "folder:a")
+    await world.hand_in("handbook", "a.md", LEAVE, sync=first.id)
+    await world.hand_in("handbook", "elsewhere.md", LEAVE)
+    again = await world.retrieval.begin_sync(world.admin, "handbook", "folder:a")
+    assert again.known == {"a.md": _sha(LEAVE)}
+    told = await world.retrieval.finish_sync(world.admin, again.id, ["a.md"], collection="handbook")
+    assert (told.total, told.done) == (1, 0)
+    await world.drain()
+    told = await world.retrieval.progress(world.admin, collection="handbook", sync=again.id)
+    assert (told.total, told.done, told.documents) == (0, 0, 1)
+
+
 async def test_a_finished_sync_tells_what_its_source_has_also_when_nothing_was_sent(world: World) -> None:
     await world.collection("handbook", "everyone")
     files = {"a.md": LEAVE, "b.md": LEAVE}

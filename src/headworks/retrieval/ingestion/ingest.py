@@ -205,6 +205,7 @@ class Ingestion:
     async def progress(self, principal: Principal, collection: str, sync: str | None = None) -> Progress:
         """How far the caller's own files are: of a sync it began, else of all that it handed in to the collection.
 
+        To a finished sync belongs also what still waits of an earlier one of its source, which was not sent again.
         `documents` and `chunks` are those that came of these files; of a finished sync, all that its source has.
         """
         async with self._db.tx(principal) as tx:
@@ -213,7 +214,8 @@ class Ingestion:
             of_items = {
                 "tenant": principal.tenant, "collection": row.collection_id, "sync": begun.sync_id if begun else None,
             }  # fmt: skip
-            counts = await tx.fetch_one(INGEST_SQL.count_items, **of_items)
+            whole = begun.source if begun is not None and begun.finished_at is not None else None
+            counts = await tx.fetch_one(INGEST_SQL.count_items, **of_items, whole=whole)
             failures = await tx.fetch_all(INGEST_SQL.list_failures, **of_items)
         here = (counts.documents, counts.chunks)
         if counts.done == counts.total and begun is not None and begun.finished_at is not None:

@@ -75,11 +75,13 @@ UPDATE document SET tombstoned_at = now()
 UPDATE sync SET finished_at = coalesce(finished_at, now()) WHERE tenant_id = %(tenant)s AND sync_id = %(sync)s
 
 -- name: count_items
+-- `whole`: a source, of which also what waits since an earlier sync is meant.
 SELECT count(*) AS total, count(*) FILTER (WHERE state <> 'queued') AS done,
        count(*) FILTER (WHERE state IN ('done', 'unchanged')) AS documents,
        coalesce(sum(chunks) FILTER (WHERE state IN ('done', 'unchanged')), 0) AS chunks
   FROM ingest_item
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND (%(sync)s::uuid IS NULL OR sync_id = %(sync)s)
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s
+   AND (%(sync)s::uuid IS NULL OR sync_id = %(sync)s OR (source = %(whole)s::text AND state = 'queued'))
 
 -- name: list_failures
 SELECT path, error_code, error_message
