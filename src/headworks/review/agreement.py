@@ -42,11 +42,8 @@ class Concord:
 
 def concord(metric: str, said: Sequence[Said]) -> Concord:
     """Kappas of each two raters, and Krippendorff's alpha of all. `unsure` counts as a verdict like any other."""
-    opinions: dict[str, dict[str, str]] = {}
+    opinions = _opinions(said)
     decided = {each.subject for each in said if each.kind == "adjudication"}
-    for each in said:
-        if each.kind == "opinion":
-            opinions.setdefault(each.subject, {})[each.rater] = each.verdict
     if not opinions:
         raise InvalidRequest(f"Nobody has judged the metric `{metric}`.", param="metric")
     raters = tuple(sorted({rater for given in opinions.values() for rater in given}))
@@ -62,10 +59,21 @@ def concord(metric: str, said: Sequence[Said]) -> Concord:
         krippendorff_alpha(units) if has_pairs else None,
         dict(Counter(verdict for given in opinions.values() for verdict in given.values())),
         dict(Counter(found for given in opinions.values() if (found := _majority(given)) is not None)),
-        tuple(
-            subject for subject, given in opinions.items() if len(set(given.values())) > 1 and subject not in decided
-        ),
+        tuple(subject for subject in _disputed(opinions) if subject not in decided),
     )
+
+
+def _opinions(said: Sequence[Said]) -> dict[str, dict[str, str]]:
+    """Verdicts by subject and rater."""
+    found: dict[str, dict[str, str]] = {}
+    for each in said:
+        if each.kind == "opinion":
+            found.setdefault(each.subject, {})[each.rater] = each.verdict
+    return found
+
+
+def _disputed(opinions: Mapping[str, Mapping[str, str]]) -> list[str]:
+    return [subject for subject, given in opinions.items() if len(set(given.values())) > 1]
 
 
 def _pairs(raters: Sequence[str], opinions: Mapping[str, Mapping[str, str]]) -> list[PairOfRaters]:

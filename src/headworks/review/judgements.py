@@ -14,7 +14,7 @@ from headworks.records.audit import note_audit
 from headworks.review import store
 from headworks.review.agreement import Concord, concord
 from headworks.review.contract import Given, Judgement, Kind, Verdict, Wanted
-from headworks.review.store import Filter
+from headworks.review.store import Current, Filter
 from headworks.review.taxonomy import read_taxonomy, taxonomy_path
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
@@ -79,8 +79,6 @@ class Judgements:
                 )
             # One decision stands at a time, whoever it is of; an opinion replaces only one's own.
             mine = [each for each in standing if each.kind == kind and (is_adjudication or each.rater == me)]
-            had_seen = _sees_all(principal) or (others and any(each.rater == me for each in standing))
-            had_seen = had_seen or (not is_adjudication and any(each.kind == "adjudication" for each in standing))
             identifier = await store.add(
                 tx,
                 self._keyring,
@@ -88,7 +86,7 @@ class Judgements:
                 project_id,
                 await store.completed(tx, principal, project_id, given),
                 kind=kind,
-                is_blind=not had_seen,
+                is_blind=not _could_read(principal, standing, kind),
                 replaces=mine[0].judgement_id if mine else None,
             )
             action = "judgement.adjudicate" if is_adjudication else "judgement.give"
@@ -225,13 +223,26 @@ def check(given: Judgement) -> None:
     for name in ("critique", "suggested_fix", "knowledge", "evidence"):
         if len(getattr(given, name)) > _LONGEST_TEXT:
             raise InvalidRequest(f"`{name}` has more than {_LONGEST_TEXT:,} characters.", param=name)
-    for criterion, verdict in given.criteria.items():
+    _check_criteria(given.criteria)
+
+
+def _check_criteria(criteria: Mapping[str, str]) -> None:
+    for criterion, verdict in criteria.items():
         if not _NAME.fullmatch(criterion) or verdict not in {"pass", "fail", "unsure"}:
             raise InvalidRequest(
                 f"The criterion `{criterion[:100]}` is `{verdict}`.",
                 next_step="pass, fail or unsure.",
                 param="criteria",
             )
+
+
+def _could_read(principal: Principal, standing: Sequence[Current], kind: Kind) -> bool:
+    """Whether who judges now could have read what another said of the same answer."""
+    me = str(principal.id)
+    is_open_to_me = any(each.rater == me for each in standing)
+    has_another = any(each.rater != me and each.kind == "opinion" for each in standing)
+    is_decided = any(each.kind == "adjudication" for each in standing)
+    return _sees_all(principal) or (has_another and is_open_to_me) or (kind == "opinion" and is_decided)
 
 
 def _sees_all(principal: Principal) -> bool:

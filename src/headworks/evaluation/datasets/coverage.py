@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from headworks.strict_yaml import nearest
 from headworks.types.evaluation import Example
 
 _UNTAGGED = ""
+_MODE = "failure_mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +51,27 @@ def coverage(
 
     Raises InvalidRequest where no example has the tag.
     """
-    values = [_values(each, tag) for each in examples]
-    if not any(values):
-        known = {name for each in examples for name in each.tags} | (
-            {"failure_mode"} if any(each.failure_modes for each in examples) else set()
-        )
+    parts: dict[str, list[Example]] = {}
+    for each in examples:
+        for value in _values(each, tag) or (_UNTAGGED,):
+            parts.setdefault(value, []).append(each)
+    if not parts.keys() - {_UNTAGGED}:
+        known = {name for each in examples for name in each.tags}
+        known |= {_MODE} if any(each.failure_modes for each in examples) else set()
         raise InvalidRequest(f"No example has the tag `{tag}`.", next_step=nearest(tag, known), param="tag")
-    goal = Goal(margin)
-    counts = Counter(value for each in values for value in each or (_UNTAGGED,))
-    rows = []
-    for value, count in counts.items():
-        mine = [each for each, held in zip(examples, values, strict=True) if value in (held or (_UNTAGGED,))]
-        clusters = len({each.cluster if each.cluster is not None else f"\0{each.id}" for each in mine})
-        size = count / clusters
-        needed = needed_examples(discordance, goal, 1.0, size)
-        reach = certifiable_margin(count, discordance, 1.0, size) if clusters > 1 else 1.0
-        rows.append(Covered(value, count, clusters, needed, reach))
+    rows = [_covered(value, part, margin, discordance) for value, part in parts.items()]
     return Coverage(tag, discordance, margin, tuple(sorted(rows, key=lambda row: (row.examples, row.value))))
 
 
+def _covered(value: str, part: Sequence[Example], margin: float, discordance: float) -> Covered:
+    clusters = len({each.cluster if each.cluster is not None else f"\0{each.id}" for each in part})
+    size = len(part) / clusters
+    needed = needed_examples(discordance, Goal(margin), 1.0, size)
+    reach = certifiable_margin(len(part), discordance, 1.0, size) if clusters > 1 else 1.0
+    return Covered(value, len(part), clusters, needed, reach)
+
+
 def _values(example: Example, tag: str) -> tuple[str, ...]:
-    if tag == "failure_mode":
+    if tag == _MODE:
         return tuple(dict.fromkeys(example.failure_modes))
     return (example.tags[tag],) if tag in example.tags else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headworks.evaluation.contract import VerdictWord
-from headworks.evaluation.experiments.comparing import Spent, by_example, cluster_of, spent, value_of
+from headworks.evaluation.experiments.comparing import Metric, Spent, by_example, cluster_of, spent, value_of
 from headworks.evaluation.gates.case import Case, unfit
 from headworks.evaluation.gates.lines import Line, inconclusive
 from headworks.evaluation.suites.gate_files import Below, GateSpec, Perfect
@@ -11,6 +11,7 @@ from headworks.statistics.estimates import design_effect
 from headworks.statistics.observations import cluster_codes, finite
 from headworks.statistics.power import needed_clean_cases
 from headworks.statistics.proportions import exact_lower_bound, exact_upper_bound
+from headworks.types.evaluation import Score
 
 
 def below(line: Below, spec: GateSpec, case: Case) -> Line:
@@ -54,7 +55,7 @@ def perfect(line: Perfect, spec: GateSpec, case: Case) -> Line:
     if not known.is_bounded:
         return inconclusive(rule, line.metric, "It has no best value, so nothing is perfect.", "Give it a limit.")
     scored = [(each.example.id, each.scores.get(line.metric)) for each in case.candidate]
-    failed = [name for name, score in scored if score and not score.is_error and known.goodness(score.value) < 1.0]
+    failed = [name for name, score in scored if _fails(score, known)]
     if failed:
         said = f"{len(failed)} of {len(scored)} answers fail it: {', '.join(dict.fromkeys(failed[:5]))}."
         return Line(rule, line.metric, "FAIL", said, {"failures": len(failed), "answers": len(scored)})
@@ -63,6 +64,11 @@ def perfect(line: Perfect, spec: GateSpec, case: Case) -> Line:
     if errors := sum(score is None or score.is_error for _, score in scored):
         return Line(rule, line.metric, "FAIL", f"{errors} scores are errors, which count as failures.")
     return Line(rule, line.metric, "PASS", f"All {len(scored)} answers pass it.", {"failures": 0})
+
+
+def _fails(score: Score | None, metric: Metric) -> bool:
+    """Whether it is a score, and not a perfect one."""
+    return score is not None and not score.is_error and metric.goodness(score.value) < 1.0
 
 
 def budgets(spec: GateSpec, case: Case) -> list[Line]:

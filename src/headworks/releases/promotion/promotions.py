@@ -70,11 +70,9 @@ class Promotions:
         if found.kind != "feature" or found.feature != order.feature or found.project_id != project:
             raise InvalidRequest(f"`{order.digest}` is no release of `{order.feature}`.", param="digest")
         current = await self._current(tx, principal, project, order)
+        before = current.digest if current else None
         standing = await self.standings.of(tx, principal, project, order.digest)
-        conditions = judge(standing) if order.channel == PROD else ()
-        unmet = [each for each in conditions if not each.is_met]
-        if order.channel != PROD and standing.blocks:
-            unmet = [Condition("incidents", is_met=False, message=f"It is blocked: {standing.blocks[0].reason}")]
+        unmet = _unmet(standing, order)
         if unmet and not order.glass:
             raise refused(order.feature, order.digest, unmet)
         way: Way = "break_glass" if order.glass else "promote"
@@ -88,7 +86,7 @@ class Promotions:
             order.feature,
             {
                 "channel": order.channel,
-                "from": current.digest if current else None,
+                "from": before,
                 "to": order.digest,
                 "break_glass": order.glass,
                 "reason": reason,
@@ -97,7 +95,6 @@ class Promotions:
         )
         if order.glass:
             _log.warning("the glass was broken: %s@%s is %s now", order.feature, order.channel, order.digest)
-        before = current.digest if current else None
         return Moved(order.feature, order.channel, before, order.digest, way, is_ungated)
 
     async def roll_back(
@@ -228,6 +225,15 @@ class Promotions:
         if feature not in known:
             near = f"There is: {', '.join(sorted(known)[:10])}." if known else "Nothing was applied yet."
             raise NotFound(f"There is no feature `{feature[:100]}` with a release.", next_step=near)
+
+
+def _unmet(standing: Standing, order: Order) -> list[Condition]:
+    """What stands in the way: for `prod` the rule, elsewhere only an incident."""
+    if order.channel == PROD:
+        return [each for each in judge(standing) if not each.is_met]
+    return [
+        Condition("incidents", is_met=False, message=f"It is blocked: {each.reason}") for each in standing.blocks[:1]
+    ]
 
 
 def refused(feature: str, digest: Digest, unmet: Sequence[Condition]) -> Conflict:
