@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from running_server import FEATURE, PROMPT, Server, eventually
+
+from headworks.evaluation.exchange.inspect_logs import import_inspect
 
 WHY = "request 2026-041"
 QUESTION = "When does the quagga ward of Jane close?"
@@ -24,6 +28,8 @@ class Scene:
     lines: dict[str, str]
     traces: dict[str, str]
     experiment: str
+    ann: str
+    """Key of somebody who may read the documents; the server's own may not."""
 
     def version(self, number: int) -> Any:
         return self.server.must("GET", f"/api/datasets/cases?version={number}")
@@ -46,7 +52,7 @@ class Scene:
 def workspace(golden: str) -> dict[str, str]:
     return {
         "routes.yaml": "routes:\n  default: {targets: [builtin/extractive]}\n",
-        "collections/docs.yaml": "readers: [everyone]\n",
+        "collections/docs.yaml": "readers: [ward]\n",
         "collections/sevens.yaml": "readers: [everyone]\n",
         "features/seven/feature.yaml": FEATURE.replace("docs", "sevens") + "risk: low\n",
         "features/seven/prompts/answer.prompty": PROMPT,
@@ -60,6 +66,8 @@ def workspace(golden: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def scene(server: Server) -> Scene:
     tenant = server.as_tenant("forgetting")
+    tenant.must("POST", "/api/groups", {"name": "ward"})
+    ann = tenant.key_of("ann", ["ward"], ["expert"])
     tenant.apply(workspace(PLAIN))
     tenant.hand_in("docs", "quagga.md", "# Quagga\n\nThe quagga ward closes at nine.\n")
     tenant.hand_in("sevens", "seven.md", "# Seven\n\nWard seven closes at ten.\n")
@@ -68,22 +76,40 @@ def scene(server: Server) -> Scene:
     lines, traces = {}, {}
     asked = {"jane": ("ward", QUESTION), "joe": ("seven", SEVEN), "jim": ("ward", "When does the quagga ward close?")}
     for who, (feature, question) in asked.items():
-        key = tenant.key_of(who, roles=["expert"])
+        key = tenant.key_of(who, ["ward"], ["expert"])
         status, answer, headers = tenant.ask(feature, question, key)
         assert status == 200, answer
         traces[who] = headers["x-headworks-trace"]
         tenant.trace(traces[who])
-        made = tenant.must("POST", "/api/datasets/promotions", {"trace": traces[who], "with_reference": True})
+        made = tenant.must("POST", "/api/datasets/promotions", {"trace": traces[who], "with_reference": True}, key=ann)
         lines[who] = made["line"]
         given = {"subject": f"trace:{traces[who]}", "metric": "right", "verdict": "fail", "critique": f"{who} is named"}
         tenant.must("POST", "/api/judgements", given, key=key)
     golden = PLAIN + "".join(lines.values())
     tenant.must("POST", "/api/datasets/cases/versions", {"content": golden})
     tenant.apply(workspace(golden))
-    run = tenant.must("POST", "/api/experiments", {"release": "ward"})
+    run = tenant.must("POST", "/api/experiments", {"release": "ward"}, key=ann)
     place = f"/api/experiments/{run['id']}"
     eventually(lambda: tenant.must("GET", place)["state"] == "done", 60)
-    return Scene(tenant, lines, traces, run["id"])
+    return Scene(tenant, lines, traces, run["id"], ann)
+
+
+def test_an_experiment_is_exported_for_inspect_with_what_its_reader_may_read(scene: Scene, tmp_path: Path) -> None:
+    words = ["eval", "export", scene.experiment, "--to", "inspect", "--out"]
+    done = scene.server.cli(*words, str(tmp_path / "ann.eval"), key=scene.ann)
+    assert "lost" not in done.stderr
+    whole = import_inspect((tmp_path / "ann.eval").read_bytes())
+    assert (whole.about.task, whole.about.model) == ("ward", "builtin/extractive")
+    assert sum("closes at nine" in each.output.text for each in whole.results) == 4
+    done = scene.server.cli(*words, str(tmp_path / "admin.eval"))
+    assert "lost: 4 answers, which rest on documents that you may not read" in done.stderr
+    hidden = (tmp_path / "admin.eval").read_bytes()
+    assert {each.output.error_code for each in import_inspect(hidden).results} == {"withheld"}
+    with zipfile.ZipFile(tmp_path / "admin.eval") as archive:
+        assert not any(b"closes at nine" in archive.read(each) for each in archive.namelist() if "plain" in each)
+    again = scene.server.cli(*words, str(tmp_path / "ann.eval"), key=scene.ann, check=False)
+    assert again.returncode != 0
+    assert "is there already" in again.stderr
 
 
 def test_a_hold_on_the_person_keeps_the_examples(scene: Scene) -> None:
@@ -118,10 +144,10 @@ def test_a_persons_trace_is_erased_from_examples_experiments_and_judgements(scen
 def test_what_was_erased_is_not_taken_again(scene: Scene) -> None:
     status, refused = scene.server.api("POST", "/api/datasets/cases/versions", {"content": scene.lines["jane"]})
     assert (status, refused["error"]["code"]) == (409, "example_erased")
-    status, refused = scene.server.api("POST", "/api/experiments", {"release": "ward"})
+    status, refused = scene.server.api("POST", "/api/experiments", {"release": "ward"}, key=scene.ann)
     assert (status, refused["error"]["code"]) == (409, "example_erased")
     scene.server.apply(workspace(PLAIN + scene.lines["joe"] + scene.lines["jim"]))
-    run = scene.server.must("POST", "/api/experiments", {"release": "ward"})
+    run = scene.server.must("POST", "/api/experiments", {"release": "ward"}, key=scene.ann)
     assert (run["examples"], run["erased"]) == (3, 0)
     eventually(lambda: scene.server.must("GET", f"/api/experiments/{run['id']}")["state"] == "done", 60)
 
@@ -142,7 +168,7 @@ def test_a_document_is_erased_from_what_quotes_it_and_from_nothing_else(scene: S
 
 def test_an_experiment_that_lost_every_example_says_so(scene: Scene) -> None:
     scene.server.apply(workspace(scene.lines["joe"]))
-    run = scene.server.must("POST", "/api/experiments", {"release": "ward"})
+    run = scene.server.must("POST", "/api/experiments", {"release": "ward"}, key=scene.ann)
     place = f"/api/experiments/{run['id']}"
     eventually(lambda: scene.server.must("GET", place)["state"] == "done", 60)
     assert scene.erase(person="joe")[0] == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.evaluation.bodies import compared_body, experiment_body, results_body, run_body, verdict_body
@@ -146,6 +146,13 @@ async def results(request: Request, experiment: UUID, caller: Reader) -> JsonObj
     experiments = _evaluation(request).experiments
     found = await experiments.find(caller, experiment)
     return results_body(found, await experiments.results(caller, found))
+
+
+@router.get("/api/experiments/{experiment}/inspect", openapi_extra=declare(_READ, None))
+async def inspect_log(request: Request, experiment: UUID, caller: Reader) -> Response:
+    """The experiment as a log of Inspect (`.eval`); an answer that the caller may not read is an error, `withheld`."""
+    content = await _evaluation(request).inspect_log(caller, experiment)
+    return Response(content, media_type="application/octet-stream")
 
 
 @router.post("/api/experiments/{experiment}/cancel", openapi_extra=declare("experiment:run", "experiment.cancel"))

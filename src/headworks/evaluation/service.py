@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,6 +13,7 @@ from headworks.evaluation.calibration import Calibration
 from headworks.evaluation.contract import DatasetVersion, JudgedAnswer, Result
 from headworks.evaluation.datasets.files import write_dataset
 from headworks.evaluation.erasing import ExampleErasing
+from headworks.evaluation.exchange.inspect_logs import Experimented, export_inspect
 from headworks.evaluation.experiments.comparing import (
     Difference,
     FlippedExample,
@@ -151,6 +154,20 @@ class Evaluation:
         Whether the viewer may read the documents that it rests on is for the caller to ask.
         """
         return await self._answers.find(principal, project, release, Cell(example, repeat), metric)
+
+    async def inspect_log(self, principal: Principal, experiment: UUID) -> bytes:
+        """An experiment as a log that Inspect reads; answers that the caller may not read stand as errors, `withheld`.
+
+        Raises NotFound, Conflict while it runs.
+        """
+        found = await self.experiments.find(principal, experiment)
+        if found.state == "running":
+            raise Conflict(f"The experiment {found.id} is running.", code="experiment_running")
+        results = await self._answers.readable(principal, await self.experiments.results(principal, found))
+        models = Counter(each.output.model for each in results if each.output.model)
+        model = models.most_common(1)[0][0] if models else found.feature
+        about = Experimented(found.feature, model, found.dataset, found.made_at.isoformat(), found.release)
+        return await asyncio.to_thread(export_inspect, about, results)
 
     async def criteria(self, principal: Principal, project: str, feature: str, metric: str) -> Mapping[str, str]:
         """What the judge of a metric is asked by the workspace's suite, by name; none where it has no such judge."""

@@ -23,7 +23,9 @@ from headworks.types.evaluation import Example, Output, Score
 from headworks.types.models import Message
 
 ABOUT = Experimented("prior-authorisation", "builtin/simulated", "cases", "2026-11-23T04:00:00+00:00", "sha256:ab")
-PYTHON = os.environ.get("INSPECT_PYTHON")
+BESIDE = Path(__file__).parents[3] / ".venv-scorers" / "bin" / "python"
+"""Made by script/test, of tests/clients/scorers/requirements.lock."""
+PYTHON = os.environ.get("INSPECT_PYTHON") or (str(BESIDE) if BESIDE.exists() else None)
 READ = """
 import json, sys
 from inspect_ai.log import read_eval_log, read_eval_log_sample_summaries, write_eval_log
@@ -80,7 +82,7 @@ def test_the_same_results_give_the_same_bytes() -> None:
     assert export_inspect(ABOUT, results()) == export_inspect(ABOUT, results())
 
 
-@pytest.mark.skipif(PYTHON is None, reason="INSPECT_PYTHON names no Python that has inspect-ai 0.3.285.")
+@pytest.mark.skipif(PYTHON is None, reason="No Inspect: script/test makes .venv-scorers, or INSPECT_PYTHON names a Python.")
 def test_the_real_inspect_reads_it_and_what_it_writes_is_read_as_json(tmp_path: Path) -> None:
     assert PYTHON is not None
     log, theirs = tmp_path / "ours.eval", tmp_path / "theirs.json"

@@ -41,6 +41,11 @@ RETURNING revision
 UPDATE experiment SET cost_micro_usd = cost_micro_usd + %(cost)s
  WHERE tenant_id = %(tenant)s AND experiment_id = %(experiment)s
 
+-- name: unreadable_documents
+-- Those that the caller may not read in this very moment, or that are gone.
+SELECT shown.document_id FROM unnest(%(documents)s::uuid[]) AS shown (document_id)
+ WHERE NOT EXISTS (SELECT FROM document d WHERE d.tenant_id = %(tenant)s AND d.document_id = shown.document_id)
+
 -- name: outputs_of
 SELECT example, repeat, content, error_code FROM experiment_output
  WHERE tenant_id = %(tenant)s AND release = %(release)s AND example = ANY (%(examples)s::text[]) AND repeat < %(repeats)s

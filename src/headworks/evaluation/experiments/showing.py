@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from headworks.evaluation.contract import JudgedAnswer, Scorer
-from headworks.evaluation.experiments.keeping import Cell
+from headworks.evaluation.contract import JudgedAnswer, Result, Scorer
+from headworks.evaluation.experiments.keeping import SQL, Cell
 from headworks.evaluation.experiments.lifecycle import Experiments
 from headworks.evaluation.scorers.contract import MeasuredScorer
 from headworks.evaluation.scorers.judging import Judging
 from headworks.storage.pool import Database
+from headworks.types.evaluation import Output
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, ProjectId
 
+WITHHELD = "withheld"
+"""The error of an answer that its viewer may not read."""
 _MOST_LOOKED_THROUGH = 50
 """Experiments of one release that are looked through for an example, the newest first."""
 
@@ -40,6 +44,26 @@ class Answers:
             if output is not None:
                 return JudgedAnswer(each.feature, examples[cell.example], output, criteria_of(plan.scorers, metric))
         return None
+
+    async def readable(self, principal: Principal, results: Sequence[Result]) -> list[Result]:
+        """Without the words of answers that rest on documents which the caller may not read: those are `withheld`."""
+        documents = {each.document for result in results for each in result.output.passages}
+        named = {"tenant": principal.tenant, "documents": list(documents)}
+        async with self._db.tx(principal) as tx:
+            hidden = {row.document_id for row in await tx.fetch_all(SQL["unreadable_documents"], **named)}
+        return [
+            _withheld(each) if any(one.document in hidden for one in each.output.passages) else each for each in results
+        ]
+
+
+def _withheld(result: Result) -> Result:
+    """Numbers stay; reasons may quote the answer."""
+    output = Output(
+        error_code=WITHHELD, error_message="It rests on documents that you may not read.", trace=result.output.trace,
+        latency_ms=result.output.latency_ms, cost_micro_usd=result.output.cost_micro_usd, model=result.output.model,
+    )  # fmt: skip
+    scores = {name: replace(each, reason="", details={}) for name, each in result.scores.items()}
+    return replace(result, output=output, scores=scores)
 
 
 def criteria_of(scorers: Sequence[Scorer], metric: str) -> Mapping[str, str]:
