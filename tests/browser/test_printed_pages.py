@@ -89,6 +89,10 @@ def test_the_mark_lies_over_the_quoted_words(printed: Callable[..., Watched], wi
 
 def test_pages_are_turned_and_the_text_is_a_click_away(printed: Callable[..., Watched]) -> None:
     page = printed().page
+    page.get_by_role("button", name="Larger").click()
+    assert page.evaluate("document.querySelector('#page-picture').clientWidth") == 62 * 16
+    assert marked_in(page, 595) == pytest.approx(words_in(TRIAL, 2, PRINTED), abs=POINTS)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Previous page").click()
     page.get_by_text("Page 1 of 2", exact=True).wait_for()
     assert page.locator("#page-marks rect").count() == 0

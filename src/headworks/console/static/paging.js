@@ -19,7 +19,7 @@ export function openPage(id, number, areas, refuse) {
 export function closePage() {
   latest += 1;
   shown = null;
-  $("document-page").hidden = $("turning").hidden = true;
+  $("document-page").hidden = $("turning").hidden = $("page-larger").hidden = true;
   $("document-page").removeAttribute("aria-busy");
   $("page-marks").replaceChildren();
   $("page-number").textContent = "";
@@ -30,6 +30,11 @@ export function closePage() {
 export function startPaging() {
   $("page-before").addEventListener("click", () => turnTo(shown.number - 1));
   $("page-after").addEventListener("click", () => turnTo(shown.number + 1));
+  $("page-larger").addEventListener("click", () => {
+    const isLarge = $("document-page").classList.toggle("large");
+    $("page-larger").setAttribute("aria-pressed", String(isLarge));
+    reveal();
+  });
 }
 
 async function turnTo(number) {
@@ -62,6 +67,7 @@ function draw(picture, [width, height]) {
   canvas.setAttribute("aria-label", `${name} as it is printed${here.length ? ", the quote is marked" : ""}`);
   $("page-number").textContent = name;
   $("turning").hidden = pages < 2;
+  $("page-larger").hidden = false;
   $("page-before").disabled = number <= 1;
   $("page-after").disabled = number >= pages;
   reveal();
