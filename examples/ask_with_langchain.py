@@ -11,8 +11,10 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_openai import ChatOpenAI
 
+SERVER = os.environ.get("HEADWORKS_URL", "http://127.0.0.1:8484")
+
 feature = ChatOpenAI(
-    base_url=f"{os.environ['HEADWORKS_URL']}/v1",
+    base_url=f"{SERVER}/v1",
     api_key=os.environ["HEADWORKS_API_KEY"],
     model=os.environ.get("HEADWORKS_FEATURE", "plan-assistant"),
 )

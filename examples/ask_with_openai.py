@@ -9,8 +9,10 @@ import sys
 
 from openai import OpenAI
 
+SERVER = os.environ.get("HEADWORKS_URL", "http://127.0.0.1:8484")
+
 question = " ".join(sys.argv[1:]) or "How do I appeal a denial?"
-with OpenAI(base_url=f"{os.environ['HEADWORKS_URL']}/v1", api_key=os.environ["HEADWORKS_API_KEY"]) as client:
+with OpenAI(base_url=f"{SERVER}/v1", api_key=os.environ["HEADWORKS_API_KEY"]) as client:
     answer = client.chat.completions.create(
         model=os.environ.get("HEADWORKS_FEATURE", "plan-assistant"),  # a feature is called like a model
         messages=[{"role": "user", "content": question}],

@@ -9,13 +9,15 @@ import os
 import sys
 from urllib.request import Request, urlopen
 
+SERVER = os.environ.get("HEADWORKS_URL", "http://127.0.0.1:8484")
+
 wanted = {
     "collection": os.environ.get("HEADWORKS_COLLECTION", "plan-documents"),
     "query": " ".join(sys.argv[1:]) or "external review",
     "k": 3,
 }
 request = Request(
-    f"{os.environ['HEADWORKS_URL']}/api/search",
+    f"{SERVER}/api/search",
     data=json.dumps(wanted).encode(),
     headers={"authorization": f"Bearer {os.environ['HEADWORKS_API_KEY']}", "content-type": "application/json"},
 )

@@ -10,11 +10,11 @@ import sys
 
 from openai import AsyncOpenAI
 
+SERVER = os.environ.get("HEADWORKS_URL", "http://127.0.0.1:8484")
+
 
 async def main(question: str) -> None:
-    async with AsyncOpenAI(
-        base_url=f"{os.environ['HEADWORKS_URL']}/v1", api_key=os.environ["HEADWORKS_API_KEY"]
-    ) as client:
+    async with AsyncOpenAI(base_url=f"{SERVER}/v1", api_key=os.environ["HEADWORKS_API_KEY"]) as client:
         stream = await client.chat.completions.create(
             model=os.environ.get("HEADWORKS_FEATURE", "plan-assistant"),
             messages=[{"role": "user", "content": question}],
