@@ -182,7 +182,7 @@ def _source(**freshness: Any) -> SourceSpec:
 
 def _due(world: World) -> datetime | None:
     row = world.behind.execute("SELECT due_at FROM source").fetchone()
-    return None if row is None else row[0]  # type: ignore[no-any-return]
+    return None if row is None else row[0]  # type: ignore[no-any-return] # a row
 
 
 async def test_a_new_source_with_a_schedule_is_due_at_once_and_without_one_never(world: World) -> None:

@@ -45,7 +45,7 @@ def test_each_kind_of_value_is_stored_as_what_it_is() -> None:
 )
 def test_a_date_is_what_has_the_form_and_the_calendar_of_one(text: str, found: tuple[int, bool] | None) -> None:
     if text.startswith("0001"):
-        assert moment(text) is None or moment(text)[0] < 0  # type: ignore[index]
+        assert moment(text) is None or moment(text)[0] < 0  # type: ignore[index] # it is there
         return
     assert moment(text) == found
 
@@ -124,4 +124,4 @@ async def test_front_matter_that_is_none_says_nothing_and_harms_nothing(world: W
 
 def _metadata(world: World) -> dict[str, Any]:
     row = world.behind.execute("SELECT metadata FROM document").fetchone()
-    return shown(row[0])  # type: ignore[index]
+    return shown(row[0])  # type: ignore[index] # it is there

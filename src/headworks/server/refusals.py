@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -29,6 +31,14 @@ _WORDS = {
 _log = logging.getLogger(__name__)
 
 
+class Refusal(JSONResponse):
+    """An error that may quote what came in: half a character of it is a question mark, and no fault of ours."""
+
+    def render(self, content: Any) -> bytes:  # noqa: ANN401 -- any JSON value
+        """See JSONResponse."""
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(errors="replace")
+
+
 def install_refusals(app: FastAPI) -> None:
     """Have the application answer its errors so."""
     app.add_exception_handler(HeadworksError, _own_error)
@@ -39,7 +49,7 @@ def install_refusals(app: FastAPI) -> None:
 
 def answer(error: HeadworksError) -> JSONResponse:
     """The answer to one of our own errors."""
-    return JSONResponse(error.as_openai(), error.status, dict(error.headers))
+    return Refusal(error.as_openai(), error.status, dict(error.headers))
 
 
 def unexpected() -> JSONResponse:
@@ -57,7 +67,7 @@ def wrong_method(method: str, path: str, allowed: Sequence[str]) -> JSONResponse
     error = InvalidRequest(
         f"{path} does not answer {method}.", next_step=f"Ask with {' or '.join(allowed)}.", code="method_not_allowed"
     )
-    return JSONResponse(error.as_openai(), METHOD_NOT_ALLOWED, {"allow": ", ".join(allowed)})
+    return Refusal(error.as_openai(), METHOD_NOT_ALLOWED, {"allow": ", ".join(allowed)})
 
 
 async def _own_error(_: Request, error: Exception) -> JSONResponse:
@@ -111,7 +121,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error.__cause__, UnicodeDecodeError):
         return answer(_no_json(f"byte {error.__cause__.start} is not UTF-8"))
     own = InvalidRequest(f"{error.detail}: {method} {path}.")
-    return JSONResponse(own.as_openai(), error.status_code, dict(error.headers or {}))
+    return Refusal(own.as_openai(), error.status_code, dict(error.headers or {}))
 
 
 def _is_answered(request: Request, method: str) -> bool:

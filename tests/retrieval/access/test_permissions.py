@@ -182,7 +182,7 @@ async def test_what_hides_a_document_from_everybody_is_told(world: World) -> Non
         ("valid_from = NULL, valid_to = now()", "it was valid until"),
         ("valid_to = NULL, readers_from = gen_random_uuid()", "has not told its readers for too long"),
     ):
-        world.behind.execute(f"UPDATE document SET {column}")  # type: ignore[call-overload]
+        world.behind.execute(f"UPDATE document SET {column}")  # type: ignore[call-overload] # put together here
         found = await world.retrieval.explain(world.admin, "handbook", "a.md", "admin")
         assert (found.may_read, len(found.obstacles)) == (False, 1)
         assert found.reason.startswith("Nobody may read it: ")

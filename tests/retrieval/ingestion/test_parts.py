@@ -47,7 +47,7 @@ async def _stage(world: World, **more: object) -> tuple[Principal, Principal]:
 
 
 def _ids(world: World, where: str = "tombstoned_at IS NULL") -> dict[str, DocumentId]:
-    rows = world.behind.execute(f"SELECT shown_path, document_id FROM document WHERE {where}").fetchall()  # type: ignore[call-overload]
+    rows = world.behind.execute(f"SELECT shown_path, document_id FROM document WHERE {where}").fetchall()  # type: ignore[call-overload] # put together here
     return {path: DocumentId(found) for path, found in rows}
 
 
@@ -72,7 +72,7 @@ async def test_nothing_that_the_database_gives_to_others_tells_of_it(world: Worl
     part = str(_ids(world)[PART])
     async with world.db.tx(bob) as tx:
         for table in ("document", "document_text", "document_version", "chunk", "embedding", "document_reader"):
-            rows = await tx.fetch_all(f"SELECT * FROM {table} WHERE tenant_id = %(tenant)s", tenant=bob.tenant)  # type: ignore[arg-type]
+            rows = await tx.fetch_all(f"SELECT * FROM {table} WHERE tenant_id = %(tenant)s", tenant=bob.tenant)  # type: ignore[arg-type] # a plain value
             assert part not in repr(rows)
 
 
@@ -299,7 +299,7 @@ async def test_a_reader_that_is_nobody_is_named(world: World) -> None:
 )
 async def test_a_leak_that_is_planted_is_found(world: World, leak: str) -> None:
     bob, ann = await _stage(world)
-    world.behind.execute(leak)  # type: ignore[call-overload]
+    world.behind.execute(leak)  # type: ignore[call-overload] # put together here
     try:
         await world.collection("handbook", "clinic", sections=(RULE,), documents=[("policies/**", ("bob",))])
         assert PART in {*await _reads(world, bob), *await _reads(world, ann)}

@@ -35,7 +35,7 @@ def _everything(behind: psycopg.Connection[Any]) -> str:
         "SELECT relname FROM pg_class WHERE relnamespace = 'headworks'::regnamespace AND relkind IN ('r', 'p') "
         "AND NOT relispartition"
     ).fetchall()
-    rows = [behind.execute(f"SELECT row_to_json(t)::text FROM {name} t").fetchall() for (name,) in tables]  # type: ignore[call-overload]
+    rows = [behind.execute(f"SELECT row_to_json(t)::text FROM {name} t").fetchall() for (name,) in tables]  # type: ignore[call-overload] # put together here
     return "\n".join(text for table in rows for (text,) in table)
 
 
@@ -118,6 +118,21 @@ async def test_what_comes_back_before_its_time_is_not_purged(world: World) -> No
     await world.hand_in("handbook", "heron.md", OTHER)
     await world.drain()
     assert await world.found(world.admin, "handbook", "heron") == ["heron.md"]
+
+
+async def test_what_people_have_chosen_to_keep_a_purge_leaves_to_them(world: World) -> None:
+    await _handbook(world, keep_s=0)
+    notebook, album, erasure = Notebook(), Notebook(), world.retrieval.lifecycle.erasure
+    erasure.join(notebook)
+    erasure.join(album, on_request_only=True)
+    await world.add("handbook", "jane.md", SECRET)
+    await world.add("handbook", "heron.md", OTHER)
+    jane, heron = _document(world, "jane.md"), _document(world, "heron.md")
+    await world.retrieval.lifecycle.failures.delete(world.admin, "handbook", "upload", ["jane.md"])
+    assert await erasure.purge_all(world.admin, "handbook", at_once=True)
+    assert (notebook.documents, album.documents) == ([jane], [])
+    await erasure.erase_document(world.admin, "handbook", "heron.md", WHY)
+    assert (notebook.documents, album.documents) == ([jane, heron], [heron])
 
 
 # ── On request ──

@@ -196,7 +196,7 @@ async def test_either_leg_can_be_asked_for_alone(world: World) -> None:
     await world.add("handbook", "leave.md", LEAVE)
     await world.add("handbook", "pay.md", PAY)
     for ranking, expected in (("keywords", ["leave.md"]), ("vectors", ["leave.md", "leave.md", "pay.md"])):
-        found = await world.retrieval.search(world.admin, "handbook", "parental", 10, ranking=ranking)  # type: ignore[arg-type]
+        found = await world.retrieval.search(world.admin, "handbook", "parental", 10, ranking=ranking)  # type: ignore[arg-type] # a plain value
         assert (found.ranking, sorted(each.path for each in found.passages), found.notice) == (ranking, expected, "")
     world.models.is_missing = True
     with pytest.raises(ModelMissing, match="No ranking by vectors: the model builtin/minilm is not installed"):

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from headworks.errors import HeadworksError, InvalidRequest
 from headworks.identity.routes import declare, require
 from headworks.retrieval.ingestion.ingest import UPLOAD, HandedIn, Ingestion
+from headworks.retrieval.store import storable
 from headworks.types.identity import Principal
 
 router = APIRouter(tags=["retrieval"])
@@ -99,7 +100,7 @@ async def _hand_in(ingestion: Ingestion, principal: Principal, collection: str, 
     try:
         item = await ingestion.hand_in(principal, collection, _as_handed_in(batch, file))
     except HeadworksError as error:
-        return Result(file.path, None, "refused", Refused(error.code, str(error)))
+        return Result(storable(file.path), None, "refused", Refused(error.code, storable(str(error))))
     return Result(file.path, item.id, item.state, None)
 
 

@@ -23,7 +23,7 @@ from headworks.retrieval.freshness import CONFIGURED, validity_of
 from headworks.retrieval.ingestion import parts
 from headworks.retrieval.metadata import given_metadata
 from headworks.retrieval.queueing import Queue
-from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection, storable
 from headworks.storage.blobs import Blobs
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
@@ -181,7 +181,7 @@ class Ingestion:
         await tx.run(
             INGEST_SQL.add_item,
             tenant=principal.tenant, item=new.item, sync=new.sync, collection=row.collection_id, source=new.source,
-            path=new.path, media_type=new.media_type[:200], bytes=len(new.data), blob=blob,
+            path=new.path, media_type=storable(new.media_type[:200]), bytes=len(new.data), blob=blob,
             content_hash=new.content_hash, readers=None if new.readers is None else list(new.readers), by=principal.id,
             metadata=new.metadata, denials=None if new.denied is None else list(new.denied), said=new.said,
         )  # fmt: skip

@@ -186,7 +186,7 @@ class Erasure:
             held = _subjects(found) if with_documents else []
             await _refuse_held(tx, asker, [person.id, *held])
             removed = await self._erase(tx, curator, found) if with_documents else _Removed()
-            removed.rows.update(await erasing.forget_person(tx, curator, person.id, [name, *labels]))
+            removed.rows.update(await erasing.forget_person(tx, curator, person.id, [name, *map(storable, labels)]))
             for eraser, _ in self._erasers:
                 removed.rows.update(await eraser.forget_person(tx, curator, person.id))
             removed.rows.update(await self._directory.forget(tx, asker, person))
@@ -353,7 +353,7 @@ def _reason(reason: str) -> str:
             next_step="Say why, without naming the person, e.g. `GDPR Art. 17 request 2026-041`.",
             param="reason",
         )
-    return reason.strip()
+    return storable(reason.strip())
 
 
 def _as_uuid(document: str) -> UUID | None:

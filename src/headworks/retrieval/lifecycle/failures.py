@@ -13,7 +13,7 @@ from headworks.retrieval.contract import Directory, check_path
 from headworks.retrieval.freshness import CONFIGURED
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.sources.asking import SourceSyncs
-from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection, storable
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
@@ -112,7 +112,7 @@ class Failures:
             row = await collections.find(tx, asker, collection)
             await lock_collection(tx, row.collection_id)
             of_paths = {"tenant": asker.tenant, "collection": row.collection_id, "paths": wanted}
-            of_paths |= {"source": source, "configured": CONFIGURED}
+            of_paths |= {"source": None if source is None else storable(source), "configured": CONFIGURED}
             items = await tx.fetch_all(SQL.supersede_paths, **of_paths)
             await delete_blobs(tx, asker.tenant, [each.blob_id for each in items])
             gone = await tx.fetch_all(SQL.tombstone_paths, **of_paths)
@@ -127,6 +127,7 @@ class Failures:
         return await tx.fetch_all(
             SQL.list_failed,
             tenant=asker.tenant, collection=row.collection_id, by=asker.id, everything=asker.may(SEES_ALL),
-            codes=None if codes is None else list(codes), paths=None if paths is None else list(paths),
+            codes=None if codes is None else [storable(each) for each in codes],
+            paths=None if paths is None else [storable(each) for each in paths],
             limit=MOST_LISTED,
         )  # fmt: skip

@@ -58,6 +58,7 @@ class Holds:
         """
         if not reason.strip() or len(reason) > _LONGEST_REASON:
             raise InvalidRequest(f"`reason` is 1 to {_LONGEST_REASON} characters.", param="reason")
+        reason = storable(reason.strip())
         curator = await self._directory.curator(asker.tenant)
         hold = new_id()
         async with self._db.tx(curator) as tx:
@@ -65,11 +66,11 @@ class Holds:
             subject = await self._subject(tx, asker, kind, name, collection)
             placed = await tx.run(
                 SQL.place_hold,
-                tenant=asker.tenant, hold=hold, kind=kind, subject=subject, reason=reason.strip(), by=asker.id,
+                tenant=asker.tenant, hold=hold, kind=kind, subject=subject, reason=reason, by=asker.id,
             )  # fmt: skip
             if not placed:
                 raise Conflict(f"A legal hold stands on that {kind} already.", next_step="headworks hold list")
-            await note_audit(tx, asker, "hold.place", f"{kind}:{subject}", {"hold": str(hold), "reason": reason.strip()})
+            await note_audit(tx, asker, "hold.place", f"{kind}:{subject}", {"hold": str(hold), "reason": reason})
         return next(each for each in await self.listed(asker) if each.hold == hold)
 
     async def release(self, asker: Principal, hold: UUID) -> Hold:
