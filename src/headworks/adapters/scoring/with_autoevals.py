@@ -57,8 +57,10 @@ class _Client(LLMClient):
                 raise ValueError(error.message) from None
             return text
 
-        asked = {"role": "user", "content": _as_answer(function)}
-        arguments = await self._asking.read_soon([*said, asked], function["parameters"], reader)
+        # In one turn: some models take no two of the same side in a row.
+        *before, last = said
+        asked = {"role": last["role"], "content": f"{last['content']}\n\n{_as_answer(function)}"}
+        arguments = await self._asking.read_soon([*before, asked], function["parameters"], reader)
         call = {"id": "1", "type": "function", "function": {"name": function["name"], "arguments": arguments}}
         return _completion({"content": None, "tool_calls": [call]})
 
