@@ -217,6 +217,7 @@ def test_a_suite_says_version_and_metric_and_nothing_that_is_not_known() -> None
         (SETTINGS | {"settings": [1]}, "mapping"),
         (SETTINGS | {"python": "/bin/sh"}, "python"),
         (SETTINGS | {"least": 2}, "least"),
+        (SETTINGS | {"model": "judge-route"}, "provider/model"),
     ):
         with pytest.raises(WorkspaceInvalid, match=said):
             make_scorer("m", "ragas", wrong)

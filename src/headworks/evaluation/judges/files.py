@@ -134,7 +134,7 @@ def read_model(section: Section, *, required: bool) -> str:
         section.complain(
             "model",
             f"`model` is `{model}`, not `provider/model`.",
-            "A judge is calibrated as one model; behind a route the model may change.",
+            "A judge is calibrated as one model, and a route may ask others: name its target.",
         )
     return model
 
