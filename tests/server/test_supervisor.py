@@ -19,11 +19,15 @@ from running_server import CLEAN, HEADWORKS, Server, eventually, start_server, w
 SIMULATED = "routes:\n  default: {targets: [builtin/simulated]}\n  plain: {targets: [builtin/simulated]}\n"
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Server]:
-    started = start_server(tmp_path, write_workspace(tmp_path / "workspace", **{"routes.yaml": SIMULATED}))
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For the tests after which a server serves as before."""
+    folder = tmp_path_factory.mktemp("running")
+    for each in (folder, *list(folder.parents)[:2]):
+        each.chmod(each.stat().st_mode | 0o011)
+    started = start_server(folder, write_workspace(folder / "workspace", **{"routes.yaml": SIMULATED}))
     yield started
-    started.stop()
+    assert started.stop() == 0, started.log.read_text()
 
 
 def client(server: Server) -> openai.OpenAI:
@@ -55,16 +59,20 @@ def test_a_killed_worker_is_replaced_and_what_it_acknowledged_is_not_lost(runnin
     assert len({row["request_id"] for row in rows}) == len(rows)
 
 
-def test_nothing_outlives_a_killed_supervisor_and_the_next_start_works(running: Server, tmp_path: Path) -> None:
-    assert say(running)
-    family = running.tree()[1:]
-    running.process.kill()
-    running.process.wait()
+def test_nothing_outlives_a_killed_supervisor_and_the_next_start_works(tmp_path: Path) -> None:
+    first = start_server(tmp_path, write_workspace(tmp_path / "workspace", **{"routes.yaml": SIMULATED}))
+    assert say(first)
+    family = first.tree()[1:]
+    first.process.kill()
+    first.process.wait()
     psutil.wait_procs(family, timeout=30)
     assert [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
     again = start_server(tmp_path)
     try:
-        again.admin_key = running.admin_key
+        assert first.admin_key.startswith("hw_")
+        assert first.claim_url.startswith(first.url + "/claim/")
+        assert (again.admin_key, again.claim_url) == ("", ""), "they are printed once"
+        again.admin_key = first.admin_key
         assert say(again)
         assert len(again.must("GET", "/api/traces")["rows"]) >= 1
     finally:
@@ -78,16 +86,6 @@ def test_a_killed_database_comes_back_and_plain_routes_go_on_meanwhile(running: 
     assert say(running), "a plain route needs no database"
     eventually(lambda: running.api("GET", "/api/traces")[0] == 200)
     assert say(running)
-
-
-def test_the_first_start_prints_a_key_and_a_link_and_the_second_neither(tmp_path: Path) -> None:
-    first = start_server(tmp_path)
-    assert first.admin_key.startswith("hw_")
-    assert first.claim_url.startswith(first.url + "/claim/")
-    assert first.stop() == 0
-    second = start_server(tmp_path)
-    assert (second.admin_key, second.claim_url) == ("", "")
-    assert second.stop() == 0
 
 
 def test_a_stream_may_finish_when_the_server_is_told_to_stop(tmp_path: Path) -> None:

@@ -355,6 +355,7 @@ def test_a_count_is_read_and_written() -> None:
 _EXPECTED = {
     400: "invalid_request_error",
     401: "authentication_error",
+    402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
     409: "invalid_request_error",
