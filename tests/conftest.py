@@ -35,6 +35,7 @@ __all__ = ["botocore", "plan", "server"]
 ROOT = Path(__file__).parents[1]
 MASTER_KEY = bytes(range(32))
 TEMPLATE = "hw_template"
+_LONGEST = ("flows", "server", "storage", "retrieval", "cli", "releases", "gateway")
 _OURS = ("DATABASE_URL", "HEADWORKS_MASTER_KEY", "HEADWORKS_DATA", "HEADWORKS_URL", "HEADWORKS_API_KEY")
 
 # No deadline: the cores may be busy with something else. No database: a run depends on nothing an earlier one left.
@@ -43,6 +44,8 @@ settings.load_profile("headworks")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False  # pytest-xdist's own order leaves long files with few tests to the end
     for name in _OURS:
         os.environ.pop(name, None)
     if os.geteuid() == 0 and config.option.basetemp is None:
@@ -51,6 +54,12 @@ def pytest_configure(config: pytest.Config) -> None:
         folder.chmod(0o711)
         config.option.basetemp = folder / "pytest"
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that no process is left alone with it at the end."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.removeprefix("tests/").partition("/")[0], len(places)))
 
 
 @pytest.fixture
