@@ -135,6 +135,7 @@ def test_a_persons_trace_is_erased_from_examples_experiments_and_judgements(scen
     assert (version["examples"], version["erased"]) == (4, 1)
     shown = scene.shown()
     assert (shown["experiment"]["examples"], shown["experiment"]["erased"], len(shown["results"])) == (4, 1, 3)
+    assert "4 examples (1 erased since) × 1, done" in scene.server.cli("eval", "show", scene.experiment).stdout
     judged = scene.judgements()[f"trace:{scene.traces['jane']}"]
     assert (judged["verdict"], judged["erased"]) == ("fail", True)
     assert "critique" not in judged

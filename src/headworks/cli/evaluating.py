@@ -18,9 +18,10 @@ def experiment_line(row: JsonObject) -> str:
     """One experiment in a line."""
     cost = f"${row['cost_micro_usd'] / 1e6:.4f}"
     why = f" {row['why']}" if row["why"] else ""
+    erased = f" ({row['erased']} erased since)" if row.get("erased") else ""
     return (
-        f"{row['feature']} {short(row['release'])} on {row['dataset']}: {row['examples']} examples × {row['repeats']}, "
-        f"{row['state']}, {cost} spent.{why}"
+        f"{row['feature']} {short(row['release'])} on {row['dataset']}: {row['examples']} examples{erased} × "
+        f"{row['repeats']}, {row['state']}, {cost} spent.{why}"
     )
 
 

@@ -164,6 +164,12 @@ def test_what_is_exported_is_read_back_with_the_same_verdicts() -> None:
     assert disagreements(back, recorded()) == []
 
 
+def test_no_character_is_lost_on_the_way_out() -> None:
+    odd = "".join(map(chr, [9, 10, 11, 12, 13, 27, 127, 133, 160, 0x2028, 0x2029, 0xFEFF])) + "é👍"
+    out = export_promptfoo("f", [make_scorer("checks", "checks")], [Example("1", odd, reference={"checks": []})])
+    assert import_promptfoo(out.text).examples[0].question == odd
+
+
 def test_a_dataset_of_it_survives_its_file() -> None:
     examples = config().examples
     assert read_dataset("golden/theirs.jsonl", write_dataset(examples)) == list(examples)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from headworks.evaluation.contract import Scorer
 from headworks.evaluation.exchange.javascript import from_re2
@@ -33,6 +35,7 @@ _CHECKS: Mapping[str, str] = {
     "finish_reason": "finish-reason",
 }
 _CASELESS = frozenset(("contains", "contains-any", "contains-all"))
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\u00a0\u2028\u2029\ufeff]")
 _Assertions = list[dict[str, Any]]
 
 
@@ -84,8 +87,17 @@ def _written(config: dict[str, Any]) -> str:
     out = io.StringIO()
     writer = YAML()
     writer.width = 4096
-    writer.dump(config, out)
+    writer.dump(_quoted(config), out)
     return out.getvalue()
+
+
+def _quoted(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """With texts in escapes where YAML would take a character for the end of a line, or for none."""
+    if isinstance(value, dict):
+        return {key: _quoted(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_quoted(each) for each in value]
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and _UNSAFE.search(value) else value
 
 
 def _of_scorer(scorer: Scorer, example: Example, test: dict[str, Any], losses: list[str]) -> _Assertions:
