@@ -56,12 +56,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class JudgedAnswer:
-    """An answer as people see it who judge it; `criteria` are what the metric's judge is asked, by name."""
+    """An answer for people who judge it; `criteria` are what the metric's judge is asked, by name.
+
+    `is_readable`: who asks may, in this very moment, read all documents that it rests on; else it is not for them.
+    """
 
     feature: str
     example: Example
     output: Output
     criteria: Mapping[str, str]
+    is_readable: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,10 +149,7 @@ class Evaluation:
     async def answer(
         self, principal: Principal, project: ProjectId, release: Digest, example: Digest, repeat: int, metric: str
     ) -> JudgedAnswer | None:
-        """One answer of an experiment, for who may judge it; None where no experiment of the project has it.
-
-        Whether the viewer may read the documents that it rests on is for the caller to ask.
-        """
+        """One answer of an experiment, for who may judge it; None where no experiment of the project has it."""
         return await self._answers.find(principal, project, release, Cell(example, repeat), metric)
 
     async def inspect_log(self, principal: Principal, experiment: UUID) -> bytes:

@@ -14,11 +14,8 @@ from uuid import UUID
 from headworks.errors import InvalidRequest, NotFound
 from headworks.evaluation.contract import JudgedAnswer
 from headworks.identity.service import Identity, allow
-from headworks.review import store
 from headworks.review.judgements import Files
 from headworks.review.taxonomy import FailureMode, read_taxonomy, taxonomy_path
-from headworks.storage.pool import Database
-from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, DocumentId, ProjectId
 from headworks.types.models import Message
@@ -37,7 +34,7 @@ class Evaluated(Protocol):
     async def answer(
         self, principal: Principal, project: ProjectId, release: Digest, example: Digest, repeat: int, metric: str
     ) -> JudgedAnswer | None:
-        """One answer of an experiment, whoever asks; None where there is none."""
+        """One answer of an experiment, and whether the caller may read it; None where there is none."""
         ...
 
     async def criteria(self, principal: Principal, project: str, feature: str, metric: str) -> Mapping[str, str]:
@@ -89,15 +86,11 @@ class Materials:
 
     def __init__(
         self,
-        db: Database,
-        keyring: Keyring,
         identity: Identity,
         files: Files,
         traces: TraceReader,
         evaluated: Evaluated,
     ) -> None:
-        self._db = db
-        self._keyring = keyring
         self._identity = identity
         self._files = files
         self._traces = traces
@@ -106,7 +99,6 @@ class Materials:
     async def show(self, principal: Principal, project: str, subject: str, metric: str) -> Material:
         """What somebody looks at who judges `subject`. Raises NotFound, also for a trace that he may not see."""
         allow(principal, "judgement:write", "judgement:adjudicate")
-        await self._keyring.ensure(self._db, principal.tenant)
         if named := _ANSWER.fullmatch(subject):
             place = (await self._identity.find_project(principal, project)).id
             cell = (Digest(named["release"]), Digest(named["example"]), int(named["repeat"]))
@@ -137,9 +129,8 @@ class Materials:
             criteria=found.criteria,
             modes=await self._modes(principal, project, found.feature),
         )
-        async with self._db.tx(principal) as tx:
-            if not await store.may_read_all(tx, principal, [each.document for each in output.passages]):
-                return replace(asked, withheld=WITHHELD)
+        if not found.is_readable:
+            return replace(asked, withheld=WITHHELD)
         passages = tuple(_shown(each, cited) for each in output.passages)
         return replace(asked, answer=output.text, error=output.error_message, passages=passages)
 

@@ -94,12 +94,6 @@ SELECT w.wanted_id AS id, w.queue, w.metric, w.subject, w.release, w.dataset, w.
 SELECT release, dataset, example, trace_id FROM judgement_wanted
  WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND metric = %(metric)s AND subject = %(subject)s;
 
--- name: unreadable_document
--- One that the caller may not read in this very moment, or that is gone.
-SELECT shown.document_id FROM unnest(%(documents)s::uuid[]) AS shown (document_id)
- WHERE NOT EXISTS (SELECT FROM document d WHERE d.tenant_id = %(tenant)s AND d.document_id = shown.document_id)
- LIMIT 1;
-
 -- name: add_sample
 INSERT INTO review_sample (tenant_id, sample_id, project_id, feature, metric, population, seed, made_by)
 VALUES (%(tenant)s, %(sample)s, %(project)s, %(feature)s, %(metric)s, %(population)s, %(seed)s, %(by)s);

@@ -28,4 +28,4 @@ class Review:
     ) -> None:
         self.judgements = Judgements(db, keyring, identity, files)
         self.sampling = Sampling(db, identity, traces)
-        self.materials = Materials(db, keyring, identity, files, traces, evaluation)
+        self.materials = Materials(identity, files, traces, evaluation)

@@ -14,7 +14,7 @@ from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, DocumentId, ProjectId, new_id
+from headworks.types.ids import Digest, ProjectId, new_id
 
 _SQL = load(__package__)
 _CONTENT = "judgement.content"
@@ -255,14 +255,6 @@ async def wanted(
         done=done,
         most=most,
     )
-
-
-async def may_read_all(tx: Tx, principal: Principal, documents: Sequence[DocumentId]) -> bool:
-    """Whether the caller may, in this very moment, read all of these documents."""
-    if not documents:
-        return True
-    found = await tx.fetch_value(_SQL["unreadable_document"], tenant=principal.tenant, documents=list(documents))
-    return found is None
 
 
 def _place(principal: Principal, project: ProjectId, **more: object) -> dict[str, object]:

@@ -13,7 +13,7 @@ from headworks.evaluation.scorers.judging import Judging
 from headworks.storage.pool import Database
 from headworks.types.evaluation import Output
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, ProjectId
+from headworks.types.ids import Digest, DocumentId, ProjectId
 
 WITHHELD = "withheld"
 """The error of an answer that its viewer may not read."""
@@ -22,7 +22,7 @@ _MOST_LOOKED_THROUGH = 50
 
 
 class Answers:
-    """Reads single answers. Whether their viewer may read what they rest on is for the caller to ask."""
+    """Reads answers, and knows which of them their viewer may read."""
 
     def __init__(self, db: Database, experiments: Experiments) -> None:
         self._db = db
@@ -42,18 +42,26 @@ class Answers:
             async with self._db.tx(principal) as tx:
                 output = await self._experiments.keeping.output(tx, principal, release, cell)
             if output is not None:
-                return JudgedAnswer(each.feature, examples[cell.example], output, criteria_of(plan.scorers, metric))
+                criteria = criteria_of(plan.scorers, metric)
+                is_readable = not await self._hidden(principal, [output])
+                return JudgedAnswer(each.feature, examples[cell.example], output, criteria, is_readable)
         return None
 
     async def readable(self, principal: Principal, results: Sequence[Result]) -> list[Result]:
         """Without the words of answers that rest on documents which the caller may not read: those are `withheld`."""
-        documents = {each.document for result in results for each in result.output.passages}
-        named = {"tenant": principal.tenant, "documents": list(documents)}
-        async with self._db.tx(principal) as tx:
-            hidden = {row.document_id for row in await tx.fetch_all(SQL["unreadable_documents"], **named)}
+        hidden = await self._hidden(principal, [each.output for each in results])
         return [
             _withheld(each) if any(one.document in hidden for one in each.output.passages) else each for each in results
         ]
+
+    async def _hidden(self, principal: Principal, outputs: Sequence[Output]) -> set[DocumentId]:
+        """The documents that they rest on and that the caller may not read, in this very moment."""
+        documents = {each.document for output in outputs for each in output.passages}
+        if not documents:
+            return set()
+        named = {"tenant": principal.tenant, "documents": list(documents)}
+        async with self._db.tx(principal) as tx:
+            return {row.document_id for row in await tx.fetch_all(SQL["unreadable_documents"], **named)}
 
 
 def _withheld(result: Result) -> Result:
