@@ -44,7 +44,10 @@ async def main(url: str, idle_s: float) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, idle.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await idle
-    await jobs.stop()
+    stopping = asyncio.create_task(jobs.stop())
+    while not stopping.done():
+        await asyncio.to_thread(int)  # as the gateway's view does, which is looked at until everything is down
+    await stopping
     print("idle", flush=True)
 
 

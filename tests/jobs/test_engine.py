@@ -180,6 +180,13 @@ async def test_old_finished_runs_are_forgotten_and_young_ones_kept(
     assert left == (0,)
 
 
+async def test_others_may_use_threads_until_everything_is_down(start_replica: StartReplica) -> None:
+    process = start_replica(idle_s=1)
+    assert process.wait(40) == 0
+    assert process.stdout is not None
+    assert process.stdout.read() == "idle\n"
+
+
 async def test_work_can_not_start_without_a_database(database_urls: DatabaseUrls) -> None:
     jobs = Jobs(database_urls.app.replace("/test_", "/no_such_database_"))
     with pytest.raises(DatabaseUnavailable, match="Durable work can't start"):

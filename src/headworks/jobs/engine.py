@@ -157,8 +157,9 @@ class Jobs:
         for task in (running := list(self._running)):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(None, lambda: DBOS.destroy(destroy_registry=True))
+        # DBOS made its own threads the loop's, and ends them: whoever else uses threads meanwhile needs others first.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="after-jobs"))
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         if self._pulse is not None:
             await asyncio.to_thread(self._pulse.stop)
             self._pulse = None
