@@ -82,7 +82,9 @@ def test_the_same_results_give_the_same_bytes() -> None:
     assert export_inspect(ABOUT, results()) == export_inspect(ABOUT, results())
 
 
-@pytest.mark.skipif(PYTHON is None, reason="No Inspect: script/test makes .venv-scorers, or INSPECT_PYTHON names a Python.")
+@pytest.mark.skipif(
+    PYTHON is None, reason="No Inspect: script/test makes .venv-scorers, or INSPECT_PYTHON names a Python."
+)
 def test_the_real_inspect_reads_it_and_what_it_writes_is_read_as_json(tmp_path: Path) -> None:
     assert PYTHON is not None
     log, theirs = tmp_path / "ours.eval", tmp_path / "theirs.json"
