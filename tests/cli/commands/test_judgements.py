@@ -55,7 +55,7 @@ def test_what_is_exported_is_imported_elsewhere_under_other_names(cli: Any, tmp_
     said["rater"], said["metric"] = "ann", f"{metric}-2"
     file.write_text(json.dumps(said) + "\n")
     assert "1 judgement read, 1 new or changed." in cli("judgements", "import", str(file)).stdout
-    assert "1 judgements read, 0 new or changed." in cli("judgements", "import", str(file)).stdout
+    assert "1 judgement read, 0 new or changed." in cli("judgements", "import", str(file)).stdout
     (row,) = cli.json("judgements", "list", "--metric", f"{metric}-2")["rows"]
     assert row["rater"] == "import:ann"
 
