@@ -290,10 +290,12 @@ class Isolation(RuleBasedStateMachine):
         tenant.bare.discard(path)
         tenant.queued = [each for each in tenant.queued if each[0] != path]
 
-    @rule(which=either, lists=every_lists)
-    def declare_other_lists(self, which: int, lists: Lists) -> None:
+    @rule(which=either, lists=every_lists, is_cut_as_before=st.booleans())
+    def declare_other_lists(self, which: int, lists: Lists, *, is_cut_as_before: bool) -> None:
         """Grant, revoke and deny."""
         self._count("grant, revoke or deny")
+        if is_cut_as_before:
+            lists = replace(lists, rule=self.tenants[which].lists.rule)
         self.stage.run(self._declare(self.tenants[which], lists))
         self.tenants[which].declare(lists)
 
@@ -393,14 +395,16 @@ class Isolation(RuleBasedStateMachine):
         tenant.responses.append(Quoting(uuid.UUID(response.removeprefix("resp_")), person, documents, canary))
 
     @rule(
-        which=either, lists=every_lists,
+        which=either, lists=every_lists, is_cut_as_before=st.booleans(),
         wanted=st.lists(st.tuples(either, st.integers(0, 5), st.none() | turns), min_size=3, max_size=9),
     )  # fmt: skip
     def ask_all_at_once_while_lists_change(
-        self, which: int, lists: Lists, wanted: Sequence[tuple[int, int, int | None]]
+        self, which: int, lists: Lists, wanted: Sequence[tuple[int, int, int | None]], *, is_cut_as_before: bool
     ) -> None:
         """More askers than connections; some leave in the middle of a statement. Each sees the old state or the new."""
         tenant = self.tenants[which]
+        if is_cut_as_before:
+            lists = replace(lists, rule=tenant.lists.rule)
         later = tenant.declared(lists)
         self._count("grant, revoke or deny among readers")
         self.stage.run(self._storm(tenant, later, wanted))

@@ -103,6 +103,7 @@ def test_a_backend_that_is_killed_outright_leaves_all_or_nothing(stage: Stage) -
 
 
 async def _killed(stage: Stage, action: Any) -> None:
+    stage.behind.execute("CHECKPOINT")  # tests do not wait for the disk, but what came before is to outlive the kill
     task = asyncio.ensure_future(action)
     asyncio.get_running_loop().call_later(0.004, stage.kill_a_backend)
     try:
