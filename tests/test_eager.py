@@ -47,13 +47,13 @@ async def test_what_awaits_anything_else_goes_on_in_a_task() -> None:
     async def work() -> None:
         tasks.append(asyncio.current_task())
         await asyncio.sleep(0.001)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.sleep(0)
         tasks.append(asyncio.current_task())
         done.set()
 
     start(work())
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 20)
     assert tasks[1] is not None
     assert tasks[1] is not tasks[0]
 
@@ -63,12 +63,12 @@ async def test_a_task_can_be_asked_for_before_anything_is_awaited() -> None:
 
     async def work() -> None:
         await in_task()
-        async with asyncio.timeout(5):  # refuses to begin where there is no task
+        async with asyncio.timeout(20):  # refuses to begin where there is no task
             done.set()
         await in_task()  # there is one already
 
     start(work())
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 20)
 
 
 async def test_in_a_task_a_signal_is_awaited_like_a_future() -> None:

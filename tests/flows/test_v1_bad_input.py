@@ -39,7 +39,7 @@ def head_of(stage: Stage, path: str, *lines: str, length: int | None = None) -> 
 
 
 def dial(stage: Stage) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", int(stage.server.url.rpartition(":")[2])), timeout=4)
+    return socket.create_connection(("127.0.0.1", int(stage.server.url.rpartition(":")[2])), timeout=20)
 
 
 def received(connection: socket.socket) -> bytes:
