@@ -19,7 +19,7 @@ from headworks.identity.service import Identity
 from headworks.observability import service as observability
 from headworks.retrieval import collections, finding
 from headworks.retrieval.access import denials, sections
-from headworks.retrieval.ingestion import newest, parts
+from headworks.retrieval.ingestion import parts
 from headworks.retrieval.quoting import CitationStream
 from headworks.retrieval.searching.search import Searcher
 from headworks.storage.pool import Database, DatabaseUrls
@@ -195,10 +195,6 @@ def _other_rules_hold_only_for_what_comes_later(_: Stage, monkeypatch: pytest.Mo
     monkeypatch.setattr(collections, "recut", recut)
 
 
-def _lists_of_what_was_overtaken_in_the_queue_are_lost(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(newest, "_SAID", ())
-
-
 _SEES = (
     "of other tenants|sees other documents|sees rows of others|search by|enters what is closed|opens|counts|"
     "finds other|sees other headings|citation of|refused to|gets a stored response|payload for"
@@ -263,9 +259,7 @@ LEAKS: dict[str, tuple[Plant, str]] = {
     "the text of a section stays in its file": (_the_text_of_a_section_stays_in_its_file, _SEES),
     "sections have the readers of their file": (_sections_have_the_readers_of_their_file, _SEES),
     "a section does not ask for its file's list": (_without("readable", "document", r"part_of IS NULL"), _SEES),
-    "sections do not follow their file": (_sql("DROP TRIGGER parts_follow ON document"), _SEES),
     "other rules hold only for what comes later": (_other_rules_hold_only_for_what_comes_later, _SEES),
-    "lists of what was overtaken in the queue are lost": (_lists_of_what_was_overtaken_in_the_queue_are_lost, _SEES),
 }  # fmt: skip
 
 
@@ -274,7 +268,6 @@ SLOW = {
     "a disabled group admits", "a disabled group no longer denies", "who leaves a group stays in the closure",
     "settings of the session", "stored responses are given whatever they quote",
     "payloads of traces are shown whatever they quote", "deny entries of an update are forgotten",
-    "sections do not follow their file", "lists of what was overtaken in the queue are lost",
     "a section does not ask for its file's list",
 }  # fmt: skip
 """What shows only after some change that is not made in every example."""
