@@ -45,4 +45,4 @@ def test_with_a_server_it_says_who_one_is(cli: Any) -> None:
     shown = cli("doctor", "--workspace", str(cli.server.data.parent / "workspace"), check=False).stdout
     assert f"ready at {cli.server.url}" in shown
     assert "of `admin` in the tenant `default`" in shown
-    assert "1 features" in shown
+    assert "1 feature\n" in shown
