@@ -70,7 +70,7 @@ def test_the_file_here_is_read_without_being_named(tmp_path: Path, monkeypatch: 
     [
         (
             "prot = 1",
-            "unknown key `prot`. Known keys here: data, database, gateway, models, prices, providers, records,",
+            "unknown key `prot`. Known keys here: data, database, evaluation, gateway, models, prices, providers,",
         ),
         ("[server]\nprot = 1", "[server]: unknown key `prot`"),
         ("server = 1", "`server` is a table of settings, not a value"),

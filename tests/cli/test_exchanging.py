@@ -25,7 +25,7 @@ def test_a_configuration_becomes_files_of_a_feature_and_goes_back(tmp_path: Path
     config.write_text(CONFIG)
     done = CliRunner().invoke(app, ["import", str(config), "--from", "promptfoo", "--out", str(feature)])
     assert done.exit_code == 0, done.output
-    assert "lost: test 1: `javascript` has no word here" in done.stderr
+    assert "lost: test 1: `javascript`: it is code and is not run" in done.stderr
     assert (feature / "evals" / "suite.yaml").exists()
     out = tmp_path / "back.yaml"
     done = CliRunner().invoke(app, ["export", str(feature), "--to", "promptfoo", "--out", str(out)])

@@ -20,7 +20,7 @@ def test_files_beside_a_configuration_are_found_in_its_folders(cli: Any, tmp_pat
     given = str(tmp_path / "suite" / "promptfooconfig.yaml")
     done = cli("eval", "import", given, "--from", "promptfoo", "--out", str(feature))
     assert "lost: tests: `cases/gone.yaml` is not among the files that were given" in done.stderr
-    assert "lost: test 1: `javascript`: is code and is not run" in done.stderr
+    assert "lost: test 1: `javascript`: it is code and is not run" in done.stderr
     assert '"question": "Of leave?"' in (feature / "golden" / "imported.jsonl").read_text()
     again = cli("eval", "import", given, "--from", "promptfoo", "--out", str(feature), check=False)
     assert "is there already" in again.stderr

@@ -183,7 +183,7 @@ def test_code_is_not_run_and_named_with_its_test() -> None:
         "  - {vars: {question: c}, assert: [{type: equals, value: c}]}\n"
     )
     assert found.losses == (
-        "test 1: `javascript`: is code and is not run",
+        "test 1: `javascript`: it is code and is not run",
         "test 2: `options.transform` is code and is not run",
     )
     assert found.incomplete == {"1", "2"}

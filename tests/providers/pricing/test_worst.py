@@ -57,6 +57,11 @@ def test_no_call_costs_more_than_its_worst(rates: Rates, most_in: int, most_out:
     assert cost <= worst
 
 
+def test_what_is_cached_may_be_the_dearest() -> None:
+    rates = Rates(input=0, output=0, cached_input=1)
+    assert worst_micro_usd(rates, 1, 0) == rates.cost_micro_usd(Usage(1, 0, 1)) == 1
+
+
 def test_an_output_without_a_price_has_no_worst() -> None:
     assert worst_micro_usd(Rates(input=5), 10, 10) is None
     assert worst_micro_usd(Rates(input=1_000_000), 10, 0) == 10

@@ -20,17 +20,17 @@ GRADED = frozenset(
 )  # fmt: skip
 """A model decides these: they become criteria of a judge."""
 _INSTEAD: Mapping[str, str] = {
-    "javascript": "is code and is not run",
-    "python": "is code and is not run",
-    "ruby": "is code and is not run",
-    "webhook": "asks another server",
-    "similar": "needs embeddings: the scorer `similarity` compares with the reference",
-    "perplexity": "needs probabilities of tokens, which no answer here has",
-    "perplexity-score": "needs probabilities of tokens, which no answer here has",
-    "is-refusal": "goes by a list of phrases: the scorer `refusal` has its own",
-    "select-best": "compares answers of several prompts",
-    "max-score": "compares answers of several prompts",
-    "human": "is a person's: a judgement",
+    "javascript": "it is code and is not run",
+    "python": "it is code and is not run",
+    "ruby": "it is code and is not run",
+    "webhook": "it asks another server",
+    "similar": "it needs embeddings: the scorer `similarity` compares with the reference",
+    "perplexity": "it needs probabilities of tokens, which no answer here has",
+    "perplexity-score": "it needs probabilities of tokens, which no answer here has",
+    "is-refusal": "it goes by a list of phrases: the scorer `refusal` has its own",
+    "select-best": "it compares answers of several prompts",
+    "max-score": "it compares answers of several prompts",
+    "human": "it is a person's: a judgement",
 }
 _OF_ASSERTION = frozenset(("type", "value", "threshold", "weight", "assert", "$ref"))
 _NOT_OF_VERDICT = frozenset(("metric", "provider", "rubricPrompt", "config"))
@@ -91,7 +91,7 @@ class Assertions:
         elif kind in READ and word != "not-assert-set":
             one = READ[kind](self._filled(said.get("value")), said)
         else:
-            raise WrongCheck(_INSTEAD.get(kind, "has no word here"))
+            raise WrongCheck(_INSTEAD.get(kind, "it has no word here"))
         if is_negated:
             one["not"] = True
         if said.get("weight") is not None:

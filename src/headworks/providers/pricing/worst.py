@@ -19,7 +19,8 @@ def worst_micro_usd(rates: Rates, input_tokens: int, output_tokens: int, calls: 
 def _of(rates: Rates, input_tokens: int, output_tokens: int, calls: int) -> int | None:
     if output_tokens and rates.output is None:
         return None
-    put_in = max(each or 0 for each in (rates.input, rates.cache_write, rates.cache_write_1h, rates.audio_input))
+    of_input = (rates.input, rates.cached_input, rates.cache_write, rates.cache_write_1h, rates.audio_input)
+    put_in = max(each or 0 for each in of_input)
     put_out = max(each or 0 for each in (rates.output, rates.audio_output, rates.reasoning))
     pico = input_tokens * put_in + output_tokens * put_out
     return rates.request * calls - (-pico // _PICO_PER_MICRO)
