@@ -30,8 +30,8 @@ _NUMBERS = itertools.count(1)
 # fmt: off
 _CATALOGUES = [
     "pg_attrdef", "pg_attribute", "pg_class", "pg_constraint", "pg_default_acl", "pg_description", "pg_event_trigger",
-    "pg_extension", "pg_index", "pg_inherits", "pg_largeobject_metadata", "pg_namespace", "pg_policy", "pg_proc", "pg_publication",
-    "pg_rewrite", "pg_sequence", "pg_statistic", "pg_statistic_ext", "pg_trigger", "pg_ts_config",
+    "pg_extension", "pg_index", "pg_inherits", "pg_largeobject_metadata", "pg_namespace", "pg_policy", "pg_proc",
+    "pg_publication", "pg_rewrite", "pg_sequence", "pg_statistic", "pg_statistic_ext", "pg_trigger", "pg_ts_config",
     "pg_ts_config_map", "pg_type",
 ]
 # fmt: on
