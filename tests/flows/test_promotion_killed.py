@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,10 +70,10 @@ class Stand:
     def die(self) -> None:
         """Kill -9 of everything, the database too: none of them gets to say a word."""
         processes = self.server.tree()
-        for each in processes:
-            each.suspend()
-        for each in processes:
-            each.kill()
+        for order in (psutil.Process.suspend, psutil.Process.kill):
+            for each in processes:
+                with suppress(psutil.NoSuchProcess):  # it has ended by itself meanwhile
+                    order(each)
         self.server.process.wait(30)
         psutil.wait_procs(processes, 30)
         assert self.server.process.stdout is not None
