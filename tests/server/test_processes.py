@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections.abc import Iterator
@@ -178,6 +179,7 @@ def test_one_that_was_never_started_has_ended(command: Command, runtime: Runtime
 
 
 def test_no_descriptor_is_left_open(command: Command, runtime: Runtime, started: list[Process]) -> None:
+    gc.collect()  # what earlier tests have left
     before = len(list(OWN_DESCRIPTORS.iterdir()))
     for _ in range(3):
         process = start(started, command, "works", runtime)
@@ -185,7 +187,7 @@ def test_no_descriptor_is_left_open(command: Command, runtime: Runtime, started:
         process.send(signal.SIGTERM)
         assert process.wait(10)
         assert process.wait(10), "twice does no harm"
-    assert len(list(OWN_DESCRIPTORS.iterdir())) == before
+    assert len(list(OWN_DESCRIPTORS.iterdir())) <= before
 
 
 def test_a_process_that_dies_at_once_is_noticed(
