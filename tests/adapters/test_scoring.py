@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg import sql
+from fresh_databases import FreshDatabases
 from running_gateway import Running, World
 
 from headworks.evaluation.scorers.catalogue import make_scorer
 from headworks.evaluation.scorers.contract import Surroundings
 from headworks.evaluation.scorers.interpreters import Interpreters
-from headworks.storage.embedded import Cluster
-from headworks.storage.pool import DatabaseUrls
 from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply, completion
 from headworks.types.evaluation import Example, Output, Score, ToolUse
@@ -88,15 +85,9 @@ def names(metric: Metric) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(cluster: Cluster, template_urls: DatabaseUrls) -> Iterator[World]:
-    name = "scoring_tests"
-    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
-        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(made.format(sql.Identifier(name), sql.Identifier("hw_template")))
-    logins = (template_urls.owner, template_urls.app, template_urls.system, template_urls.ingest)
-    urls = DatabaseUrls(*(url.replace("/hw_template?", f"/{name}?") for url in logins))
-    with SimulatedProvider() as first, SimulatedProvider() as second:
-        running = Running(urls, first, second, name)
+def world(databases: FreshDatabases) -> Iterator[World]:
+    with databases.lend() as urls, SimulatedProvider() as first, SimulatedProvider() as second:
+        running = Running(urls, first, second)
         yield running.start()
         running.stop()
 

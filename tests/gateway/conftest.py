@@ -2,26 +2,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from psycopg import sql
+from fresh_databases import FreshDatabases
 from running_gateway import IMPATIENT, Running, World
 
-from headworks.storage.embedded import Cluster
-from headworks.storage.pool import DatabaseUrls
 from headworks.testing.provider import SimulatedProvider
 
 
 @pytest.fixture(scope="session")
-def world_of_session(cluster: Cluster, template_urls: DatabaseUrls) -> Iterator[World]:
-    name = "gateway_tests"
-    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
-        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-        connection.execute(made.format(sql.Identifier(name), sql.Identifier("hw_template")))
-    logins = (template_urls.owner, template_urls.app, template_urls.system, template_urls.ingest)
-    urls = DatabaseUrls(*(url.replace("/hw_template?", f"/{name}?") for url in logins))
-    with SimulatedProvider() as first, SimulatedProvider() as second:
-        running = Running(urls, first, second, name)
+def world_of_session(databases: FreshDatabases) -> Iterator[World]:
+    with databases.lend() as urls, SimulatedProvider() as first, SimulatedProvider() as second:
+        running = Running(urls, first, second)
         yield running.start()
         running.stop()
 

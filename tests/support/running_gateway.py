@@ -42,6 +42,7 @@ from headworks.retrieval.passages.groundedness import Sources, measured
 from headworks.server.asgi import Server, control_plane
 from headworks.server.http_protocol import OneWriteProtocol
 from headworks.storage.pool import Database, DatabaseUrls
+from headworks.storage.roles import database_name
 from headworks.storage.sealing import Keyring
 from headworks.testing.bedrock import BEARER_TOKEN
 from headworks.testing.provider import SimulatedProvider
@@ -419,10 +420,9 @@ class World:
 class Running:
     """uvicorn with the gateway in a thread of its own."""
 
-    def __init__(self, urls: DatabaseUrls, first: SimulatedProvider, second: SimulatedProvider, name: str) -> None:
+    def __init__(self, urls: DatabaseUrls, first: SimulatedProvider, second: SimulatedProvider) -> None:
         self._urls = urls
         self._providers = (first, second)
-        self._name = name
         self._world: World | None = None
         self._failure: BaseException | None = None
         self._ready = threading.Event()
@@ -516,7 +516,7 @@ class Running:
             records,
             shelf,
             (first, second),
-            self._name,
+            database_name(self._urls.app),
             keyring,
         )
 
