@@ -13,17 +13,23 @@ def is_found(cli: Any, word: str) -> bool:
     return any(word in row["text"] for row in cli.json("search", "docs", word))
 
 
+def waiting(cli: Any) -> list[dict[str, Any]]:
+    """The runs of the collection that have not ended."""
+    return [row["run"] for row in cli.json("jobs", "list")["rows"] if row["lane"] == "docs"]
+
+
 def test_a_paused_collection_takes_files_and_works_on_them_later(
     cli: Any, tmp_path: Path, word: Callable[[int], str]
 ) -> None:
     file = tmp_path / f"{word(0)}.md"
     file.write_text(f"# Note\n\nThe {word(1)} waits.\n")
+    eventually(lambda: not waiting(cli))  # others use the collection, too
     assert cli("jobs", "pause", "docs").stdout.startswith("docs: paused, with ")
     try:
         assert "Some are still being read" in cli("ingest", "docs", str(file), "--no-wait").stdout
         done = cli("jobs", "list")
         assert "docs: paused, 1 file waits" in done.stdout
-        (run,) = [row["run"] for row in cli.json("jobs", "list")["rows"] if row["lane"] == "docs"]
+        (run,) = waiting(cli)
         assert run["state"] == "paused"
         assert run["run"] in done.stdout
         assert "paused: ingest in docs" in cli("jobs", "show", run["run"]).stdout
@@ -37,12 +43,15 @@ def test_a_paused_collection_takes_files_and_works_on_them_later(
 def test_a_cancelled_run_is_tried_again(cli: Any, tmp_path: Path, word: Callable[[int], str]) -> None:
     file = tmp_path / f"{word(0)}.md"
     file.write_text(f"# Note\n\nThe {word(1)} waits.\n")
+    eventually(lambda: not waiting(cli))
     cli("jobs", "pause", "docs")
-    cli("ingest", "docs", str(file), "--no-wait")
-    (run,) = [row["run"]["run"] for row in cli.json("jobs", "list")["rows"] if row["lane"] == "docs"]
-    assert cli("jobs", "cancel", run).stdout == f"{run} is cancelled.\n"
-    assert "cancelled already" in cli("jobs", "cancel", run, check=False).stderr
-    cli("jobs", "resume", "docs")
+    try:
+        cli("ingest", "docs", str(file), "--no-wait")
+        run = waiting(cli)[0]["run"]
+        assert cli("jobs", "cancel", run).stdout == f"{run} is cancelled.\n"
+        assert "cancelled already" in cli("jobs", "cancel", run, check=False).stderr
+    finally:
+        cli("jobs", "resume", "docs")
     assert cli("jobs", "retry", run).stdout == f"{run} is queued.\n"
     eventually(lambda: is_found(cli, word(1)))
 
