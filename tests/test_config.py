@@ -107,6 +107,19 @@ def test_a_file_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
         load_settings(tmp_path / "none.toml", {})
 
 
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\0", b"[server]\nport = 1\n\xff"])
+def test_a_file_that_is_no_text_is_told_without_words_of_a_codec(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "headworks.toml"
+    file.write_bytes(content)
+    with pytest.raises(
+        StartupRefused, match=r"no file of settings: byte \d+ is not UTF-8\. Name a TOML file"
+    ) as caught:
+        load_settings(file, {})
+    assert "codec" not in str(caught.value)
+    with pytest.raises(StartupRefused, match="it can't be read: Is a directory"):
+        load_settings(tmp_path, {})
+
+
 @given(
     st.dictionaries(st.sampled_from(["HEADWORKS_SERVER_PORT", "HEADWORKS_SERVER_DRAIN_S", "HEADWORKS_DATA"]), st.text())
 )

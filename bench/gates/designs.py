@@ -42,6 +42,8 @@ class Design:
     looks: int = 1
     is_again: bool = False
     """Whether a later look asks the same examples again, instead of more of them."""
+    is_weighted: bool = False
+    """Whether examples count as 1 to 5."""
 
 
 def clusters_of(design: Design, random: np.random.Generator) -> Floats:
@@ -100,4 +102,5 @@ DESIGNS = (
     Design("two looks, 200 and 400", 400, 1, 0.85, 0.05, looks=2),
     Design("two looks, 40 and 80 clusters of 4", 80, 4, 0.90, 0.05, _TOGETHER, looks=2),
     Design("two looks at the same 100", 100, 1, 0.85, 0.05, looks=2, is_again=True),
+    Design("100 clusters of 4, counting 1 to 5", 100, 4, 0.85, 0.05, _TOGETHER, is_weighted=True),
 )

@@ -22,7 +22,8 @@ def passes(design: Design, codes: Floats, scores: Floats, random: np.random.Gene
     values = scores.astype(float)
     usual = _usual(design, values.mean(axis=1))
     if design.looks == 1:
-        return non_inferiority(values[0, 0], values[1, 0], design.margin, clusters).is_shown, usual
+        weights = np.arange(codes.size) % 5 + 1.0 if design.is_weighted else None
+        return non_inferiority(values[0, 0], values[1, 0], design.margin, clusters, weights=weights).is_shown, usual
     return any(_look(design, codes, values, look) for look in range(design.looks)), usual
 
 

@@ -5,6 +5,8 @@
 1. A candidate that is worse by exactly the margin, in each design: how often does it pass? At most 5.5 %.
 2. An equal candidate, with the number of examples that `power.needed_examples` asks for: at least 78 %.
 3. The canary's e-process: alarms without a change over 10,000 requests per arm, and how soon 5 → 10 % is seen.
+4. PandaLM's test set, where HEADWORKS_TEST_DATA (../shared/data) has it: how often the corrected 95 % interval from 100
+   of its 999 human judgements covers what all of them say. At least 94 %.
 
 Exit status 1 if a bar is missed.
 """
@@ -14,20 +16,25 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from designs import DESIGNS, Design, draw
 from rules import USUAL, passes
 
+from headworks.statistics.estimates import SHARES
+from headworks.statistics.judge_correction import corrected_mean
 from headworks.statistics.paired import pairs
 from headworks.statistics.power import Goal, needed_examples
 from headworks.statistics.sequential import block_log_evidence
 
 _SEED = 20_261_123
-_ERRORS, _POWER, _ALARMS, _SOON = 0.055, 0.78, 0.05, 600
+_ERRORS, _POWER, _ALARMS, _SOON, _COVERED = 0.055, 0.78, 0.05, 600, 0.94
+_PANDALM = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data")) / "judged" / "pandalm"
 _ASKED = ("alone, 100", "alone, rare, 100", "100 clusters of 4", "40 clusters of 4, rare", "60 clusters of 10")
 
 
@@ -67,6 +74,23 @@ def first_alarms(rates: tuple[float, float], replays: int, requests: int = 10_00
     return found
 
 
+def coverage(draws: int) -> tuple[float, float]:
+    """The share of draws of 100 judgements whose interval covers what all say, and what each judgement is worth."""
+    people = json.loads((_PANDALM / "testset-v1.json").read_text())
+    model = json.loads((_PANDALM / "gpt-3.5-turbo-testset-v1.json").read_text())
+    truth = np.array([float(sum(row[f"annotator{each}"] == 1 for each in (1, 2, 3)) >= 2) for row in people])
+    judge = np.array([float(row["gpt_result"] == "1") for row in model])
+    random, covered, gains = np.random.default_rng(_SEED), 0, 0.0
+    for _ in range(draws):
+        labels: list[float | None] = [None] * truth.size
+        for place in random.choice(truth.size, 100, replace=False):
+            labels[place] = float(truth[place])
+        found = corrected_mean(judge, labels, limits=SHARES)
+        covered += float(truth.mean()) in found.estimate.interval()
+        gains += found.gain
+    return covered / draws, gains / draws
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--replications", type=int, default=20_000)
@@ -82,6 +106,7 @@ def main() -> int:
             for rate in (0.01, 0.05, 0.2)
         }
         soon = pool.submit(first_alarms, (0.05, 0.10), 1000)
+        covered = pool.submit(coverage, max(200, options.replications // 5)) if _PANDALM.exists() else None
         found = {
             "replications": options.replications,
             "errors": {
@@ -91,6 +116,7 @@ def main() -> int:
             "power": {each.name: job.result() for each, job in zip(asked, shown, strict=True)},
             "false alarms": {rate: float(np.isfinite(job.result()).mean()) for rate, job in quiet.items()},
             "requests until 5 to 10 % is seen": float(np.median(soon.result())),
+            "covered, worth": None if covered is None else covered.result(),
         }
     print(json.dumps(found, indent=1) if options.json else _table(found))
     return 0 if _holds(found) else 1
@@ -102,6 +128,7 @@ def _holds(found: dict) -> bool:
         and all(share >= _POWER for _, share in found["power"].values())
         and all(each <= _ALARMS for each in found["false alarms"].values())
         and found["requests until 5 to 10 % is seen"] <= _SOON
+        and (found["covered, worth"] is None or found["covered, worth"][0] >= _COVERED)
     )
 
 
@@ -122,6 +149,11 @@ def _table(found: dict) -> str:
         ),
     ]
     lines.append(f"median requests per arm until 5 → 10 % is seen: {found['requests until 5 to 10 % is seen']:.0f}")
+    if found["covered, worth"] is None:
+        lines.append(f"PandaLM: not measured, there is no {_PANDALM}")
+    else:
+        covered, worth = found["covered, worth"]
+        lines.append(f"PandaLM: 100 judgements cover what all say in {100 * covered:.1f} %, each is worth {worth:.2f}")
     return "\n".join(lines)
 
 

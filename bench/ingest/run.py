@@ -69,7 +69,7 @@ def document(number: int, sentences: int) -> str:
 
 @dataclass
 class Watched:
-    """The server's processes: CPU seconds and private memory of each kind.
+    """The server's processes: CPU seconds and private memory of each kind (where they share, each counts its part).
 
     Parsing children live for milliseconds; their seconds are counted with the process that they are forked from.
     """
@@ -86,12 +86,12 @@ class Watched:
         for process in [self.supervisor, *self.supervisor.children(recursive=True)]:
             try:
                 kind, spent = self._kind(process), process.cpu_times()
-                private[kind] += process.memory_full_info().uss
+                private[kind] += _anonymous(process) if kind in {POSTGRES, PARSING} else process.memory_full_info().uss
                 if kind == PARSING and not _is_zygote(process):
                     continue
                 forked = spent.children_user + spent.children_system if kind == PARSING else 0
                 self.seconds[kind, process.pid] = spent.user + spent.system + forked
-            except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+            except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied, OSError):
                 continue
         if private.get(JOBS):
             self.memory.append((share, dict(private)))
@@ -110,22 +110,31 @@ class Watched:
         return SUPERVISOR if process.pid == self.supervisor.pid else POSTGRES if "postgres" in command else "other"
 
 
+def _anonymous(process: psutil.Process) -> int:
+    """What a process has written, and its part of what it has from its parent: no shared buffers, no files.
+
+    Else a page of PostgreSQL's shared buffers counts as private as long as only one of its processes has looked at it,
+    and what a process shares with a child that lives for milliseconds does not count.
+    """
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii")
+    return sum(int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("Pss_Anon:"))
+
+
 def _is_zygote(process: psutil.Process) -> bool:
     parent = process.parent()
     return parent is not None and "isolation.zygote" not in " ".join(parent.cmdline())
 
 
-def growth_of(memory: Sequence[tuple[float, dict[str, int]]], kind: str, number: int) -> dict[str, float]:
-    """Of a kind of process: MiB after a quarter and in the end (medians), and KiB a thousand documents between them."""
-    late = [(share, private[kind] / 2**20) for share, private in memory if share > 0.25 and kind in private]
-    if len(late) < 8:
+def growth_of(memory: Sequence[tuple[float, dict[str, int]]], kind: str, number: int) -> dict[str, Any]:
+    """Of a kind of process: the median of each quarter in MiB, and KiB a thousand documents after the first one."""
+    seen = np.array([(share, private[kind] / 2**20) for share, private in memory if kind in private])
+    if not seen.size:
         return {}
-    shares, mebibytes = np.array(late).T
-    slope = float(np.polyfit(shares, mebibytes, 1)[0]) if np.ptp(shares) else 0.0
-    eighth = len(late) // 8
+    quarters = [seen[(seen[:, 0] > at / 4) & (seen[:, 0] <= (at + 1) / 4), 1] for at in range(4)]
+    late = seen[seen[:, 0] > 0.25]
+    slope = float(np.polyfit(late[:, 0], late[:, 1], 1)[0]) if len(late) and np.ptp(late[:, 0]) else 0.0
     return {
-        "MiB after a quarter": round(float(np.median(mebibytes[:eighth])), 1),
-        "MiB in the end": round(float(np.median(mebibytes[-eighth:])), 1),
+        "MiB": [round(float(np.median(each)), 1) if each.size else None for each in quarters],
         "KiB a thousand documents": round(slope * 2**10 / number * 1000, 1),
     }
 

@@ -12,9 +12,10 @@ Without options: abstracts of two public test collections, with bars; exit statu
 `--corpus` measures any folder in BEIR's form instead, in whatever language it is: `corpus.jsonl`, `queries.jsonl`, and
 `qrels.tsv` or `qrels/test.tsv`.
 
-`--manual-pages de` measures Debian's German manual pages (see manual_pages.py): which page does a line describe? A
-second server, without the embedding model, has the same pages with `language: de` and, as the peer, `language: en` in
-the collection's file. `headworks retrieval tune` is asked which weight of keywords serves these queries best.
+`--manual-pages de` measures Debian's German manual pages (see manual_pages.py): which page does a line describe? Beside
+them stand the same pages with `language: de` in the collection's file and, as the peer, with `language: en` on a second
+server, without the embedding model. `headworks retrieval tune` is asked which weight of keywords serves these queries
+best. `--manual-pages en` does the like in English.
 """
 
 from __future__ import annotations
@@ -206,16 +207,21 @@ def measure(served: Served, judged: Judged) -> tuple[dict[str, Any], dict[str, F
     return result, found
 
 
-def by_peers(judged: Judged) -> dict[str, Found]:
-    """What keywords find when all words are taken for those of one language: the right one, and English."""
-    languages = sorted({judged.language or "en", "en"})
-    names = {f"keywords, language: {language}": f"{judged.name}-as-{language}" for language in languages}
-    files = {name: f"{_COLLECTION}chunking: {{language: {name[-2:]}}}\n" for name in names.values()}
-    with served_with(files, has_model=False) as served:
-        found = {}
-        for way, name in names.items():
-            ingest(served.client, name, judged.documents, has_model=False)
-            found[way] = asked(served, judged, name, ["keywords"])[0]["keywords"]
+def peers(judged: Judged, *, has_model: bool) -> dict[str, str]:
+    """The same collection with a language in its file, by name: with vectors the right one, without them English."""
+    language = judged.language if has_model else "en"
+    if not judged.language or (has_model and language == "en"):
+        return {}
+    return {f"{judged.name}-as-{language}": f"{_COLLECTION}chunking: {{language: {language}}}\n"}
+
+
+def by_peers(served: Served, judged: Judged, *, has_model: bool) -> dict[str, Found]:
+    """What is found when all words are taken for those of one language."""
+    found: dict[str, Found] = {}
+    for name in peers(judged, has_model=has_model):
+        ingest(served.client, name, judged.documents, has_model=has_model)
+        ways = asked(served, judged, name, ("keywords", "hybrid") if has_model else ("keywords",))[0]
+        found |= {f"{way}, language: {name[-2:]}": each for way, each in ways.items()}
     return found
 
 
@@ -225,7 +231,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one object")
     parser.add_argument("--corpus", type=Path, action="append", default=[], help="a folder in BEIR's form")
     parser.add_argument(
-        "--manual-pages", action="append", default=[], metavar="LANGUAGE", help="Debian's translated manual pages: de"
+        "--manual-pages", action="append", default=[], metavar="LANGUAGE", help="Debian's manual pages: de, en"
     )
     options = parser.parse_args()
     is_usual = not options.corpus and not options.manual_pages
@@ -236,13 +242,18 @@ def main() -> int:
     collections += [read(manual_pages.build(language, _CACHE), language) for language in options.manual_pages]
     results: dict[str, dict[str, Any]] = {}
     found: dict[str, dict[str, Found]] = {}
-    with served_with({each.name: _COLLECTION for each in collections}) as served:
+    files = {each.name: _COLLECTION for each in collections}
+    for judged in collections:
+        files |= peers(judged, has_model=True)
+    with served_with(files) as served:
         for judged in collections:
             results[judged.name], found[judged.name] = measure(served, judged)
+            found[judged.name] |= by_peers(served, judged, has_model=True)
     for judged in collections:
         if judged.language:
             results[judged.name] |= json.loads((judged.folder / "source.json").read_text(encoding="utf-8"))
-            found[judged.name] |= by_peers(judged)
+            with served_with(peers(judged, has_model=False), has_model=False) as served:
+                found[judged.name] |= by_peers(served, judged, has_model=False)
         results[judged.name] |= compared(judged, found[judged.name])
     return report(results, as_json=options.json)
 

@@ -2,8 +2,9 @@
 
     script/bench rollback [--rounds 8] [--workers 2]
 
-Each round applies a release, waits until every worker answers by it, rolls back, and asks again and again, each time
-over a connection of its own, until forty answers in a row come from the release before. The limit is five seconds.
+The feature is that of examples/prior-authorisation. Each round changes a word of its prompt, moves `prod` past the rule
+(no gate is waited for), waits until every worker answers by it, rolls back, and asks again and again, each time over a
+connection of its own, until forty answers in a row come from the release before. The limit is five seconds.
 """
 
 from __future__ import annotations
@@ -20,27 +21,31 @@ from running_server import Server, eventually, start_server, write_workspace
 
 LIMIT_S = 5.0
 IN_A_ROW = 40
-PROMPT = "---\ninputs:\n  question: {{kind: string, from: question}}\n---\nsystem:\n{}\nuser:\n{{{{ question }}}}\n"
+FEATURE = "prior-authorisation"
+WORKSPACE = Path(__file__).parents[2] / "examples" / "prior-authorisation" / "workspace"
+PROMPT = "features/prior-authorisation/prompts/review.prompty"
 
 
-def files(words: str) -> dict[str, str]:
-    return {
-        "routes.yaml": "routes:\n  default: {targets: [builtin/simulated]}\n",
-        "features/claims/feature.yaml": "owner: bench\nroute: default\nprompt: prompts/answer.prompty\n",
-        "features/claims/prompts/answer.prompty": PROMPT.format(words),
-    }
+def release(server: Server, words: str, live: str | None) -> str:
+    """Make a release whose prompt ends in these words live past the rule; its digest."""
+    files = {str(each.relative_to(WORKSPACE)): each.read_text() for each in WORKSPACE.rglob("*") if each.is_file()}
+    files[PROMPT] += f"\n{words}\n"
+    digest = str(server.apply(files)["features"][0]["digest"])
+    order = {"feature": FEATURE, "digest": digest, "expected": live, "break_glass": True, "reason": "a measurement"}
+    server.must("POST", "/api/releases/promote", order)
+    eventually(lambda: all(answered_by(server) == digest for _ in range(IN_A_ROW)), 120)
+    return digest
 
 
 def answered_by(server: Server) -> str:
-    return str(server.ask("claims", "Hello?")[2]["x-headworks-release"])
+    return str(server.ask(FEATURE, "Request PA-26-0101.")[2]["x-headworks-release"])
 
 
-def one_round(server: Server, number: int) -> tuple[float, float]:
+def one_round(server: Server, number: int, live: str) -> tuple[float, float]:
     """Seconds until the rollback was acknowledged, and until the last answer of the release that it left."""
-    left = server.apply(files(f"Round {number}."))["features"][0]["digest"]
-    eventually(lambda: all(answered_by(server) == left for _ in range(IN_A_ROW)), 60)
+    left = release(server, f"Round {number}.", live)
     began = last = time.monotonic()
-    server.must("POST", "/api/releases/rollback", {"feature": "claims"})
+    server.must("POST", "/api/releases/rollback", {"feature": FEATURE})
     acknowledged = time.monotonic() - began
     good = 0
     while good < IN_A_ROW:
@@ -59,8 +64,9 @@ def main() -> int:
     folder.chmod(0o711)
     server = start_server(folder, write_workspace(folder / "workspace"), "--workers", str(given.workers))
     try:
-        server.apply(files("The first."))
-        rounds = [one_round(server, number) for number in range(given.rounds)]
+        server.must("POST", "/api/groups", {"name": "special-investigations"})
+        live = release(server, "The first.", None)
+        rounds = [one_round(server, number, live) for number in range(given.rounds)]
     finally:
         server.stop()
     for acknowledged, gone in rounds:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from headworks.errors import HeadworksError, ModelMissing, StartupRefused
+from headworks.errors import Conflict, HeadworksError, ModelMissing, StartupRefused
 from headworks.server import first_words
 from headworks.server.child import allow_many_files, die_with_parent, limit_memory, say_ready
 from headworks.server.runtime import Runtime, read_runtime
@@ -92,6 +92,7 @@ class Services:
 def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     """Pick the implementations. Call it inside the event loop that will run them."""
     from headworks.evaluation.calibration import JudgeCards
+    from headworks.evaluation.datasets.golden_lock import GoldenLock
     from headworks.evaluation.scorers.interpreters import Interpreters
     from headworks.evaluation.service import Evaluation
     from headworks.evaluation.suites.suite_files import suite_reader
@@ -128,7 +129,13 @@ def compose(runtime: Runtime, found: Sequence[Found] = ()) -> Services:
     jobs = Jobs(runtime.urls.app)
     declarer = _Late()
     releases = Releases(
-        db, keyring, declarer, identity, surroundings(settings.providers.credential_env), _weights(minilm)
+        db,
+        keyring,
+        declarer,
+        identity,
+        surroundings(settings.providers.credential_env),
+        _weights(minilm),
+        split_lock=GoldenLock(keyring),
     )
     prices = PriceFiles(settings.prices, settings.data)
     prices.load()  # a table that can't be read stops the start
@@ -201,7 +208,17 @@ def surroundings(credential_env: Iterable[str]) -> Surroundings:
         operator_env=frozenset(credential_env),
         read_schema=read_output_schema,
         read_golden=read_golden,
+        check_judging=_check_judging,
     )
+
+
+def _check_judging(folder: str, files: Mapping[str, bytes]) -> None:
+    """What judges a feature, with the failure modes that its taxonomy names. Raises WorkspaceInvalid."""
+    from headworks.evaluation.suites.checking import check_judging
+    from headworks.review.taxonomy import read_taxonomy
+
+    path = "taxonomy.yaml"
+    check_judging(folder, files, read_taxonomy(folder + path, files[path]).modes if path in files else None)
 
 
 def _weights(minilm: Any) -> Callable[[str], str | None]:  # noqa: ANN401 -- MiniLM, imported late
@@ -238,9 +255,8 @@ def _quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:
 async def prepare(runtime: Runtime) -> dict[str, Any]:
     """Everything that must be true before the first worker starts."""
     from headworks.records.drain import replay
-    from headworks.storage.prepare import prepare as prepare_database
 
-    await asyncio.to_thread(prepare_database, runtime.urls, create_database=not runtime.settings.database.url)
+    await asyncio.to_thread(_prepare_database, runtime)
     async with Database(runtime.urls) as db:
         await replay(db, runtime.journal_folder)
     services = compose(runtime)
@@ -251,17 +267,34 @@ async def prepare(runtime: Runtime) -> dict[str, Any]:
         report: dict[str, Any] = {"notices": [], **first_words.kept(runtime.settings.data)}
         if runtime.workspace:
             operator = await services.identity.operator()
-            report["notices"] = await _apply(services.releases, operator, Path(runtime.workspace))
+            report["notices"] = await apply_folder(services.releases, operator, Path(runtime.workspace))
         await services.retrieval.catch_up()
     finally:
         await services.stop()
     return report
 
 
-async def _apply(releases: Releases, operator: Principal, folder: Path) -> list[str]:
+def _prepare_database(runtime: Runtime) -> None:
+    from headworks.storage.prepare import prepare as prepare_database
+
+    is_own = not runtime.settings.database.url
+    try:
+        prepare_database(runtime.urls, create_database=is_own)
+    except StartupRefused as error:
+        where = f"{runtime.settings.data}: " if is_own else ""
+        raise StartupRefused(f"{where}{error.message}", next_step=error.next_step) from None
+
+
+async def apply_folder(releases: Releases, operator: Principal, folder: Path) -> list[str]:
+    """Make the default project be a folder's workspace, unless that would undo a proposal; what there is to say."""
     from headworks.releases.workspace.files import read_folder
 
-    report = await releases.apply(operator, "default", read_folder(folder))
+    try:
+        report = await releases.apply(operator, "default", read_folder(folder))
+    except Conflict as error:
+        if error.code != "proposal_overwritten":
+            raise
+        return [f"{folder} is not applied: {error}"]  # what was accepted stays live, and no start waits for it
     return list(report.notices)
 
 

@@ -59,7 +59,7 @@ class RecordSettings:
     journal_sync_ms: int = 100
     """Power loss can take at most this much; kill -9 takes nothing."""
     batch_ms: int = 200
-    """How often the journal is copied to PostgreSQL."""
+    """How soon a record of the journal is copied to PostgreSQL; while more keep coming, up to four times that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ class RetrievalServerSettings:
     """Documents whose readers are told by their source are hidden when it last told them longer ago, in hours."""
     fetch_private_hosts: tuple[str, ...] = ()
     """Hosts that web sources may fetch although private, or of another port: `wiki.internal`, `10.0.0.7:8080`."""
+    source_folders: tuple[str, ...] = ()
+    """Folders of the server, as whole paths, that collections of every tenant may name as a source; none: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StartupRefused(f"{path}: no such file.", next_step="`headworks init` writes one.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StartupRefused(f"{path}: it can't be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise StartupRefused(
+            f"{path}: no file of settings: byte {error.start + 1} is not UTF-8.",
+            next_step="Name a TOML file; `headworks init` writes one.",
+        ) from None
+    except tomllib.TOMLDecodeError as error:
         raise StartupRefused(f"{path}: {error}.") from None
 
 

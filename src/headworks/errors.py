@@ -7,6 +7,7 @@
     │   ├── NotSupportedYet     400  a documented key or option that nothing honours yet
     │   ├── WorkspaceInvalid    400  a workspace file is wrong; names file and line
     │   ├── ModelUnpriced       400  nothing says what the model costs, and the server refuses such ones
+    │   ├── UnstorableText      400  a text holds a NUL, or half a character, and can't be stored or looked for
     │   └── BodyTooLarge        413  more bytes than the limit
     ├── Unauthenticated         401  no key, or a key that is malformed, unknown, expired or revoked
     ├── Forbidden               403  the key is good, the right is missing
@@ -33,7 +34,8 @@ name of a document that the caller may not read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 
 class HeadworksError(Exception):
@@ -105,6 +107,23 @@ class ModelUnpriced(InvalidRequest):
     """Nothing says what the model costs, and the server's `prices.unpriced` is `refuse`."""
 
     code = "model_unpriced"
+
+
+class UnstorableText(InvalidRequest):
+    """A text holds a NUL character or half a character, which the database neither keeps nor looks for."""
+
+    code = "unstorable_text"
+
+    @classmethod
+    def found(cls, fields: Sequence[str] = ()) -> Self:
+        """`fields`: where in the request such texts are, where that is known."""
+        where = ", ".join(f"`{each}`" for each in fields)
+        return cls(
+            f"{f'{where}: a' if where else 'A'} text holds a NUL character (U+0000) or half a character (an unpaired "
+            "surrogate).",
+            next_step="Send it without: such a text can be neither stored nor looked for.",
+            param=fields[0] if len(fields) == 1 else None,
+        )
 
 
 class BodyTooLarge(InvalidRequest):

@@ -13,6 +13,7 @@ import os
 import platform
 import struct
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,9 +32,14 @@ _BENEATH = struct.Struct("<Qi")
 
 def read_only(paths: Iterable[str]) -> bool:
     """Lets this process read below these paths and nothing else: no write, no TCP. False where the kernel has none."""
+    return (rules := read_only_rules(paths)) is not None and keep_to(rules)
+
+
+def read_only_rules(paths: Iterable[str]) -> int | None:
+    """A descriptor of these rules, for `keep_to`, here or in a process forked from here. None where there are none."""
     version = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
     if version < 1:
-        return False
+        return None
     handled = [(1 << _FILE_ACCESS.get(version, max(_FILE_ACCESS.values()))) - 1]
     if version >= _NET_SINCE:
         handled.append(_ALL_TCP)
@@ -42,9 +48,17 @@ def read_only(paths: Iterable[str]) -> bool:
     attributes = struct.pack(f"<{len(handled)}Q", *handled)
     rules = _libc.syscall(_CREATE_RULESET, attributes, len(attributes), 0)
     if rules < 0:
-        return False
+        return None
     for path in paths:
         _allow(rules, path)
+    return int(rules)
+
+
+def keep_to(rules: int) -> bool:
+    """Puts the rules around this process, and closes their descriptor in any case. Whether it worked.
+
+    Whoever kept it could add to the rules of processes that are forked from the same one later.
+    """
     is_closed = bool(_libc.syscall(_RESTRICT_SELF, rules, 0) == 0)
     os.close(rules)
     return is_closed
@@ -108,16 +122,23 @@ class _Program(ctypes.Structure):
 
 def without_calls() -> bool:
     """Refuses from now on what is named above. False where it can't be: another machine, or an old kernel."""
-    machine = _MACHINES.get(platform.machine())
-    if machine is None:
+    if (steps := filter_steps()) is None:
         return False
-    code = b"".join(_instructions(*machine, own=os.getpid()))
+    is_own = _step(_EQUAL, os.getpid(), 0, 1)
+    code = b"".join(is_own if step == _IS_OWN else step for step in steps)
     kept = ctypes.create_string_buffer(code, len(code))
     program = _Program(len(code) // _INSTRUCTION.size, ctypes.addressof(kept))
     return bool(_libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) == 0)
 
 
-def _instructions(machine: int, column: int, *, own: int) -> Iterator[bytes]:
+@cache
+def filter_steps() -> tuple[bytes, ...] | None:
+    """The filter for any process, made once: those that are forked afterwards need not. None for another machine."""
+    machine = _MACHINES.get(platform.machine())
+    return None if machine is None else tuple(_instructions(*machine))
+
+
+def _instructions(machine: int, column: int) -> Iterator[bytes]:
     refuse = _step(_RETURN, _FAIL | errno.EPERM)
     allow = _step(_RETURN, _ALLOW)
     yield _step(_LOAD, _MACHINE_AT)
@@ -138,7 +159,7 @@ def _instructions(machine: int, column: int, *, own: int) -> Iterator[bytes]:
             yield from _if(numbers[column], place, _step(_ANY_BIT, _CHANGES, 0, 1), refuse, allow)
     yield from _if(_CLONE[column], 0, _step(_ANY_BIT, _THREAD, 0, 1), allow, refuse)
     for numbers in _OF_ONESELF.values():
-        yield from _if(numbers[column], 0, _step(_EQUAL, own, 0, 1), allow, refuse)
+        yield from _if(numbers[column], 0, _IS_OWN, allow, refuse)
     yield from _if(_PRLIMIT[column], 0, _step(_EQUAL, 0, 0, 1), allow, refuse)
     yield allow
 
@@ -154,3 +175,7 @@ def _if(number: int, argument: int, question: bytes, then: bytes, otherwise: byt
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return _INSTRUCTION.pack(code, if_true, if_false, value)
+
+
+_IS_OWN = _step(_EQUAL, 0x7FFF_FFFF, 0, 1)
+"""Asks for a number that no process has; a process that puts the filter around itself asks for its own instead."""

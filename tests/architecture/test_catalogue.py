@@ -30,6 +30,7 @@ SEALED = {
     "dataset_example.content",
     "dataset_version.unlocked",
     "document_text.content",
+    "golden_split.content",
     "judgement.content",
     "experiment.content",
     "experiment_output.content",

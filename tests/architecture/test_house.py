@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
 import subprocess
+import tokenize
 import tomllib
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -147,3 +150,29 @@ def test_every_module_and_every_public_object_says_what_it_is(path: Path) -> Non
     assert ast.get_docstring(tree)
     assert public_objects_without_docstring(tree) == []
     assert len(path.read_text().splitlines()) <= 600
+
+
+def code_lines(text: str) -> int:
+    """Lines of code: without empty ones, comments, docstrings and imports."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    filled = {line for each in tokens if each.string.strip() and each.type != tokenize.COMMENT for line in _lines(each)}
+    aside = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom) or _is_docstring(node)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    return len(filled - aside)
+
+
+def _lines(token: tokenize.TokenInfo) -> range:
+    return range(token.start[0], token.end[0] + 1)
+
+
+def _is_docstring(node: ast.AST) -> TypeGuard[ast.Expr]:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def test_the_statistics_stay_small_enough_to_be_read_whole() -> None:
+    assert code_lines('"""Doc."""\nimport ast\n\nx = 1  # one\n') == 1
+    assert sum(code_lines(path.read_text()) for path in (SOURCE / "statistics").glob("*.py")) <= 700

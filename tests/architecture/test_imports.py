@@ -28,6 +28,7 @@ ON_THE_CALLERS_MACHINE = {
     "headworks.retrieval.quality.trec",
     "headworks.retrieval.quality.tuning",
     "headworks.retrieval.sources.folder",
+    "headworks.retrieval.sources.vanishing",
 }
 """Pure code that commands run where the user's files are: reading a workspace, walking a folder, judging a search."""
 OWNERS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,34 @@ def test_the_reference_workspaces_cases_become_samples_and_come_back(tmp_path: P
     assert (
         json.loads((tmp_path / "new" / "golden" / "imported.jsonl").read_text().splitlines()[0])["id"] == "mri-roofer-1"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"eval": {}, "samples": []}', "no sample in this file"),
+        ('{"eval": {}, "samples": [{"a": NaN}]}', "Sample 1 can't be an example: `id` is no name"),
+        ('{"eval": {}, "samples": [{"id": 1, "input": ""}]}', "nothing is asked"),
+        ('{"eval": {}, "samples": [{"id": 1, "input": "a"}, {"id": 1, "input": "b"}]}', "stands for different samples"),
+        ('{"eval": {}, "samples": [{"id": 1, "input": "a", "target": NaN}]}', "sample `1` holds NaN"),
+    ],
+)
+def test_a_log_whose_samples_are_no_examples_is_refused_and_writes_nothing(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    file, out = tmp_path / "log.json", tmp_path / "feature"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["import", str(file), "--from", "inspect", "--out", str(out)])
+    assert isinstance(done.exception, InvalidRequest)
+    assert re.search(said, str(done.exception))
+    assert not out.exists()
+
+
+def test_a_sample_that_no_dataset_holds_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "samples.jsonl"
+    file.write_text('{"input": "a", "ideal": "b"}\n{"input": "c", "ideal": NaN}\n')
+    done = CliRunner().invoke(app, ["import", str(file), "--from", "openai-evals", "--out", str(tmp_path / "out")])
+    assert "Sample 2 can't be an example: NaN is no JSON" in str(done.exception)
 
 
 @pytest.mark.parametrize("words", [["import", "{file}", "--from", "excel"], ["export", "{folder}", "--to", "excel"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,9 +43,9 @@ def row(state: str, done: int = 0, total: int = 0, trouble: str = "", **more: An
     }  # fmt: skip
 
 
-def run(server: Server, *, waits: bool = True) -> Any:
+def run(server: Server, *, waits: bool = True, **said: bool) -> Any:
     with progress() as bars:
-        return sync_sources(server, "docs", waits=waits, bars=bars)
+        return sync_sources(server, "docs", waits=waits, bars=bars, **said)
 
 
 def test_it_looks_on_until_everything_is_found() -> None:
@@ -60,6 +61,37 @@ def test_it_looks_on_until_everything_is_found() -> None:
 def test_a_sync_that_failed_is_named() -> None:
     outcome = run(Server([row("changes")], [row("failed", trouble="The site is out of reach.")]))
     assert outcome.failed == [Failed("site", "sync_failed", "The site is out of reach.")]
+
+
+def test_only_who_says_so_confirms_what_was_held_back() -> None:
+    for allows, asked in ((True, "?allow_deletions=true"), (False, "")):
+        server = Server([row("done", 1, 1)])
+        run(server, allows_deletions=allows)
+        assert server.asked == [f"POST /api/collections/docs/sources/sync{asked}"]
+
+
+def test_the_option_of_the_command_reaches_sources_and_folders(
+    cli: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked, post = [], Client.post
+
+    def asking(client: Client, path: str, body: object = None) -> Any:
+        asked.append(path)
+        return post(client, path, body)
+
+    monkeypatch.setattr(Client, "post", asking)
+    for options in ((), ("--allow-deletions",)):
+        assert "names no sources" in cli("ingest", "docs", *options, check=False).stderr
+    where = "/api/collections/docs/sources/sync"
+    assert asked == [where, f"{where}?allow_deletions=true"]
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text(f"The {name} of {tmp_path.name}.")
+    cli("ingest", "docs", str(tmp_path))
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).unlink()
+    refused = cli("ingest", "docs", str(tmp_path), check=False)
+    assert (refused.returncode, "2 of 2 documents from here are gone" in refused.stderr) == (1, True)
+    assert cli.json("ingest", "docs", str(tmp_path), "--allow-deletions")["documents"] == 0
 
 
 def test_nobody_waits_where_nobody_wants_to() -> None:

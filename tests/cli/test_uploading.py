@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,11 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
+from running_server import CLEAN, HEADWORKS, eventually
 
+from headworks.cli.at_once import AT_ONCE
 from headworks.cli.client import Client
 from headworks.cli.terminal import progress
 from headworks.cli.uploading import Failed, Ingest, Outcome
-from headworks.errors import Forbidden, NotFound, Unauthenticated, Unavailable
+from headworks.errors import Conflict, Forbidden, NotFound, Unauthenticated, Unavailable
 
 
 class Scripted:
@@ -27,6 +31,10 @@ class Scripted:
         self.known = known
         self.received: dict[str, bytes] = {}
         self.seen: list[str] | None = None
+        self.said_before = 0
+        """So many bytes of an answer come before it waits for `goes_on`; 0: not even its head."""
+        self.goes_on = threading.Event()
+        self.goes_on.set()
         self.url = ""
 
     def answer(self, method: str, target: str, body: bytes) -> tuple[int, Any]:
@@ -57,17 +65,26 @@ def scripted() -> Iterator[Any]:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 status, answer = made.answer(self.command, self.path, body)
                 content = orjson.dumps(answer)
+                waits_s = 120 if self.command == "PUT" else 0
+                if not made.said_before:
+                    made.goes_on.wait(waits_s)
                 self.send_response(status)
                 self.send_header("content-length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                self.wfile.write(content[: made.said_before])
+                made.goes_on.wait(waits_s)
+                self.wfile.write(content[made.said_before :])
 
             do_GET = do_POST = do_PUT = handle_any  # noqa: N815 -- names of http.server
 
             def log_message(self, *_: Any) -> None:
                 return
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: Any) -> None:
+                return  # the client has left
+
+        server = Server(("127.0.0.1", 0), Handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         made.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -117,6 +134,28 @@ def test_what_is_wrong_with_everything_ends_the_run_and_nothing_vanishes(
     assert server.seen is None
 
 
+@pytest.mark.parametrize("said_before", [0, 1])
+def test_ctrl_c_ends_it_also_while_the_server_does_not_answer(tmp_path: Path, scripted: Any, said_before: int) -> None:
+    files(tmp_path, *(f"{number}.md" for number in range(30)))
+    server = scripted()
+    server.said_before = said_before
+    server.goes_on.clear()
+    environ = CLEAN | {"HEADWORKS_URL": server.url, "HEADWORKS_API_KEY": "k"}
+    process = subprocess.Popen(
+        [HEADWORKS, "ingest", "docs", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ,
+    )  # fmt: skip
+    try:
+        eventually(lambda: len(server.received) == AT_ONCE)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
+        assert process.returncode == 130
+        assert (len(server.received), server.seen) == (AT_ONCE, None)
+    finally:
+        process.kill()
+        server.goes_on.set()
+
+
 def test_what_the_server_has_is_not_sent(tmp_path: Path, scripted: Any) -> None:
     files(tmp_path, "a.md", "b.md")
     digest = "7b4f9f0a3a5b0c1e"
@@ -153,6 +192,16 @@ def test_a_link_out_of_the_folder_keeps_what_the_server_has_of_it(tmp_path: Path
     outcome = run(server, folder)
     assert [(each.path, each.code) for each in outcome.failed] == [("link.md", "outside_folder")]
     assert server.seen == ["a.md", "link.md"]
+
+
+def test_a_folder_that_is_suddenly_empty_changes_nothing_unless_that_is_meant(tmp_path: Path, scripted: Any) -> None:
+    files(tmp_path, "new.md")
+    server = scripted(known={f"{at}.md": "x" for at in range(11)})
+    with pytest.raises(Conflict, match=r"11 of 12 documents from here are gone; nothing .* --allow-deletions"):
+        run(server, tmp_path)
+    assert (server.received, server.seen) == ({}, None)
+    assert run(server, tmp_path, allows_deletions=True).sent == 1
+    assert server.seen == ["new.md"]
 
 
 def test_a_path_that_is_not_there_is_said_before_anything_is_sent(tmp_path: Path, scripted: Any) -> None:

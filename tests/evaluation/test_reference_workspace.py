@@ -14,14 +14,16 @@ from typing import Any
 import msgspec
 import pytest
 from ruamel.yaml import YAML
+from scripted_judge import ScriptedModels, between
+from scripted_judge import verdict as judges_answer
 
 from headworks.evaluation.contract import Result
 from headworks.evaluation.experiments.comparing import Metric, by_mode, flips
 from headworks.evaluation.gates.case import Case
 from headworks.evaluation.gates.verdicts import Judged, judge
-from headworks.evaluation.scorers.contract import Surroundings
+from headworks.evaluation.judges.files import read_judges
 from headworks.evaluation.suites.reading import Plan, feature_files, read_gate_of, read_plan
-from headworks.evaluation.suites.suite_files import PATH, read_suite
+from headworks.evaluation.suites.suite_files import PATH, suite_reader
 from headworks.providers.simulated import Rule, rule_for
 from headworks.statistics.power import Goal, needed_examples
 from headworks.types.evaluation import Example, Output
@@ -46,7 +48,7 @@ def judging() -> dict[str, bytes]:
 
 @cache
 def plan() -> Plan:
-    return read_plan(judging(), lambda files: read_suite(PATH, files[PATH], Surroundings(files=files)))
+    return read_plan(judging(), suite_reader(None))
 
 
 def cases() -> tuple[Example, ...]:
@@ -175,6 +177,34 @@ def test_the_taxonomy_is_a_tree_with_definitions_examples_and_severity() -> None
     shown = {mode for each in cases() for mode in each.failure_modes}
     groups = {each["parent"] for each in known.values() if "parent" in each}
     assert known.keys() - shown - groups == {"unsupported_reason", "rude_or_unclear"}
+
+
+def test_people_and_judge_models_are_asked_by_one_rubric() -> None:
+    guide = (FOLDER / "labelling-guide.md").read_text().split("## The verdict")[1].split("## The failure mode")[0]
+    rubric = read_judges(judging())["reviewer"]
+    assert list(rubric.criteria) == re.findall(r"^\| `(\w+)` \|", guide, re.MULTILINE)
+    assert {each.name for each in rubric.prompt.inputs} == {"question", "passages", "answer"}, "no reference"
+
+
+def test_the_rubric_waits_in_the_suite_for_a_model_and_finds_what_it_says() -> None:
+    files = judging() | {PATH: judging()[PATH].replace(b"  # reasons_true:", b"  reasons_true:")}
+    models = ScriptedModels(
+        lambda prompt, _: judges_answer(
+            prompt,
+            {
+                name: "fail" if "missed by little" in between(prompt, "answer") else "pass"
+                for name in read_judges(judging())["reviewer"].criteria
+            },
+        )
+    )
+    scorer = suite_reader(models)(files).scorer("reasons_true")
+    assert scorer is not None
+    assert scorer.is_judge
+    broken = next(each for each in results("changed-clause") if "missed by little" in each.output.text)
+    before = next(each for each in results("baseline") if each.example == broken.example)
+    for result, value in ((before, 1.0), (broken, 0.0)):
+        assert asyncio.run(scorer.score(SOMEBODY, result.example, result.output)).value == value
+    assert before.example.question in between(models.prompts[0], "question")
 
 
 def test_no_prompt_or_knowledge_quotes_a_case() -> None:

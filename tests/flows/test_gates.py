@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from running_server import HEADWORKS, Server, eventually
+
+from headworks import notebook
+from headworks.errors import InvalidRequest, NotFound, Unauthenticated
 
 N = 80
 PROMPT = "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:\n%s\nuser:\n{{ question }}\n"
@@ -150,6 +155,45 @@ def test_two_releases_are_compared_on_the_command_line_by_slices_too(live: Serve
     assert shown.returncode == 0, shown.stderr
     assert "intent=imaging" in shown.stdout
     assert json.loads(command(live, "list", "--json").stdout)[0]["state"] == "done"
+
+
+def test_a_notebook_shows_the_same_and_has_rows_for_data_frames(live: Server) -> None:
+    heard: list[tuple[int, ...]] = []
+    with closing(notebook.Server(live.url, live.admin_key, told=lambda *so_far: heard.append(so_far))) as there:
+        run = there.run("coder@staging", max_cost_usd=1, by="intent")
+        assert (run.state, len(run.rows()), run.metrics[0]["n"]) == ("done", N, N)
+        first = there.experiment(run.id).rows()[0]
+        assert (first["example"], first["right"], first["said"], bool(first["trace"])) == ("case-0", 1.0, 1.0, True)
+        assert "right, intent=surgery" in repr(run)
+        right = {each["slice"]: each["mean"] for each in run.slices if each["metric"] == "right"}
+        assert right == {"intent=imaging": 0.5, "intent=surgery": 1.0}
+        compared = there.compare(there.run("coder@prod"), run, by="intent")
+        assert {each["slice"] for each in compared.rows()} == {None, "intent=imaging", "intent=surgery"}
+        assert {each["to"] for each in compared.flips} == {"fail"}
+        said = there.gate("coder")
+        assert (said.verdict, said.needed, said.rows()[0]["margin"]) == ("FAIL", None, 0.05)
+        assert said._repr_markdown_().startswith("<!-- headworks-gate:coder -->")
+        assert "</svg>" in said.svg()
+        assert all(done <= total == N for done, total in heard)
+        with pytest.raises(NotFound, match="nobody"):
+            there.run("nobody")
+        with pytest.raises(InvalidRequest, match="max_cost_usd"):
+            there.gate("coder", max_cost_usd=0)
+
+
+def test_the_page_on_notebooks_is_true(live: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "notebooks.md").read_text()
+    names: dict[str, Any] = {}
+    monkeypatch.delenv("HEADWORKS_API_KEY", raising=False)
+    with pytest.raises(Unauthenticated, match="HEADWORKS_API_KEY"):
+        notebook.Server(live.url)
+    monkeypatch.setenv("HEADWORKS_URL", live.url)
+    monkeypatch.setenv("HEADWORKS_API_KEY", live.admin_key)
+    for block in re.findall(r"```python\n(.+?)```", page, re.DOTALL):
+        exec(block.replace("claims", "coder").replace("task_success", "right"), names)  # noqa: S102 -- our own page
+    names["server"].close()
+    assert len(names["wrong"]) == len(names["broken"]) == 20
+    assert names["test"].is_shown
 
 
 def test_a_loosened_gate_judges_only_once_somebody_else_has_approved_it(live: Server) -> None:

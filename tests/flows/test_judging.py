@@ -159,6 +159,17 @@ def test_what_rests_on_documents_is_shown_to_who_may_read_them(ward: Ward) -> No
     assert (status, other["answer"], other["passages"]) == (200, "", [])
     assert "may not read" in other["withheld"]
     assert other["question"] == "When does ward seven close?"
+    given = {"subject": subject, "metric": "said", "verdict": "pass", "evidence": "Ward seven closes at nine."}
+    tenant.must("POST", "/api/judgements", given, key=ward.jane)
+    tenant.must("POST", "/api/judgements", {**given, "evidence": ""}, key=ward.joe)
+    listed = {key: tenant.must("GET", "/api/judgements?metric=said", key=key)["rows"] for key in (ward.jane, ward.joe)}
+    assert sum("evidence" in row for row in listed[ward.jane]) == 1
+    assert [("evidence" in row, row["verdict"], row["withheld"]) for row in listed[ward.joe]] == [
+        (False, "pass", True)
+    ] * 2
+    told = tenant.cli("judgements", "list", "--metric", "said", key=ward.joe)
+    assert "closes at nine" not in told.stdout
+    assert "What was written in 2 of them is withheld" in told.stderr
 
 
 def test_what_can_not_be_shown_is_refused_clearly(ward: Ward) -> None:

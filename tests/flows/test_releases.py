@@ -14,6 +14,11 @@ from headworks.cli.main import run
 BARE = "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:\nBe brief.\nuser:\n{{ question }}\n"
 AT = "features/claims/prompts/answer.prompty"
 KIND = BARE.replace("Be brief.", "Be kind, and brief.")
+GATE = {
+    "features/claims/evals/gate.yaml": "must_be_perfect: [said]\n",
+    "features/claims/evals/suite.yaml": 'dataset: cases\nscorers: {said: {scorer: regex, pattern: "."}}\n',
+    "features/claims/golden/cases.jsonl": '{"id": "open", "question": "Is it open?"}\n',
+}
 
 
 def files(risk: str = "low", prompt: str = BARE, **more: str) -> dict[str, str]:
@@ -101,6 +106,13 @@ def test_an_expert_proposes_and_everybody_has_the_same_bytes(people: People) -> 
     ]
     assert "files" not in rows[0]
     assert "There is no proposal that is open." in people("expert", "release", "proposals", "--state", "open")
+    people.write(files())
+    assert f"Proposal 1, which was accepted, is undone by these files: `{AT}`" in people(
+        "engineer", "apply", folder, status=1
+    )
+    assert "`one` is no number" in people("engineer", "apply", folder, "--over", "one", status=1)
+    people("engineer", "apply", folder, "--over", "#1")
+    eventually(lambda: people.live()[0] == before)
 
 
 def test_an_approval_is_of_what_was_read(people: People) -> None:
@@ -124,8 +136,11 @@ def test_an_approval_is_of_what_was_read(people: People) -> None:
 
 
 def test_a_gated_release_waits_and_broken_glass_is_seen_by_every_caller(people: People) -> None:
-    gate = {"features/claims/evals/gate.yaml": "alpha: 0.05\n"}
-    report = people.server.apply(files("high") | gate)
+    wrong = GATE | {"features/claims/evals/gate.yaml": "must_be_perfect: [sad]\n"}
+    status, refused = people.server.api("POST", "/api/workspace/apply", {"files": files("high") | wrong})
+    assert (status, refused["error"]["code"]) == (400, "workspace_invalid")
+    assert "evals/gate.yaml:1: no scorer of the suite gives `sad`. Did you mean `said`" in refused["error"]["message"]
+    report = people.server.apply(files("high") | GATE)
     digest = report["features"][0]["digest"]
     assert report["features"][0]["channel"] == "staging"
     refused = people("engineer", "release", "promote", digest[7:19], status=1)
@@ -149,6 +164,55 @@ def test_a_gated_release_waits_and_broken_glass_is_seen_by_every_caller(people: 
     rows = people.json("expert", "release", "show", digest)["attestations"]
     assert [row["predicate"]["decision"] for row in rows] == ["approve", "approve"]
     assert "valid" in people("expert", "release", "verify", digest)
+
+
+def test_a_gate_is_approved_by_the_command_that_is_shown(people: People) -> None:
+    people.server.apply(files() | GATE)
+    folder = people.write(files() | GATE | {"features/claims/evals/gate.yaml": "must_be_perfect: [said]\nlooks: 2\n"})
+    number = str(people.json("expert", "release", "propose", folder, "--title", "Two looks")["number"])
+    command = people("chief", "release", "show", number).rpartition("read: headworks ")[2].split()
+    assert "✓ approvals" in people("chief", *command)
+    gate = command[-1]
+    assert "release approve" not in people("engineer", "release", "show", gate), "it is found by its first digits"
+    assert f"claims is judged by {gate} now." in people("engineer", "release", "promote", number)
+    assert "no release" in people("engineer", "release", "show", "0000000000ab", status=1)
+
+
+def test_golden_files_are_checked_as_they_are_applied(people: People) -> None:
+    alike = "The member has had six weeks of supervised physical therapy without any lasting relief of the pain"
+    rows = [
+        {"id": "a", "question": alike, "tags": {"intent": "x"}},
+        {"id": "b", "question": f"{alike}!", "split": "dev"},
+    ]
+    golden = {"features/claims/golden/cases.jsonl": "".join(f"{json.dumps(each)}\n" for each in rows)}
+    people.server.apply(files() | GATE | golden)
+    told = people("owner", "datasets", "check", "claims/cases", "--embedder", "", status=1)
+    assert "claims/cases: 2 examples" in told
+    assert "LEAK: a (test) and b (dev)" in told
+    assert "(untagged)" in people("owner", "datasets", "coverage", "claims/cases")
+    assert "Did you mean `cases`" in people("owner", "datasets", "check", "claims/case", status=1)
+    assert "no versions" in people("owner", "datasets", "check", "claims/cases", "--version", "1", status=1)
+    reviewer = people.server.key_of("rita", roles=["reviewer"])
+    people.server.must("POST", "/api/datasets/cases/versions", {"content": '{"id": "c", "question": "Is it?"}\n'})
+    assert people.server.api("GET", "/api/datasets/cases/check?embedder=", key=reviewer)[0] == 200
+    for asked in ("check?embedder=&golden=claims", "coverage?golden=claims", "check?embedder=&feature=claims"):
+        status, answer = people.server.api("GET", f"/api/datasets/cases/{asked}", key=reviewer)
+        assert (status, "workspace:read" in answer["error"]["message"]) == (403, True), (asked, answer)
+
+
+def test_an_example_moves_to_another_split_only_with_a_reason(people: People) -> None:
+    def golden(split: str) -> dict[str, str]:
+        row = {"id": "a", "question": "Is it open?", "split": split}
+        return {"features/claims/golden/cases.jsonl": f"{json.dumps(row)}\n"}
+
+    people("engineer", "apply", people.write(files() | golden("dev")))
+    moved = files() | golden("test")
+    status, answer = people.server.api("POST", "/api/workspace/apply", {"files": moved})
+    assert (status, answer["error"]["code"]) == (409, "split_locked")
+    folder = people.write(moved)
+    assert "1 from dev to test" in people("engineer", "apply", folder, status=1)
+    people("engineer", "apply", folder, "--unlock", "nobody has looked at it")
+    people("engineer", "apply", folder)
 
 
 def test_a_rollback_is_live_on_the_worker_within_seconds(people: People) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headworks.formats.sse import Framer, data_of, name_of, payloads, split
+from headworks.formats.sse import Framer, around, data_of, name_of, payloads, split
 
 EVENTS = st.lists(
     st.one_of(
@@ -61,6 +62,18 @@ def test_byte_by_byte_the_same_events_come_out(events: list[bytes], boundary: by
 def test_the_payloads_are_the_data_of_the_events(events: list[bytes], boundary: bytes) -> None:
     text = b"".join(event + boundary for event in events)
     assert payloads(text) == [data for event in split(text) if (data := data_of(event))]
+
+
+@given(EVENTS, BOUNDARIES, st.sampled_from((b"1", b"data", b"a", b'"')), st.booleans())
+def test_events_are_found_by_what_is_in_them(
+    events: list[bytes],
+    boundary: bytes,
+    word: bytes,
+    is_open: bool,  # noqa: FBT001 -- drawn
+) -> None:
+    text = boundary.join([*events, b"data: 1" if is_open else b""])
+    found = [text[start:end] for start, end in around(re.compile(word), text)]
+    assert found == [event for event in split(text) if word in event]
 
 
 def test_events_are_given_as_soon_as_they_are_whole() -> None:

@@ -114,7 +114,7 @@ conversations = st.lists(st.tuples(texts, texts), max_size=3).map(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(question=texts, turns=conversations, plan=texts, cap=st.integers(1, 2000), system=st.none() | texts)
 def test_the_same_question_binds_to_the_same_in_every_format(
     question: str, turns: list[tuple[str, str]], plan: str, cap: int, system: str | None

@@ -206,7 +206,7 @@ def test_without_a_readable_passage_the_built_in_model_says_so(world: World) -> 
     .filter(bool),
     cuts=st.lists(st.integers(0, 60), max_size=8),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_streamed_answer_is_the_whole_answer(
     world: World, provider: SimulatedProvider, answer: str, cuts: list[int]
 ) -> None:

@@ -165,6 +165,36 @@ def test_a_provider_s_response_is_asked_of_it(world: World, client: Any, provide
     assert len(provider.seen) == seen
 
 
+def test_a_response_in_the_background_is_streamed_again(client: Any, provider: SimulatedProvider) -> None:
+    first = native()
+    said = [stream_of([each]) for each in events_of(first)]
+    provider.will(Reply.json({**first, "status": "queued", "output": [], "usage": None}), Reply.events(said[3:]))
+    made = client.responses.create(model="outside", input="Hi", background=True)
+    assert made.status == "queued"
+    told = list(client.responses.retrieve(made.id, stream=True, starting_after=2))
+    assert [each.type for each in told] == [each["type"] for each in events_of(first)[3:]]
+    assert told[-1].response.output_text == "In a peaceful grove…"
+    asked = urlsplit(provider.last.path)
+    assert (asked.path, parse_qs(asked.query)) == (
+        f"/v1/responses/{first['id']}",
+        {"stream": ["true"], "starting_after": ["2"]},
+    )
+    provider.will(Reply.events(said[:-1]), Reply.error(400, "It was not begun as a stream."))
+    with pytest.raises(openai.APIError, match="ended before the response did"):
+        list(client.responses.retrieve(made.id, stream=True))
+    with pytest.raises(openai.BadRequestError, match="not begun as a stream"):
+        client.responses.retrieve(made.id, stream=True)
+
+
+def test_a_stream_of_a_stored_response_whose_caller_leaves_is_left(client: Any, provider: SimulatedProvider) -> None:
+    first = native()
+    provider.will(Reply.json(first), Reply.events([stream_of([each]) for each in events_of(first)][:-1], end="hang"))
+    client.responses.create(model="outside", input="Hi", background=True)
+    with client.responses.retrieve(first["id"], stream=True) as stream:
+        next(event for event in stream if event.type == "response.output_item.added")
+    assert provider.last.wait_until_ended() == "abandoned"
+
+
 def test_what_the_provider_has_forgotten_is_told_in_its_words(client: Any, provider: SimulatedProvider) -> None:
     first = native()
     provider.will(Reply.json(first), Reply.error(404, "Response not found.", "not_found"), Reply.error(401))
@@ -319,6 +349,8 @@ def test_ours_is_retrieved_listed_and_deleted(world: World, client: Any, provide
     assert [each.content[0].text for each in items] == ["One.", "Two."]
     with pytest.raises(openai.BadRequestError, match="only responses in the background"):
         client.responses.cancel(made.id)
+    with pytest.raises(openai.BadRequestError, match="only responses in the background"):
+        client.responses.retrieve(made.id, stream=True)
     assert ask(world, "DELETE", f"/{made.id}").json() == {"id": made.id, "object": "response", "deleted": True}
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(made.id)
@@ -464,7 +496,6 @@ def test_a_trace_of_what_follows_may_hold_what_the_first_answer_quoted(
         ("POST", "/resp_x", 404),
         ("DELETE", "/resp_x/input_items", 404),
         ("GET", "/", 404),
-        ("GET", "/resp_x?stream=true", 400),
         ("GET", "/%00%ff", 404),
         ("GET", "/" + "x" * 600, 404),
     ],

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from provider_hall import KINDS, Hall, opened_hall
 from running_gateway import World
@@ -21,9 +22,13 @@ from spoken_formats import (
     Said,
     data_of,
     failure_of,
+    response_of,
     understood,
     written,
 )
+
+from headworks.formats import unmapped
+from headworks.testing.replies import Reply, completion
 
 CALLERS = ("chat", "responses", "messages", "completions")
 TALKING = CALLERS[:3]
@@ -42,6 +47,14 @@ def hall_of_module(world_of_session: World) -> Iterator[Hall]:
 def hall(hall_of_module: Hall, world: World) -> Hall:
     del world  # as if it had just been started
     return hall_of_module
+
+
+@pytest.fixture(autouse=True)
+def all_is_carried() -> Iterator[None]:
+    """Whatever these providers say has a word in every format, or is known to mean nothing there."""
+    before = unmapped.counts()
+    yield
+    assert unmapped.counts() == before
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -160,6 +173,86 @@ def test_a_stream_that_is_cut_ends_with_an_error_and_no_end(hall: Hall, surface:
     assert row.status == 502
     assert row.output_tokens
     assert row.is_estimated or target in {"anthropic", "gemini"}
+
+
+TEXTS: dict[str, dict[str, Any]] = {
+    "chat": {"type": "text", "text": "Long rules."},
+    "responses": {"type": "input_text", "text": "Long rules."},
+    "messages": {"type": "text", "text": "Long rules."},
+}
+MARKS: dict[str, dict[str, Any]] = {
+    "chat": {"cache_control": {"type": "ephemeral"}},
+    "responses": {"prompt_cache_breakpoint": {"mode": "explicit"}},
+    "messages": {"cache_control": {"type": "ephemeral", "ttl": "1h"}},
+}
+SOUND = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+
+
+def saying(surface: str, *parts: dict[str, Any]) -> Ask:
+    """A request whose one turn has these parts."""
+    turn = {"role": "user", "content": [*parts]}
+    return Ask(more={"input" if surface == "responses" else "messages": [turn]})
+
+
+def is_named(answer: httpx.Response, word: str) -> bool:
+    """Whether the caller is told of what could not be said: refused, or left out as a hint."""
+    if answer.status_code == 400:
+        return word in json.dumps(answer.json())
+    return word in answer.headers.get("x-headworks-ignored", "")
+
+
+@pytest.mark.parametrize(("surface", "target"), TALKS)
+def test_a_cache_marker_arrives_or_is_named(hall: Hall, surface: str, target: str) -> None:
+    ask = saying(surface, TEXTS[surface] | MARKS[surface], TEXTS[surface])
+    answer = hall.post(surface, target, ask, REPLIES[target](Said("Yes.")))
+    assert answer.status_code == 200, answer.text
+    word = {"anthropic": "cache_control", "bedrock": "cachePoint", "responses": "prompt_cache_breakpoint"}.get(target)
+    if word is None:
+        assert is_named(answer, "cache_control") or '"cache_control"' in hall.seen(target).body.decode()
+        return
+    asked = hall.seen(target).body.decode()
+    assert asked.count(f'"{word}"') == 1
+    if surface == "messages":  # half a day is the longest of which Responses knows
+        assert "1h" in asked or is_named(answer, "ttl")
+
+
+@pytest.mark.parametrize(("surface", "target"), TALKS)
+def test_a_strict_tool_arrives_as_one_or_is_named(hall: Hall, surface: str, target: str) -> None:
+    ask = Ask(has_tools=True)
+    tools = written(surface, "m", ask)["tools"]
+    (tools[0]["function"] if surface == "chat" else tools[0])["strict"] = True
+    answer = hall.post(surface, target, Ask(more={"tools": tools}), REPLIES[target](Said("Yes.")))
+    if not is_named(answer, "strict"):
+        asked = hall.seen(target).body.decode().replace(" ", "")
+        assert ("VALIDATED" if target == "gemini" else '"strict":true') in asked
+
+
+@pytest.mark.parametrize(("surface", "target"), [each for each in TALKS if each[0] != "messages"])
+def test_sound_arrives_or_is_refused_by_name(hall: Hall, surface: str, target: str) -> None:
+    answer = hall.post(surface, target, saying(surface, TEXTS[surface], SOUND), REPLIES[target](Said("Yes.")))
+    if answer.status_code == 200:
+        assert SOUND["input_audio"]["data"] in hall.seen(target).body.decode()  # type: ignore[index]
+    else:
+        assert is_named(answer, "content[1]") or is_named(answer, "audio")
+
+
+@pytest.mark.parametrize("surface", TALKING)
+@pytest.mark.parametrize("target", ["chat", "responses"])
+def test_a_refusal_is_told_as_one(hall: Hall, surface: str, target: str) -> None:
+    if target == "chat":
+        whole = completion("")
+        whole["choices"][0]["message"] |= {"content": None, "refusal": "No, I won't."}
+    else:
+        whole = response_of("No, I won't.")
+        whole["output"][0]["content"] = [{"type": "refusal", "refusal": "No, I won't."}]
+    answer = hall.post(surface, target, Ask(), Reply.json(whole))
+    said = answer.json()
+    if surface == "chat":
+        assert said["choices"][0]["message"]["refusal"] == "No, I won't."
+    elif surface == "responses":
+        assert said["output"][0]["content"] == [{"type": "refusal", "refusal": "No, I won't."}]
+    else:
+        assert (said["content"][0]["text"], said["stop_reason"]) == ("No, I won't.", "refusal")
 
 
 # ── Nothing is dropped in silence ───────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.guardrails.contacts import is_nanp
@@ -23,7 +23,6 @@ def values(text: str, kind: str) -> list[str]:
 
 
 @given(LOCAL, LETTERS, st.sampled_from(["com", "org", "co.uk", "de", "health", "museum"]))
-@settings(deadline=None)
 def test_addresses_are_found_whatever_stands_around_them(local: str, domain: str, top: str) -> None:
     address = f"{local}@{domain}.{top}"
     is_git = local == "git"
@@ -114,7 +113,6 @@ def test_numbers_of_the_north_american_plan(digits: str, is_one: bool) -> None: 
 
 
 @given(st.ip_addresses(v=4))
-@settings(deadline=None)
 def test_addresses_of_machines_are_found_after_a_label_unless_they_are_this_machine(address: object) -> None:
     written = str(address)
     never = written.startswith(("127.", "255.")) or written.endswith(".255") or written == "0.0.0.0"  # noqa: S104 -- text

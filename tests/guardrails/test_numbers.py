@@ -183,7 +183,7 @@ def test_permanent_account_numbers_of_people_need_a_label() -> None:
 
 @pytest.mark.parametrize("brand", BRANDS)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_cards_of_every_brand_are_found_in_every_grouping(brand: str, data: st.DataObject) -> None:
     prefix, length = BRANDS[brand]
     missing = length - len(prefix) - 1
@@ -195,7 +195,7 @@ def test_cards_of_every_brand_are_found_in_every_grouping(brand: str, data: st.D
 
 
 @given(st.text("0123456789", min_size=11, max_size=11), st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_card_with_a_wrong_check_digit_is_not_found(body: str, step: int) -> None:
     right = luhn.calc_check_digit("4539" + body)
     wrong = str((int(right) + step) % 10)
@@ -230,7 +230,7 @@ def test_a_card_between_other_numbers_is_found() -> None:
 
 
 @given(data=st.data(), country=st.sampled_from(["DE", "AT", "CH", "NL", "GB", "MT", "PL", "NO"]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_valid_bank_accounts_are_found_and_wrong_ones_are_not(data: st.DataObject, country: str) -> None:
     number = data.draw(accounts(country))
     spaced = iban.format(number)

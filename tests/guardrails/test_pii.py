@@ -184,7 +184,7 @@ def test_an_empty_text_has_no_findings() -> None:
 
 
 @given(MIXED)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_redacted_text_has_nothing_left_to_find(text: str) -> None:
     once = redact(text, find(text))
 
@@ -193,7 +193,7 @@ def test_a_redacted_text_has_nothing_left_to_find(text: str) -> None:
 
 
 @given(MIXED)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_findings_are_ordered_apart_and_within_the_text(text: str) -> None:
     position = 0
     for finding in find(text):
@@ -204,7 +204,7 @@ def test_findings_are_ordered_apart_and_within_the_text(text: str) -> None:
 
 
 @given(MIXED)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_redaction_keeps_the_rest_and_removes_every_value(text: str) -> None:
     findings = find(text)
     rest, position = [], 0
@@ -222,13 +222,13 @@ def test_redaction_keeps_the_rest_and_removes_every_value(text: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(), max_size=300), st.sets(st.sampled_from(sorted(KINDS))))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_text_makes_it_fail(text: str, kinds: set[str]) -> None:
     redact(text, find(text, frozenset(kinds)))
 
 
 @given(MIXED)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_first_quick_look_never_hides_a_finding(text: str) -> None:
     quick, everything = find(text), pytest.MonkeyPatch()
     with everything.context() as patched:

@@ -126,9 +126,12 @@ async def test_a_process_that_was_stopped_and_woken_changes_no_outcome(
 async def test_a_process_that_is_told_to_stop_gives_its_run_back_at_once(
     database: Database, noted: psycopg.Connection[Any], make_principal: MakePrincipal, start_replica: StartReplica
 ) -> None:
-    await _enqueue(database, make_principal(), "given back", 1, 60)
+    who = make_principal()
+    await _enqueue(database, who, "given back", 1, 60)
     process = start_replica()
     until(lambda: _counted(noted, "given back", "begun"))
+    for number in range(20):  # some are taken from the queue while it stops
+        await _enqueue(database, who, f"more {number}", 1, 60)
     process.terminate()
     assert process.wait(40) == 0
     assert _status(noted, "given back") == "PENDING"

@@ -16,6 +16,7 @@ import pytest
 from headworks.config import RetrievalServerSettings
 from headworks.identity.service import Identity
 from headworks.jobs.engine import Jobs
+from headworks.retrieval.contract import Item
 from headworks.retrieval.service import HandedIn, Retrieval
 from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring
@@ -54,6 +55,16 @@ def start_ingesting(database_urls: DatabaseUrls) -> Iterator[Any]:
             process.stdout.close()
 
 
+_QUEUED, _TAKEN, _DONE = (("ingest_item", each) for each in ("state = 'queued'", "attempts > 0", "state = 'done'"))
+_KILLED_AT = (
+    # All of the first batch is written but its vectors; nothing of it is committed.
+    ("LOCK TABLE embedding IN EXCLUSIVE MODE", {_QUEUED: 161, _TAKEN: 128, ("document",): 0}),
+    # The first batch is done but for what is broken, and the second is about to be taken.
+    ("SELECT FROM ingest_item WHERE path = '159.md' FOR UPDATE", {_QUEUED: 34, _DONE: 127, ("document",): 127}),
+)
+"""What holds a process up in each turn, and how many rows there are when it is killed."""
+
+
 class _NoModels:
     """The process that hands in calls no model."""
 
@@ -69,8 +80,16 @@ async def _retrieval(db: Database, keyring: Keyring, models: Models) -> tuple[Re
     return retrieval, admin
 
 
+def _is_waited_for(connection: psycopg.Connection[Any]) -> bool:
+    """Whether somebody waits for what this connection has locked."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def _text(number: int) -> bytes:
-    sections = "\n\n".join(f"## Part {part}\n\nHeron {number} of part {part} waits." for part in range(20))
+    sections = "\n\n".join(f"## Part {part}\n\nHeron {number} of part {part} waits." for part in range(4))
     return f"# Note {number}\n\n{sections}".encode()
 
 
@@ -83,34 +102,37 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(
         row = as_superuser.execute(f"SELECT count(*) FROM {table} WHERE {where}").fetchone()  # type: ignore[call-overload]
         return int(row[0])
 
-    for number in range(40):
-        await retrieval.hand_in(admin, "handbook", HandedIn(f"{number}.md", _text(number)))
-    await retrieval.hand_in(admin, "handbook", HandedIn("broken.pdf", b"%PDF-1.7 no more"))
-    for turn in (1, 2):
-        process = start_ingesting()
-        until(lambda turn=turn: count("ingest_item", "state = 'done'") >= 32 * turn - 31)
-        process.kill()
-        process.wait()
+    files = [HandedIn(f"{number}.md", _text(number)) for number in range(160)]
+    files.insert(20, HandedIn("broken.pdf", b"%PDF-1.7 no more"))
+    taken = await retrieval.ingestion.hand_in_several(admin, "handbook", files)
+    assert {each.state for each in taken if isinstance(each, Item)} == {"queued"}
+    for turn, (held, expected) in enumerate(_KILLED_AT, 1):
+        with as_superuser.transaction():  # what is held stops the process at this point, however fast it is
+            as_superuser.execute(held)
+            process = start_ingesting()
+            until(lambda: _is_waited_for(as_superuser), within_s=90)
+            process.kill()
+            process.wait()
+            assert {what: count(*what) for what in expected} == expected
         await retrieval.hand_in(admin, "handbook", HandedIn(f"late-{turn}.md", _text(100 + turn)))
         await retrieval.hand_in(admin, "handbook", HandedIn("0.md", _text(200 + turn)))
-    assert count("ingest_item", "state = 'queued'") > 0, "it was killed in the middle"
     process = start_ingesting()
     until(lambda: count("ingest_item", "state = 'queued'") == 0, within_s=90)
     assert process.wait(60) == 0
     assert count("dbos.workflow_status", "status NOT IN ('SUCCESS')") == 0
-    assert count("document", "tombstoned_at IS NULL") == 42
-    assert count("blob") == 43, "one for each document, and the one that failed"
+    assert count("document", "tombstoned_at IS NULL") == 162
+    assert count("blob") == 163, "one for each document, and the one that failed"
     (versions,) = as_superuser.execute("SELECT sum(version) FROM document").fetchone() or (0,)
-    assert count("document_text") == count("document_version") == versions >= 43, "each version once"
+    assert count("document_text") == count("document_version") == versions >= 162, "each version once"
     parts = as_superuser.execute(
         "SELECT document_id, count(*), count(DISTINCT ordinal) FROM chunk GROUP BY 1"
     ).fetchall()
-    assert {(chunks, ordinals) for _, chunks, ordinals in parts} == {(20, 20)}
-    assert len(parts) == 42
-    assert count("embedding") == count("chunk") == 42 * 20
+    assert {(chunks, ordinals) for _, chunks, ordinals in parts} == {(4, 4)}
+    assert len(parts) == 162
+    assert count("embedding") == count("chunk") == 162 * 4
     assert count("collection", "lacks_vectors") == 0
     progress = await retrieval.progress(admin, collection="handbook")
-    assert progress.total == progress.done == 45
+    assert progress.total == progress.done == 165
     assert [(each.path, each.code) for each in progress.failed] == [("broken.pdf", "corrupt")]
     (newest,) = as_superuser.execute("SELECT document_id, version FROM document WHERE path = '0.md'").fetchall()
     assert "Heron 202 of" in (await retrieval.document(admin, newest[0])).text

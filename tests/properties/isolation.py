@@ -6,16 +6,11 @@ Everything goes through the services that the server itself calls; what happens 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import logging
-import os
-import signal
-import time
 import uuid
-from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import msgspec
 import psycopg
@@ -24,22 +19,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from headworks.errors import HeadworksError, InvalidRequest
 from headworks.gateway.stored.contract import Making
-from headworks.gateway.stored.service import StoredResponses, new_response_id
+from headworks.gateway.stored.service import new_response_id
 from headworks.identity.contract import KeyRequest
 from headworks.identity.roles import MEMBER
-from headworks.observability.service import Traces
 from headworks.records.drain import store
 from headworks.records.lines import span_line, usage_line
 from headworks.retrieval.service import HandedIn
-from headworks.storage.pool import Database, DatabaseUrls
-from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import new_id
 from headworks.types.records import Span, UsageRow
 from headworks.types.workspace import ChunkingSpec, SectionSpec
 
-from ..retrieval.conftest import World, make_world  # noqa: TID252 -- the tests are no installed package
 from .model import (
+    CANARY,
     CUT_PATHS,
     GROUPS,
     HEADING,
@@ -47,6 +39,7 @@ from .model import (
     PATHS,
     PATTERN,
     PEOPLE,
+    QUESTION,
     SLOTS,
     Asker,
     Document,
@@ -55,11 +48,10 @@ from .model import (
     Quoting,
     Rule,
     Tenant,
-    vector_of,
+    new_canary,
 )
 from .read_paths import COLLECTION, ReadPaths
-
-T = TypeVar("T")
+from .stage import Stage
 
 some_names = st.sets(st.sampled_from(LISTED), max_size=3).map(frozenset)
 few_names = st.sets(st.sampled_from(LISTED), max_size=1).map(frozenset)
@@ -69,92 +61,9 @@ either = st.integers(0, 1)
 people = st.sampled_from(PEOPLE)
 paths = st.sampled_from(PATHS)
 turns = st.integers(0, 60)
+PEOPLES_RIGHTS = MEMBER | {"judgement:read", "judgement:write"}
 _MOST_QUEUED = 6
 """Of a tenant: there are slots for no more."""
-
-
-_BACKENDS = "FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE '%_app'"
-
-
-class Heard(logging.Handler):
-    """All that is logged."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-class Stage:
-    """The database under the machine, kept from example to example; each example has tenants of its own."""
-
-    def __init__(self, urls: DatabaseUrls, keyring: Keyring) -> None:
-        self.runner = asyncio.Runner()
-        self._owner = urls.owner
-        self.behind = self._look_behind()
-        self.db = Database(urls, pool_size=3)
-        self.opened = [self.db]
-        self.keyring = keyring
-        self.world: World = self.run(make_world(self.db, keyring, self.behind))
-        self.world.models._vector = vector_of  # type: ignore[method-assign] # scripted
-        self.traces = Traces(self.db, keyring)
-        self.responses = StoredResponses(self.db, keyring)
-        self.count = itertools.count()
-        self.tally: Counter[str] = Counter()
-        """What has happened and what the checks have met, so that a run can show that it was not empty."""
-        self.heard = Heard()
-        self._level = logging.getLogger("headworks").level
-        logging.getLogger("headworks").addHandler(self.heard)
-        logging.getLogger("headworks").setLevel(logging.DEBUG)
-
-    def _look_behind(self) -> psycopg.Connection[Any]:
-        behind = psycopg.connect(self._owner, autocommit=True, connect_timeout=10)
-        behind.execute("SET search_path = headworks, public")
-        return behind
-
-    def end_backends(self) -> None:
-        """Whatever requests and jobs are doing ends here."""
-        self.behind.execute(f"SELECT pg_terminate_backend(pid) {_BACKENDS}")
-
-    def kill_a_backend(self) -> None:
-        """As the kernel kills one: PostgreSQL ends all others, recovers, and lets nobody in until it has."""
-        row = self.behind.execute(f"SELECT pid {_BACKENDS} ORDER BY state = 'active' DESC, pid").fetchone()
-        if row is None:
-            return
-        os.kill(row[0], signal.SIGKILL)
-        self.behind.close()
-        latest = time.monotonic() + 60
-        while True:
-            try:
-                self.behind = self.world.behind = self._look_behind()
-            except psycopg.OperationalError:
-                assert time.monotonic() < latest, "PostgreSQL did not come back"
-                time.sleep(0.05)
-            else:
-                return
-
-    def open(self, urls: DatabaseUrls) -> Database:
-        """Another pool on the same loop."""
-        self.opened.append(Database(urls))
-        return self.opened[-1]
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(coroutine)
-
-    def close(self) -> None:
-        logging.getLogger("headworks").removeHandler(self.heard)
-        logging.getLogger("headworks").setLevel(self._level)
-        for each in self.opened:
-            self.run(each.close())
-        self.runner.close()
-        self.behind.close()
-
-    @property
-    def operations(self) -> int:
-        """How many changes and reads there were."""
-        return sum(times for what, times in self.tally.items() if what.startswith(("change", "read")))
 
 
 class Isolation(RuleBasedStateMachine):
@@ -214,8 +123,9 @@ class Isolation(RuleBasedStateMachine):
         groups = None if through is None else tuple(sorted(through))
         new = await self.world.identity.create_key(tenant.admin, KeyRequest(principal=person, groups=groups))
         principal = Principal(
-            tenant.admin.tenant, tenant.ids[person], person, "user", MEMBER, new.key.id, is_narrowed=through is not None
-        )
+            tenant.admin.tenant, tenant.ids[person], person, "user", PEOPLES_RIGHTS, new.key.id,
+            is_narrowed=through is not None,
+        )  # fmt: skip
         tenant.askers.append(Asker(principal, person, through))
 
     async def _declare(self, tenant: Tenant, lists: Lists, chunking: ChunkingSpec | None = None) -> None:
@@ -235,7 +145,7 @@ class Isolation(RuleBasedStateMachine):
     def _pieces(self, tenant: Tenant, path: str, slot: int, *, has_secret: bool) -> tuple[Piece, ...]:
         headings = ("# Note", f"## {HEADING}")[: 1 + has_secret]
         slots = tenant.free_slots(path, slot)
-        pieces = tuple(Piece(heading, f"canary{uuid.uuid4().hex}", next(slots)) for heading in headings)
+        pieces = tuple(Piece(heading, new_canary(), next(slots)) for heading in headings)
         self.canaries |= {piece.canary: tenant for piece in pieces}
         return pieces
 
@@ -372,18 +282,20 @@ class Isolation(RuleBasedStateMachine):
 
     @rule(which=either, person=people)
     def record_a_request(self, which: int, person: str) -> None:
-        """A trace and a stored response, both of which quote all that the asker may read now."""
+        """A trace, a stored response, an experiment's answer and judgements: all quote what the asker may read now."""
         tenant = self.tenants[which]
         asker = next(each for each in tenant.askers if each.name == person)
-        documents = [self.reads.document_id(tenant, path) for path in tenant.readable(asker)]
-        canary = f"canary{uuid.uuid4().hex}"
+        by_path = self.reads.ids(tenant)
+        shown = tenant.readable(asker)
+        documents = [by_path[path] for path in shown]
+        canary = new_canary()
         self.canaries[canary] = tenant
         who, at = asker.principal, 1_795_000_000.0
         trace, span = new_id(), new_id()
         usage = UsageRow(who.tenant, at, trace, trace, "chat", "answer", "assistant", principal_id=who.id)
-        stage = Span(who.tenant, at, trace, span, "answer", at, principal_id=who.id, documents=list(documents))
+        stage = Span(who.tenant, at, trace, span, "request", at, principal_id=who.id, documents=list(documents))
         self.stage.run(self.stage.keyring.ensure(self.stage.db, who.tenant))
-        payload = msgspec.json.encode({"answer": canary})
+        payload = msgspec.json.encode({"question": QUESTION, "answer": canary})
         stage.payload = self.stage.keyring.seal(who.tenant, "span.payload", span, payload)
         self._count("record a trace")
         self.stage.run(store(self.stage.db, [usage_line(usage) + span_line(stage)]))
@@ -393,6 +305,8 @@ class Isolation(RuleBasedStateMachine):
         self._count("keep a response")
         self.stage.run(self.stage.responses.keep(who, response, [], body, making=making))
         tenant.responses.append(Quoting(uuid.UUID(response.removeprefix("resp_")), person, documents, canary))
+        kept = self.reads.judged_answers.keep(tenant, asker, tenant.traces[-1], list(shown.values()))
+        tenant.judged.append(self.stage.run(kept))
 
     @rule(
         which=either, lists=every_lists, is_cut_as_before=st.booleans(),
@@ -459,10 +373,13 @@ class Isolation(RuleBasedStateMachine):
             self._drain()
 
     def _crash(self, action: Coroutine[Any, Any, Any], after: int) -> None:
+        """One time in nine all connections are lost, as when PostgreSQL restarts."""
+        end = partial(self.stage.end_backends, also_idle=after % 10 == 0)
+
         async def broken() -> None:
             task = asyncio.ensure_future(action)
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(after / 5000, self.stage.end_backends)
+            timer = loop.call_later(after / 5000, end)
             try:
                 await task
             except (HeadworksError, psycopg.Error):
@@ -471,7 +388,7 @@ class Isolation(RuleBasedStateMachine):
                 timer.cancel()
 
         self.stage.run(broken())
-        self.stage.end_backends()  # also what lies in the pool
+        end()
 
     def _stored_lists(self, tenant: Tenant) -> tuple[frozenset[str], frozenset[str]]:
         found = []
@@ -493,9 +410,12 @@ class Isolation(RuleBasedStateMachine):
         self.stage.run(self.reads.look(self.step, is_granted=self.is_granted))
 
     def teardown(self) -> None:
-        told = "\n".join(self.stage.heard.lines)
-        assert not [canary for canary in self.canaries if canary in told], "what documents say was logged"
+        self.stage.run(self._nothing_was_told())
         self.stage.heard.lines.clear()
+
+    async def _nothing_was_told(self) -> None:
+        told = "\n".join(self.stage.heard.lines)
+        assert self.canaries.keys().isdisjoint(CANARY.findall(told)), "what documents say was logged"
 
 
 def _as_spec(rule: Rule) -> SectionSpec:

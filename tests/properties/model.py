@@ -27,6 +27,8 @@ HEADING = "Secret"
 CUT_PATHS = ("a.md", PATTERN, "**")
 """Where a rule cuts sections off."""
 SLOTS = 23
+CANARY = re.compile("canary[a-z]{32}")
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _LENGTH = 120
 """Words of a piece: so many that a heading more in front of it moves no rank."""
 
@@ -77,6 +79,11 @@ class Rule:
     denied: Names
 
 
+def new_canary() -> str:
+    """A word that nobody else has said, without digits: it is to be no number."""
+    return f"canary{uuid.uuid4().hex.translate(_LETTERS)}"
+
+
 def joined(pieces: Iterable[Piece]) -> str:
     return "\n\n".join(each.text() for each in pieces)
 
@@ -113,6 +120,18 @@ class Quoting:
     canary: str
 
 
+@dataclass
+class Judged:
+    """An answer that an experiment gave once more, and what its asker said of both: all quote the same."""
+
+    trace: Quoting
+    experiment: uuid.UUID
+    subjects: tuple[str, str]
+    """How judgements name the experiment's answer, and the trace."""
+    quoted: Names
+    """The canaries of what was shown to the model."""
+
+
 @dataclass(frozen=True)
 class Lists:
     """What a collection's file says."""
@@ -146,6 +165,7 @@ class Tenant:
     askers: list[Asker] = field(default_factory=list)
     traces: list[Quoting] = field(default_factory=list)
     responses: list[Quoting] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
     chunking: int = 0
     """Moves with every new generation."""
 

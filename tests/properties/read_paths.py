@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headworks.errors import Forbidden, NotFound
@@ -13,14 +14,34 @@ from headworks.retrieval.contract import Ranking
 from headworks.types.ids import DocumentId
 from headworks.types.retrieval import Citation, Passage
 
-from .model import HEADING, QUESTION, Asker, Quoting, Shown, Tenant, joined
+from .judged import JudgedAnswers
+from .model import CANARY, HEADING, QUESTION, Asker, Quoting, Shown, Tenant, joined
 
 if TYPE_CHECKING:
-    from .isolation import Stage
+    from .stage import Stage
 
 COLLECTION = "handbook"
 RANKINGS: tuple[Ranking, ...] = ("keywords", "vectors", "hybrid")
 _OF_DOCUMENTS = "^(document|document_text|chunk|embedding.*)$"
+_QUOTED = 120
+"""Characters of a passage that is to be cited: its heading, its canary and some words."""
+_BEHIND = """
+SELECT DISTINCT ON (d.shown_path) d.shown_path, d.document_id, d.version, c.ordinal, c.start_offset, c.end_offset
+FROM document d LEFT JOIN chunk c USING (tenant_id, document_id)
+WHERE d.tenant_id = %s AND d.tombstoned_at IS NULL
+ORDER BY d.shown_path, c.ordinal DESC
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A document as it stands in the database, and the place of its last chunk."""
+
+    id: uuid.UUID
+    version: int
+    ordinal: int
+    start: int
+    end: int
 
 
 class ReadPaths:
@@ -30,6 +51,9 @@ class ReadPaths:
         self._stage = stage
         self._tenants = tenants
         self._canaries = canaries
+        self._there: dict[str, dict[str, _Stored]] = {}
+        """By the tenants' names and by path: what there is during a look."""
+        self.judged_answers = JudgedAnswers(stage, self._canaries_in)
         relations = _relations(stage)
         self._foreign = " UNION ALL ".join(
             f"SELECT '{relation}', count(*) FROM {relation} WHERE tenant_id <> %(tenant)s"
@@ -37,9 +61,11 @@ class ReadPaths:
             for relation in relations
         )
         self._of_documents = " UNION ALL ".join(
-            f"SELECT '{relation}', array_agg(DISTINCT document_id) FROM {relation}"
-            for relation in relations
-            if re.match(_OF_DOCUMENTS, relation)
+            f"SELECT '{relation}', array_agg(DISTINCT {column}) FROM {relation}"
+            for relation, column in [
+                *[(each, "document_id") for each in relations if re.match(_OF_DOCUMENTS, each)],
+                ("ingest_item", "handed_in_by"),
+            ]
         )
 
     def _count(self, what: str, times: int = 1) -> None:
@@ -47,6 +73,7 @@ class ReadPaths:
 
     async def look(self, step: int, *, is_granted: bool) -> None:
         """As a few askers, over the read paths whose turn it is."""
+        self._there = {each.name: self._look_behind(each) for each in self._tenants}
         for turn, tenant in zip((step, step // 2), self._tenants, strict=True):
             asker = tenant.askers[turn % len(tenant.askers)]
             await self.rows(tenant, asker)
@@ -55,7 +82,9 @@ class ReadPaths:
         asker = tenant.askers[step // 2 % len(tenant.askers)]
         await self.citations(tenant, asker)
         await self.documents(tenant, asker)
-        turns = (self.tenants, self.lists, self.quoting, self.seen_as, self.explained)
+        turns = (
+            self.tenants, self.lists, self.quoting, self.seen_as, self.judged, self.explained, self.quoting
+        )  # fmt: skip # a prime number of them, so that each comes to every asker
         await turns[step % len(turns)](tenant, asker)
         await self.rows(tenant, tenant.askers[(step // 3) % len(tenant.askers)])
         if step % 7 == 0:
@@ -70,11 +99,11 @@ class ReadPaths:
         self._count("rows")
         async with self._stage.db.tx(asker.principal) as tx:
             found = {row[0]: set(row[1] or ()) for row in await tx.fetch_all(self._of_documents)}
-            handed = await tx.fetch_all("SELECT DISTINCT handed_in_by FROM ingest_item")
+        handed_in_by = found.pop("ingest_item")
         for table, documents in found.items():
             wanted = known if table == "document" else ids
             assert documents == wanted, f"{asker.name} of {tenant.name} sees other documents in {table}"
-        assert {row[0] for row in handed} <= {asker.principal.id}, f"{asker.name} sees rows of others in ingest_item"
+        assert handed_in_by <= {asker.principal.id}, f"{asker.name} sees rows of others in ingest_item"
 
     async def tenants(self, tenant: Tenant, asker: Asker) -> None:
         """In every table and view that there is."""
@@ -123,28 +152,37 @@ class ReadPaths:
         return [canary for each in result.passages for canary in self._canaries_in(each.text)]
 
     async def citations(self, tenant: Tenant, asker: Asker) -> None:
-        """Passages that somebody got hold of, of both tenants, are cited only as far as the caller may read them."""
+        """Passages that somebody got hold of, of both tenants, are cited only as far as the caller may read them.
+
+        One answer has them all: what may be cited stands beside what may not.
+        """
         readable = tenant.readable(asker)
-        for other in self._tenants:
-            there = [each for each in other.shown() if each.pieces]
-            for shown in (*there[:2], *[each for each in there if "#" in each.path][:1]):
-                piece = shown.pieces[-1]
-                stream = self._stage.world.retrieval.citing(asker.principal, [self._passage(other, shown)])
-                self._count("citation")
-                out = await stream.feed(f"The note {piece.canary} slot{piece.slot:02} [1].")
-                out += await stream.finish()
-                is_cited = any(isinstance(each, Citation) for each in out)
-                may = other is tenant and shown.path in readable
-                assert is_cited == may, f"citation of {shown.path} by {asker.name}"
-                self._stage.tally["cited" if is_cited else "not cited"] += 1
+        quoted = [
+            (other, shown)
+            for other in self._tenants
+            for shown in _some([each for each in other.shown() if each.pieces], slice(2))
+        ]
+        passages = [self._passage(number, *each) for number, each in enumerate(quoted, 1)]
+        claims = [
+            f"The note {shown.pieces[-1].canary} slot{shown.pieces[-1].slot:02} [{number}]."
+            for number, (_, shown) in enumerate(quoted, 1)
+        ]
+        stream = self._stage.world.retrieval.citing(asker.principal, passages)
+        self._count("citation", len(quoted))
+        out = [*await stream.feed(" ".join(claims)), *await stream.finish()]
+        cited = {each.number for each in out if isinstance(each, Citation)}
+        for number, (other, shown) in enumerate(quoted, 1):
+            may = other is tenant and shown.path in readable
+            assert (number in cited) == may, f"citation of {shown.path} by {asker.name}"
+            self._stage.tally["cited" if may else "not cited"] += 1
 
     async def documents(self, tenant: Tenant, asker: Asker) -> None:
         """Opened by their ids, one of each tenant, and found by their paths."""
         readable = tenant.readable(asker)
         retrieval = self._stage.world.retrieval
         for other in self._tenants:
-            there, by_path = list(other.shown()), self._ids(other)
-            for shown in (*there[1:3], *[each for each in there if "#" in each.path][:1]):
+            by_path = self._ids(other)
+            for shown in _some(list(other.shown()), slice(1, 3)):
                 self._count("document")
                 try:
                     view = await retrieval.document(asker.principal, DocumentId(by_path[shown.path]))
@@ -183,6 +221,15 @@ class ReadPaths:
                 await self._trace(tenant, other, asker, trace, readable)
             for response in other.responses[-2:]:
                 await self._response(tenant, other, asker, response, readable)
+
+    async def judged(self, tenant: Tenant, asker: Asker) -> None:
+        """Answers that were kept and judged: no word where one of the documents is hidden."""
+        by_path = self._ids(tenant)
+        readable = {by_path[path] for path in tenant.visible(asker)}
+        for other in self._tenants:
+            for each in other.judged[-1:]:
+                is_readable = set(each.trace.documents) <= readable
+                await self.judged_answers.look(tenant, other, asker, each, is_readable=is_readable)
 
     async def _trace(
         self, tenant: Tenant, other: Tenant, asker: Asker, trace: Quoting, readable: set[uuid.UUID]
@@ -230,12 +277,12 @@ class ReadPaths:
 
     async def explained(self, tenant: Tenant, asker: Asker) -> None:
         """What an administrator is told is so."""
-        there = [each.path for each in tenant.shown()]
-        for path in (*there[:1], *[each for each in there if "#" in each][:1]):
+        whole = Asker(asker.principal, asker.name)
+        for shown in _some(list(tenant.shown()), slice(1)):
             self._count("explanation")
-            whole = Asker(asker.principal, asker.name)
-            found = await self._stage.world.retrieval.explain(tenant.admin, COLLECTION, path, asker.name)
-            assert found.may_read == (path in tenant.readable(whole)), f"explanation of {path} for {asker.name}"
+            found = await self._stage.world.retrieval.explain(tenant.admin, COLLECTION, shown.path, asker.name)
+            may = shown.path in tenant.readable(whole)
+            assert found.may_read == may, f"explanation of {shown.path} for {asker.name}"
 
     async def grants(self, *, is_granted: bool) -> None:
         for tenant, direction in zip(self._tenants, ("given", "received"), strict=True):
@@ -246,33 +293,35 @@ class ReadPaths:
     # ── Behind the scenes ──
 
     def _canaries_in(self, text: str) -> list[str]:
-        return [canary for canary in self._canaries if canary in text]
+        return [canary for canary in dict.fromkeys(CANARY.findall(text)) if canary in self._canaries]
 
-    def document_id(self, tenant: Tenant, path: str) -> uuid.UUID:
-        return self._ids(tenant)[path]
+    def ids(self, tenant: Tenant) -> dict[str, uuid.UUID]:
+        """Of the documents that there are now, by path."""
+        return {path: each.id for path, each in self._look_behind(tenant).items()}
 
     def _ids(self, tenant: Tenant) -> dict[str, uuid.UUID]:
-        """Of what there is, by path."""
-        rows = self._stage.behind.execute(
-            "SELECT shown_path, document_id FROM document WHERE tenant_id = %s AND tombstoned_at IS NULL",
-            [tenant.admin.tenant],
-        ).fetchall()
-        found: dict[str, uuid.UUID] = dict(rows)
+        return {path: each.id for path, each in self._there[tenant.name].items()}
+
+    def _look_behind(self, tenant: Tenant) -> dict[str, _Stored]:
+        rows = self._stage.behind.execute(_BEHIND, [tenant.admin.tenant]).fetchall()
+        found = {path: _Stored(*stored) for path, *stored in rows}
         missing = {each.path for each in tenant.shown()} - set(found)
         assert not missing, f"{sorted(missing)} of {tenant.name} are not there"
         return found
 
-    def _passage(self, tenant: Tenant, shown: Shown) -> Passage:
-        """Of the last chunk."""
-        row = self._stage.behind.execute(
-            "SELECT d.document_id, d.version, c.start_offset, c.end_offset, c.ordinal FROM document d JOIN chunk c "
-            "USING (tenant_id, document_id) WHERE d.tenant_id = %s AND d.shown_path = %s AND d.tombstoned_at IS NULL "
-            "ORDER BY c.ordinal DESC",
-            [tenant.admin.tenant, shown.path],
-        ).fetchone()
-        assert row is not None
-        text = joined(shown.pieces)[row[2] : row[3]]
-        return Passage(1, DocumentId(row[0]), row[1], shown.path, "Note", (), row[4], row[2], row[3], text, 1.0)
+    def _passage(self, number: int, tenant: Tenant, shown: Shown) -> Passage:
+        """Where the last chunk begins."""
+        at = self._there[tenant.name][shown.path]
+        text = joined(shown.pieces)[at.start : at.end][:_QUOTED]
+        end = at.start + len(text)
+        return Passage(
+            number, DocumentId(at.id), at.version, shown.path, "Note", (), at.ordinal, at.start, end, text, 1.0
+        )
+
+
+def _some(there: list[Shown], places: slice) -> list[Shown]:
+    """A few of them: those at these places, and a section that was cut off."""
+    return list(dict.fromkeys([*there[places], *[each for each in there if "#" in each.path][:1]]))
 
 
 def _relations(stage: Stage) -> list[str]:

@@ -284,7 +284,5 @@ def test_no_sequence_of_writes_gives_anybody_more_than_he_was_given(world: World
     Rights.world = world
     run_state_machine_as_test(
         Rights,
-        settings=settings(
-            max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=25, stateful_step_count=20, suppress_health_check=list(HealthCheck)),
     )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -123,7 +125,7 @@ async def test_one_record_that_is_no_row_does_not_hold_up_the_others(
     assert "secret" not in caplog.text
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=5))
 async def test_any_text_of_a_caller_is_stored(database: Database, as_superuser: Superuser, texts: list[str]) -> None:
     rows = [row(asked_model=text, end_user=text) for text in texts]
@@ -210,6 +212,33 @@ async def test_what_failed_to_be_copied_is_copied_later(
     await drain.copy()
     assert count(as_superuser, "usage") == 2
     journal.close()
+
+
+async def test_in_the_background_all_is_copied_also_what_failed_when_nothing_comes_after_it(
+    database: Database, as_superuser: Superuser, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal(tmp_path)
+    records = Records(journal)
+    drain = Drain(database, records, batch_s=0.01)
+    drain.start()
+    for number in (1, 2):
+        records.write(row())
+        await until(lambda number=number: count(as_superuser, "usage") == number)
+    as_superuser.execute("REVOKE INSERT ON usage FROM hw_ingest")
+    records.write(row())
+    await until(lambda: "records wait in the journal" in caplog.text)
+    as_superuser.execute("GRANT INSERT ON usage TO hw_ingest")
+    await until(lambda: count(as_superuser, "usage") == 3)
+    records.gather(row())
+    await until(lambda: count(as_superuser, "usage") == 4)
+    await drain.stop()
+    journal.close()
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not what():
+            await asyncio.sleep(0.01)
 
 
 WRITER = """

@@ -188,7 +188,7 @@ ANSWER = (
 
 
 @given(cuts=st.lists(st.integers(0, len(ANSWER)), max_size=25))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_however_an_answer_is_split_it_comes_out_the_same(world: World, cuts: list[int]) -> None:
     if not world.count("collection"):
         await _fill(world)

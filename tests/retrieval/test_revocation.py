@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
+from experiment_stage import Scripted, evaluation_over
+from release_world import Declared, releases_over, workspace
 from retrieval_world import World
 
-from headworks.errors import NotFound
+from headworks.errors import Conflict, NotFound
+from headworks.evaluation.contract import subject_of
+from headworks.evaluation.datasets.promotion import Promotion
+from headworks.evaluation.exchange.inspect_logs import import_inspect
+from headworks.evaluation.experiments.running import ExperimentRuns
+from headworks.evaluation.service import Evaluation, Wanted
 from headworks.gateway.stored.contract import Making
 from headworks.gateway.stored.service import StoredResponses, new_response_id
+from headworks.guardrails.service import Guardrails
 from headworks.observability.service import Traces
 from headworks.records.drain import store
 from headworks.records.lines import span_line, usage_line
+from headworks.review.contract import Judgement
+from headworks.review.files import line_of
+from headworks.review.service import Review
+from headworks.review.store import Filter
+from headworks.types.evaluation import Output
 from headworks.types.identity import Principal
-from headworks.types.ids import new_id
+from headworks.types.ids import TraceId, new_id
 from headworks.types.records import Span, UsageRow
 from headworks.types.retrieval import Citation, Passage
+from headworks.types.workspace import SectionSpec
 
 FACT = "The merger closes on 14 May."
-PATH = "board/merger.md"
+PATH, PART = "board/merger.md", "board/merger.md#Board › Merger"
+WHOLE, PARTED = f"# Merger\n\n{FACT}", f"# Board\n\nIt meets each month.\n\n## Merger\n\n{FACT}"
+GOLDEN = {"id": "closing", "question": "When does the merger close?", "reference": FACT}
+CLAIMS = {
+    "features/claims/evals/gate.yaml": b"must_not_get_worse:\n  - {metric: said, margin: 0.3}\n",
+    "features/claims/evals/suite.yaml": b"dataset: golden\nscorers: {said: {scorer: regex, pattern: .}}\n",
+    "features/claims/golden/golden.jsonl": json.dumps(GOLDEN).encode(),
+}
 
 
 @dataclass
@@ -34,28 +57,70 @@ class Scene:
     passage: Passage
     trace: Any
     response: str
+    evaluation: Evaluation
+    experiment: UUID
+    subject: str
+    """Of the answer in the experiment, which Jane has judged, as she has the trace's."""
+    path: str = PATH
+
+    @property
+    def review(self) -> Review:
+        world = self.world
+        releases = releases_over(world.db, world.keyring, world.identity, Declared())
+        traces = Traces(world.db, world.keyring)
+        return Review(world.db, world.keyring, world.identity, releases, traces, self.evaluation)
 
 
 @pytest.fixture
 async def scene(world: World) -> Scene:
-    jane = await world.person("jane", "nurses")
+    return await _scene(world, PATH, WHOLE, await _jane(world))
+
+
+async def _jane(world: World) -> Principal:
+    await world.person("jane", "nurses")
+    await world.identity.bind_role(world.admin, "jane", "expert")
     await world.identity.create_group(world.admin, "clinic")
     await world.identity.add_member(world.admin, "clinic", "nurses")
     await _lists(world)
-    await world.add("handbook", PATH, f"# Merger\n\n{FACT}")
-    (passage,) = (await world.search(jane, "handbook", "merger")).passages
+    return await world.key("jane")
+
+
+async def _scene(world: World, path: str, text: str, jane: Principal) -> Scene:
+    await world.add("handbook", PATH, text)
+    passage = next(each for each in (await world.search(jane, "handbook", "merger")).passages if each.path == path)
     trace, span, at = new_id(), new_id(), 1_795_000_000.0
-    usage = UsageRow(jane.tenant, at, trace, trace, "chat", "answer", "assistant", principal_id=jane.id)
+    usage = UsageRow(jane.tenant, at, trace, trace, "chat", "answer", "claims", feature="claims", principal_id=jane.id)
+    said = msgspec.json.encode({"question": "When does it close?", "answer": FACT})
     stage = Span(
-        jane.tenant, at, trace, span, "answer", at, principal_id=jane.id, documents=[passage.document],
-        payload=world.keyring.seal(jane.tenant, "span.payload", span, msgspec.json.encode({"answer": FACT})),
+        jane.tenant, at, trace, span, "request", at, principal_id=jane.id, documents=[passage.document],
+        payload=world.keyring.seal(jane.tenant, "span.payload", span, said),
     )  # fmt: skip
     await store(world.db, [usage_line(usage) + span_line(stage)])
     response = new_response_id()
     body = msgspec.json.encode({"output": []})
     making = Making(documents=(passage.document,))
     await StoredResponses(world.db, world.keyring).keep(jane, response, [], body, making=making)
-    return Scene(world, jane, passage, trace, response)
+    evaluation = evaluation_over(world.db, world.keyring, world.identity, world.jobs)
+    experiment, subject = await _tried(world, evaluation, passage)
+    made = Scene(world, jane, passage, trace, response, evaluation, experiment, subject, path)
+    for judged in (subject, f"trace:{trace}"):
+        await made.review.judgements.give(jane, "default", Judgement(judged, "said", "pass", evidence=FACT))
+    return made
+
+
+async def _tried(world: World, evaluation: Evaluation, passage: Passage) -> tuple[UUID, str]:
+    """An experiment whose one answer quotes the passage, and how that answer is named."""
+    releases = releases_over(world.db, world.keyring, world.identity, Declared())
+    await releases.apply(world.admin, "default", workspace() | CLAIMS)
+    made = await evaluation.run(world.admin, Wanted("default", "claims@staging"))
+    answerer = Scripted(says={"closing": Output(FACT, "stop", passages=(passage,), trace=TraceId(new_id()))})
+    runs = ExperimentRuns(world.db, world.keyring, world.identity, evaluation.experiments, answerer)
+    runs.register(world.jobs)
+    await world.drain()
+    (result,) = await evaluation.experiments.results(
+        world.admin, await evaluation.experiments.find(world.admin, made.id)
+    )
+    return made.id, subject_of(made.release, result.example_digest)
 
 
 async def _lists(
@@ -64,11 +129,12 @@ async def _lists(
     denied: Sequence[str] = (),
     board: Sequence[str] = ("clinic",),
     shut: Sequence[str] = (),
+    sections: Sequence[SectionSpec] = (),
 ) -> None:
     """The collection's file, by default as Jane reads it."""
     await world.collection(
         "handbook", *(readers or ("clinic",)), documents=[("board/**", tuple(board))], denied=tuple(denied),
-        denials=[("board/**", tuple(shut))] if shut else [],
+        denials=[("board/**", tuple(shut))] if shut else [], sections=tuple(sections),
     )  # fmt: skip
 
 
@@ -103,7 +169,8 @@ WAYS: dict[str, tuple[Change, Change]] = {
 
 async def _by_search(scene: Scene) -> bool:
     try:
-        return bool((await scene.world.search(scene.jane, "handbook", "merger")).passages)
+        found = (await scene.world.search(scene.jane, "handbook", "merger")).passages
+        return any(FACT in each.text for each in found)
     except NotFound:
         return False
 
@@ -114,7 +181,7 @@ async def _by_list(scene: Scene) -> bool:
 
 async def _by_path(scene: Scene) -> bool:
     try:
-        return bool(await scene.world.retrieval.find_documents(scene.jane, "handbook", [PATH]))
+        return bool(await scene.world.retrieval.find_documents(scene.jane, "handbook", [scene.path]))
     except NotFound:
         return False
 
@@ -155,25 +222,118 @@ async def _by_response(scene: Scene) -> bool:
 
 async def _seen_as_her(scene: Scene) -> bool:
     seen = await scene.world.identity.seen_as(scene.world.admin, "jane", "POST /api/search")
-    return await _by_search(Scene(scene.world, seen, scene.passage, scene.trace, scene.response))
+    return await _by_search(replace(scene, jane=seen))
 
 
 async def _by_explanation(scene: Scene) -> bool:
-    return (await scene.world.retrieval.explain(scene.world.admin, "handbook", PATH, "jane")).may_read
+    return (await scene.world.retrieval.explain(scene.world.admin, "handbook", scene.path, "jane")).may_read
+
+
+async def _by_exported_experiment(scene: Scene) -> bool:
+    (result,) = import_inspect(await scene.evaluation.inspect_log(scene.jane, scene.experiment)).results
+    return FACT in repr(result.output)
+
+
+async def _by_answer_to_judge(scene: Scene) -> bool:
+    return FACT in repr(await scene.review.materials.show(scene.jane, "default", scene.subject, "said")).replace(
+        repr(FACT),
+        "",
+        1,  # the reference is the dataset's own
+    )
+
+
+async def _by_trace_to_judge(scene: Scene) -> bool:
+    return FACT in repr(await scene.review.materials.show(scene.jane, "default", f"trace:{scene.trace}", "said"))
+
+
+async def _by_judgement(scene: Scene) -> bool:
+    """Her own of both, by list and export: they quote it alike, or nothing of it."""
+    found, _ = await scene.review.judgements.list(scene.jane, "default", Filter())
+    exported = [line_of(each) for each in found]
+    assert {each["verdict"] for each in exported} == {"pass"}
+    shown = {each["subject"]: FACT in json.dumps(each) for each in exported}
+    assert set(shown) == {scene.subject, f"trace:{scene.trace}"}
+    assert {each["subject"]: "withheld" not in each for each in exported} == shown
+    assert len(set(shown.values())) == 1
+    return shown[scene.subject]
+
+
+async def _by_promotion(scene: Scene) -> bool:
+    traces = Traces(scene.world.db, scene.world.keyring)
+    try:
+        made = await Promotion(traces, Guardrails()).propose(scene.jane, scene.trace, with_reference=True)
+    except Conflict:
+        return False
+    return FACT in repr(made)
 
 
 PATHS = (
     _by_search, _by_list, _by_path, _by_document, _by_page, _by_citation, _by_trace, _by_response, _seen_as_her,
-    _by_explanation,
+    _by_explanation, _by_exported_experiment, _by_answer_to_judge, _by_trace_to_judge, _by_judgement, _by_promotion,
 )  # fmt: skip
+
+
+async def _shown(scene: Scene, paths: Sequence[Callable[[Scene], Awaitable[bool]]] = PATHS) -> Mapping[str, bool]:
+    return {path.__name__: await path(scene) for path in paths}
+
+
+def _all(said: bool, paths: Sequence[Callable[[Scene], Awaitable[bool]]] = PATHS) -> Mapping[str, bool]:  # noqa: FBT001 -- what each path says
+    return {path.__name__: said for path in paths}
 
 
 async def test_each_way_to_lose_a_right_holds_on_each_read_path_from_the_next_statement(scene: Scene) -> None:
     for way, (lose, regain) in WAYS.items():
-        assert {path.__name__: await path(scene) for path in PATHS} == {path.__name__: True for path in PATHS}, way
+        assert await _shown(scene) == _all(True), way
         await lose(scene.world)
-        assert {path.__name__: await path(scene) for path in PATHS} == {path.__name__: False for path in PATHS}, way
+        assert await _shown(scene) == _all(False), way
         await regain(scene.world)
+
+
+RULE = SectionSpec("**", "Merger", ("auditors",))
+OF_SECTIONS: dict[str, tuple[Change, Change]] = {
+    "she leaves the group that reads the section": (
+        lambda world: world.identity.remove_member(world.admin, "auditors", "jane"),
+        lambda world: world.identity.add_member(world.admin, "auditors", "jane"),
+    ),
+    "its file is no longer for them": (
+        lambda world: _lists(world, board=("administrators",), sections=[RULE]),
+        lambda world: _lists(world, sections=[RULE]),
+    ),
+    "its file is closed to her group": (
+        lambda world: _lists(world, shut=["nurses"], sections=[RULE]),
+        lambda world: _lists(world, sections=[RULE]),
+    ),
+}
+OF_WHAT_WAS_SAID = (
+    _by_document, _by_citation, _by_trace, _by_response, _by_exported_experiment, _by_answer_to_judge,
+    _by_trace_to_judge, _by_judgement, _by_promotion,
+)  # fmt: skip
+"""What rests on the document as it was, by its id."""
+
+
+async def test_a_right_to_a_section_holds_and_ends_on_each_read_path(world: World) -> None:
+    jane = await _jane(world)
+    await world.identity.create_group(world.admin, "auditors")
+    await world.identity.add_member(world.admin, "auditors", "jane")
+    await _lists(world, sections=[RULE])
+    scene = await _scene(world, PART, PARTED, jane)
+    of_section = [path for path in PATHS if path is not _by_list]  # the file's own text is there all the same
+    for way, (lose, regain) in OF_SECTIONS.items():
+        assert await _shown(scene, of_section) == _all(True, of_section), way
+        await lose(world)
+        assert await _shown(scene, of_section) == _all(False, of_section), way
+        await regain(world)
+    await _lists(world, sections=[replace(RULE, readers=("administrators",))])
+    gone = [
+        path for path in of_section if path is not _by_explanation
+    ]  # until it is cut anew, there is no such section
+    assert await _shown(scene, gone) == _all(False, gone), "other rules"
+    await _lists(world, sections=[RULE])
+    await world.drain()
+    assert await _by_search(scene), "cut anew it is another document"
+    assert await _shown(scene, OF_WHAT_WAS_SAID) == _all(False, OF_WHAT_WAS_SAID)
+    shown = await scene.evaluation.inspect_log(world.admin, scene.experiment)
+    assert {each.output.error_code for each in import_inspect(shown).results} == {"withheld"}
 
 
 async def test_an_answer_that_streams_loses_what_is_cited_after_the_right_was_lost(scene: Scene) -> None:
@@ -191,4 +351,4 @@ async def test_a_revoked_key_of_hers_reads_nothing_while_another_goes_on(scene: 
     await scene.world.identity.revoke_key(scene.world.admin, str(scene.jane.key))
     assert not await _by_search(scene)
     assert not await _by_document(scene)
-    assert await _by_search(Scene(scene.world, other, scene.passage, scene.trace, scene.response))
+    assert await _by_search(replace(scene, jane=other))

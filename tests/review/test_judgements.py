@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
 from release_world import World, guest, shared_superuser, shared_urls, workspace
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest
+from headworks.evaluation.contract import HumanLabels
 from headworks.review.contract import Judgement
 from headworks.review.judgements import Judgements
 from headworks.review.store import Filter
@@ -48,9 +48,9 @@ async def test_a_judgement_keeps_all_that_was_said(guest: World, judgements: Jud
         release="sha256:r",
         trace=new_id(),
     )
-    identifier = await judgements.give(rita, "default", given, feature="claims")
+    kept = await judgements.give(rita, "default", given, feature="claims")
     (found,), hidden = await judgements.list(rita, "default", ANY)
-    assert (found.id, found.judgement, found.rater, found.kind) == (identifier, given, "rita", "opinion")
+    assert (found.id, found.judgement, found.rater, found.kind) == (kept.id, given, "rita", "opinion")
     assert found.is_blind
     assert hidden == 0
 
@@ -86,7 +86,7 @@ async def test_who_changes_his_mind_replaces_his_own_and_nothing_is_lost(
     second = await judgements.give(rita, "default", said("pass"))
     found, _ = await judgements.list(rita, "default", ANY)
     mine = next(each for each in found if each.rater == "rita")
-    assert (mine.id, mine.replaces, mine.judgement.verdict) == (second, first, "pass")
+    assert (mine.id, mine.replaces, mine.judgement.verdict) == (second.id, first.id, "pass")
     assert not mine.is_blind, "she could have read his by then"
     count = shared_superuser.execute("SELECT count(*) FROM judgement WHERE tenant_id = %s", [rita.tenant]).fetchone()
     assert count == (3,)
@@ -149,8 +149,22 @@ async def test_failure_modes_are_those_of_the_taxonomy(guest: World, judgements:
         said(critique="x" * 20_001),
         said(criteria={"clear": "first"}),
         Judgement("trace:1", "task success", "pass"),
+        said(critique="half: \ud83d"),
+        said(release="r\0"),
+        said(example="x" * 3000),
     ],
-    ids=["no subject", "two lines", "a verdict", "a severity", "a novel", "a criterion", "a metric"],
+    ids=[
+        "subject",
+        "lines",
+        "verdict",
+        "severity",
+        "novel",
+        "criterion",
+        "metric",
+        "half-a-character",
+        "release",
+        "example",
+    ],
 )
 async def test_what_is_no_judgement_is_refused(guest: World, judgements: Judgements, given: Judgement) -> None:
     with pytest.raises(InvalidRequest):
@@ -200,10 +214,10 @@ async def test_labels_for_gates_are_the_decision_or_the_mean_of_the_opinions(
     rita, omar = await guest.person("rita", "reviewer"), await guest.person("omar", "reviewer")
     dora = await guest.person("dora", "principal-expert")
 
-    async def give(who: Any, example: str, verdict: str, repeat: int = 0, **more: Any) -> UUID:
+    async def give(who: Any, example: str, verdict: str, repeat: int = 0, **more: Any) -> None:
         subject = f"answer:{release}:{example}:{repeat}"
         given = said(verdict, subject, release=release, example=example)
-        return await judgements.give(who, "default", given, **more)
+        await judgements.give(who, "default", given, **more)
 
     for who, verdicts in ((rita, ("pass", "fail", "fail")), (omar, ("pass", "pass", "pass"))):
         for example, verdict in zip(("a", "b", "c"), verdicts, strict=True):
@@ -213,8 +227,8 @@ async def test_labels_for_gates_are_the_decision_or_the_mean_of_the_opinions(
     await give(rita, "e", "fail", repeat=1)
     examples = [Digest(each) for each in "abcde"]
     labels = await judgements.labels(guest.admin, project, "task_success", Digest(release), examples)
-    assert labels == {"a": 1.0, "b": 0.5, "c": 0.0}
-    assert await judgements.labels(guest.admin, project, "other", Digest(release), examples) == {}
+    assert labels == HumanLabels(dict(zip(examples, (1.0, 0.5, 0.0), strict=False)))
+    assert await judgements.labels(guest.admin, project, "other", Digest(release), examples) == HumanLabels({})
 
 
 async def test_a_reviewer_reckons_agreement_only_on_what_he_has_judged(guest: World, judgements: Judgements) -> None:

@@ -13,7 +13,8 @@ from release_world import World, guest, shared_urls
 
 from headworks.errors import InvalidRequest
 from headworks.review.files import PREFERENCE, read_pandalm
-from headworks.review.judgements import Judgements, value_of
+from headworks.review.judgements import Judgements
+from headworks.review.labels import value_of
 from headworks.statistics.estimates import SHARES
 from headworks.statistics.judge_correction import corrected_mean
 from headworks.storage.sealing import Keyring

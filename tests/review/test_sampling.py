@@ -46,7 +46,7 @@ async def test_a_sample_is_drawn_by_chance_and_the_same_by_the_same_seed(guest: 
     assert first.population == 200
     assert first.chance == pytest.approx(0.25)
     assert 25 <= first.drawn <= 75
-    wanted = await judgements.wanted(guest.admin, "default")
+    wanted, _ = await judgements.wanted(guest.admin, "default")
     assert len(wanted) == first.drawn
     assert {each.chance for each in wanted} == {first.chance}
     assert all(each.subject == f"trace:{each.trace_id}" and each.release == "sha256:r" for each in wanted)
@@ -64,19 +64,23 @@ async def test_the_reviewed_part_tells_of_the_whole(guest: World, keyring: Keyri
     sample = await sampling.draw(guest.admin, "default", Draw("claims", "ok", 60, seed=1))
     with pytest.raises(InvalidRequest, match="judged yet"):
         await sampling.read(guest.admin, sample.id)
-    wanted = await judgements.wanted(guest.admin, "default")
+    wanted, _ = await judgements.wanted(guest.admin, "default")
+    await judge(guest, judgements, wanted[0].subject, "unsure")
+    with pytest.raises(InvalidRequest, match="judged yet"):
+        await sampling.read(guest.admin, sample.id)
+    await judge(guest, judgements, wanted[-1].subject, "unsure")
     for each in wanted[: len(wanted) // 2]:
         await judge(guest, judgements, each.subject, "fail" if each.subject in bad else "pass")
     half = await sampling.read(guest.admin, sample.id)
-    assert half.reviewed == len(wanted) // 2
+    assert (half.reviewed, half.unsure) == (len(wanted) // 2, 1)
     for each in wanted[len(wanted) // 2 :]:
         await judge(guest, judgements, each.subject, "fail" if each.subject in bad else "pass")
     whole = await sampling.read(guest.admin, sample.id)
     assert (whole.reviewed, whole.population) == (sample.drawn, 120)
     assert 0.75 in whole.estimate.interval()
     assert 0.75 in half.estimate.interval()
-    assert await judgements.wanted(guest.admin, "default") == []
-    assert len(await judgements.wanted(guest.admin, "default", done=True)) == sample.drawn
+    assert await judgements.wanted(guest.admin, "default") == ([], 0)
+    assert len((await judgements.wanted(guest.admin, "default", done=True))[0]) == sample.drawn
 
 
 async def test_experiments_failures_and_other_features_are_no_traffic(guest: World) -> None:

@@ -17,7 +17,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from running_server import Server as Running
 
-from headworks.errors import Conflict, SealBroken, StartupRefused
+from headworks.errors import Conflict, SealBroken, StartupRefused, UnstorableText
 from headworks.server.asgi import Server, control_plane
 from headworks.server.contract import Handler, Receive, Scope, Send
 from headworks.server.fences import SECURITY_HEADERS
@@ -29,6 +29,7 @@ SECRET = "the-text-of-somebody"
 class Wanted(BaseModel):
     name: str
     size: int = 1
+    more: list[dict[str, str]] = []
 
 
 def routes() -> APIRouter:
@@ -40,6 +41,8 @@ def routes() -> APIRouter:
 
     @router.post("/api/things")
     async def make(body: Wanted) -> dict[str, str]:
+        if "\0" in body.name:
+            raise UnstorableText.found()
         return {"name": body.name}
 
     @router.get("/api/things/{name}")
@@ -149,6 +152,21 @@ def is_secured(answer: Answer) -> bool:
 
 
 # ── Who answers ──
+
+
+@pytest.mark.parametrize(
+    ("value", "param", "said"),
+    [
+        ({"name": "a\0"}, "name", "`name`: a text holds a NUL"),
+        ({"name": "\0", "more": [{}, {"a": "\0"}]}, None, "`name`, `more.1.a`: a text holds a NUL"),
+    ],
+)
+async def test_a_text_that_can_not_be_stored_is_a_callers_mistake_and_its_fields_are_named(
+    value: Any, param: str | None, said: str
+) -> None:
+    answer = await post("/api/things", value)
+    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "unstorable_text", param)
+    assert answer.error["message"].startswith(said)
 
 
 async def test_the_request_path_is_found_by_method_and_path() -> None:

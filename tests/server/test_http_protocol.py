@@ -445,6 +445,31 @@ async def test_the_short_way_gives_the_same_bytes(request_name: str) -> None:
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize("last", [b"", b"and the last"])
+@pytest.mark.parametrize("request_name", [*REQUESTS, "with a body"])
+async def test_an_answer_in_pieces_is_the_same_by_the_short_way(request_name: str, last: bytes) -> None:
+    async def in_pieces(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        short = scope.get("extensions", {}).get(SHORT_WAY)
+        head = [(b"X-Seen", b"yes")]
+        if short is None or not short.begin(200, head):
+            await send(start(head))
+        for piece in (b"one", b"two" * 40_000):
+            if short is None or not short.write(piece):
+                await send(body(piece, more=True))
+        if short is None or not short.finish(last):
+            await send(body(last))
+        assert short is None or not short.finish(b"once only")
+
+    pieces = {"with a body": (POST + POST,)} | REQUESTS
+    answers = []
+    for protocol in (HttpToolsProtocol, OneWriteProtocol):
+        async with Side(protocol, in_pieces) as side:
+            answers.append(await side.exchange(*pieces[request_name]))
+    assert answers[0] == answers[1]
+
+
 @pytest.mark.parametrize(
     ("headers", "error"),
     [

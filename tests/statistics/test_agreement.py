@@ -68,7 +68,7 @@ def test_alpha_is_that_of_evalica(level: Level) -> None:
 
 
 @given(st.lists(unit, min_size=2, max_size=30), st.sampled_from(LEVELS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_alpha_is_that_of_krippendorff(units: list[list[int | None]], level: Level) -> None:
     pairable = [each for row in units if len([v for v in row if v is not None]) > 1 for each in row if each is not None]
     assume(len(set(pairable)) > 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from headworks.errors import InvalidRequest
@@ -128,6 +128,30 @@ def test_each_example_has_its_cluster(clusters: list[str]) -> None:
 
 def test_clusters_are_told_apart_by_any_name() -> None:
     assert cluster_codes(["b", 1, (2, "x"), "b", 1], 5).tolist() == [0, 1, 2, 0, 1]
+
+
+quarters = st.integers(0, 4).map(lambda each: each / 4)
+weighted = st.lists(st.tuples(quarters, st.integers(1, 5), st.integers(0, 6)), min_size=2, max_size=30)
+
+
+@given(weighted.filter(lambda rows: len({row[2] for row in rows}) > 1))
+def test_a_weight_counts_an_example_as_so_many_that_are_wholly_alike(rows: list[tuple[float, int, int]]) -> None:
+    values, weights, clusters = (list(each) for each in zip(*rows, strict=True))
+    found = mean(values, clusters, weights=weights)
+    again = [row for row in rows for _ in range(row[1])]
+    totals = {each: sum(row[1] * (row[0] - found.value) for row in rows if row[2] == each) for each in clusters}
+    assume(max(map(abs, totals.values())) > 1e-6)  # else the error is made up of what could have been missed
+    whole = mean([row[0] for row in again], [row[2] for row in again])
+    assert (found.n, found.clusters) == (len(rows), whole.clusters)
+    assert (found.value, found.standard_error) == pytest.approx((whole.value, whole.standard_error), rel=1e-6)
+
+
+def test_equal_weights_change_nothing_and_what_is_no_weight_is_refused() -> None:
+    values = [0.0, 1.0, 1.0, 0.5]
+    assert mean(values, weights=[3.0] * 4) == mean(values)
+    for wrong in ([1.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, -1.0], [1.0, 1.0, 1.0, math.nan], [1.0]):
+        with pytest.raises(InvalidRequest, match="weight"):
+            mean(values, weights=wrong)
 
 
 def test_the_design_effect_of_wholly_alike_clusters_is_their_size() -> None:

@@ -15,7 +15,7 @@ p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
 
 @given(p_values)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_holm_is_that_of_statsmodels(given_values: list[float]) -> None:
     theirs = multipletests(given_values, method="holm")[1]
     assert holm(given_values) == pytest.approx(tuple(theirs), abs=1e-12)

@@ -94,6 +94,19 @@ def test_more_of_the_same_shows_more() -> None:
     assert found == sorted(found, reverse=True)
 
 
+@pytest.mark.parametrize("per_cluster", [1, 4])
+def test_a_weight_counts_an_example_as_so_many_that_are_wholly_alike(per_cluster: int) -> None:
+    random = np.random.default_rng(8)
+    before, after = (random.random((2, 200)) < 0.8).astype(float)
+    weights, clusters = random.integers(1, 5, 200), np.arange(200) // per_cluster
+    found = non_inferiority(before, after, 0.1, clusters, weights=weights)
+    again = np.repeat(np.arange(200), weights)
+    whole = non_inferiority(before[again], after[again], 0.1, clusters[again])
+    assert found.difference == pytest.approx(whole.difference)
+    assert found.lower_bound == pytest.approx(whole.lower_bound, abs=0.005)
+    assert found.p_value == pytest.approx(whole.p_value, abs=0.005)
+
+
 def test_clusters_that_answer_alike_count_once() -> None:
     before, after = scores(6, 6, 48)
     alone = non_inferiority(before, after, 0.1)

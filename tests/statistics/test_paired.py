@@ -7,11 +7,10 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 
 from headworks.errors import InvalidRequest
 from headworks.statistics.estimates import Interval
-from headworks.statistics.paired import mcnemar, paired_difference, pairs
+from headworks.statistics.paired import paired_difference, pairs
 
 verdicts = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=60)
 
@@ -57,13 +56,6 @@ def test_what_differs_is_counted() -> None:
     assert found.variance == pytest.approx(0.4)
 
 
-@given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_is_that_of_statsmodels(wins: int, losses: int) -> None:
-    theirs = their_mcnemar([[5, wins], [losses, 5]], exact=True).pvalue
-    assert mcnemar(wins, losses) == pytest.approx(float(theirs), abs=1e-12)
-    assert mcnemar(wins, losses) == mcnemar(losses, wins)
-
-
 def test_scores_of_any_unit_are_compared_when_they_have_no_limit() -> None:
     found = paired_difference([100.0, 130.0, 90.0], [110.0, 150.0, 95.0], scale=None)
     assert found.value == pytest.approx(35 / 3)
@@ -81,5 +73,3 @@ def test_both_releases_have_the_same_examples() -> None:
         paired_difference([0.5, 0.1], [0.2])
     with pytest.raises(InvalidRequest, match="1 of 2 values of `candidate`"):
         paired_difference([0.5, 0.1], [0.2, math.nan])
-    with pytest.raises(InvalidRequest):
-        mcnemar(-1, 3)

@@ -25,7 +25,7 @@ def test_one_look_is_the_plain_test() -> None:
 
 
 @given(st.lists(st.integers(1, 99), min_size=1, max_size=4, unique=True), st.sampled_from([0.01, 0.05, 0.1]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_spending_grows_to_alpha_and_no_look_gets_more(hundredths: list[int], alpha: float) -> None:
     looks = obrien_fleming([*(each / 100 for each in sorted(hundredths)), 1.0], alpha)
     spent = [each.spent for each in looks]

@@ -212,6 +212,58 @@ async def test_what_fails_inside_a_savepoint_is_undone_and_the_rest_stays(
         assert [row.name for row in await tx.fetch_all(NAMES, tenant=who.tenant)] == ["first", "third"]
 
 
+async def test_what_is_prepared_outlives_a_refusal_and_no_failure(
+    database_urls: DatabaseUrls, make_principal: MakePrincipal, as_superuser: Superuser
+) -> None:
+    who = make_principal()
+    everything = "SELECT * FROM project"
+    async with Database(database_urls, pool_size=1, prepare_threshold=0) as database:
+
+        async def ask(last: str = everything) -> None:
+            async with database.tx(who) as tx:
+                await tx.fetch_all(everything)
+                await tx.run(last)
+                raise LookupError
+
+        async def is_prepared() -> bool:
+            async with database.tx(who) as tx:
+                found = "SELECT EXISTS (SELECT FROM pg_prepared_statements WHERE statement = %(text)s)"
+                return bool(await tx.fetch_value(found, text=everything))
+
+        with pytest.raises(LookupError):
+            await ask()
+        assert await is_prepared()
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await ask("SELECT 1/0")
+        assert not await is_prepared()
+        with pytest.raises(LookupError):
+            await ask()
+        as_superuser.execute("ALTER TABLE headworks.project ADD COLUMN another int")
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="must not change result type"):
+            await ask()
+        with pytest.raises(LookupError):
+            await ask()
+
+
+async def test_a_table_that_a_transaction_takes_with_it_is_made_again(database_urls: DatabaseUrls) -> None:
+    async with Database(database_urls, prepare_threshold=0) as database:
+
+        async def arrive(kind: str) -> None:
+            async with database.ingest() as tx:
+                await tx.run(f"CREATE TEMPORARY TABLE arrived (what {kind}) ON COMMIT DELETE ROWS")
+                await tx.run("INSERT INTO arrived VALUES ('1')")
+                assert str(await tx.fetch_value("SELECT what FROM arrived")) == "1"
+                raise LookupError
+
+        for kind in ("text", "text"):
+            with pytest.raises(LookupError):
+                await arrive(kind)
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="must not change result type"):
+            await arrive("int")
+        with pytest.raises(LookupError):
+            await arrive("int")
+
+
 async def test_all_statements_of_a_repeatable_transaction_see_one_moment(
     database: Database, make_principal: MakePrincipal
 ) -> None:

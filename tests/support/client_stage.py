@@ -55,12 +55,12 @@ class Stage:
 
     def is_abandoned(self, route: str, words: str) -> bool:
         """Whether the connection with this question was closed before the answer's end."""
-        return [each.wait_until_ended() for each in self.seen(route, words)] == ["abandoned"]
+        return [each.wait_until_ended(30) for each in self.seen(route, words)] == ["abandoned"]
 
     def run(self, command: Sequence[str | Path], *more: str) -> dict[tuple[str, str], Any]:
         """The lines that a client's process prints, by check and model."""
         environ = CLEAN | {"HEADWORKS_TEST_URL": self.server.url, "HEADWORKS_TEST_KEY": self.key}
-        done = subprocess.run([*command, *more], capture_output=True, text=True, env=environ, timeout=90, check=False)
+        done = subprocess.run([*command, *more], capture_output=True, text=True, env=environ, timeout=240, check=False)
         assert done.returncode == 0, done.stderr + done.stdout
         lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         return {(each["check"], each["model"]): each["saw"] for each in lines}
@@ -88,3 +88,4 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         eventually(lambda: server.ask("claude", "ready?")[0] != 404)
         yield Stage(server, providers)
         assert server.stop() == 0, server.log.read_text()
+        assert "callers of other formats are not told" not in server.log.read_text()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,7 @@ class FreshDatabases:
     def __init__(self, cluster: Cluster, template: str, urls: DatabaseUrls) -> None:
         """`urls` are the logins of the database `template`."""
         self._cluster, self._template, self._urls = cluster, template, urls
+        self._choosing = threading.Lock()
         self._idle: list[str] = []
         self._kept: frozenset[Table] = frozenset()
         self._as_copied: list[object] = []
@@ -63,7 +65,8 @@ class FreshDatabases:
     @contextmanager
     def lend(self) -> Iterator[DatabaseUrls]:
         """The logins of a migrated and otherwise empty database that nobody else uses."""
-        name = self._idle.pop() if self._idle else self._copy()
+        with self._choosing:
+            name = self._idle.pop() if self._idle else self._copy()
         urls = self._urls
         logins = (urls.owner, urls.app, urls.system, urls.ingest)
         try:

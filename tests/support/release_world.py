@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
@@ -88,9 +88,9 @@ class World:
         found = table.feature(self.admin.tenant, feature, channel)
         return found.digest if found else None
 
-    async def person(self, name: str, *roles: str) -> Principal:
-        """A new user with these roles, as a key of theirs would ask."""
-        await self.identity.create_principal(self.admin, name, roles=roles)
+    async def person(self, name: str, *roles: str, kind: Literal["user", "service"] = "user") -> Principal:
+        """A new user or service account with these roles, as a key of theirs would ask."""
+        await self.identity.create_principal(self.admin, name, kind=kind, roles=roles)
         made = await self.identity.create_key(self.admin, KeyRequest(name))
         async with self.db.system("test") as tx:
             return (await self.identity.load(tx)).authenticate(made.token, 0.0)

@@ -164,7 +164,7 @@ class Server:
         """SIGTERM, as an operator would; the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(60)
+        status = self.process.wait(120)
         if self.process.stdout:
             self.process.stdout.close()
         return status
@@ -184,6 +184,12 @@ def eventually(what: Callable[[], Any], limit_s: float = 30.0) -> Any:
         time.sleep(0.05)
 
 
+def has_a_socket(pid: int) -> bool:
+    """Whether a process talks to somebody, or is about to."""
+    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    return any(str(link.readlink()).startswith("socket:") for link in links)
+
+
 def start_server(data: Path, workspace: Path | None = None, *more: str, **environ: str) -> Server:
     """`headworks up`, waited for; its log is shown when it fails."""
     data.mkdir(parents=True, exist_ok=True)
@@ -191,7 +197,8 @@ def start_server(data: Path, workspace: Path | None = None, *more: str, **enviro
     words = [str(HEADWORKS), "up", "--data", str(data / "data"), "--port", "0", "--json", *more]
     if workspace is not None:
         words += ["--workspace", str(workspace)]
-    environ = CLEAN | {"HEADWORKS_PROVIDERS_PROBE_LOCAL": "false"} | environ
+    usual = {"HEADWORKS_PROVIDERS_PROBE_LOCAL": "false", "HEADWORKS_RECORDS_BATCH_MS": "40"}  # tests wait for records
+    environ = CLEAN | usual | environ
     with log.open("w") as errors:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True, env=environ, cwd=data)
     assert process.stdout is not None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headworks.retrieval.sources.contract import Access, Change, Changes, Fetched, Groups, Present, Source
-from headworks.retrieval.sources.folder import FolderSource
+from headworks.retrieval.sources.server_folder import ServerFolder
 from headworks.testing.simulated_source import SimulatedPlace, SimulatedSource
 from headworks.testing.sources import RULES, NotConforming, check_source
 
@@ -23,8 +23,8 @@ class FolderStage:
         self.folder = folder
         folder.mkdir(parents=True)
 
-    async def source(self) -> FolderSource:
-        return FolderSource(self.folder, max_bytes=1000)
+    async def source(self) -> ServerFolder:
+        return ServerFolder(self.folder, [self.folder.parent], max_bytes=1000)
 
     async def put(self, path: str, data: bytes) -> None:
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ def results(found: JsonObject) -> str:
             each["errors"],
             _flaky(each["repeated"]),
         )
-        for each in found["metrics"]
+        for each in [*found["metrics"], *_indented(found["slices"])]
     ]
     spent = found["spent"]
     shown = table(("metric", "mean", "95 % interval", "examples", "errors", "flaky"), rows)
@@ -55,7 +55,7 @@ def compared(found: JsonObject) -> str:
             f"{each['n']} in {each['clusters']}",
             f"+{each['wins']} -{each['losses']}",
         )
-        for each in [*found["metrics"], *[{**each, "metric": f"  {each['slice']}"} for each in found["slices"]]]
+        for each in [*found["metrics"], *_indented(found["slices"])]
     ]
     columns = ("metric", "base", "candidate", "difference", "95 % interval", "examples", "flips")
     parts = [
@@ -69,6 +69,10 @@ def compared(found: JsonObject) -> str:
         f"candidate  {_spent_line(found['spent']['candidate'])}",
     ]
     return "\n".join(parts)
+
+
+def _indented(slices: Sequence[JsonObject]) -> list[JsonObject]:
+    return [{**each, "metric": f"  {each['metric']}, {each['slice']}"} for each in slices]
 
 
 def verdict(said: JsonObject) -> str:

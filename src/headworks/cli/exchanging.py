@@ -113,7 +113,7 @@ def _give_log(client: Client, experiment: str, out: Path) -> None:
 
 
 def _read(file: Path, source: str, name: str) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    from headworks.evaluation.datasets.files import write_dataset
+    from headworks.evaluation.datasets.files import write_foreign
     from headworks.evaluation.exchange.inspect_logs import import_inspect
     from headworks.evaluation.exchange.openai_evals import import_openai_evals
     from headworks.evaluation.exchange.promptfoo import import_promptfoo
@@ -121,21 +121,20 @@ def _read(file: Path, source: str, name: str) -> tuple[dict[str, bytes], tuple[s
     golden = f"golden/{name}.jsonl"
     if source == "inspect":
         log = import_inspect(file.read_bytes())
-        examples = {each.example.id: each.example for each in log.results}
-        return {golden: write_dataset(examples.values())}, log.losses
+        return {golden: write_foreign(log.examples)}, log.losses
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidRequest(f"{file} is not UTF-8.") from None
     if source == "openai-evals":
         samples = import_openai_evals(text)
-        return {golden: write_dataset(samples.examples)}, samples.losses
+        return {golden: write_foreign(samples.examples)}, samples.losses
     if source != "promptfoo":
         raise InvalidRequest(
             f"Nothing here reads `{source[:50]}`.", next_step="Known: promptfoo, inspect, openai-evals."
         )
     suite = import_promptfoo(text, _beside(file.parent))
-    return {golden: write_dataset(suite.examples), "evals/suite.yaml": suite.suite(name)}, suite.losses
+    return {golden: write_foreign(suite.examples), "evals/suite.yaml": suite.suite(name)}, suite.losses
 
 
 def _beside(folder: Path) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ def card(body: JsonObject) -> str:
     """One card, from what the API says of it."""
     said = "calibrated: it may decide" if body["is_calibrated"] else "not calibrated: it informs, and can't gate"
     if not body["is_calibrated"] and not body["missing"]:
-        said = "expired: calibrate it anew"
+        said = "not valid now: calibrate it anew"
     errors = sum(body["errors"].values())
     rows = [
         ("judgements", str(body["n"]), f"{errors} answers without a verdict" if errors else ""),

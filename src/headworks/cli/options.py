@@ -39,8 +39,14 @@ def with_client(function: Callable[..., Result]) -> Callable[..., Result]:
     ]
 
     def command(*, url: str | None, key: str | None, **given: Any) -> Result:  # noqa: ANN401 -- of any command
-        with contextlib.closing(find_client(url, key)) as client:
-            return function(client, **given)
+        with contextlib.ExitStack() as closing:
+            client = find_client(url, key)
+            closing.callback(client.close)
+            try:
+                return function(client, **given)
+            except KeyboardInterrupt:
+                closing.pop_all()  # it would wait for a thread that reads an answer, and the process ends anyway
+                raise
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__annotations__ = {each.name: each.annotation for each in [*kept, *added]}

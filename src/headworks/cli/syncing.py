@@ -17,12 +17,15 @@ _POLL_S = (0.1, 0.2, 0.3, 0.5, 1.0)
 _DETAIL_CHARACTERS = 40
 
 
-def sync_sources(client: Client, collection: str, *, waits: bool, bars: Bars) -> Outcome:
+def sync_sources(
+    client: Client, collection: str, *, waits: bool, bars: Bars, allows_deletions: bool = False
+) -> Outcome:
     """Ask for a sync of every source, and look on until all is found, or return at once.
 
     Interrupted, the server goes on. Raises NotFound for a collection without sources.
     """
-    rows: list[JsonObject] = client.post(place("collections", collection, "sources", "sync"))["rows"]
+    allowed = "?allow_deletions=true" if allows_deletions else ""
+    rows: list[JsonObject] = client.post(place("collections", collection, "sources", "sync") + allowed)["rows"]
     if not rows:
         raise NotFound(
             f"The file of the collection `{collection}` names no sources.",

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headworks.cli.at_once import at_once
 from headworks.cli.client import Client, place
 from headworks.cli.folders import USUAL_LIMIT_BYTES, Piece, Skipped, documents_in
 from headworks.cli.json_values import JsonObject
 from headworks.cli.terminal import Bars, one_line
-from headworks.errors import HeadworksError, NotFound, Unauthenticated, Unavailable
+from headworks.errors import Conflict, HeadworksError, NotFound, Unauthenticated, Unavailable
+from headworks.retrieval.sources.vanishing import MOST_DELETIONS, are_too_many
 
-AT_ONCE = 4
 UPLOAD = "upload"
 _DETAIL_CHARACTERS = 40
 _TAKEN_ELSEWHERE = "twice"
@@ -77,6 +77,7 @@ class Ingest:
     max_bytes: int = USUAL_LIMIT_BYTES
     denied: tuple[str, ...] | None = None
     metadata: JsonObject | None = None
+    allows_deletions: bool = False
 
     def run(self, paths: Sequence[Path]) -> Outcome:
         """All of it. Raises NotFound for a path that is not there, before anything is sent."""
@@ -97,8 +98,10 @@ class Ingest:
         """Hand in what changed; what is no longer there vanishes from the collection."""
         pieces, skipped = documents_in(folder, self.max_bytes)
         sync = self._begin(f"folder:{folder.resolve()}")
-        self._send(pieces, sync, outcome)
         seen = {piece.path for piece in pieces} | set(_kept(sync["known"], skipped))
+        if not self.allows_deletions:
+            _refuse_emptied(folder, sync["known"], seen)
+        self._send(pieces, sync, outcome)
         self.client.post(place("collections", self.collection, "syncs", sync["id"], "finish"), {"seen": sorted(seen)})
         outcome.failed += [Failed(each.path, each.code, each.why) for each in skipped if each.code != _TAKEN_ELSEWHERE]
         outcome.take(self._wait(sync["id"], outcome))
@@ -108,23 +111,11 @@ class Ingest:
         return begun
 
     def _send(self, pieces: list[Piece], sync: JsonObject, outcome: Outcome) -> None:
-        done = 0
-        stop = threading.Event()
         bar = self.bars.start("sending")
-
-        def send(piece: Piece) -> bool:
-            return not stop.is_set() and self._hand_in(piece, sync)
-
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="upload") as pool:
-            try:
-                for piece, future in _as_completed(pool, send, pieces):
-                    done += 1
-                    bar.update(done, len(pieces), one_line(piece.path, _DETAIL_CHARACTERS))
-                    self._note(piece, future, outcome)
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with at_once(lambda piece: self._hand_in(piece, sync), pieces) as sent:
+            for done, (piece, future) in enumerate(sent, 1):
+                bar.update(done, len(pieces), one_line(piece.path, _DETAIL_CHARACTERS))
+                self._note(piece, future, outcome)
 
     def _note(self, piece: Piece, future: Future[bool], outcome: Outcome) -> None:
         """Count a file; what is wrong with one file is noted, what is wrong with all of them ends the run."""
@@ -175,19 +166,15 @@ class Ingest:
         return progress
 
 
-def _as_completed(
-    pool: ThreadPoolExecutor, send: Callable[[Piece], bool], pieces: Iterable[Piece]
-) -> Iterator[tuple[Piece, Future[bool]]]:
-    """Each piece with its future once that is done; few are under way at once, whatever their number."""
-    waiting: dict[Future[bool], Piece] = {}
-    for piece in pieces:
-        waiting[pool.submit(send, piece)] = piece
-        while len(waiting) >= 2 * AT_ONCE:
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                yield waiting.pop(future), future
-    while waiting:
-        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-            yield waiting.pop(future), future
+def _refuse_emptied(folder: Path, known: Collection[str], seen: Collection[str]) -> None:
+    """Raises Conflict where more is gone than is likely to be meant: a share that is not mounted is an empty folder."""
+    gone = len(set(known).difference(seen))
+    if are_too_many(gone, len(seen), MOST_DELETIONS):
+        raise Conflict(
+            f"{folder}: {gone:,} of {gone + len(seen):,} documents from here are gone; nothing was changed.",
+            next_step="Look whether the folder is whole, e.g. mounted. If they are to vanish, add --allow-deletions.",
+            code="too_many_gone",
+        )
 
 
 def _kept(known: Iterable[str], skipped: Sequence[Skipped]) -> Iterator[str]:

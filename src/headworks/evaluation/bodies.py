@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from headworks.evaluation.contract import Result, subject_of
-from headworks.evaluation.experiments.comparing import Difference, Repeated, Spent, average, by_mode, repeated, spent
+from headworks.evaluation.experiments.comparing import (
+    Difference,
+    Metric,
+    Repeated,
+    Spent,
+    average,
+    by_mode,
+    by_tag,
+    repeated,
+    spent,
+)
 from headworks.evaluation.experiments.lifecycle import Experiment, Progress
 from headworks.evaluation.gates.gating import GateRun, GateVerdict
 from headworks.evaluation.gates.statements import flip_json, line_json
@@ -22,24 +32,29 @@ def experiment_body(experiment: Experiment, progress: Progress | None = None) ->
     return {**describe(experiment), "progress": done}
 
 
-def results_body(experiment: Experiment, results: Sequence[Result]) -> JsonObject:
-    """An experiment's metrics, and each answer's scores with its trace; no text of questions and answers."""
-    metrics = []
-    for metric in experiment.metrics:
-        found = average(results, metric, "count_as_fail")
-        errors = sum(each.scores.get(metric.name) is None or each.scores[metric.name].is_error for each in results)
-        mean, low, high, n = (
-            (None, None, None, 0) if found is None else (found[0], found[1].low, found[1].high, found[2])
-        )
-        body = {"metric": metric.name, "scale": metric.scale, "mean": mean, "low": low, "high": high, "n": n}
-        again = _repeated(repeated(results, metric))
-        metrics.append({key: _finite(value) for key, value in body.items()} | {"errors": errors, "repeated": again})
+def results_body(experiment: Experiment, results: Sequence[Result], slice_by: str | None = None) -> JsonObject:
+    """An experiment's metrics, by the values of a tag as well, and each answer's scores with its trace; no text."""
+    parts = {} if slice_by is None else by_tag(results, slice_by)
     return {
         "experiment": describe(experiment),
-        "metrics": metrics,
+        "metrics": [_metric(each, results) for each in experiment.metrics],
+        "slices": [
+            {"slice": f"{slice_by}={value}", **_metric(metric, part)}
+            for metric in experiment.metrics
+            for value, part in parts.items()
+        ],
         "spent": _spent(spent(results)),
         "results": [_result(experiment.release, each) for each in results],
     }
+
+
+def _metric(metric: Metric, results: Sequence[Result]) -> JsonObject:
+    found = average(results, metric, "count_as_fail")
+    errors = sum(each.scores.get(metric.name) is None or each.scores[metric.name].is_error for each in results)
+    mean, low, high, n = (None, None, None, 0) if found is None else (found[0], found[1].low, found[1].high, found[2])
+    body = {"metric": metric.name, "scale": metric.scale, "mean": mean, "low": low, "high": high, "n": n}
+    again = _repeated(repeated(results, metric))
+    return {key: _finite(value) for key, value in body.items()} | {"errors": errors, "repeated": again}
 
 
 def compared_body(compared: Compared) -> JsonObject:

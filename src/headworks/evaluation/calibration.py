@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
 from headworks.errors import InvalidRequest, NotFound
-from headworks.evaluation.experiments.lifecycle import Experiments
+from headworks.evaluation.contract import HumanLabels, Result
+from headworks.evaluation.experiments.lifecycle import Experiment, Experiments
 from headworks.evaluation.gates.gating import HumanJudgements
-from headworks.evaluation.judges.cards import VALID_DAYS, Drift, JudgeCard, Pair, card_of, drift_of, pairs_of
+from headworks.evaluation.judges.cards import VALID_DAYS, JudgeCard, Pair, card_of, pairs_of
 from headworks.identity.service import allow
 from headworks.records.audit import note_audit
+from headworks.releases.service import JudgedReleases
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, ProjectId, new_id
+from headworks.types.ids import Digest, PrincipalId, ProjectId, new_id
 from headworks.types.json_values import JsonObject
 
 _SQL = load("headworks.evaluation", "calibration.sql")
@@ -49,7 +51,13 @@ class JudgeCards:
         self._db = db
 
     async def calibrate(
-        self, principal: Principal, project: ProjectId, judge: Digest, metric: str, pairs: Sequence[Pair]
+        self,
+        principal: Principal,
+        project: ProjectId,
+        judge: Digest,
+        metric: str,
+        pairs: Sequence[Pair],
+        left_out: int = 0,
     ) -> KeptCard:
         """Make a card of everything that people and the judge have both judged, good or bad, and keep it.
 
@@ -57,8 +65,9 @@ class JudgeCards:
         """
         allow(principal, "experiment:run")
         if not pairs:
+            who = "Nobody" if not left_out else "Nobody but who made or proposed it"
             raise InvalidRequest(
-                f"Nobody has judged an answer that `{metric}` has scored.",
+                f"{who} has judged an answer that `{metric}` has scored.",
                 next_step="Judge answers of an experiment: `headworks judgements wanted` lists them.",
             )
         return await self._keep(principal, project, card_of(judge, metric, pairs))
@@ -80,21 +89,6 @@ class JudgeCards:
         async with self._db.tx(principal) as tx:
             return [_read(row) for row in await tx.fetch_all(_SQL["list_cards"], into=_Row, tenant=principal.tenant)]
 
-    async def check_drift(
-        self, principal: Principal, project: ProjectId, judge: Digest, metric: str, pairs: Sequence[Pair]
-    ) -> Drift:
-        """Judge the newest card by judgements given since, in their order; an alarm takes the calibration away.
-
-        Raises NotFound where there is no card.
-        """
-        allow(principal, "experiment:run")
-        found = await self.find(principal, project, judge, metric)
-        drift = drift_of(found.card, pairs)
-        if drift.is_alarm and found.card.is_good:
-            said = f"It disagreed {drift.disagreements} times in {drift.n} judgements since: it has drifted."
-            await self._keep(principal, project, replace(found.card, missing=(said,)))
-        return drift
-
     async def _keep(self, principal: Principal, project: ProjectId, card: JudgeCard) -> KeptCard:
         async with self._db.tx(principal) as tx:
             await tx.run(
@@ -113,11 +107,31 @@ class JudgeCards:
             return await _find(tx, principal, project, judge, metric)
 
 
+@dataclass(slots=True)
+class _Beside:
+    """What people and one judge have both judged, over some experiments. `left_out`: judgements that do not count."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    seen: set[tuple[Digest, Digest]] = field(default_factory=set)
+    """Releases and examples: experiments of one release share their answers, and one answer is one pair."""
+    left_out: int = 0
+
+    def add(self, release: Digest, metric: str, results: Sequence[Result], said: HumanLabels) -> None:
+        """One more experiment."""
+        fresh = {each: value for each, value in said.values.items() if (release, each) not in self.seen}
+        self.pairs += pairs_of(results, fresh, metric)
+        self.seen |= {(release, each) for each in fresh}
+        self.left_out += said.left_out
+
+
 class Calibration:
     """Judges of experiments, put beside what people said of the same answers."""
 
-    def __init__(self, db: Database, experiments: Experiments, humans: HumanJudgements | None) -> None:
+    def __init__(
+        self, db: Database, releases: JudgedReleases, experiments: Experiments, humans: HumanJudgements | None
+    ) -> None:
         self.cards = JudgeCards(db)
+        self._releases = releases
         self._experiments = experiments
         self._humans = humans
 
@@ -126,32 +140,49 @@ class Calibration:
     ) -> Sequence[KeptCard]:
         """A card for each judge (or the one of a metric) over what these experiments answered.
 
-        Experiments with other releases or examples add to each other; the judge must be the same in all. Raises
-        NotFound, InvalidRequest.
+        Experiments with other releases or examples add to each other; the judge must be the same in all. What people
+        said of a release that they made or proposed counts once it is live. Raises NotFound, InvalidRequest.
         """
         allow(principal, "experiment:run")
-        pairs: dict[tuple[ProjectId, Digest, str], list[Pair]] = {}
+        beside: dict[tuple[ProjectId, Digest, str], _Beside] = {}
         for each in dict.fromkeys(experiments):
             experiment = await self._experiments.find(principal, each)
             results = await self._experiments.results(principal, experiment)
-            digests = list(dict.fromkeys(result.example_digest for result in results))
+            not_by = await self._not_by(principal, experiment)
             for found in experiment.metrics:
                 if not found.is_judge or found.digest is None or metric not in {None, found.name}:
                     continue
-                labels: Mapping[Digest, float] = {}
-                if self._humans is not None:
-                    asked = (experiment.project_id, found.name, experiment.release, digests)
-                    labels = await self._humans.labels(principal, *asked)
+                said = await self._said(principal, experiment, found.name, results, not_by)
                 key = (experiment.project_id, found.digest, found.name)
-                pairs.setdefault(key, []).extend(pairs_of(results, labels, found.name))
-        _check_judges(pairs, metric)
+                beside.setdefault(key, _Beside()).add(experiment.release, found.name, results, said)
+        _check_judges(beside, metric)
         return [
-            await self.cards.calibrate(principal, project, judge, name, found)
-            for (project, judge, name), found in pairs.items()
+            await self.cards.calibrate(principal, project, judge, name, found.pairs, found.left_out)
+            for (project, judge, name), found in beside.items()
         ]
 
+    async def _not_by(self, principal: Principal, experiment: Experiment) -> frozenset[PrincipalId]:
+        live = await self._releases.live(principal, experiment.project_id, experiment.feature)
+        if experiment.release == live:
+            return frozenset()
+        return await self._releases.authors(principal, [experiment.release])
 
-def _check_judges(pairs: Mapping[tuple[ProjectId, Digest, str], Sequence[Pair]], metric: str | None) -> None:
+    async def _said(
+        self,
+        principal: Principal,
+        experiment: Experiment,
+        metric: str,
+        results: Sequence[Result],
+        not_by: frozenset[PrincipalId],
+    ) -> HumanLabels:
+        if self._humans is None:
+            return HumanLabels({})
+        digests = list(dict.fromkeys(result.example_digest for result in results))
+        asked = (experiment.project_id, metric, experiment.release, digests)
+        return await self._humans.labels(principal, *asked, not_by=not_by)
+
+
+def _check_judges(pairs: Mapping[tuple[ProjectId, Digest, str], object], metric: str | None) -> None:
     if not pairs:
         what = "No judge scores them." if metric is None else f"No judge scores them as `{metric}`."
         raise InvalidRequest(what, next_step="Name experiments whose suite has a `judge`.", param="metric")

@@ -55,6 +55,17 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class HumanLabels:
+    """What people say of a release's answers, by example: 0 to 1, higher is better.
+
+    `left_out`: how many judgements are by people whose own does not count here.
+    """
+
+    values: Mapping[Digest, float]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedAnswer:
     """An answer for people who judge it; `criteria` are what the metric's judge is asked, by name.
 

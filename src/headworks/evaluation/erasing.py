@@ -12,9 +12,8 @@ from uuid import UUID
 import msgspec
 
 from headworks.evaluation.contract import Forgotten, subject_of
-from headworks.evaluation.datasets.files import example_digest, read_dataset, trace_of
+from headworks.evaluation.datasets.files import example_digest, is_golden, read_dataset, trace_of
 from headworks.evaluation.experiments.lifecycle import Material
-from headworks.evaluation.suites.reading import is_golden
 from headworks.records import erasing
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
@@ -39,7 +38,8 @@ class ExampleErasing:
         )
         outputs = [row.trace_id for row in await tx.fetch_all(SQL.traces_of_outputs, tenant=curator.tenant)]
         quoting = await erasing.traces_of_documents(tx, curator, outputs, documents)
-        gone = await tx.fetch_all(SQL.delete_outputs_of_traces, tenant=curator.tenant, traces=quoting)
+        of_these = {"traces": quoting, "documents": list(documents)}
+        gone = await tx.fetch_all(SQL.delete_outputs_quoting, tenant=curator.tenant, **of_these)
         answers = tuple(subject_of(Digest(row.release), Digest(row.example), row.repeat) for row in gone)
         rows = {**found.rows, "experiment_output": found.rows["experiment_output"] + len(gone)}
         return Forgotten(rows, found.examples, answers)

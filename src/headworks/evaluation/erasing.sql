@@ -33,6 +33,7 @@ UPDATE experiment
 -- name: delete_outputs_of_examples
 DELETE FROM experiment_output WHERE tenant_id = %(tenant)s AND example = ANY (%(examples)s::text[])
 
--- name: delete_outputs_of_traces
-DELETE FROM experiment_output WHERE tenant_id = %(tenant)s AND trace_id = ANY (%(traces)s::uuid[])
+-- name: delete_outputs_quoting
+DELETE FROM experiment_output
+ WHERE tenant_id = %(tenant)s AND (trace_id = ANY (%(traces)s::uuid[]) OR documents && %(documents)s::uuid[])
 RETURNING release, example, repeat

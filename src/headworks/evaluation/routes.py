@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.evaluation.bodies import compared_body, experiment_body, results_body, run_body, verdict_body
@@ -141,11 +141,13 @@ async def show(request: Request, experiment: UUID, caller: Reader) -> JsonObject
 
 
 @router.get("/api/experiments/{experiment}/results", openapi_extra=declare(_READ, None))
-async def results(request: Request, experiment: UUID, caller: Reader) -> JsonObject:
-    """Metrics with intervals, and each answer's scores with its trace."""
+async def results(
+    request: Request, experiment: UUID, caller: Reader, slice_by: Annotated[str | None, Query(max_length=200)] = None
+) -> JsonObject:
+    """Metrics with intervals, also by the values of a tag, and each answer's scores with its trace."""
     experiments = _evaluation(request).experiments
     found = await experiments.find(caller, experiment)
-    return results_body(found, await experiments.results(caller, found))
+    return results_body(found, await experiments.results(caller, found), slice_by)
 
 
 @router.get("/api/experiments/{experiment}/inspect", openapi_extra=declare(_READ, None))

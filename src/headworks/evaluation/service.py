@@ -97,7 +97,7 @@ class Evaluation:
         self.experiments = Experiments(db, keyring, jobs, read_suite)
         self.gates = Gates(db, releases, self.experiments, humans, cards)
         self.erasing = ExampleErasing(db, keyring)
-        self.calibration = Calibration(db, self.experiments, humans)
+        self.calibration = Calibration(db, releases.judged, self.experiments, humans)
         self._answers = Answers(db, self.experiments)
         self._read_suite = read_suite
 

@@ -19,7 +19,7 @@ from headworks.gateway.plans import Plan
 from headworks.gateway.recording import Record
 from headworks.gateway.snapshots import Snapshots
 from headworks.gateway.wire.headers import passed_on
-from headworks.gateway.wire.parts import Event, Finished, Head, Part, Text, Whole
+from headworks.gateway.wire.parts import Direct, Event, Finished, Head, Part, Text, Whole
 from headworks.policy.service import admit
 from headworks.types.identity import Principal
 from headworks.types.retrieval import Passage
@@ -98,17 +98,18 @@ class Answering:
             async with aclosing(events):
                 async for event in events:
                     if time.monotonic() - checked_at > RECHECK_S:
-                        self._check_again(plan, call)
-                        checked_at = time.monotonic()
-                        if direct is not None:
-                            direct.until = checked_at + RECHECK_S
+                        checked_at = self._check_again(plan, call, direct)
                     yield event
 
-    def _check_again(self, plan: Plan, call: Call) -> None:
-        """Raises what a new call would: the key may be revoked, the database too long away to know."""
+    def _check_again(self, plan: Plan, call: Call, direct: Direct | None) -> float:
+        """The time of this check. Raises what a new call would: the key may be revoked, the database too long away."""
         if call.caller is None:
             principal = self._snapshots.current().authenticate(call.token, time.time())
             admit(principal, permission=plan.permission, model_name=call.model)
+        checked_at = time.monotonic()
+        if direct is not None:
+            direct.until = checked_at + RECHECK_S
+        return checked_at
 
 
 async def _uncited(parts: AsyncGenerator[Text | Finished, None], record: Record) -> AsyncGenerator[Part, None]:

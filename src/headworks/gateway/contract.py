@@ -54,8 +54,16 @@ class Arrived(Protocol):
         """The whole answer at once; its content-length is added."""
         ...
 
+    def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """The head of an answer in pieces, where that takes no waiting; False: it does, or is not so simple."""
+        ...
+
     def write(self, piece: bytes) -> bool:
-        """A piece of an answer that has begun, where that takes no waiting; False: it does, or is not so simple."""
+        """As `begin`, a piece of the answer."""
+        ...
+
+    def finish(self, piece: bytes) -> bool:
+        """As `begin`, the last piece, which may be empty."""
         ...
 
     async def send(self, message: Any) -> None:  # noqa: ANN401 -- an ASGI message

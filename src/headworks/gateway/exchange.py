@@ -265,10 +265,17 @@ class ArrivedExchange(Exchange):
 
     async def begin(self, headers: list[Header], direct: Direct | None) -> None:
         """See Exchange."""
-        await self.start(200, headers)
+        self._has_started = True
+        if not self._request.begin(200, headers):
+            await self.start(200, headers)
         self._request.let_go()
         if direct is not None:
             direct.write = self._request.write
+
+    async def write(self, data: bytes, *, is_last: bool = False) -> None:
+        """See Exchange."""
+        if not is_last or not self._request.finish(data):
+            await super().write(data, is_last=is_last)
 
     async def relay(self, data: bytes) -> None:
         """See Exchange."""

@@ -106,6 +106,7 @@ class Handlers:
             del raw  # a stream may stay open for long
             if call.surface == "responses":
                 call.keeping = self._extras.keeper.of(call.body)
+                call.gathers = call.gathers and call.keeping is None  # keeping waits between the record and the answer
             elif call.surface == "messages" and MESSAGES.carries_foreign_thoughts(call.body.raw):
                 call.rewrite()
             if call.streams:

@@ -193,7 +193,7 @@ class Gateway:
         stored = StoredResponses(self._stores.db, self._stores.keyring)
         return Extras(
             Keeper(stored, lambda: snapshots.is_connected),
-            StoredHandlers(stored, admission, max_body_bytes=max_body_bytes, deadlines=deadlines),
+            StoredHandlers(stored, admission, snapshots, max_body_bytes=max_body_bytes, deadlines=deadlines),
             Counting(snapshots, admission, self._ledger, deadlines),
         )
 

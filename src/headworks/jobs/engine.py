@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ import orjson
 
 from headworks.errors import DatabaseUnavailable
 from headworks.jobs.pulse import Pulse
+from headworks.jobs.waking import Waking
 from headworks.storage import queries
 from headworks.storage.pool import Tx
 
@@ -32,7 +34,8 @@ _VERSION = "1"
 QUEUE = "work"
 PAUSED_UNTIL_MS = 253_402_300_799_000
 """What is paused waits until the end of the year 9999: how it is told from what is due later, or was cancelled."""
-_POLL_S = 0.5
+_LOOK_S = 0.5
+"""How often it is asked whether a run can begin."""
 _MAX_RECOVERIES = 50
 """How often a run may be taken over; what kills a process again and again is named and set aside by its own domain."""
 
@@ -82,7 +85,9 @@ class Jobs:
         self._concurrency = concurrency
         self._works: dict[str, Work] = {}
         self._pulse: Pulse | None = None
+        self._waking: Waking | None = None
         self._running: set[asyncio.Task[Any]] = set()
+        self._is_stopping = False
 
     def register(self, name: str, work: Work) -> None:
         """Let `work(run, *arguments)` do the runs of this name. Before `start`; the name is kept in the database."""
@@ -125,17 +130,20 @@ class Jobs:
             DBOS(config=self._config(executor_id))
             for name, work in self._works.items():
                 self._make_workflow(name, work)
+            DBOS.listen_queues([])
             DBOS.launch()  # on this thread: DBOS adopts the running loop for our coroutines
-            await DBOS.register_queue_async(
+            queue = await DBOS.register_queue_async(
                 QUEUE,
                 worker_concurrency=self._concurrency,
                 partition_concurrency=1,
-                polling_interval_sec=_POLL_S,
+                polling_interval_sec=_LOOK_S,
                 on_conflict="always_update",
             )
         except (psycopg.Error, DBAPIError, OSError) as error:
             await self.stop()
             raise DatabaseUnavailable(f"Durable work can't start: {type(error).__name__}.") from error
+        self._waking = Waking(self._url, QUEUE, lambda: len(self._running) >= self._concurrency)
+        self._waking.start(partial(_take_over_from_clocks, queue))
         self._pulse.start_reaping()
 
     def _make_workflow(self, name: str, work: Work) -> None:
@@ -144,6 +152,8 @@ class Jobs:
         async def run(*arguments: Json) -> Json:
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 -- a coroutine on a loop is in one
+            if self._is_stopping:
+                raise asyncio.CancelledError  # it was taken from the queue a moment ago
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             return await work(Run(DBOS.workflow_id or ""), *arguments)
@@ -154,11 +164,17 @@ class Jobs:
         """End without waiting for steps in flight: they are done again by whoever takes the run up, at once."""
         from dbos import DBOS
 
+        self._is_stopping, has_begun = True, self._waking is not None
+        _use_own_threads()
+        if self._waking is not None:
+            await asyncio.to_thread(self._waking.stop)
+            self._waking = None
         for task in (running := list(self._running)):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        # DBOS made its own threads the loop's, and ends them: whoever else uses threads meanwhile needs others first.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="after-jobs"))
+        _use_own_threads()  # a step that was about to begin may have changed them
+        if has_begun:
+            await _all_taken_up()
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
         if self._pulse is not None:
             await asyncio.to_thread(self._pulse.stop)
@@ -171,22 +187,11 @@ class Jobs:
         busy_at = tidied_at = loop.time()
         while loop.time() - busy_at < idle_s:
             await asyncio.sleep(min(1.0, idle_s))
-            if bool(self._running) or await asyncio.to_thread(self._is_busy):
+            if self._running or self._waking is None or self._waking.is_busy:
                 busy_at = loop.time()
             if loop.time() - tidied_at > 3600:
                 await asyncio.to_thread(self._forget_finished)
                 tidied_at = loop.time()
-
-    def _is_busy(self) -> bool:
-        """Whether there is work; a database that is away counts as work, so that nobody leaves because of it."""
-        import psycopg
-
-        try:
-            with psycopg.connect(self._url, connect_timeout=5) as connection:
-                row = connection.execute(_sql.is_busy).fetchone()
-        except psycopg.Error:
-            return True
-        return row is None or bool(row[0])
 
     def _forget_finished(self) -> None:
         """Delete runs that ended well an hour ago, or badly a week ago."""
@@ -213,9 +218,36 @@ class Jobs:
             "sys_db_pool_size": 5,
             "max_executor_threads": 64,
             "serializer": DBOSPortableJSONSerializer(),
-            "notification_coalesce_sec": 1.0,  # nothing here notifies; by itself it looks a hundred times a second
+            "use_listen_notify": False,  # nothing here notifies, and to listen wakes it ten times a second
             "log_level": "WARNING",
         }
+
+
+def _use_own_threads() -> None:
+    """DBOS made its threads the loop's, and ends them: whoever else uses threads meanwhile needs others first."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="after-jobs"))
+
+
+async def _all_taken_up() -> None:
+    """What others have handed to DBOS's threads runs by now, and so ends well: only what waits is cancelled."""
+    from dbos._dbos import _get_dbos_instance
+
+    await asyncio.wrap_future(_get_dbos_instance()._executor.submit(int))  # noqa: SLF001 -- pinned, with a test
+
+
+def _take_over_from_clocks(queue: Any, waking: Waking) -> None:  # noqa: ANN401 -- DBOS has no types
+    """Do what DBOS's own threads would by the clock, when there is something to do: of theirs, none is left.
+
+    They look for queues, for what is on them, for schedules, time limits and what is due: 25 ms of CPU a second.
+    """
+    from dbos._dbos import _get_dbos_instance
+    from dbos._queue import queue_worker_thread
+
+    dbos = _get_dbos_instance()
+    for event in (*dbos.background_thread_stop_events, dbos._background_jobs_stop_event):  # noqa: SLF001 -- pinned, with a test
+        event.set()
+    stands_for_event: Any = waking
+    queue_worker_thread(stands_for_event, dbos, queue)
 
 
 def _quiet() -> None:

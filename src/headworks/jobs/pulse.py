@@ -20,6 +20,11 @@ STALE_S = 3.0
 _SESSION = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
 
 
+def connect(url: str) -> psycopg.Connection[Any]:
+    """A connection for short statements, in autocommit. Raises psycopg.OperationalError."""
+    return psycopg.connect(url, autocommit=True, connect_timeout=5, options=_SESSION)
+
+
 class Pulse:
     """Says each second that this process lives, and hands the runs of dead ones to `recover`."""
 
@@ -32,7 +37,7 @@ class Pulse:
 
     def start(self) -> None:
         """Beat once before anything else, so that no run is ever taken by a process that seems dead."""
-        with self._connect() as connection:
+        with connect(self._url) as connection:
             self._beat(connection)
         self._run("heartbeat", BEAT_S, self._beat)
 
@@ -46,13 +51,10 @@ class Pulse:
         for thread in self._threads:
             thread.join(timeout=10)
         try:
-            with self._connect() as connection:
+            with connect(self._url) as connection:
                 connection.execute(_sql.leave, {"executor_id": self._executor_id})
         except psycopg.Error:
             _log.info("The heartbeat could not be withdrawn; it will be stale in %.0f s.", STALE_S)
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self._url, autocommit=True, connect_timeout=5, options=_SESSION)
 
     def _run(self, name: str, every_s: float, action: Callable[[psycopg.Connection[Any]], None]) -> None:
         thread = threading.Thread(target=self._repeat, args=(name, every_s, action), name=f"jobs-{name}", daemon=True)
@@ -64,7 +66,7 @@ class Pulse:
         connection: psycopg.Connection[Any] | None = None
         while not self._stopping.wait(every_s):
             try:
-                connection = connection or self._connect()
+                connection = connection or connect(self._url)
                 action(connection)
             except psycopg.Error as error:
                 _log.warning("The %s of the jobs process missed a turn: %s", name, type(error).__name__)
@@ -80,11 +82,14 @@ class Pulse:
         connection.execute(_sql.beat, {"executor_id": self._executor_id})
 
     def _reap(self, connection: psycopg.Connection[Any]) -> None:
+        if not _dead(connection):
+            return
         with connection.transaction():
             turn = connection.execute(_sql.may_reap).fetchone()
-            if turn is None or not turn[0]:
-                return
-            dead = [row[0] for row in connection.execute(_sql.dead_executors, {"stale_s": STALE_S})]
-            if dead:
+            if turn is not None and turn[0] and (dead := _dead(connection)):
                 _log.warning("Taking over the runs of %d dead jobs process(es).", len(dead))
                 self._recover(dead)
+
+
+def _dead(connection: psycopg.Connection[Any]) -> list[str]:
+    return [row[0] for row in connection.execute(_sql.dead_executors, {"stale_s": STALE_S})]

@@ -31,11 +31,24 @@ SELECT EXISTS (SELECT FROM dbos.workflow_status WHERE status = 'ENQUEUED')
                                    WHERE r.executor_id = w.executor_id
                                      AND r.beat_at > clock_timestamp() - make_interval(secs => %(stale_s)s)));
 
--- name: is_busy
--- Anything that this or another process works on, or soon will.
-SELECT EXISTS (SELECT FROM dbos.workflow_status WHERE status IN ('ENQUEUED', 'PENDING'))
+-- name: look
+-- What has become due is queued. Whether a run can begin: one that is queued in a lane where none runs. Whether there is
+-- any work, here or elsewhere, or will be in 5 s.
+WITH due AS (
+    UPDATE dbos.workflow_status SET status = 'ENQUEUED'
+     WHERE status = 'DELAYED' AND delay_until_epoch_ms <= (extract(epoch FROM statement_timestamp()) * 1000)::bigint
+    RETURNING 1)
+SELECT EXISTS (SELECT FROM due)
+    OR EXISTS (SELECT FROM dbos.workflow_status q
+                WHERE q.queue_name = %(queue)s AND q.status = 'ENQUEUED' AND q.queue_partition_key IS NOT NULL
+                  AND NOT EXISTS (SELECT FROM dbos.workflow_status p
+                                   WHERE p.queue_name = q.queue_name AND p.status = 'PENDING'
+                                     AND p.queue_partition_key = q.queue_partition_key)) AS can_begin,
+       EXISTS (SELECT FROM due)
+    OR EXISTS (SELECT FROM dbos.workflow_status WHERE status IN ('ENQUEUED', 'PENDING'))
     OR EXISTS (SELECT FROM dbos.workflow_status
-                WHERE status = 'DELAYED' AND delay_until_epoch_ms <= extract(epoch FROM clock_timestamp()) * 1000 + 5000);
+                WHERE status = 'DELAYED'
+                  AND delay_until_epoch_ms <= (extract(epoch FROM statement_timestamp()) * 1000)::bigint + 5000) AS is_busy;
 
 -- name: beat
 INSERT INTO headworks.replica AS r (executor_id, beat_at) VALUES (%(executor_id)s, clock_timestamp())

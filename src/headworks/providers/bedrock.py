@@ -7,7 +7,7 @@ the environment only: no profiles, no roles of machines.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -78,20 +78,16 @@ class Bedrock:
         said = {name: value.strip() for name, value in environ.items() if value.strip()}
         self.name = account.name if account else "bedrock"
         self._upstream = upstream
-        chosen = account.base_url if account else None
-        address = chosen or base_url or next((said[name] for name in ENDPOINT_ENV if name in said), None)
+        chosen, named = (account.base_url, account.api_key_env) if account else (None, None)
+        address = chosen or base_url or _first(said, ENDPOINT_ENV)
         region = _region(address, said)
         self._origin, self._base = origin_of(address or _endpoint(region or "us-east-1"), account)
         self._host = self._origin.host_line.partition(b":")[2].strip()
-        named = account.api_key_env if account else None
         self._bearer = said.get(named or ("" if chosen else BEARER_ENV))
         keys = None if named or self._bearer else _keys(said)
         self._signer = Signer(keys, region, _SERVICE) if keys and region else None
-        self._missing = ""
-        if not self._bearer and not keys:
-            self._missing = f"{named or _ANY_CREDENTIALS} is not set"
-        elif not region and (keys or not address):
-            self._missing = f"{' or '.join(REGION_ENV)} is not set to a region"
+        has_place = bool(region) or bool(address and not keys)
+        self._missing = _what_is_missing(named, has_proof=bool(self._bearer or keys), has_place=has_place)
 
     def check(self, surface: Surface, model: str) -> None:
         """See contract.py."""
@@ -178,8 +174,19 @@ def _is_ours(name: bytes) -> bool:
 def _region(address: str | None, said: Mapping[str, str]) -> str | None:
     """Where the address says that it is, else as the environment says; None for what is no region's name."""
     found = _REGION_IN_HOST.search(Origin.of(address)[0].host) if address else None
-    name = found[1] if found else next((said[name] for name in REGION_ENV if name in said), "")
-    return name if _REGION.fullmatch(name) else None
+    name = found[1] if found else _first(said, REGION_ENV)
+    return name if name and _REGION.fullmatch(name) else None
+
+
+def _first(said: Mapping[str, str], names: Sequence[str]) -> str | None:
+    return next((said[name] for name in names if name in said), None)
+
+
+def _what_is_missing(named: str | None, *, has_proof: bool, has_place: bool) -> str:
+    """What keeps an account from being used; empty: nothing."""
+    if not has_proof:
+        return f"{named or _ANY_CREDENTIALS} is not set"
+    return "" if has_place else f"{' or '.join(REGION_ENV)} is not set to a region"
 
 
 def _endpoint(region: str) -> str:

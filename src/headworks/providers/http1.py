@@ -264,8 +264,6 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response is not None:
             response.status = status
-            if not response.whole:
-                response.begun()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body, out of its chunk."""

@@ -160,17 +160,16 @@ class Response(Signal):
 
     def set(self) -> None:
         """Something has arrived, or there will be no more."""
-        through = self.through
-        if through is None or self.resume is None or not self.pieces or self._complete or self._error is not None:
+        through, pieces = self.through, self.pieces
+        if through is None or self.resume is None or not pieces or self._complete or self._error is not None:
             super().set()
-        elif not through(self.take()):
-            self.pieces.append(b"")
+            return
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)  # as `take`, of a connection that is not paused
+        pieces.clear()
+        self.buffered = 0
+        if not through(piece):
+            pieces.append(b"")
             super().set()
-
-    def begun(self) -> None:
-        """The head is complete."""
-        if not self.whole:
-            self.set()
 
     def finish(self) -> None:
         """The last byte was received. Who waits may go on before this returns: the connection is done with it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from headworks.errors import HeadworksError
+from headworks.errors import HeadworksError, UnstorableText
 from headworks.records.journal import read_journal, replayable
 from headworks.records.lines import split
 from headworks.records.service import BATCH, Records
@@ -20,6 +22,9 @@ from headworks.storage.pool import Database, Tx
 
 _SQL = queries.load(__package__)
 _log = logging.getLogger(__name__)
+
+_APART = 4
+"""In batch_s."""
 
 
 async def store(db: Database, records: Sequence[bytes]) -> None:
@@ -47,7 +52,7 @@ async def store_all_good(db: Database, records: Sequence[bytes]) -> None:
     """Keep all that PostgreSQL takes; a record that it refuses is logged by its size and left out, the rest goes on."""
     try:
         await store(db, records)
-    except psycopg.DataError as error:
+    except (psycopg.DataError, UnstorableText) as error:
         if len(records) == 1:
             _log.error(
                 "a record of %d bytes is no row and is left out: %s", len(records[0]), type(error).__name__
@@ -59,8 +64,9 @@ async def store_all_good(db: Database, records: Sequence[bytes]) -> None:
 
 
 class Drain:
-    """Copies one worker's records to PostgreSQL when there are many, and at least every `batch_s`.
+    """Copies one worker's records to PostgreSQL: `batch_s` after the first, or when there are many.
 
+    While they keep coming, copies are four times as far apart: each costs as much as two dozen requests.
     What is copied is confirmed, and so deleted.
     """
 
@@ -115,15 +121,19 @@ class Drain:
         self._records.journal.confirm(position)
 
     async def _run(self) -> None:
+        copied_at = -math.inf
         while True:
+            await self._records.some.wait()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._batch_s):
+                async with asyncio.timeout(max(self._batch_s, copied_at + _APART * self._batch_s - time.monotonic())):
                     await self._records.many.wait()
             try:
                 await self.copy()
             except (HeadworksError, psycopg.Error) as error:
                 _log.warning("records wait in the journal: %s", error)
+                self._records.some.set()
                 await asyncio.sleep(1.0)
+            copied_at = time.monotonic()
 
 
 def _in_batches(records: list[bytes]) -> Iterator[list[bytes]]:

@@ -23,6 +23,8 @@ class Records:
         self._gathered: list[bytes] = []
         self._recent: list[bytes] = []
         self._is_whole = True
+        self.some = asyncio.Event()
+        """Set while there are any that `take_recent` has not given, gathered ones too."""
         self.many = asyncio.Event()
         """Set while there are enough for a batch."""
 
@@ -43,6 +45,8 @@ class Records:
 
     def gather(self, row: UsageRow) -> None:
         """Have the row of a request written by the next `flush`, with others; who answers it calls that first."""
+        if not self._gathered:
+            self.some.set()
         self._gathered.append(usage_line(row))
 
     def flush(self) -> None:
@@ -53,6 +57,8 @@ class Records:
 
     def _keep(self, lines: list[bytes]) -> None:
         self.journal.extend(lines)
+        if not self._recent:
+            self.some.set()
         if len(self._recent) < MOST_RECENT:
             self._recent += lines
             if len(self._recent) >= BATCH and not self.many.is_set():
@@ -69,5 +75,6 @@ class Records:
         recent = self._recent if self._is_whole else None
         self._recent = []
         self._is_whole = True
+        self.some.clear()
         self.many.clear()
         return recent, self.journal.position

@@ -73,6 +73,7 @@ class Applying:
                 each.digest in {None, digest} for each in await blocks(tx, principal, project, feature.name)
             ),
             is_left=is_left(await moves(tx, principal, project, feature.name, "prod"), digest),
+            against=await self._standings.against(tx, principal, digest),
         )
 
     def bundle(self, workspace: Workspace, feature: FeatureSpec) -> Bundle:

@@ -55,10 +55,13 @@ class Placement:
     reason: str
 
 
-def placement(tier: RiskTier, *, has_gate: bool, is_blocked: bool = False, is_left: bool = False) -> Placement:
+def placement(
+    tier: RiskTier, *, has_gate: bool, is_blocked: bool = False, is_left: bool = False, against: str = ""
+) -> Placement:
     """`prod` only while the feature is of low risk and has no gate; else `staging`.
 
-    `tier` is the dearest of what was and what is to be; `is_left`: somebody rolled back from this very release.
+    `tier` is the dearest of what was and what is to be; `is_left`: somebody rolled back from this very release;
+    `against`: what is attested against it.
     """
     if has_gate:
         return Placement("staging", is_ungated=False, reason="it has a gate")
@@ -68,4 +71,6 @@ def placement(tier: RiskTier, *, has_gate: bool, is_blocked: bool = False, is_le
         return Placement("staging", is_ungated=False, reason="an incident blocks it")
     if is_left:
         return Placement("staging", is_ungated=False, reason="it was rolled back from; promote it if it is good again")
+    if against:
+        return Placement("staging", is_ungated=False, reason=against)
     return Placement("prod", is_ungated=True, reason="its risk is low and it has no gate")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from headworks.storage.pool import Tx
 from headworks.types.identity import Principal
 from headworks.types.ids import ProjectId
 from headworks.types.workspace import CollectionSpec
@@ -31,6 +32,22 @@ class SchemaReader(Protocol):
 
         `is_strict` asks also for what providers that decode strictly demand.
         """
+        ...
+
+
+class SplitLock(Protocol):
+    """evaluation's lock on the splits of golden files, injected by app.py. In the caller's transaction."""
+
+    async def check(
+        self, tx: Tx, principal: Principal, project: ProjectId, files: Mapping[str, bytes], unlock: str = ""
+    ) -> None:
+        """Raise Conflict (`split_locked`) where an example would move to another split, unless `unlock` says why."""
+        ...
+
+    async def keep(
+        self, tx: Tx, principal: Principal, project: ProjectId, files: Mapping[str, bytes], unlock: str = ""
+    ) -> None:
+        """As `check`; then remember in which split each is now."""
         ...
 
 

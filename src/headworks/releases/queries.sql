@@ -88,11 +88,13 @@ SELECT %(tenant)s, %(move)s, %(project)s, %(feature)s, %(name)s, %(from_digest)s
 DELETE FROM channel WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND NOT feature = ANY(%(kept)s);
 
 -- name: releases_of_tenant
-SELECT r.digest, r.feature, r.created_at, r.project_id,
+-- Those of features; with the first digits of a digest of gates, too.
+SELECT r.digest, r.feature, r.kind, r.created_at, r.project_id,
        coalesce((SELECT array_agg(c.name ORDER BY c.name) FROM channel c
                   WHERE c.tenant_id = r.tenant_id AND c.digest = r.digest), '{}') AS channels
   FROM release r
- WHERE r.tenant_id = %(tenant)s AND r.kind = 'feature'
+ WHERE r.tenant_id = %(tenant)s
+   AND CASE WHEN %(digits)s::text IS NULL THEN r.kind = 'feature' ELSE starts_with(r.digest, %(digits)s) END
    AND (%(project)s::uuid IS NULL OR r.project_id = %(project)s) ORDER BY r.created_at DESC LIMIT %(most)s;
 
 -- name: release_files

@@ -13,7 +13,7 @@ from headworks.errors import WorkspaceInvalid
 from headworks.identity.routes import declare, require
 from headworks.releases.channel_routes import router as channel_routes
 from headworks.releases.proposal_routes import router as proposal_routes
-from headworks.releases.service import Releases
+from headworks.releases.service import Knowingly, Releases
 from headworks.types.identity import Principal
 
 router = APIRouter(tags=["releases"])
@@ -45,6 +45,13 @@ class Files(BaseModel):
                 line = text[: error.start].count("\n") + 1
                 raise WorkspaceInvalid(f"{path}:{line}: not UTF-8.", next_step="Save the file as UTF-8.") from None
         return found
+
+
+class FilesToApply(Files):
+    """A workspace, and what is done on purpose: accepted proposals to go over, and why examples change their split."""
+
+    over: list[int] = Field(default=[], max_length=1000)
+    unlock: str = Field(default="", max_length=2000)
 
 
 class AppliedFeatureBody(BaseModel):
@@ -94,13 +101,14 @@ class DiffBody(BaseModel):
 
 
 class ReleaseBody(BaseModel):
-    """A release in a list."""
+    """A release in a list; `kind` is `feature`, or `gate` of what judges one."""
 
     digest: str
     feature: str
     project: str
     created_at: datetime
     channels: list[str]
+    kind: str
 
 
 class FeatureBody(BaseModel):
@@ -122,9 +130,10 @@ def _releases(request: Request) -> Releases:
 
 
 @router.post("/api/workspace/apply", openapi_extra=declare("workspace:apply", "workspace.apply"))
-async def apply(request: Request, body: Files, caller: Applier) -> ApplyBody:
+async def apply(request: Request, body: FilesToApply, caller: Applier) -> ApplyBody:
     """Make the project's workspace be these files: a release for each feature, channels moved by the rule."""
-    report = await _releases(request).apply(caller, body.project, body.as_bytes())
+    knowingly = Knowingly(frozenset(body.over), body.unlock)
+    report = await _releases(request).apply(caller, body.project, body.as_bytes(), knowingly)
     return ApplyBody(
         features=[
             AppliedFeatureBody(
@@ -163,9 +172,15 @@ async def pull(request: Request, caller: Reader, project: str = "default") -> Fi
 
 
 @router.get("/api/releases", openapi_extra=declare(_READ, None))
-async def list_releases(request: Request, caller: Reader, most: int = 100) -> dict[str, list[ReleaseBody]]:
-    """The newest releases, with the channels that point at them."""
-    rows = await _releases(request).list_releases(caller, min(max(most, 1), 1000))
+async def list_releases(
+    request: Request, caller: Reader, most: int = 100, digits: str | None = None
+) -> dict[str, list[ReleaseBody]]:
+    """The newest releases, with the channels that point at them.
+
+    `digits` are the first ones of a digest: all that begin so, gates too.
+    """
+    wanted = None if digits is None else f"sha256:{digits.removeprefix('sha256:')}"
+    rows = await _releases(request).list_releases(caller, min(max(most, 1), 1000), wanted)
     return {
         "releases": [
             ReleaseBody(
@@ -174,6 +189,7 @@ async def list_releases(request: Request, caller: Reader, most: int = 100) -> di
                 project=row.project,
                 created_at=row.created_at,
                 channels=row.channels,
+                kind=row.kind,
             )
             for row in rows
         ]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from headworks.errors import Forbidden, WorkspaceInvalid
+from headworks.errors import Conflict, Forbidden, WorkspaceInvalid
 from headworks.identity.service import Identity
 from headworks.records.audit import note_audit
 from headworks.releases import store
 from headworks.releases.applying import AppliedFeature, Applying
 from headworks.releases.archives.exchange import Archives
 from headworks.releases.bundles import read_bundle
-from headworks.releases.contract import CollectionDeclarer
+from headworks.releases.contract import CollectionDeclarer, SplitLock
 from headworks.releases.evidence.attestations import COMPARISON, VERDICT
 from headworks.releases.evidence.store import Attested, Evidence
 from headworks.releases.promotion.promotions import Promotions
@@ -24,6 +24,8 @@ from headworks.releases.promotion.standings import Standings
 from headworks.releases.prompts.templates import fill, parse_prompt
 from headworks.releases.proposals.lifecycle import Proposals
 from headworks.releases.proposals.resolving import Resolving
+from headworks.releases.proposals.store import take_up
+from headworks.releases.proposals.taking_up import Undone, refuse, undone
 from headworks.releases.route_bodies import read_route
 from headworks.releases.subjects import GateBundle, JudgedReleases, Subject
 from headworks.releases.table import ReleaseTable
@@ -43,11 +45,21 @@ __all__ = [
     "Change",
     "DiffReport",
     "GateBundle",
+    "JudgedReleases",
+    "Knowingly",
     "Releases",
     "Subject",
     "fill",
     "parse_prompt",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Knowingly:
+    """What an apply does on purpose: go over accepted proposals, by number; move examples between splits, and why."""
+
+    over: frozenset[int] = frozenset()
+    unlock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +104,16 @@ class Releases:
         identity: Identity,
         surroundings: Surroundings,
         weights_digest: Callable[[str], str | None],
+        *,
+        split_lock: SplitLock | None = None,
     ) -> None:
+        """Without `split_lock` golden files may say what they like."""
         self._db = db
         self._keyring = keyring
         self._collections = collections
         self._identity = identity
         self._around = surroundings
+        self._split_lock = split_lock
         self.evidence = Evidence(db, keyring)
         self._standings = Standings(keyring, self.evidence)
         self._applying = Applying(keyring, self._standings, weights_digest)
@@ -105,27 +121,35 @@ class Releases:
         self.judged = JudgedReleases(db, keyring, identity)
         self.promotions = Promotions(db, keyring, identity, self.evidence)
         self.proposals = Proposals(
-            db, keyring, identity, self.promotions, Resolving(keyring, self._applying, surroundings)
+            db, keyring, identity, self.promotions, Resolving(keyring, self._applying, surroundings, split_lock)
         )
         self._read = lru_cache(maxsize=1024)(_Stored)
 
-    async def apply(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> ApplyReport:
+    async def apply(
+        self, principal: Principal, project: str, files: Mapping[str, bytes], knowingly: Knowingly | None = None
+    ) -> ApplyReport:
         """Make the project's workspace be these files: everything is checked first, then done in one transaction.
 
-        Collections are declared just before (they live elsewhere); applying again is harmless.
+        Collections are declared just before (they live elsewhere); applying again is harmless. Raises Conflict where
+        an accepted proposal would be undone (`proposal_overwritten`) or an example would move to another split
+        (`split_locked`), unless `knowingly`.
         """
-        workspace = parse_workspace(files, self._around)
+        knowingly = knowingly or Knowingly()
+        workspace = await asyncio.to_thread(parse_workspace, files, self._around)
         _check_rights(principal, workspace)
         await self._check_files(principal, workspace)
         project_id = await self._project(principal, project)
+        await self._keyring.ensure(self._db, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            await self._check_kept(tx, principal, project_id, files, knowingly)
         await self._collections.declare(principal, project_id, workspace.collections)
         if workspace.roles or "roles.yaml" in await self.pull(principal, project):
             await self._identity.define_roles(principal, workspace.roles, project)
-        await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
             await store.lock_project(tx, project_id)
             await store.check_names(tx, principal, project_id, workspace)
-            await store.put_files(tx, self._keyring, principal, project_id, files)
+            undone = await self._check_kept(tx, principal, project_id, files, knowingly)
+            await self._keep(tx, principal, project_id, files, knowingly, undone)
             await store.put_accounts_and_routes(tx, principal, project_id, workspace)
             before = await store.channels(tx, principal, project_id)
             done = [
@@ -141,17 +165,54 @@ class Releases:
             tuple(each.name for each in workspace.routes),
             tuple(each.name for each in workspace.collections),
             tuple(removed),
-            (*workspace.notices, *[notice for _, notice in done if notice]),
+            (*workspace.notices, *[notice for _, notice in done if notice], *[each.told for each in undone]),
         )
+
+    async def _check_kept(
+        self, tx: Tx, principal: Principal, project: ProjectId, files: Mapping[str, bytes], knowingly: Knowingly
+    ) -> list[Undone]:
+        """Refuse what is undone unknowingly; what is undone otherwise."""
+        found = await undone(tx, self._keyring, principal, project, files)
+        refuse(found, knowingly.over)
+        if self._split_lock is not None:
+            await self._split_lock.check(tx, principal, project, files, knowingly.unlock)
+        return found
+
+    async def _refusals(
+        self, tx: Tx, principal: Principal, project: ProjectId, files: Mapping[str, bytes]
+    ) -> tuple[str, ...]:
+        """What `apply` refuses unless it is done knowingly."""
+        try:
+            await self._check_kept(tx, principal, project, files, Knowingly())
+        except Conflict as error:
+            return (str(error),)
+        return ()
+
+    async def _keep(
+        self,
+        tx: Tx,
+        principal: Principal,
+        project: ProjectId,
+        files: Mapping[str, bytes],
+        knowingly: Knowingly,
+        undone: Sequence[Undone],
+    ) -> None:
+        await take_up(tx, principal, project)
+        for each in undone:
+            await note_audit(tx, principal, "release.overwrite", str(each.number), {"files": list(each.paths)})
+        if self._split_lock is not None:
+            await self._split_lock.keep(tx, principal, project, files, knowingly.unlock)
+        await store.put_files(tx, self._keyring, principal, project, files)
 
     async def diff(self, principal: Principal, project: str, files: Mapping[str, bytes]) -> DiffReport:
         """What `apply` would change, with nothing changed. What `apply` would refuse of the files is refused here."""
-        workspace = parse_workspace(files, self._around)
+        workspace = await asyncio.to_thread(parse_workspace, files, self._around)
         await self._check_files(principal, workspace)
         await self._collections.check(principal, workspace.collections)
         project_id = await self._project(principal, project)
         before = await self.pull(principal, project)
         async with self._db.tx(principal) as tx:
+            notices = await self._refusals(tx, principal, project_id, files)
             channels = await store.channels(tx, principal, project_id)
             features = []
             for feature in workspace.features:
@@ -159,7 +220,7 @@ class Releases:
                 place = await self._applying.place(tx, principal, project_id, feature, digest)
                 live = channels.get((feature.name, place.channel))
                 features.append((feature.name, live.digest if live else None, str(digest)))
-        return DiffReport(tuple(_changes(before, files)), tuple(features), workspace.notices)
+        return DiffReport(tuple(_changes(before, files)), tuple(features), (*workspace.notices, *notices))
 
     async def _check_files(self, principal: Principal, workspace: Workspace) -> None:
         """Files where the server runs are the operator's: nobody else may have them read, or learn what is there."""
@@ -180,11 +241,16 @@ class Releases:
         async with self._db.tx(principal) as tx:
             return await store.files(tx, self._keyring, principal, project_id)
 
-    async def list_releases(self, principal: Principal, most: int = 100) -> list[store.ReleaseRow]:
-        """The newest releases of the tenant, with the channels that point at them."""
+    async def list_releases(
+        self, principal: Principal, most: int = 100, digits: str | None = None
+    ) -> list[store.ReleaseRow]:
+        """The newest releases of the tenant, with the channels that point at them.
+
+        With `digits` (`sha256:…`) all whose digests begin so, gates too.
+        """
         names = {each.id: each.name for each in await self._identity.list_projects(principal)}
         async with self._db.tx(principal) as tx:
-            return await store.releases(tx, principal, names, most)
+            return await store.releases(tx, principal, names, most, digits=digits)
 
     async def attest(
         self, principal: Principal, digest: Digest, predicate_type: str, predicate: Mapping[str, Any]

@@ -46,6 +46,7 @@ class ReleaseRow:
     created_at: datetime
     project: str
     channels: list[str]
+    kind: Kind = "feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +226,22 @@ async def close_channels(tx: Tx, principal: Principal, project: ProjectId, kept:
 
 
 async def releases(
-    tx: Tx, principal: Principal, projects: Mapping[ProjectId, str], most: int, project: ProjectId | None = None
+    tx: Tx,
+    principal: Principal,
+    projects: Mapping[ProjectId, str],
+    most: int,
+    project: ProjectId | None = None,
+    digits: str | None = None,
 ) -> list[ReleaseRow]:
-    """The newest releases, of one project or of all; `projects` are names by id."""
-    rows = await tx.fetch_all(_SQL["releases_of_tenant"], tenant=principal.tenant, most=most, project=project)
+    """The newest releases, of one project or of all; `projects` are names by id.
+
+    With `digits` (`sha256:…`) all whose digests begin so, gates too.
+    """
+    rows = await tx.fetch_all(
+        _SQL["releases_of_tenant"], tenant=principal.tenant, most=most, project=project, digits=digits
+    )
     return [
-        ReleaseRow(row.digest, row.feature, row.created_at, projects.get(row.project_id, ""), row.channels)
+        ReleaseRow(row.digest, row.feature, row.created_at, projects.get(row.project_id, ""), row.channels, row.kind)
         for row in rows
     ]
 

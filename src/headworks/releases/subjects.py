@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from headworks.errors import InvalidRequest, NotFound
@@ -10,14 +10,14 @@ from headworks.identity.service import Identity
 from headworks.releases import store
 from headworks.releases.channels import PROD
 from headworks.releases.gate_bundles import judging_of
-from headworks.releases.promotion.standings import find_release, gate_of
+from headworks.releases.promotion.standings import authors_of, find_release, gate_of
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, ProjectId
+from headworks.types.ids import Digest, PrincipalId, ProjectId
 
 _LEAST_DIGITS = 6
-_MOST_LOOKED_AT = 10_000
+_MOST_TOLD = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ class JudgedReleases:
         found = await self._identity.find_project(principal, project)
         async with self._db.tx(principal) as tx:
             if at.startswith("sha256:"):
-                rows = await store.releases(tx, principal, {}, _MOST_LOOKED_AT, found.id)
-                fitting = {row.digest for row in rows if row.feature == feature and row.digest.startswith(at)}
-                digest = _only(fitting, name) if len(at) >= len("sha256:") + _LEAST_DIGITS else None
+                is_enough = len(at) >= len("sha256:") + _LEAST_DIGITS
+                rows = await store.releases(tx, principal, {}, _MOST_TOLD, found.id, at) if is_enough else []
+                digest = _only({row.digest for row in rows if (row.feature, row.kind) == (feature, "feature")}, name)
             else:
                 channels = await store.channels(tx, principal, found.id)
                 row = channels.get((feature, at or usual))
@@ -78,6 +78,11 @@ class JudgedReleases:
         async with self._db.tx(principal) as tx:
             row = (await store.channels(tx, principal, project)).get((feature, PROD))
         return None if row is None else Digest(row.digest)
+
+    async def authors(self, principal: Principal, digests: Iterable[Digest]) -> frozenset[PrincipalId]:
+        """Who made or proposed one of these releases or gates: nobody's word on his own work is evidence."""
+        async with self._db.tx(principal) as tx:
+            return frozenset([author for each in digests for author in await authors_of(tx, principal, each)])
 
     async def gate(
         self, principal: Principal, project: ProjectId, feature: str, digest: Digest | None = None

@@ -155,6 +155,7 @@ class Declarer:
             "sources": [
                 {"name": each.name, "kind": each.kind, "settings": dict(each.settings), "readers": dict(each.readers)}
                 | ({"freshness": own} if (own := each.freshness.as_settings()) else {})
+                | ({} if each.most_deletions is None else {"most_deletions": each.most_deletions})
                 for each in spec.sources
             ],
             "passages": spec.chunking.of_passages(),

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from headworks.errors import InvalidRequest
 from headworks.retrieval.collections import not_readable
 from headworks.retrieval.contract import DocumentAt
-from headworks.retrieval.store import SEARCH_SQL, storable
+from headworks.retrieval.store import SEARCH_SQL
 from headworks.storage.pool import Database
 from headworks.types.identity import Principal
+from headworks.types.storable import storable
 
 MOST_PATHS = 1000
 """In one request."""

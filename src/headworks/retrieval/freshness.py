@@ -67,10 +67,14 @@ def validity_of(metadata: Mapping[str, Any]) -> Validity:
     return found
 
 
-async def put_validity(tx: Tx, curator: Principal, document: UUID) -> None:
-    """Let a document's time be what its metadata says; nobody reads one that contradicts itself. Confirms it, too."""
-    of_document = {"tenant": curator.tenant, "document": document}
-    metadata = await tx.fetch_value(SQL.confirm_document, **of_document) or {}
+async def confirm(tx: Tx, curator: Principal, document: UUID) -> None:
+    """A document has been handed in again as it was; its time is what its metadata says now."""
+    metadata = await tx.fetch_value(SQL.confirm_document, tenant=curator.tenant, document=document)
+    await put_validity(tx, curator, document, metadata or {})
+
+
+async def put_validity(tx: Tx, curator: Principal, document: UUID, metadata: Mapping[str, Any]) -> None:
+    """Let the time of a document without one be what its metadata says; nobody reads one that contradicts itself."""
     if not any(key in metadata for key in VALIDITY):
         return
     try:
@@ -79,14 +83,15 @@ async def put_validity(tx: Tx, curator: Principal, document: UUID) -> None:
         found = Validity(valid_to=_EPOCH)
     await tx.run(
         SQL.set_validity,
-        **of_document, valid_from=found.valid_from, valid_to=found.valid_to, review_at=found.review_at,
+        tenant=curator.tenant, document=document, valid_from=found.valid_from, valid_to=found.valid_to,
+        review_at=found.review_at,
     )  # fmt: skip
 
 
-async def note_version(tx: Tx, curator: Principal, document: UUID, version: int) -> None:
-    """A document has a new version: who brought it, when, and its hash stay known; the text of the one before too."""
-    of_document = {"tenant": curator.tenant, "document": document}
-    await tx.run(SQL.add_version, **of_document, version=version)
+async def note_versions(tx: Tx, curator: Principal, versions: Mapping[UUID, int]) -> None:
+    """Documents have new versions: who brought them, when, and their hashes stay known; the texts before, too."""
+    numbers = list(versions.values())
+    await tx.run(SQL.add_versions, tenant=curator.tenant, documents=list(versions), versions=numbers)
 
 
 # ── What the collection's file says ──

@@ -10,14 +10,16 @@ RETURNING metadata
 UPDATE document SET valid_from = %(valid_from)s, valid_to = %(valid_to)s, review_at = %(review_at)s
  WHERE tenant_id = %(tenant)s AND document_id = %(document)s
 
--- name: add_version
+-- name: add_versions
 WITH before AS (
-    UPDATE document_version SET replaced_at = now()
-     WHERE tenant_id = %(tenant)s AND document_id = %(document)s AND version <> %(version)s AND replaced_at IS NULL)
+    UPDATE document_version v SET replaced_at = now()
+      FROM unnest(%(documents)s::uuid[], %(versions)s::integer[]) AS n (document_id, version)
+     WHERE v.tenant_id = %(tenant)s AND v.document_id = n.document_id AND v.version <> n.version
+       AND v.replaced_at IS NULL)
 INSERT INTO document_version (tenant_id, document_id, version, content_hash, characters, handed_in_by)
 SELECT d.tenant_id, d.document_id, d.version, d.content_hash, d.characters, d.handed_in_by
   FROM document d
- WHERE d.tenant_id = %(tenant)s AND d.document_id = %(document)s
+ WHERE d.tenant_id = %(tenant)s AND d.document_id = ANY (%(documents)s::uuid[])
 
 -- name: confirm_source
 -- What a whole sync has found to be there still. Not more than once an hour for each: it is a row to be written.

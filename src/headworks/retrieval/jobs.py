@@ -76,10 +76,15 @@ class Runs:
         await self.embed(run, tenant, collection, 0)
 
     async def embed(self, run: Run, tenant: str, collection: str, attempt: int) -> None:
-        """The vectors that are missing; a model that does not answer is asked again later, one not installed is not."""
+        """The vectors that are missing; a model that does not answer is asked again later, one not installed is not.
+
+        Those of a large file take long: what is handed in meanwhile does not wait for them.
+        """
         outcome = "more"
         while outcome == "more":
             outcome = await run.step("add vectors", self._add_vectors, tenant, collection, attempts=_ATTEMPTS)
+            if outcome == "more":
+                await run.step("work on a batch", self._batch, tenant, collection, attempts=_ATTEMPTS)
         if outcome == "failed" and attempt < _MOST_RETRIES:
             await run.step("ask again later", self._embed_later, tenant, collection, attempt + 1, attempts=_ATTEMPTS)
         await run.step("ask for an index", self._ask_for_index, tenant, attempts=_ATTEMPTS)

@@ -16,6 +16,7 @@ import orjson
 
 from headworks.errors import InvalidRequest
 from headworks.types.filters import DATE_FACTS, KEY, LARGEST_NUMBER, TEXT_FACTS, Scalar, moment
+from headworks.types.storable import UNSTORABLE
 
 MOST_KEYS = 50
 MOST_BYTES = 16 << 10
@@ -28,7 +29,6 @@ OWN_NAMES = (*TEXT_FACTS, *DATE_FACTS)
 _NOT_IN_KEYS = re.compile(r"[^\w.-]+")
 DAY_US = 86_400_000_000
 """Microseconds of a day."""
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def given_metadata(value: object) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _given_scalar(key: str, value: object) -> Any:  # noqa: ANN401 -- as it is s
     if isinstance(value, str):
         if len(value) > LONGEST_TEXT:
             _refuse(f"`metadata.{key}` has {len(value):,} characters, at most {LONGEST_TEXT:,}.")
-        if _UNSTORABLE.search(value):
+        if UNSTORABLE.search(value):
             _refuse(f"`metadata.{key}` holds a NUL or half a character.")
     elif not isinstance(value, bool | int | float) or not is_number_storable(value):
         _refuse(
@@ -120,7 +120,7 @@ def _first(values: Iterable[object]) -> Iterable[object]:
 
 def _kept_scalar(value: object) -> Any:  # noqa: ANN401 -- as it is stored; None: it can't be
     if isinstance(value, str):
-        text = _UNSTORABLE.sub("", value).strip()[:LONGEST_TEXT]
+        text = UNSTORABLE.sub("", value).strip()[:LONGEST_TEXT]
         return _stored(text) if text else None
     return value if isinstance(value, bool | int | float) and is_number_storable(value) else None
 

@@ -283,9 +283,12 @@ async def progress(request: Request, name: str, sync: str, caller: Writer) -> Pr
 
 
 @router.post("/api/collections/{name}/sources/sync", status_code=_ACCEPTED, openapi_extra=declare(_WRITE, None))
-async def sync_sources(request: Request, name: str, caller: Writer) -> Sources:
-    """Ask for a sync of every source of the collection's file: 202 when it will be done, without waiting for it."""
-    return Sources(rows=await _retrieval(request).sync_sources(caller, name))
+async def sync_sources(request: Request, name: str, caller: Writer, *, allow_deletions: bool = False) -> Sources:
+    """Ask for a sync of every source of the collection's file: 202 when it will be done, without waiting for it.
+
+    `allow_deletions`: what the last sync has held back, because too many documents were gone, may go.
+    """
+    return Sources(rows=await _retrieval(request).sync_sources(caller, name, confirms_deletions=allow_deletions))
 
 
 @router.get("/api/collections/{name}/sources", openapi_extra=declare(_WRITE, None))

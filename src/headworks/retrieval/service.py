@@ -200,9 +200,11 @@ class Retrieval:
         """How far the caller's own files are."""
         return await self.ingestion.progress(principal, collection, sync)
 
-    async def sync_sources(self, principal: Principal, collection: str) -> list[SourceView]:
+    async def sync_sources(
+        self, principal: Principal, collection: str, *, confirms_deletions: bool = False
+    ) -> list[SourceView]:
         """Ask for a sync of every source of the collection's file; done by durable work."""
-        return await self.sources.ask(principal, collection)
+        return await self.sources.ask(principal, collection, confirms_deletions=confirms_deletions)
 
     async def list_sources(self, principal: Principal, collection: str) -> list[SourceView]:
         """The sources of the collection's file, and how far their syncs are."""

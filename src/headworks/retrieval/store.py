@@ -17,6 +17,7 @@ from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.ids import TenantId
 from headworks.types.retrieval import Area
+from headworks.types.storable import storable
 
 SQL = load("headworks.retrieval")
 INGEST_SQL = load("headworks.retrieval.ingestion", "ingest.sql")
@@ -163,11 +164,6 @@ def _unpacked(numbers: Sequence[int]) -> Iterator[Box]:
 def vector_text(vector: Iterable[float]) -> str:
     """A vector as pgvector reads it; half precision has no more than four digits."""
     return "[" + ",".join([f"{value:.5g}" for value in vector]) + "]"
-
-
-def storable(name: str) -> str:
-    """A caller's name as PostgreSQL takes it: one with a NUL or half a character is nobody's name anyway."""
-    return name.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 async def lock_collection(tx: Tx, collection: UUID) -> None:

@@ -55,11 +55,21 @@ class Given:
     made_at: datetime
     is_erased: bool = False
     """Whether what was written was erased: the verdict stays."""
+    is_withheld: bool = False
+    """Whether what was written is left out, since its reader may not read what the answer rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A judgement that was just given. Not `is_counted`: its rater made or proposed what a gate asks it for."""
+
+    id: UUID
+    is_counted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Something that people are asked to judge, by a gate or a sample. `judged` counts current opinions on it."""
+    """Something that people are asked to judge, by a gate or a sample. `judged` counts raters whose word counts."""
 
     id: UUID
     queue: str

@@ -21,7 +21,7 @@ PREFERENCE = "preference"
 """The metric of judgements that say which of two answers is better."""
 _PANDALM: Mapping[int, Verdict] = MappingProxyType({0: "tie", 1: "first", 2: "second"})
 _KEYS = ("rater", *(each.name for each in fields(Judgement)))
-_TOLD = ("kind", "is_blind", "id", "made_at", "replaces")
+_TOLD = ("kind", "is_blind", "id", "made_at", "replaces", "erased")
 
 
 def write_judgements(rows: Sequence[Given]) -> bytes:
@@ -42,6 +42,7 @@ def line_of(given: Given) -> dict[str, Any]:
         "is_blind": given.is_blind,
         "made_at": given.made_at.isoformat(),
         **({"erased": True} if given.is_erased else {}),
+        **({"withheld": True} if given.is_withheld else {}),
         **said,
     }
 
@@ -62,6 +63,11 @@ def _row(where: str, raw: bytes) -> tuple[str, Judgement]:
         raise InvalidRequest(f"{where}: not JSON.", next_step="Each line is one JSON object.") from None
     if not isinstance(said, dict):
         raise InvalidRequest(f"{where}: not a JSON object.")
+    if said.get("withheld"):
+        raise InvalidRequest(
+            f"{where}: what was written of it was withheld from who exported it.",
+            next_step="Have it exported by somebody who may read what the answer rests on.",
+        )
     for key in said:
         if key not in _KEYS and key not in _TOLD:
             raise InvalidRequest(f"{where}: `{key}` is unknown.", next_step=nearest(key, _KEYS))

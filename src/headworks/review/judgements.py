@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol, get_args
-from uuid import UUID
 
 from headworks.errors import Conflict, InvalidRequest
+from headworks.evaluation.contract import HumanLabels
 from headworks.identity.service import Identity, allow
 from headworks.records.audit import note_audit
 from headworks.review import store
 from headworks.review.agreement import Concord, concord
-from headworks.review.contract import Given, Judgement, Kind, Verdict, Wanted
+from headworks.review.contract import Given, Judgement, Kept, Kind, Verdict, Wanted
+from headworks.review.labels import labels_of
 from headworks.review.store import Current, Filter
+from headworks.review.subjects import placed
 from headworks.review.taxonomy import read_taxonomy, taxonomy_path
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, ProjectId
+from headworks.types.ids import Digest, PrincipalId, ProjectId
 
-_NAME = re.compile(r"[^\s,\x00-\x1f\x7f]{1,200}")
+_NAME = re.compile(r"[^\s,\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+_HALF = re.compile(r"[\ud800-\udfff]")
 _LONGEST_SUBJECT, _LONGEST_TEXT = 500, 20_000
 _VERDICTS: tuple[str, ...] = get_args(Verdict)
-_VALUES: Mapping[str, float] = {"pass": 1.0, "fail": 0.0, "first": 1.0, "tie": 0.5, "second": 0.0}
 MOST_IMPORTED = 100_000
 
 
@@ -57,13 +58,14 @@ class Judgements:
         *,
         feature: str | None = None,
         is_adjudication: bool = False,
-    ) -> UUID:
-        """Keep one's opinion in the place of an earlier one, or decide where others disagree; gives its id.
+    ) -> Kept:
+        """Keep one's opinion in the place of an earlier one, or decide where others disagree.
 
         Failure modes must be in the taxonomy of `feature`. Raises Conflict for deciding what nobody else has judged.
         """
         allow(principal, "judgement:adjudicate") if is_adjudication else allow(principal, "judgement:write")
         check(given)
+        given = placed(given)
         project_id = (await self._identity.find_project(principal, project)).id
         await self._check_modes(principal, project, feature, given)
         await self._keyring.ensure(self._db, principal.tenant)
@@ -79,19 +81,20 @@ class Judgements:
                 )
             # One decision stands at a time, whoever it is of; an opinion replaces only one's own.
             mine = [each for each in standing if each.kind == kind and (is_adjudication or each.rater == me)]
+            asked = await store.asked(tx, principal, project_id, given)
             identifier = await store.add(
                 tx,
                 self._keyring,
                 principal,
                 project_id,
-                await store.completed(tx, principal, project_id, given),
+                given if asked is None else asked.of(given),
                 kind=kind,
                 is_blind=not _could_read(principal, standing, kind),
                 replaces=mine[0].judgement_id if mine else None,
             )
             action = "judgement.adjudicate" if is_adjudication else "judgement.give"
             await note_audit(tx, principal, action, given.subject, {"metric": given.metric})
-        return identifier
+        return Kept(identifier, is_counted=asked is None or not asked.is_own)
 
     async def list(
         self, principal: Principal, project: str, wanted: Filter, most: int = 1000
@@ -124,6 +127,7 @@ class Judgements:
                     f"`{rater}` judges `{given.subject[:100]}` twice.", next_step="Keep one of them.", param="rows"
                 )
             seen.add(key)
+        rows = [(rater, placed(given)) for rater, given in rows]
         project_id = (await self._identity.find_project(principal, project)).id
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
@@ -141,10 +145,11 @@ class Judgements:
         opinions: int = 1,
         done: bool = False,
         most: int = 1000,
-    ) -> Sequence[Wanted]:
-        """What gates and samples ask for, oldest first: what has fewer `opinions`, and none of the caller's.
+    ) -> tuple[Sequence[Wanted], int]:
+        """What gates and samples ask for, oldest first: what has fewer `opinions` that count, and none of the caller's.
 
-        `done`: also what has them.
+        And how much of it others have to judge, as it is for a gate of what the caller made or proposed. `done`: also
+        what has them.
         """
         allow(principal, "judgement:read", "judgement:write")
         project_id = (await self._identity.find_project(principal, project)).id
@@ -165,24 +170,20 @@ class Judgements:
         return concord(metric, said)
 
     async def labels(
-        self, principal: Principal, project: ProjectId, metric: str, release: Digest, examples: Sequence[Digest]
-    ) -> Mapping[Digest, float]:
-        """What people say of a release's answers, by example: the decision, else the mean of the opinions, from 0 to 1.
+        self,
+        principal: Principal,
+        project: ProjectId,
+        metric: str,
+        release: Digest,
+        examples: Sequence[Digest],
+        not_by: Collection[PrincipalId] = (),
+    ) -> HumanLabels:
+        """What people say of a release's answers, for gates and judge cards: no rater, no word of a text.
 
-        Of the first repeat. An example of which everybody is unsure has none. For gates: no rater, no word of a text.
+        What is by one of `not_by` does not count. See the module `labels`.
         """
         async with self._db.tx(principal) as tx:
-            rows = await store.verdicts_of_release(tx, principal, project, metric, release, examples)
-        opinions: dict[Digest, list[float]] = defaultdict(list)
-        decided: dict[Digest, float] = {}
-        for row in rows:
-            if row.verdict not in _VALUES:
-                continue
-            if row.kind == "adjudication":
-                decided[row.example] = _VALUES[row.verdict]
-            else:
-                opinions[row.example].append(_VALUES[row.verdict])
-        return {each: sum(values) / len(values) for each, values in opinions.items()} | decided
+            return await labels_of(tx, principal, project, metric, release, examples, not_by=not_by)
 
     async def _check_modes(self, principal: Principal, project: str, feature: str | None, given: Judgement) -> None:
         if not given.failure_modes:
@@ -198,11 +199,6 @@ class Judgements:
                 f"The project has no `{path}`.", next_step="Write it and apply, or name no modes.", param="feature"
             )
         read_taxonomy(path, content).check(given.failure_modes)
-
-
-def value_of(verdict: str) -> float | None:
-    """A verdict as a number from 0 to 1; None for `unsure`."""
-    return _VALUES.get(verdict)
 
 
 def check(given: Judgement) -> None:
@@ -221,8 +217,14 @@ def check(given: Judgement) -> None:
         if not _NAME.fullmatch(mode):
             raise InvalidRequest(f"`{mode[:100]}` is no failure mode.", param="failure_modes")
     for name in ("critique", "suggested_fix", "knowledge", "evidence"):
-        if len(getattr(given, name)) > _LONGEST_TEXT:
+        text = getattr(given, name)
+        if len(text) > _LONGEST_TEXT:
             raise InvalidRequest(f"`{name}` has more than {_LONGEST_TEXT:,} characters.", param=name)
+        if _HALF.search(text):
+            raise InvalidRequest(f"`{name}` holds half of a surrogate pair, which is no character.", param=name)
+    for name in ("release", "dataset", "example"):
+        if (value := getattr(given, name)) is not None and not _NAME.fullmatch(value):
+            raise InvalidRequest(f"`{name}` is no name or digest.", next_step="Leave it out.", param=name)
     _check_criteria(given.criteria)
 
 

@@ -5,7 +5,6 @@ An answer that rests on documents is shown to who may, in this very moment, read
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from headworks.errors import InvalidRequest, NotFound
 from headworks.evaluation.contract import JudgedAnswer
 from headworks.identity.service import Identity, allow
 from headworks.review.judgements import Files
+from headworks.review.subjects import ANSWER, TRACE
 from headworks.review.taxonomy import FailureMode, read_taxonomy, taxonomy_path
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, DocumentId, ProjectId
@@ -22,8 +22,6 @@ from headworks.types.models import Message
 from headworks.types.retrieval import Passage
 from headworks.types.traces import TraceReader, is_answer_withheld, kept_of
 
-_ANSWER = re.compile(r"answer:(?P<release>sha256:[0-9a-f]{64}):(?P<example>sha256:[0-9a-f]{64}):(?P<repeat>\d{1,4})")
-_TRACE = re.compile(r"trace:(?P<trace>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 WITHHELD = "The answer rests on documents that you may not read: somebody who may has to judge it."
 NOT_KEPT = "No text of this call was kept."
 
@@ -99,14 +97,14 @@ class Materials:
     async def show(self, principal: Principal, project: str, subject: str, metric: str) -> Material:
         """What somebody looks at who judges `subject`. Raises NotFound, also for a trace that he may not see."""
         allow(principal, "judgement:write", "judgement:adjudicate")
-        if named := _ANSWER.fullmatch(subject):
+        if named := ANSWER.fullmatch(subject):
             place = (await self._identity.find_project(principal, project)).id
             cell = (Digest(named["release"]), Digest(named["example"]), int(named["repeat"]))
             found = await self._evaluated.answer(principal, place, *cell, metric)
             if found is None:
                 raise NotFound("There is no such answer.", next_step="`headworks judgements wanted` lists some.")
             return await self._of_experiment(principal, project, found, Material(subject, metric, found.feature))
-        if named := _TRACE.fullmatch(subject):
+        if named := TRACE.fullmatch(subject):
             return await self._of_trace(principal, project, UUID(named["trace"]), metric)
         raise InvalidRequest(
             f"`{subject[:100]}` is neither a trace nor an answer of an experiment.",

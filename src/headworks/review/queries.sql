@@ -35,11 +35,29 @@ SELECT j.judgement_id, j.metric, j.subject, j.rater, j.verdict, j.severity, j.fa
 
 -- name: list_judgements
 -- Current ones that the caller may read: his own, and others' once he has judged the subject himself or it is decided;
--- all of them where `sees_all`.
+-- all of them where `sees_all`. What was written of an answer may quote it: `is_readable` as for traces, of every document
+-- that any answer to the example, or any stage of the trace, may quote. A digest has 71 characters.
 SELECT j.judgement_id, j.metric, j.subject, j.release, j.dataset, j.example, j.trace_id, j.kind, j.is_blind, j.verdict,
-       j.severity, j.failure_modes, j.content, j.replaces, j.made_at, coalesce(p.name, j.rater) AS rater
+       j.severity, j.failure_modes, j.replaces, j.made_at, coalesce(p.name, j.rater) AS rater, r.is_readable,
+       CASE WHEN r.is_readable THEN j.content END AS content, j.content IS NULL AS is_erased
   FROM judgement j
   LEFT JOIN principal p ON p.tenant_id = j.tenant_id AND p.principal_id::text = j.rater
+ CROSS JOIN LATERAL (SELECT NOT EXISTS (
+        SELECT FROM (
+               SELECT unnest(s.documents) AS document_id FROM span s
+                WHERE s.tenant_id = j.tenant_id
+                  AND s.trace_id = ANY (ARRAY[j.trace_id,
+                          CASE WHEN j.subject ~ '^trace:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                               THEN substr(j.subject, 7)::uuid END])
+                UNION ALL
+               SELECT unnest(o.documents) FROM experiment_output o
+                WHERE o.tenant_id = j.tenant_id AND o.release = j.release AND o.example = j.example
+                UNION ALL
+               SELECT unnest(o.documents) FROM experiment_output o
+                WHERE o.tenant_id = j.tenant_id AND starts_with(j.subject, 'answer:')
+                  AND o.release = substr(j.subject, 8, 71) AND o.example = substr(j.subject, 80, 71)) AS wanted
+         WHERE NOT EXISTS (SELECT FROM document d
+                            WHERE d.tenant_id = j.tenant_id AND d.document_id = wanted.document_id)) AS is_readable) r
  WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s
    AND (%(metric)s::text IS NULL OR j.metric = %(metric)s) AND (%(subject)s::text IS NULL OR j.subject = %(subject)s)
    AND (%(release)s::text IS NULL OR j.release = %(release)s)
@@ -69,30 +87,34 @@ SELECT j.subject, coalesce(p.name, j.rater) AS rater, j.kind, j.verdict, j.rater
    AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id)
  ORDER BY j.subject, j.made_at, j.judgement_id;
 
--- name: verdicts_of_release
--- Of the first repeat, or of what has no repeats.
-SELECT j.example, j.kind, j.verdict
-  FROM judgement j
- WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.metric = %(metric)s AND j.release = %(release)s
-   AND j.example = ANY (%(examples)s) AND (j.subject NOT LIKE 'answer:%%' OR j.subject LIKE '%%:0')
-   AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id);
-
 -- name: list_wanted
+-- Open is what has too few raters whose word counts for it, and none of it the caller's; he is none of those whose does not.
 SELECT w.wanted_id AS id, w.queue, w.metric, w.subject, w.release, w.dataset, w.example, w.trace_id, w.chance, w.reason,
        w.made_at, d.judged, d.is_mine
   FROM judgement_wanted w
  CROSS JOIN LATERAL (
-        SELECT count(DISTINCT j.rater)::int AS judged, coalesce(bool_or(j.rater = %(me)s), false) AS is_mine
+        SELECT count(DISTINCT j.rater) FILTER (WHERE j.made_by <> ALL (w.not_by))::int AS judged,
+               coalesce(bool_or(j.rater = %(me)s), false) AS is_mine
           FROM judgement j
          WHERE j.tenant_id = w.tenant_id AND j.project_id = w.project_id AND j.metric = w.metric AND j.subject = w.subject) d
  WHERE w.tenant_id = %(tenant)s AND w.project_id = %(project)s AND (%(queue)s::text IS NULL OR w.queue = %(queue)s)
    AND (%(metric)s::text IS NULL OR w.metric = %(metric)s)
-   AND (%(done)s OR NOT d.is_mine AND d.judged < %(opinions)s)
+   AND (%(done)s OR NOT d.is_mine AND d.judged < %(opinions)s AND %(by)s <> ALL (w.not_by))
  ORDER BY w.made_at, w.wanted_id LIMIT %(most)s;
 
+-- name: own_wanted
+-- How much is open that the caller's word does not count for.
+SELECT count(*) FROM judgement_wanted w
+ WHERE w.tenant_id = %(tenant)s AND w.project_id = %(project)s AND (%(queue)s::text IS NULL OR w.queue = %(queue)s)
+   AND (%(metric)s::text IS NULL OR w.metric = %(metric)s) AND %(by)s = ANY (w.not_by)
+   AND (SELECT count(DISTINCT j.rater) FROM judgement j
+         WHERE j.tenant_id = w.tenant_id AND j.project_id = w.project_id AND j.metric = w.metric AND j.subject = w.subject
+           AND j.made_by <> ALL (w.not_by)) < %(opinions)s;
+
 -- name: wanted_of_subject
-SELECT release, dataset, example, trace_id FROM judgement_wanted
- WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND metric = %(metric)s AND subject = %(subject)s;
+SELECT release, dataset, example, trace_id, %(by)s = ANY (not_by) AS is_own FROM judgement_wanted
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND metric = %(metric)s AND subject = %(subject)s
+ ORDER BY is_own DESC, wanted_id LIMIT 1;
 
 -- name: add_sample
 INSERT INTO review_sample (tenant_id, sample_id, project_id, feature, metric, population, seed, made_by)

@@ -25,6 +25,8 @@ Reader = Annotated[Principal, require("judgement:read")]
 Writer = Annotated[Principal, require("judgement:write")]
 Judging = Annotated[Principal, require("judgement:write", "judgement:adjudicate")]
 Asking = Annotated[Principal, require("judgement:read", "judgement:write")]
+Word = Annotated[str, Field(max_length=500)]
+"""What is looked for in the database."""
 
 
 class _Asked(BaseModel):
@@ -65,8 +67,8 @@ class WantedImport(_Asked):
 class WantedSample(_Asked):
     """How many reviews of a feature's answers are expected, and of which hours."""
 
-    feature: str
-    metric: str
+    feature: Word
+    metric: Word
     budget: float
     hours: int = 24
     seed: int | None = Field(default=None, ge=0, lt=1 << 62)
@@ -82,10 +84,10 @@ def _review(request: Request) -> Review:
 async def list_judgements(  # noqa: PLR0917 -- each is a parameter of the query
     request: Request,
     caller: Reader,
-    project: str = "default",
-    metric: str | None = None,
-    subject: str | None = None,
-    release: str | None = None,
+    project: Word = "default",
+    metric: Word | None = None,
+    subject: Word | None = None,
+    release: Word | None = None,
     most: Annotated[int, Field(ge=1, le=100_000)] = 1000,
 ) -> JsonObject:
     """The newest judgements that the caller may read; `hidden` counts those that he can't read before he has judged."""
@@ -96,13 +98,17 @@ async def list_judgements(  # noqa: PLR0917 -- each is a parameter of the query
 
 @router.post("", openapi_extra=declare("judgement:write|judgement:adjudicate", "judgement.give"), status_code=201)
 async def give(request: Request, body: WantedJudgement, caller: Judging) -> JsonObject:
-    """Keep one's opinion in the place of an earlier one, or decide where others disagree."""
+    """Keep one's opinion in the place of an earlier one, or decide where others disagree.
+
+    Not `is_counted`: a gate asks for it, of what the caller himself made or proposed; it is kept, and the gate waits
+    for somebody else's.
+    """
     said = body.model_dump(exclude={"feature", "adjudicate", "project"})
     given = Judgement(**{**said, "failure_modes": tuple(body.failure_modes)})
     made = await _review(request).judgements.give(
         caller, body.project, given, feature=body.feature, is_adjudication=body.adjudicate
     )
-    return {"judgement": str(made)}
+    return {"judgement": str(made.id), "is_counted": made.is_counted}
 
 
 @router.post("/import", openapi_extra=declare("judgement:write", "judgement.import"))
@@ -113,7 +119,7 @@ async def take_in(request: Request, body: WantedImport, caller: Writer) -> JsonO
 
 
 @router.get("/agreement", openapi_extra=declare("judgement:read", None))
-async def agreement(request: Request, caller: Reader, metric: str, project: str = "default") -> JsonObject:
+async def agreement(request: Request, caller: Reader, metric: Word, project: Word = "default") -> JsonObject:
     """Kappas of each two raters and Krippendorff's alpha of all, with intervals."""
     return asdict(await _review(request).judgements.agreement(caller, project, metric))
 
@@ -122,23 +128,23 @@ async def agreement(request: Request, caller: Reader, metric: str, project: str 
 async def wanted(  # noqa: PLR0917 -- each is a parameter of the query
     request: Request,
     caller: Asking,
-    project: str = "default",
-    queue: str | None = None,
-    metric: str | None = None,
+    project: Word = "default",
+    queue: Word | None = None,
+    metric: Word | None = None,
     opinions: Annotated[int, Field(ge=1, le=100)] = 1,
     done: bool = False,  # noqa: FBT001, FBT002 -- a parameter of the query
     most: Annotated[int, Field(ge=1, le=100_000)] = 1000,
-) -> dict[str, list[JsonObject]]:
-    """What gates and samples ask for, and the caller can help with."""
-    rows = await _review(request).judgements.wanted(
+) -> JsonObject:
+    """What gates and samples ask for, and the caller can help with; `own` counts what is for a gate of his own work."""
+    rows, own = await _review(request).judgements.wanted(
         caller, project, queue=queue, metric=metric, opinions=opinions, done=done, most=most
     )
-    return {"rows": [asdict(each) for each in rows]}
+    return {"rows": [asdict(each) for each in rows], "own": own}
 
 
 @router.get("/material", openapi_extra=declare("judgement:write|judgement:adjudicate", None))
 async def material(
-    request: Request, caller: Judging, subject: str, metric: str, project: str = "default"
+    request: Request, caller: Judging, subject: Word, metric: Word, project: Word = "default"
 ) -> JsonObject:
     """What is to be judged: question, answer, the passages that were read for it, the rubric and the failure modes.
 
@@ -165,6 +171,7 @@ async def read_sample(request: Request, sample: UUID, caller: Reader) -> JsonObj
         "population": found.population,
         "drawn": found.drawn,
         "reviewed": found.reviewed,
+        "unsure": found.unsure,
         "share": found.estimate.value,
         "low": interval.low,
         "high": interval.high,

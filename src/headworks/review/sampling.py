@@ -14,7 +14,7 @@ from headworks.errors import InvalidRequest, NotFound
 from headworks.identity.service import Identity, allow
 from headworks.records.audit import note_audit
 from headworks.review import store
-from headworks.review.judgements import value_of
+from headworks.review.labels import value_of
 from headworks.statistics.estimates import Estimate
 from headworks.statistics.sampling import inclusion_probabilities, reviewed_mean
 from headworks.storage.pool import Database
@@ -61,13 +61,18 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedShare:
-    """What a sample tells of all of its population: the share that passes, and how much of it is reviewed."""
+    """What a sample tells of all of its population: the share that passes, and how much of it is reviewed.
+
+    `unsure`: how many more were judged, by nobody who was sure. They count as not reviewed, so a good many say that the
+    share is one of what can be told at all.
+    """
 
     feature: str
     metric: str
     population: int
     drawn: int
     reviewed: int
+    unsure: int
     estimate: Estimate
 
 
@@ -134,6 +139,8 @@ class Sampling:
         verdicts = _settled(said)
         values = [verdicts.get(row.subject) for row in drawn]
         reviewed = sum(value is not None for value in values)
+        judged = {each.subject for each in said}
+        unsure = sum(row.subject in judged and row.subject not in verdicts for row in drawn)
         if not reviewed:
             raise InvalidRequest(
                 f"None of the {len(drawn)} drawn is judged yet.",
@@ -146,7 +153,7 @@ class Sampling:
         estimate = reviewed_mean(
             [*values, *[None] * rest], [*[row.chance * done for row in drawn], *[drawn[0].chance * done] * rest]
         )
-        return ReviewedShare(found.feature, found.metric, found.population, len(drawn), reviewed, estimate)
+        return ReviewedShare(found.feature, found.metric, found.population, len(drawn), reviewed, unsure, estimate)
 
 
 def _drawn(row: Mapping[str, Any], chance: float, feature: str) -> dict[str, object]:

@@ -14,7 +14,7 @@ from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, ProjectId, new_id
+from headworks.types.ids import ProjectId, new_id
 
 _SQL = load(__package__)
 _CONTENT = "judgement.content"
@@ -62,17 +62,29 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """A verdict on a release's answer to an example."""
+class Asked:
+    """What a gate or a sample knows of what it asks for. `is_own`: it is for a gate of what the caller made."""
 
-    example: Digest
-    kind: Kind
-    verdict: Verdict
+    release: str | None
+    dataset: str | None
+    example: str | None
+    trace_id: UUID | None
+    is_own: bool
+
+    def of(self, given: Judgement) -> Judgement:
+        """The judgement with what it does not say itself."""
+        return replace(
+            given,
+            release=given.release or self.release,
+            dataset=given.dataset or self.dataset,
+            example=given.example or self.example,
+            trace=given.trace or self.trace_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Imported:
-    """What an earlier import left; `content` is None where it was erased."""
+    """What an earlier import left; `content` is None where it was erased, or is not for who asks."""
 
     judgement_id: UUID
     metric: str
@@ -96,6 +108,9 @@ class _Row(_Imported):
     is_blind: bool
     replaces: UUID | None
     made_at: datetime
+    is_erased: bool
+    is_readable: bool
+    """Whether the caller may, in this very moment, read every document that the answer may quote."""
 
 
 async def current(tx: Tx, principal: Principal, project: ProjectId, given: Judgement) -> list[Current]:
@@ -105,19 +120,10 @@ async def current(tx: Tx, principal: Principal, project: ProjectId, given: Judge
     return await tx.fetch_all(_SQL["current_of_subject"], into=Current, **place)
 
 
-async def completed(tx: Tx, principal: Principal, project: ProjectId, given: Judgement) -> Judgement:
-    """The judgement, with what is known of its subject where it was asked for."""
+async def asked(tx: Tx, principal: Principal, project: ProjectId, given: Judgement) -> Asked | None:
+    """What is known of a judgement's subject where somebody asked for it."""
     place = _place(principal, project, metric=given.metric, subject=given.subject)
-    row = await tx.fetch_one(_SQL["wanted_of_subject"], **place)
-    if row is None:
-        return given
-    return replace(
-        given,
-        release=given.release or row.release,
-        dataset=given.dataset or row.dataset,
-        example=given.example or row.example,
-        trace=given.trace or row.trace_id,
-    )
+    return await tx.fetch_one(_SQL["wanted_of_subject"], into=Asked, **place, by=principal.id)
 
 
 async def add(
@@ -226,14 +232,6 @@ async def verdicts(tx: Tx, principal: Principal, project: ProjectId, metric: str
     )
 
 
-async def verdicts_of_release(
-    tx: Tx, principal: Principal, project: ProjectId, metric: str, release: Digest, examples: Sequence[Digest]
-) -> list[Label]:
-    """Current verdicts on a release's answers."""
-    place = _place(principal, project, metric=metric, release=release)
-    return await tx.fetch_all(_SQL["verdicts_of_release"], into=Label, **place, examples=list(examples))
-
-
 async def wanted(
     tx: Tx,
     principal: Principal,
@@ -244,17 +242,12 @@ async def wanted(
     opinions: int,
     done: bool,
     most: int,
-) -> list[Wanted]:
-    """What is asked for, oldest first; without `done` only what the caller can still help with."""
-    return await tx.fetch_all(
-        _SQL["list_wanted"],
-        into=Wanted,
-        **_place(principal, project, queue=queue, metric=metric),
-        me=str(principal.id),
-        opinions=opinions,
-        done=done,
-        most=most,
-    )
+) -> tuple[list[Wanted], int]:
+    """What is asked for, oldest first, and how much others have to judge; without `done` only what is still open."""
+    place = _place(principal, project, queue=queue, metric=metric, me=str(principal.id), by=principal.id)
+    rows = await tx.fetch_all(_SQL["list_wanted"], into=Wanted, **place, opinions=opinions, done=done, most=most)
+    own: int = await tx.fetch_value(_SQL["own_wanted"], **place, opinions=opinions)
+    return rows, own
 
 
 def _place(principal: Principal, project: ProjectId, **more: object) -> dict[str, object]:
@@ -303,5 +296,14 @@ def _opened(keyring: Keyring, principal: Principal, row: _Row) -> Given:
         row.example,
         row.trace_id,
     )
-    is_erased = row.content is None
-    return Given(row.judgement_id, judgement, row.kind, row.is_blind, row.rater, row.replaces, row.made_at, is_erased)
+    return Given(
+        row.judgement_id,
+        judgement,
+        row.kind,
+        row.is_blind,
+        row.rater,
+        row.replaces,
+        row.made_at,
+        row.is_erased,
+        is_withheld=not (row.is_erased or row.is_readable),
+    )

@@ -222,11 +222,32 @@ class ShortCycle(JoiningCycle):
         protocol.transport.write_last(b"".join(lines))  # type: ignore[attr-defined] # a JoiningTransport's
         self._end()
 
-    def write(self, piece: bytes) -> bool:
-        """A piece of an answer whose end nobody knows, now. False, and nothing is done: it is for `send`."""
-        if not piece or not self.chunked_encoding or self.disconnected or self.flow.write_paused:
+    def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """The head of an answer in pieces, now. False, and nothing is done: it is for `send`; so with those below."""
+        if self.response_started or self.disconnected or self.flow.write_paused:
             return False
-        self._protocol.transport.write_last(b"%x\r\n%b\r\n" % (len(piece), piece))  # type: ignore[attr-defined]
+        self._write_head({"status": status, "headers": headers})
+        return True
+
+    def write(self, piece: bytes) -> bool:
+        """A piece of an answer whose end nobody knows."""
+        protocol = self._protocol
+        if not piece or not self.chunked_encoding or self.disconnected or protocol.flow.write_paused:
+            return False
+        protocol.transport.write_last(b"%x\r\n%b\r\n" % (len(piece), piece))  # type: ignore[attr-defined] # as above
+        return True
+
+    def finish(self, piece: bytes) -> bool:
+        """The last piece of such an answer, which may be empty."""
+        if not self.chunked_encoding or self.response_complete or self.disconnected or self.flow.write_paused:
+            return False
+        chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
+        self.transport.write_last(chunk + b"0\r\n\r\n")
+        self.response_complete = True
+        self.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self._end()
         return True
 
     def when_left(self, callback: Callable[[], object]) -> None:

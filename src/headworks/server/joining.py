@@ -64,8 +64,9 @@ class JoiningTransport:
         self._size = 0
 
     def _end_turn(self) -> None:
-        with suppress(RuntimeError):  # the client has left in this turn
-            self.flush()
+        if self._kept:
+            with suppress(RuntimeError):  # the client has left in this turn
+                self.flush()
 
     def close(self) -> None:
         """Write what is kept and close."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest, NotFound
+from headworks.errors import BodyTooLarge, HeadworksError, InvalidRequest, NotFound, UnstorableText
+from headworks.types.storable import UNSTORABLE
 
 MAX_BODY_MB = 32
 """The largest body of a control-plane request; the route that takes files in has its own limit, which may be larger."""
@@ -21,6 +22,7 @@ MAX_BODY_MB = 32
 METHOD_NOT_ALLOWED = 405
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _OWN_FAULT = 500
+_MOST_NAMED = 5
 _WORDS = {
     "extra_forbidden": ("There is no field of that name.", "/api/openapi.json says what this address takes."),
     "model_attributes_type": ("It must be a JSON object.", ""),
@@ -70,11 +72,40 @@ def wrong_method(method: str, path: str, allowed: Sequence[str]) -> JSONResponse
     return Refusal(error.as_openai(), METHOD_NOT_ALLOWED, {"allow": ", ".join(allowed)})
 
 
-async def _own_error(_: Request, error: Exception) -> JSONResponse:
+async def _own_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HeadworksError)  # noqa: S101 -- registered for this class
+    if isinstance(error, UnstorableText):
+        return answer(UnstorableText.found([name async for name in _unstorable_fields(request)][:_MOST_NAMED]))
     if error.status == _OWN_FAULT:
         _log.error("%s: %s", type(error).__name__, error)
     return answer(error)
+
+
+async def _unstorable_fields(request: Request) -> AsyncIterator[str]:
+    """Where the texts of a request are that can't be stored, as far as it can still be read."""
+    for name, value in (*request.path_params.items(), *request.query_params.multi_items()):
+        if UNSTORABLE.search(str(value)):
+            yield name
+    if _says_json(request):
+        try:
+            body = await request.json()
+        except (RuntimeError, ValueError):  # its handler has read it in pieces
+            return
+        for name in _unstorable_within(body, ""):
+            yield name
+
+
+def _unstorable_within(value: Any, where: str) -> Iterator[str]:  # noqa: ANN401 -- any JSON value
+    if isinstance(value, str):
+        if UNSTORABLE.search(value):
+            yield where or "body"
+        return
+    each: Any
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if isinstance(key, str) and UNSTORABLE.search(key):
+            yield where or "body"
+        else:
+            yield from _unstorable_within(each, f"{where}.{key}" if where else str(key))
 
 
 async def _any_error(_: Request, error: Exception) -> JSONResponse:

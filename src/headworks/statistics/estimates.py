@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headworks.statistics.arrays import Clusters, Codes, Floats, Numbers
-from headworks.statistics.observations import cluster_codes, finite, require, sums, within
+from headworks.statistics.observations import cluster_codes, evened, finite, require, sums, within
 from headworks.statistics.quantiles import t_cdf, t_quantile
 
 
@@ -77,31 +77,42 @@ class Estimate:
 
 
 def mean(
-    values: Numbers, clusters: Clusters = None, *, limits: Interval | None = SHARES, is_cautious: bool = False
+    values: Numbers,
+    clusters: Clusters = None,
+    *,
+    limits: Interval | None = SHARES,
+    is_cautious: bool = False,
+    weights: Numbers | None = None,
 ) -> Estimate:
     """The mean of a score, with the cluster-robust standard error and t with (clusters - 1) degrees of freedom.
 
-    Miller 2024 (arXiv 2411.00640), appendix A. `values` and `clusters` have shape (n,). `limits` are the lowest and the
-    highest value that the score can take, None where there are none. Cautious: two more clusters are counted into the
-    error, one at each end of what scores can differ by (after Bonett and Price 2012); without any spread in the
-    values that is always done, so that no interval has width zero. One cluster: the interval is `limits`.
-    InvalidRequest for no values, NaN, values outside `limits`, and one cluster without limits.
+    Miller 2024 (arXiv 2411.00640), appendix A. `values` and `clusters` have shape (n,), and so have `weights`: an
+    example counts as so many that are wholly alike. `limits` are the lowest and the highest value that the score can
+    take, None where there are none. Cautious: two more clusters are counted into the error, one at each end of what
+    scores can differ by (after Bonett and Price 2012); without any spread in the values that is always done, so that no
+    interval has width zero. One cluster: the interval is `limits`. InvalidRequest for no values, NaN, values outside
+    `limits`, and one cluster without limits.
     """
     array = finite(values, "values")
-    return mean_of(array, cluster_codes(clusters, array.size), limits, is_cautious=is_cautious)
+    codes, shares = cluster_codes(clusters, array.size), evened(weights, array.size)
+    return mean_of(array, codes, limits, is_cautious=is_cautious, shares=shares)
 
 
-def mean_of(array: Floats, codes: Codes, limits: Interval | None, *, is_cautious: bool) -> Estimate:
-    """`mean`, of what is already checked and numbered."""
-    n, groups, value = array.size, int(codes.max()) + 1, float(array.mean())
+def mean_of(
+    array: Floats, codes: Codes, limits: Interval | None, *, is_cautious: bool, shares: Floats | None = None
+) -> Estimate:
+    """`mean`, of what is already checked and numbered; `shares` are weights that average 1."""
+    n, groups = array.size, int(codes.max()) + 1
+    weights = np.ones(n) if shares is None else shares
+    value = float(np.clip((weights * array).mean(), array.min(), array.max()))  # rounding may lead it out
     known = limits or Interval(-math.inf, math.inf)
     _check_limits(array, known, groups)
     if groups == 1:
         return Estimate(value, known.reach, 0, n, 1, known)
-    totals = sums(array - value, codes, groups)
+    totals = sums(weights * (array - value), codes, groups)
     scale = known.reach if limits else float(np.max(np.abs(array)))
     is_flat = float(np.max(np.abs(totals))) <= 1e-12 * n * max(scale, 1.0)
-    pseudo = scale * math.sqrt(n / groups * design_effect(array, codes)) if is_cautious or is_flat else None
+    pseudo = scale * math.sqrt(n / groups * design_effect(array, codes, shares)) if is_cautious or is_flat else None
     error = standard_error(totals, n, pseudo)
     return Estimate(value, error, groups - 1, n, groups, known)
 
@@ -126,18 +137,20 @@ def standard_error(totals: Floats, n: int, pseudo: float | None = None) -> float
     return math.sqrt((groups + 2) / (groups + 1) * (squares + 2 * pseudo**2)) / (n + 2 * n / groups)
 
 
-def design_effect(values: Floats, codes: Codes) -> float:
+def design_effect(values: Floats, codes: Codes, shares: Floats | None = None) -> float:
     """The variance of the mean in these clusters over that of independent values, at least 1 (Rao and Scott 1981).
 
     Where the values do not differ, or all are of one cluster, nothing tells how alike those of a cluster are: they
-    count as wholly alike, and the effect is the mean size of the cluster that an example lies in.
+    count as wholly alike, and the effect is the mean size of the cluster that an example lies in. `shares` are weights
+    that average 1; what they cost is in it, too (Kish 1965).
     """
     n, groups = values.size, int(codes.max()) + 1
-    if groups == n:
+    weights = np.ones(n) if shares is None else shares
+    if groups == n and np.ptp(weights) == 0:
         return 1.0
-    deviations = values - values.mean()
-    independent = float(deviations @ deviations) / (n - 1) / n
+    deviations = values - (weights * values).mean()
+    independent = float(weights @ deviations**2) / max(n - 1, 1) / n
     if groups == 1 or independent <= 1e-18:
-        sizes = np.bincount(codes)
+        sizes = sums(weights, codes, groups)
         return float(sizes @ sizes) / n
-    return max(1.0, standard_error(sums(deviations, codes, groups), n) ** 2 / independent)
+    return max(1.0, standard_error(sums(weights * deviations, codes, groups), n) ** 2 / independent)

@@ -14,7 +14,7 @@ import numpy as np
 
 from headworks.statistics.arrays import Clusters, Codes, Floats, Numbers
 from headworks.statistics.estimates import Estimate, design_effect, mean_of
-from headworks.statistics.observations import within
+from headworks.statistics.observations import evened, within
 from headworks.statistics.paired import difference_limits, paired_values
 from headworks.statistics.quantiles import boundary, t_cdf, t_quantile
 
@@ -57,21 +57,22 @@ def non_inferiority(
     *,
     alpha: float = 0.05,
     scale: float | None = 1.0,
+    weights: Numbers | None = None,
 ) -> NonInferiority:
     """The test of "candidate - baseline > -margin" on the same examples, all of shape (n,); higher scores are better.
 
     A negative margin asks for an improvement by at least that much, 0 for any. Tango 1998 with Rao and Scott 1981 for
-    scores of 0 and 1, else cluster-robust t with pseudo-clusters; `scale` as in `paired_difference`. One cluster shows
-    nothing: p is 1. InvalidRequest for no examples, NaN, unequal lengths, and a margin outside the scale.
+    scores of 0 and 1, else cluster-robust t with pseudo-clusters; `scale` and `weights` as in `paired_difference`. One
+    cluster shows nothing: p is 1. InvalidRequest for no examples, NaN, unequal lengths, and a margin outside the scale.
     """
     within(alpha, 0, 0.5, "alpha")
     differences, codes = paired_values(baseline, candidate, clusters)
-    limits = difference_limits(scale)
+    limits, shares = difference_limits(scale), evened(weights, differences.size)
     if limits:
         within(margin, limits.low, limits.high, "margin")
     if limits is None or limits.high != 1 or not _is_binary(baseline, candidate):
-        return verdict_of(mean_of(differences, codes, limits, is_cautious=True), margin, alpha)
-    return _binary(differences, codes, margin, alpha)
+        return verdict_of(mean_of(differences, codes, limits, is_cautious=True, shares=shares), margin, alpha)
+    return _binary(differences, codes, shares, margin, alpha)
 
 
 def verdict_of(estimate: Estimate, margin: float, alpha: float = 0.05) -> NonInferiority:
@@ -81,12 +82,13 @@ def verdict_of(estimate: Estimate, margin: float, alpha: float = 0.05) -> NonInf
     return NonInferiority(estimate.value, *bounds, margin, alpha, *p_values, estimate.n, estimate.clusters)
 
 
-def _binary(differences: Floats, codes: Codes, margin: float, alpha: float) -> NonInferiority:
-    n, groups, difference = differences.size, int(codes.max()) + 1, float(differences.mean())
+def _binary(differences: Floats, codes: Codes, shares: Floats, margin: float, alpha: float) -> NonInferiority:
+    n, groups, difference = differences.size, int(codes.max()) + 1, float((shares * differences).mean())
     if groups == 1:
         return NonInferiority(difference, -1.0, 1.0, margin, alpha, 1.0, 1.0, n, groups)
-    effect = design_effect(differences, codes)
-    counts = (np.count_nonzero(differences > 0) / effect, np.count_nonzero(differences < 0) / effect, n / effect)
+    effect = design_effect(differences, codes, shares)
+    wins, losses = (float(shares[each].sum()) for each in (differences > 0, differences < 0))
+    counts = (wins / effect, losses / effect, n / effect)
     score, critical, df = tango_score(*counts, -margin), t_quantile(1 - alpha, groups - 1), groups - 1
     low = boundary(lambda each: tango_score(*counts, each) > critical, -1.0, 1.0)
     high = boundary(lambda each: tango_score(*counts, each) > -critical, -1.0, 1.0)

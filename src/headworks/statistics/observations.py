@@ -44,6 +44,16 @@ def within(value: float, low: float, high: float, name: str) -> float:
     return value
 
 
+def evened(weights: Numbers | None, n: int) -> Floats:
+    """Weights as they are given, so that they average 1; ones for None."""
+    if weights is None:
+        return np.ones(n)
+    array = finite(weights, "weights")
+    same_length("weights", n, array.size)
+    require(array.min() > 0, "weights", "A weight is not above 0.", "Leave out what is not to count.")
+    return np.asarray(array * (n / array.sum()))
+
+
 def cluster_codes(clusters: Clusters, n: int) -> Codes:
     """Clusters numbered from 0 in order of appearance, shape (n,)."""
     if clusters is None:

@@ -8,20 +8,25 @@ import numpy as np
 
 from headworks.statistics.arrays import Clusters, Codes, Floats, Numbers
 from headworks.statistics.estimates import Estimate, Interval, design_effect, mean_of
-from headworks.statistics.observations import cluster_codes, finite, require, same_length
-from headworks.statistics.quantiles import binomial_cdf
+from headworks.statistics.observations import cluster_codes, evened, finite, require, same_length
 
 
 def paired_difference(
-    baseline: Numbers, candidate: Numbers, clusters: Clusters = None, *, scale: float | None = 1.0
+    baseline: Numbers,
+    candidate: Numbers,
+    clusters: Clusters = None,
+    *,
+    scale: float | None = 1.0,
+    weights: Numbers | None = None,
 ) -> Estimate:
     """The mean of candidate - baseline over the same examples, cluster-robust (Miller 2024, arXiv 2411.00640).
 
     All of shape (n,), in the same order. `scale` is the largest difference that one example can show (1 for scores
-    from 0 to 1; None where nothing limits it). Edge cases and errors as in `estimates.mean`.
+    from 0 to 1; None where nothing limits it). Weights, edge cases and errors as in `estimates.mean`.
     """
     differences, codes = paired_values(baseline, candidate, clusters)
-    return mean_of(differences, codes, difference_limits(scale), is_cautious=False)
+    shares = evened(weights, differences.size)
+    return mean_of(differences, codes, difference_limits(scale), is_cautious=False, shares=shares)
 
 
 def paired_values(baseline: Numbers, candidate: Numbers, clusters: Clusters) -> tuple[Floats, Codes]:
@@ -64,15 +69,9 @@ class Pairs:
         return (self.wins + self.losses) / self.n
 
 
-def pairs(baseline: Numbers, candidate: Numbers, clusters: Clusters = None) -> Pairs:
+def pairs(baseline: Numbers, candidate: Numbers, clusters: Clusters = None, *, weights: Numbers | None = None) -> Pairs:
     """What differs between two releases on the same examples, all of shape (n,)."""
     differences, codes = paired_values(baseline, candidate, clusters)
     wins, losses = int(np.count_nonzero(differences > 0)), int(np.count_nonzero(differences < 0))
-    effect, groups = design_effect(differences, codes), int(codes.max()) + 1
+    effect, groups = design_effect(differences, codes, evened(weights, differences.size)), int(codes.max()) + 1
     return Pairs(differences.size, groups, wins, losses, float(differences.var()), effect)
-
-
-def mcnemar(wins: int, losses: int) -> float:
-    """Two-sided exact p of "wins and losses are equally likely" (McNemar 1947), for independent examples."""
-    require(wins >= 0 and losses >= 0, "wins", "Wins and losses are counts.", "Give numbers from 0.")
-    return min(1.0, 2 * binomial_cdf(min(wins, losses), wins + losses, 0.5))

@@ -40,13 +40,6 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
     return float(betaincinv(a, b, probability))
 
 
-def binomial_cdf(successes: int, n: int, probability: float) -> float:
-    """The probability of at most this many successes in n trials."""
-    from scipy.special import bdtr
-
-    return float(bdtr(successes, n, probability))
-
-
 def boundary(is_below: Callable[[float], bool], low: float, high: float) -> float:
     """The value from `low` to `high` up to which `is_below` holds."""
     for _ in range(50):

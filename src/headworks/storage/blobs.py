@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from headworks.errors import NotFound
+from headworks.errors import NotFound, SealBroken
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
@@ -32,13 +33,30 @@ class Blobs:
 
     async def get(self, tx: Tx, tenant: UUID, blob_id: UUID) -> bytes:
         """The whole blob. Raises NotFound where there is none in this tenant."""
-        rows = await tx.fetch_all(_SQL.list_blob_pieces, tenant=tenant, blob_id=blob_id)
-        if not rows:
-            raise NotFound(f"There is no blob {blob_id}.")
-        return b"".join(
-            self._keyring.open(tenant, "blob.content", _place(blob_id, number, len(rows)), row.content)
-            for number, row in enumerate(rows)
-        )
+        found = (await self.get_all(tx, tenant, [blob_id]))[blob_id]
+        if not isinstance(found, bytes):
+            raise found
+        return found
+
+    async def get_all(
+        self, tx: Tx, tenant: UUID, blob_ids: Sequence[UUID]
+    ) -> dict[UUID, bytes | NotFound | SealBroken]:
+        """Several whole blobs; instead of one that is not there, or does not open, what `get` raises."""
+        pieces: dict[UUID, list[bytes]] = {blob_id: [] for blob_id in blob_ids}
+        for row in await tx.fetch_all(_SQL.list_pieces_of_blobs, tenant=tenant, blobs=list(pieces)):
+            pieces[row.blob_id].append(row.content)
+        return {blob_id: self._joined(tenant, blob_id, sealed) for blob_id, sealed in pieces.items()}
+
+    def _joined(self, tenant: UUID, blob_id: UUID, sealed: Sequence[bytes]) -> bytes | NotFound | SealBroken:
+        if not sealed:
+            return NotFound(f"There is no blob {blob_id}.")
+        try:
+            return b"".join(
+                self._keyring.open(tenant, "blob.content", _place(blob_id, number, len(sealed)), piece)
+                for number, piece in enumerate(sealed)
+            )
+        except SealBroken as error:
+            return error
 
     async def delete(self, tx: Tx, tenant: UUID, blob_id: UUID) -> bool:
         """Remove a blob; False where there was none."""

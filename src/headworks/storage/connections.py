@@ -15,11 +15,12 @@ from typing import Any
 
 import orjson
 import psycopg
+from psycopg import generators
 from psycopg.adapt import AdaptersMap
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import JsonbBinaryDumper, JsonbDumper, set_json_dumps, set_json_loads
 
-from headworks.errors import DatabaseUnavailable, Unavailable
+from headworks.errors import DatabaseUnavailable, Unavailable, UnstorableText
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -28,6 +29,8 @@ _RETRY_S = 0.25
 """After a failed attempt to connect, everybody is refused for so long; then one caller tries again."""
 _BROKEN_STATES = ("08", "57P")
 """SQLSTATE classes: connection exceptions, and a server that shuts down or starts."""
+_UNSTORABLE_STATES = ("22021", "22P05")
+"""SQLSTATEs: a character that UTF-8, or a text within JSON, does not have. There is one such: NUL."""
 
 
 class _Adaptation:
@@ -83,6 +86,24 @@ def close(connection: Connection) -> None:
     """Close at once, between two awaits: psycopg's `close` is a coroutine that never waits."""
     with contextlib.suppress(StopIteration):
         connection.close().send(None)
+
+
+async def roll_back(connection: Connection) -> None:
+    """End a transaction in which no statement failed, and keep what is prepared.
+
+    psycopg's `rollback` forgets it, so that whoever is refused something has all who come after on this connection
+    planned for anew. It is afraid of tables that the transaction made: their names PostgreSQL looks up again by itself.
+    """
+    async with connection.lock:
+        connection.pgconn.send_query(b"ROLLBACK")
+        await connection.wait(generators.execute(connection.pgconn))
+
+
+async def notified(connection: Connection, within_s: float) -> None:
+    """Until a notification comes, or the time is over; `Connection.notifies` would look ten times a second."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            await connection.wait(generators.notifies(connection.pgconn), interval=within_s)
 
 
 class Connections:
@@ -243,8 +264,10 @@ def _is_lost(connection: Connection, error: psycopg.Error) -> bool:
     return connection.closed or (error.sqlstate or "").startswith(_BROKEN_STATES)
 
 
-def translated(error: psycopg.Error, connection: Connection | None) -> Exception:
-    """What a caller should see: an outage, a time-out and a full disk as ours, everything else as psycopg's."""
+def translated(error: psycopg.Error | UnicodeEncodeError | TypeError, connection: Connection | None) -> Exception:
+    """What a caller should see: an outage, a time-out, a full disk and a text with a NUL as ours, the rest as it is."""
+    if _is_of_text(error):
+        return UnstorableText.found()
     if isinstance(error, psycopg.errors.QueryCanceled):
         return Unavailable("The database took too long for a statement.", code="database_timeout")
     if isinstance(error, psycopg.errors.DiskFull):
@@ -253,9 +276,16 @@ def translated(error: psycopg.Error, connection: Connection | None) -> Exception
         )
     if isinstance(error, psycopg.errors.InsufficientResources):
         return Unavailable(f"The database is out of resources: {first_line(error)}.")
-    if connection is None or _is_lost(connection, error):
+    if isinstance(error, psycopg.Error) and (connection is None or _is_lost(connection, error)):
         return DatabaseUnavailable(f"PostgreSQL went away: {first_line(error)}.")
     return error
+
+
+def _is_of_text(error: Exception) -> bool:
+    """Whether a text among the parameters is what can't be stored: psycopg, orjson or PostgreSQL says so."""
+    if isinstance(error, psycopg.DataError):
+        return error.sqlstate in _UNSTORABLE_STATES or (error.sqlstate is None and "NUL" in str(error))
+    return isinstance(error, UnicodeEncodeError) or (isinstance(error, TypeError) and "surrogates" in str(error))
 
 
 def first_line(error: psycopg.Error) -> str:

@@ -99,7 +99,7 @@ def _refuse_unreleased(connection: psycopg.Connection[Any]) -> None:
     if revision in known_revisions() and not stamp.startswith(f"{schema_stamp(revision)},"):
         raise StartupRefused(
             f"This database was made by a state of Headworks between releases: its migration {revision} is not ours.",
-            next_step="Start with an empty database, under another data folder or name. Only releases are migrated.",
+            next_step="Only releases are migrated: start with an empty database, e.g. in another folder (--data DIR).",
         )
 
 

@@ -20,7 +20,16 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import class_row, namedtuple_row
 
-from headworks.storage.connections import Connection, Connections, ConnectionSettings, close, connect, translated
+from headworks.storage.connections import (
+    Connection,
+    Connections,
+    ConnectionSettings,
+    close,
+    connect,
+    notified,
+    roll_back,
+    translated,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +136,7 @@ class Tx:
         cursor = self._connection.cursor(binary=True, row_factory=row_factory)
         try:
             await cursor.execute(statement.encode(), params or None)
-        except psycopg.Error as error:
+        except (psycopg.Error, UnicodeEncodeError, TypeError) as error:
             raise translated(error, self._connection) from error
         return cursor
 
@@ -152,8 +161,10 @@ class _Transaction:
         try:
             if kind is None:
                 await _commit(connection)
-            elif connection.pgconn.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
-                await connection.rollback()
+            elif connection.pgconn.transaction_status == TransactionStatus.INTRANS:
+                await roll_back(connection)
+            elif connection.pgconn.transaction_status == TransactionStatus.INERROR:
+                await connection.rollback()  # a statement failed: it may have been prepared for what is another now
         except psycopg.Error as failure:
             if kind is None:
                 raise translated(failure, connection) from failure
@@ -235,8 +246,7 @@ class Database:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
                 while True:
                     yield
-                    async for _ in connection.notifies(timeout=every_s, stop_after=1):
-                        pass
+                    await notified(connection, every_s)
             except psycopg.OperationalError as error:
                 _log.debug("listening on %s ended: %s", channel, error)
             finally:

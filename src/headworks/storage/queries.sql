@@ -10,8 +10,8 @@ SELECT key_id, wrapped, retired_at FROM data_key WHERE tenant_id = %(tenant)s
 -- name: add_blob_piece
 INSERT INTO blob (tenant_id, blob_id, piece, content) VALUES (%(tenant)s, %(blob_id)s, %(piece)s, %(content)s)
 
--- name: list_blob_pieces
-SELECT content FROM blob WHERE tenant_id = %(tenant)s AND blob_id = %(blob_id)s ORDER BY piece
+-- name: list_pieces_of_blobs
+SELECT blob_id, content FROM blob WHERE tenant_id = %(tenant)s AND blob_id = ANY (%(blobs)s::uuid[]) ORDER BY blob_id, piece
 
 -- name: delete_blob
 DELETE FROM blob WHERE tenant_id = %(tenant)s AND blob_id = %(blob_id)s

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NoReturn
 
+from headworks.types.storable import UNSTORABLE
+
 Kind = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "prefix", "exists"]
 Scalar = str | int | float | bool
 
@@ -30,7 +32,6 @@ _SIGNS: Final[Mapping[str, str]] = {
     "eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "nin": "not in",
 }  # fmt: skip
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)?)?")
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -146,7 +147,7 @@ def checked_value(kind: Kind, key: str, value: object, where: str) -> Scalar:
     """A value that can be compared so with a key's. FilterError with `where` for others."""
     if isinstance(value, str):
         text = unicodedata.normalize("NFC", value)
-        if len(text) > LONGEST_TEXT or _UNSTORABLE.search(text):
+        if len(text) > LONGEST_TEXT or UNSTORABLE.search(text):
             fail(where, f"a text of at most {LONGEST_TEXT:,} characters, without NUL, is expected.")
         return _checked(kind, key, text, where)
     if not isinstance(value, bool | int | float) or not _is_usable(value):

@@ -44,6 +44,7 @@ class SourceSpec:
     """An entry of a collection's `sources`: where documents come from by themselves.
 
     `settings` are those of its kind, as JSON. `readers` are (id at the source, name of a principal here).
+    `most_deletions`: the share of its documents, up to 1, that may vanish in one sync; None: the usual.
     """
 
     name: str
@@ -51,6 +52,7 @@ class SourceSpec:
     settings: Mapping[str, Any]
     readers: tuple[tuple[str, str], ...] = ()
     freshness: FreshnessSpec = field(default_factory=FreshnessSpec)
+    most_deletions: float | None = None
 
 
 LANGUAGES = ("ca", "cs", "da", "de", "en", "es", "fi", "fr", "hu", "id", "it", "nl", "no", "pl", "pt", "ro", "sv", "tr")

@@ -10,12 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_server import CLEAN, HEADWORKS, Server, eventually
-
-
-def has_connected(pid: int) -> bool:
-    links = [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    return any(str(link.readlink()).startswith("socket:") for link in links)
+from running_server import CLEAN, HEADWORKS, Server, eventually, has_a_socket
 
 
 def found_text(cli: Any, *words: str) -> str:
@@ -175,7 +170,7 @@ def test_an_interrupted_ingest_goes_on_where_it_stopped(cli: Any, tmp_path: Path
         [HEADWORKS, "ingest", "docs", str(home)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ,
     )  # fmt: skip
-    eventually(lambda: has_connected(process.pid))
+    eventually(lambda: has_a_socket(process.pid))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode in {130, 0}  # it may have been quick

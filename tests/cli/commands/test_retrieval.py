@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from running_server import Server, eventually
 
+from headworks.evaluation.datasets.files import read_dataset
+
 DOCUMENTS = {
     "leave.md": "# Leave\n\n## Parental leave\n\nParental leave is twelve weeks, paid in full.\n\n"
     "## Sick leave\n\nCall the ward before nine in the morning.\n",
@@ -287,6 +289,32 @@ def test_judgements_of_a_test_collection_become_golden_queries(place: Place, tmp
     said = place.cli(*words, "--force")
     assert said.stdout.startswith("2 golden queries are in ")
     assert said.stderr == "left out: 1 without a judgement, 1 without a relevant document\n"
+
+
+def test_golden_queries_become_a_dataset_that_an_experiment_takes(place: Place, tmp_path: Path) -> None:
+    place.write(
+        {"id": "leave", "query": "parental leave", "relevant": [{"document": "leave.md", "quote": "16 weeks"}]},
+        {
+            "id": "pay", "query": "when is pay", "tags": ["people"], "as": "jane", "cluster": "money",
+            "relevant": [
+                {"document": "pay.md", "section": ["Pay", "Dates"], "grade": 3},
+                {"document": "a", "grade": 0},
+            ],
+        },
+    )  # fmt: skip
+    file = tmp_path / "golden.jsonl"
+    words = ("retrieval", "golden", "export", "handbook", str(file), "--workspace", str(place.workspace))
+    said = place.cli(*words)
+    assert said.stdout == f"2 examples are in {file}.\n"
+    assert [each.split(":")[0] for each in said.stderr.splitlines()] == ["lost"] * 4
+    leave, pay = read_dataset(str(file), file.read_bytes())
+    assert (leave.reference, leave.context) == ({"documents": ["leave.md"]}, ("16 weeks",))
+    assert (pay.reference, pay.tags, pay.cluster) == (
+        {"documents": ["pay.md#Dates"]}, {"people": "yes", "as": "jane"}, "money",
+    )  # fmt: skip
+    assert "is there. Replace it with --force." in place.cli(*words, check=False).stderr
+    made = place.cli.json(*words, "--force", "--tag", "people")
+    assert (made["examples"], len(made["losses"])) == (1, 4)
 
 
 def test_a_wrong_golden_file_stops_an_apply(place: Place) -> None:

@@ -71,6 +71,28 @@ def judge(question: dict[str, Any]) -> Any:
     return complaints_about(shape, unpacked(shape, question["body"]))
 
 
+def samples(question: dict[str, Any]) -> Any:
+    """Answers of an operation, as JSON has them: each member is in one of them, and each kind of a union."""
+    return samples_of(MODEL.operation_model(question["operation"]).output_shape, 0)
+
+
+def samples_of(shape: Any, depth: int) -> list[Any]:
+    plain_values: dict[str, Any] = {"string": "a", "blob": "YQ==", "boolean": True, "timestamp": 0}
+    if shape.type_name == "list":
+        return [[each] for each in samples_of(shape.member, depth + 1)]
+    if shape.type_name == "map":
+        return [{"k": each} for each in samples_of(shape.value, depth + 1)[:1]]
+    if shape.type_name != "structure":
+        return [(getattr(shape, "enum", None) or [plain_values.get(shape.type_name, 1)])[0]]
+    if depth > 12 or getattr(shape, "is_document_type", False):
+        return [{}]
+    found = {name: samples_of(member, depth + 1) for name, member in shape.members.items()}
+    if getattr(shape, "is_tagged_union", False) or getattr(shape, "is_eventstream", False):
+        return [{name: each} for name, kinds in found.items() for each in kinds]
+    usual = {name: kinds[0] for name, kinds in found.items() if kinds}
+    return [usual, *({**usual, name: each} for name, kinds in found.items() for each in kinds[1:])]
+
+
 def call(question: dict[str, Any]) -> Any:
     """What boto3 makes of a server's answer."""
     options: dict[str, Any] = {"aws_session_token": question.get("session_token")}
@@ -160,7 +182,7 @@ def plain(value: Any) -> Any:
 
 
 def main() -> None:
-    known = {each.__name__: each for each in (sign, frames, validate, judge, call, endpoints)}
+    known = {each.__name__: each for each in (sign, frames, validate, judge, samples, call, endpoints)}
     for line in sys.stdin:
         question = json.loads(line)
         try:

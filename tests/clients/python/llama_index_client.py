@@ -79,6 +79,12 @@ def overloaded(llm: OpenAI) -> Any:
     return {"text": llm.chat([ChatMessage(role="user", content="You are overloaded.")]).message.content}
 
 
+def retry(llm: OpenAI) -> Any:
+    patient = Named(model=llm.model, api_base=llm.api_base, api_key=llm.api_key, max_retries=2)
+    asked = [ChatMessage(role="user", content=f"busy llama-{llm.model} now")]
+    return {"text": patient.chat(asked).message.content}
+
+
 def cancel(llm: OpenAI) -> Any:
     pieces = llm.stream_chat([ChatMessage(role="user", content=f"slowly, llama to {llm.model}")])
     next(each for each in pieces if each.delta)
@@ -86,7 +92,7 @@ def cancel(llm: OpenAI) -> Any:
     return {"left": True}
 
 
-CHECKS: tuple[Callable[[OpenAI], Any], ...] = (chat, stream, tools, schema, one_by_one, overloaded, cancel)
+CHECKS: tuple[Callable[[OpenAI], Any], ...] = (chat, stream, tools, schema, one_by_one, overloaded, retry, cancel)
 
 
 def main() -> None:

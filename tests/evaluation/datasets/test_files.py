@@ -58,6 +58,7 @@ def test_equal_digests_are_equal_examples(one: Example, other: Example) -> None:
         ("[]", "not a JSON object"),
         ('{"question": "Why?"}', "`id` is no name"),
         ('{"id": "one"}', "nothing is asked"),
+        ('{"id": "one", "question": "", "inputs": {}, "history": []}', "nothing is asked"),
         ('{"id": "one", "qustion": "Why?"}', "`qustion` is unknown. Did you mean `question`"),
         ('{"id": "one", "question": "Why?", "question": "How?"}', "`question` stands twice"),
         ('{"id": "one", "question": "Why?", "split": "tset"}', "Did you mean `test`"),

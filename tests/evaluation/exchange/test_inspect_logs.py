@@ -129,7 +129,7 @@ def test_a_log_of_inspects_own_has_its_words_for_scores() -> None:
     assert len(back.losses) == 3
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"{", b"PK\x03\x04 broken"])
+@pytest.mark.parametrize("content", [b"", b"no archive", b"{", b'{"a": NaN}', b"PK\x03\x04 broken"])
 def test_what_is_no_log_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidRequest, match="no `.eval` log"):
         import_inspect(content)
@@ -142,7 +142,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(JSON, JSON, JSON)
 def test_any_sample_is_read_or_refused(one: object, two: object, three: object) -> None:
     sample = {"id": one, "input": two, "scores": {"a": {"value": three}}, "output": one, "epoch": two}

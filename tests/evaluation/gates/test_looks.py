@@ -64,6 +64,15 @@ def test_each_further_candidate_against_the_same_base_is_tested_more_strictly() 
     assert looked(past, B, R3, 2).attempt == 2
 
 
+def test_the_live_release_judged_by_a_gate_that_is_to_come_takes_nothing_from_candidates() -> None:
+    itself = next_look([taken(B, R2, 1, 1, 0.05)], Sight(A, R1, R1, live=A), 1, 0.05)
+    assert itself.attempt == 1
+    past = [taken(A, R1, 1, 1, 0.05)]
+    assert next_look(past, Sight(B, R2, R2, live=A), 1, 0.05).attempt == 1
+    past.append(taken(B, R2, 1, 1, 0.05))
+    assert next_look(past, Sight(C, R3, R3, live=A), 1, 0.05).attempt == 2
+
+
 @pytest.mark.parametrize("tries", [1, 5, 20])
 def test_however_many_edits_of_a_bad_release_are_tried_few_get_one_through(tries: int) -> None:
     random = np.random.default_rng(5)

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from headworks.evaluation.contract import Result
 from headworks.evaluation.datasets.files import example_digest
-from headworks.evaluation.experiments.comparing import Metric, by_mode, flips, paired, repeated, slices, spent
+from headworks.evaluation.experiments.comparing import (
+    Metric,
+    average,
+    by_mode,
+    difference,
+    flips,
+    paired,
+    repeated,
+    slices,
+    spent,
+)
 from headworks.evaluation.gates.case import Case
 from headworks.evaluation.gates.correction import Labels, drawn
 from headworks.evaluation.gates.verdicts import Judged, judge
@@ -149,6 +159,48 @@ def test_judgements_are_asked_for_in_an_order_known_before_and_only_those_that_a
     assert [(each.side, each.example) for each in rest.wanted] == [("candidate", each) for each in order[30:50]]
     whole = Labels(dict.fromkeys(order[:50], 1.0), dict.fromkeys(order[:50], 1.0))
     assert say(spec, *sides, **more, labels={"helpful": whole}).verdict == "PASS"
+
+
+def test_what_nothing_limits_is_not_corrected_by_people() -> None:
+    spec = gate("must_not_get_worse:\n  - {metric: seconds, margin: 5, judge: {correct: ppi}}\n")
+    said = say(spec, results([70.0] * 60, "seconds"), results([69.0] * 60, "seconds"))
+    assert (said.verdict, said.wanted) == ("INCONCLUSIVE", ())
+    assert "`judge:`" in said.lines[0].next_step
+
+
+def weighing(found: list[Result], weights: Sequence[float]) -> list[Result]:
+    return [
+        replace(each, example=replace(each.example, weight=weight)) for each, weight in zip(found, weights, strict=True)
+    ]
+
+
+def test_an_example_counts_as_its_weight_says() -> None:
+    values, heavy = [1.0] * 90 + [0.0] * 10, [1.0] * 90 + [9.0] * 10
+    spec = gate("must_not_get_worse:\n  - {metric: right, margin: 0.2}\n")
+    plain, weighed = results(values), weighing(results(values), heavy)
+    assert say(spec, plain, results([1.0] * 100)).verdict == "PASS"
+    said = say(spec, weighed, weighing(results([1.0] * 100), heavy))
+    assert said.verdict == "FAIL"
+    assert said.lines[0].evidence["difference"] == pytest.approx(-0.5)
+    found = difference(paired(weighing(results([1.0] * 100), heavy), weighed, RIGHT, "block"))
+    assert found is not None
+    assert (found.base, found.candidate, found.difference) == pytest.approx((1.0, 0.5, -0.5))
+    mean = average(weighed, RIGHT, "block")
+    assert mean is not None
+    assert mean[0] == pytest.approx(0.5)
+    below = gate("must_stay_below:\n  - {metric: right, limit: 0.25}\n")
+    assert [say(below, each).verdict for each in (plain, weighed)] == ["PASS", "FAIL"]
+    again = repeated(weighed, RIGHT)
+    assert again is not None
+    assert again.pass_all[1] == pytest.approx(0.5)
+
+
+def test_weights_and_the_corrections_of_people_do_not_go_together_and_it_says_so() -> None:
+    spec = gate("must_not_get_worse:\n  - {metric: helpful, margin: 0.1, judge: {correct: ppi}}\n")
+    sides = [weighing(results([1.0] * 60, "helpful"), [1.0] * 59 + [2.0]) for _ in range(2)]
+    said = say(spec, sides[0], sides[1], calibrated=frozenset({"helpful"}))
+    assert (said.verdict, said.wanted) == ("INCONCLUSIVE", ())
+    assert "weights" in said.lines[0].message
 
 
 def test_a_lenient_judge_does_not_carry_a_worse_release_through() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from headworks.errors import WorkspaceInvalid
+from headworks.evaluation.contract import Scale
 from headworks.evaluation.scorers.catalogue import OURS, make_scorer
-from headworks.evaluation.scorers.contract import PlainMeasure, ScorerKind, Surroundings
+from headworks.evaluation.scorers.contract import MeasuredScorer, PlainMeasure, ScorerKind, Surroundings, graded
 from headworks.testing.scorers import SOMEBODY, NotConforming, check_scorer
 from headworks.types.evaluation import Example, Output, Score
 
@@ -55,29 +57,79 @@ def test_the_digest_changes_with_the_settings_and_not_with_the_name() -> None:
     assert make_scorer("a", "contains", {"value": "x"}).digest != make_scorer("a", "starts_with", {"value": "x"}).digest
 
 
-class _Loose(PlainMeasure):
+class _Says(PlainMeasure):
+    """What a package may give by mistake."""
+
+    def __init__(self, said: Score, scale: Scale = "binary") -> None:
+        self._said = said
+        self._scale = scale
+
+    @property
+    def scale(self) -> Scale:
+        return self._scale
+
     @property
     def settings(self) -> Mapping[str, Any]:
         return {}
 
     def measure(self, example: Example, output: Output) -> Score:
-        return Score(0.5 if example and output else 0.4)
+        del example, output
+        return self._said
 
 
-class _Broken(_Loose):
+class _Broken(_Says):
     def measure(self, example: Example, output: Output) -> Score:
         raise KeyError(example.id, output.text)
 
 
 async def test_a_scorer_that_gives_half_a_pass_does_not_conform() -> None:
     with pytest.raises(NotConforming, match="neither 0 nor 1"):
-        await check_scorer(ScorerKind("loose", lambda *_: _Loose(), "Loose."))
+        await check_scorer(ScorerKind("loose", lambda *_: _Says(Score(0.5)), "Loose."))
 
 
 async def test_a_scorer_that_breaks_gives_an_error_and_does_not_conform() -> None:
-    kind = ScorerKind("broken", lambda *_: _Broken(), "Broken.")
+    kind = ScorerKind("broken", lambda *_: _Broken(Score()), "Broken.")
     with pytest.raises(NotConforming, match="it broke"):
         await check_scorer(kind)
+
+
+@pytest.mark.parametrize(
+    ("said", "scale", "code"),
+    [
+        (Score(), "binary", "not_a_number"),
+        (Score(math.inf), "number", "not_a_number"),
+        (Score(-math.inf, details={"cost_micro_usd": 3}), "ordinal", "not_a_number"),
+        (Score(0.5), "binary", "not_a_grade"),
+        (Score(8.0, reason="8 of 10"), "ordinal", "not_a_grade"),
+        (Score(1.0, details={"half a pair": "\ud83d"}), "binary", "scorer_failed"),
+        (Score(0.0, "\0", "half a pair: \ud83d"), "binary", None),
+        (Score(1.0, details={"at": object()}), "binary", "scorer_failed"),
+        (Score(1.0, details={"share": math.nan}), "binary", None),
+        (Score(1e300), "number", None),
+    ],
+)
+async def test_what_can_not_be_counted_or_kept_is_an_error_and_no_number(
+    said: Score, scale: Scale, code: str | None
+) -> None:
+    scorer = MeasuredScorer("m", ScorerKind("says", lambda *_: _Says(said), "It says."), _Says(said, scale))
+    found = await scorer.score(SOMEBODY, Example("a"), Output("x"))
+    assert (found.error_code, found.is_error) == (code, code is not None)
+    assert math.isnan(found.value) == found.is_error
+    assert "\0" not in f"{found.label}{found.reason}".encode().decode()
+    assert found.reason or code is None
+    assert code == "scorer_failed" or found.details == said.details, "what it cost is told in any case"
+
+
+async def test_an_error_of_a_part_is_one_of_the_whole() -> None:
+    part = MeasuredScorer("m", ScorerKind("says", lambda *_: _Says(Score()), "It says."), _Says(Score()))
+    whole = make_scorer("t", "all", {"of": ["m"]}, Surroundings(scorers={"m": part}))
+    assert (await whole.score(SOMEBODY, Example("a"), Output("x"))).error_code == "not_a_number"
+
+
+@pytest.mark.parametrize("least", [None, 0.0, 0.5])
+def test_a_grade_that_is_no_number_is_no_zero(least: float | None) -> None:
+    assert [graded(each, least).error_code for each in (math.nan, math.inf, -math.inf)] == ["not_a_number"] * 3
+    assert [graded(each, None).value for each in (-0.1, 1.1)] == [0.0, 1.0]
 
 
 async def test_an_answer_that_never_came_is_an_error_of_every_quality_score() -> None:

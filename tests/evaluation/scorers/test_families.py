@@ -212,6 +212,8 @@ def test_what_is_cited_is_compared_by_document_and_section() -> None:
     assert score("cites", {"value": ["leave.md#parental leave", "pay.md"]}, output).value == 0.5
     assert score("cites", {"value": ["leave.md"], "least": 1, "most_others": 0}, output).value == 0
     assert score("cites", {"value": ["leave.md", "other.md"], "least": 1, "most_others": 0}, output).value == 1
+    part = Output("…", citations=(citation("leave.md#Leave › Audits", ("Audits",)),))
+    assert score("cites", {"value": ["leave.md#Leave › Audits"]}, part).value == 1, "a section with readers of its own"
 
 
 def test_retrieval_is_scored_by_rank() -> None:

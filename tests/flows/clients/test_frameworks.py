@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pydantic
 import pytest
-from answering_providers import DEGREES
+from answering_providers import DEGREES, WAIT_S
 from client_stage import Stage
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.tools import tool
@@ -33,8 +33,8 @@ def weather(city: str) -> str:
     return f"12 in {city}"
 
 
-def chat(stage: Stage, model: str, **more: Any) -> ChatOpenAI:
-    return ChatOpenAI(base_url=stage.url, api_key=stage.key, model=model, max_retries=0, **more)  # type: ignore[arg-type]
+def chat(stage: Stage, model: str, retries: int = 0, **more: Any) -> ChatOpenAI:
+    return ChatOpenAI(base_url=stage.url, api_key=stage.key, model=model, max_retries=retries, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("by_responses", [False, True])
@@ -71,6 +71,19 @@ def test_langchain_parses_and_is_refused(stage: Stage, model: str) -> None:
         llm.invoke("You are overloaded.")
 
 
+@pytest.mark.parametrize("model", ["gpt", "claude"])
+def test_langchain_tries_again_and_leaves(stage: Stage, model: str) -> None:
+    words = f"busy langchain-{model} now"
+    assert chat(stage, model, retries=2).invoke(words).text == f"You said: {words}"
+    first, second = stage.seen(model, words)
+    assert second.arrived_at - first.arrived_at >= WAIT_S
+    slow = f"slowly, langchain to {model}"
+    pieces = chat(stage, model).stream(slow)
+    assert any(each.text for each in pieces)
+    pieces.close()  # type: ignore[attr-defined] # a generator
+    assert stage.is_abandoned(model, slow)
+
+
 @pytest.fixture(scope="module")
 def llama(stage: Stage, clients_python: Path) -> Mapping[tuple[str, str], Any]:
     return stage.run([clients_python, Path(__file__).parents[2] / "clients" / "python" / "llama_index_client.py"])
@@ -87,4 +100,6 @@ def test_llama_index_talks(stage: Stage, llama: Mapping[tuple[str, str], Any], m
     else:
         assert llama["one_by_one", model] == {"calls": BOTH[:1]}
     assert llama["overloaded", model]["raised"] == "RateLimitError"
+    assert llama["retry", model] == {"text": f"You said: busy llama-{model} now"}
+    assert len(stage.seen(model, f"busy llama-{model} now")) == 2
     assert stage.is_abandoned(model, f"slowly, llama to {model}")

@@ -43,7 +43,7 @@ NAMES = ("chat-stream", "chat-stream-usage", "messages-stream", "chat-over-anthr
 SERVED = tuple(next(each for each in SURFACES if each.name == name) for name in NAMES)
 LABEL = b": x-headworks-continued: "
 SETTINGS = {
-    "HEADWORKS_GATEWAY_DEADLINES_IDLE_S": "1",
+    "HEADWORKS_GATEWAY_DEADLINES_IDLE_S": "2",
     "HEADWORKS_GATEWAY_DEADLINES_TOTAL_S": str(TOTAL_S),
     "HEADWORKS_RECORDS_BATCH_MS": "50",
 }
@@ -124,7 +124,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
 
 def _told(surface: Surface, kind: str, chain: str, received: Received, log: UpstreamLog, server: Any) -> Told:
     case = Case(kind, chain, surface)
-    log.wait_for(lambda: all(each.is_over for each in log.of(case.id)), 2.0)
+    log.wait_for(lambda: all(each.is_over for each in log.of(case.id)), 10.0)
     row = server.trace(received.one("x-headworks-trace"))["usage"]
     return Told(received, log.of(case.id), row, surface)
 
@@ -139,7 +139,7 @@ async def _ask_all(url: str, key: str, asked: list[tuple[Surface, str, str]]) ->
         body = surface.ask(Case(kind, chain, surface).id, route(surface, kind, chain))
         request = request_of(surface.path, key, body, place.netloc)
         async with turns:
-            return await send(str(place.hostname), int(place.port or 0), request, limit_s=30)
+            return await send(str(place.hostname), int(place.port or 0), request, limit_s=60)
 
     return list(await asyncio.gather(*(one(*each) for each in asked)))
 

@@ -24,19 +24,24 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sources]:
         yield found
 
 
+def wall_in_front_of(gateway: DefectiveGateway, log: UpstreamLog) -> Wall:
+    """Its rows are there at once, or never."""
+    return Wall(gateway.url, "none", log, lambda: list(reversed(gateway.rows)), patience_s=5.0, tries=1)
+
+
 def complaints_about(provider: Sources, defect: str, *cases: Case) -> list[list[Complaint]]:
     """What the oracle says about each case behind a gateway with this defect."""
     ports, log = provider
     turned = [Case(case.kind, case.chain, case.surface, f" {defect} {case.turn}") for case in cases]
     with DefectiveGateway(ports, defect).running() as gateway:
-        wall = Wall(gateway.url, "none", log, lambda: list(reversed(gateway.rows)))
+        wall = wall_in_front_of(gateway, log)
         return [judge(evidence) for evidence in wall.play(turned)]
 
 
 def complaints_about_leaving(provider: Sources, defect: str, case: Case) -> list[Complaint]:
     ports, log = provider
     with DefectiveGateway(ports, defect).running() as gateway:
-        wall = Wall(gateway.url, "none", log, lambda: list(reversed(gateway.rows)))
+        wall = wall_in_front_of(gateway, log)
         turned = Case(case.kind, case.chain, case.surface, f" leaving {defect}")
         return wall.judged_leaving(turned, "fin") if wall.play_leaving([(turned, "fin")]) else []
 

@@ -152,6 +152,44 @@ def test_only_what_says_nothing_else_is_taken_out(given_in: bytes, given_on: byt
     assert watch.see(given_in) == (given_in if given_on is None else given_on)
 
 
+USAGES = st.sampled_from(
+    [
+        b"",
+        b',"usage":null',
+        b', "usage": null',
+        b' , "usage" : null',
+        b',"usage":{"prompt_tokens":5,"completion_tokens":5}',
+        b', "usage" : {"prompt_tokens":7,"completion_tokens":1}',
+        b',"usage":null,"other":{"usage":null}',
+        b',"usage":"none"',
+    ]
+)
+CHOICES = st.sampled_from(
+    [
+        b'"choices":[{"delta":{"content":"\\"usage\\": x"},"finish_reason":null}]',
+        b'"choices": [{"delta": {"content": "\\"finish_reason\\":\\"stop\\""}, "finish_reason": null}]',
+        b'"choices":[{"delta":{},"finish_reason" : "stop"}]',
+        b'"choices":[{"delta":{},"finish_reason":null},{"delta":{},"finish_reason":"length"}]',
+        b'"choices":[]',
+    ]
+)
+TOGETHER = st.lists(
+    st.tuples(CHOICES, USAGES).map(lambda parts: b"data: {%b%b}" % parts) | st.just(b": hi"), max_size=8
+)
+
+
+@given(TOGETHER, st.sampled_from([b"\n\n", b"\r\n\r\n"]), st.booleans())
+def test_what_comes_together_is_seen_as_if_it_came_alone(
+    events: list[bytes],
+    boundary: bytes,
+    strips: bool,  # noqa: FBT001 -- drawn
+) -> None:
+    together, alone = CHAT.watch(strips_usage=strips), CHAT.watch(strips_usage=strips)
+    whole = together.see(b"".join(event + boundary for event in events))
+    assert whole == b"".join(alone.see(event + boundary) for event in events)
+    assert (together.usage, together.is_finished) == (alone.usage, alone.is_finished)
+
+
 def test_usage_is_counted_wherever_it_stands() -> None:
     watch = CHAT.watch()
     watch.see(b"".join(STREAMS["vllm"]))

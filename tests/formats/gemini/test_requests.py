@@ -574,7 +574,7 @@ REQUESTS = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(REQUESTS)
 def test_any_request_is_one_that_google_reads_or_is_refused_by_name(request: Request) -> None:
     refusal: InvalidRequest | None = None

@@ -301,7 +301,7 @@ class EveryChain(RuleBasedStateMachine):
 
 
 def test_every_chain_keeps_to_its_route() -> None:
-    run_state_machine_as_test(EveryChain, settings=settings(max_examples=200, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(EveryChain, settings=settings(max_examples=200, stateful_step_count=30))
 
 
 @given(ROUTES, st.lists(st.sampled_from([*WORDS, "quota"]), min_size=40, max_size=40))

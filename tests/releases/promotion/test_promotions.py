@@ -15,6 +15,7 @@ from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from headworks.releases.channels import Moved, Order
 from headworks.releases.evidence import store as evidence_store
 from headworks.releases.evidence.attestations import VERDICT
+from headworks.releases.proposals.resolving import Wanted
 from headworks.storage.pool import Database
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest
@@ -121,6 +122,31 @@ async def test_whoever_made_it_does_not_approve_it(acting: Acting) -> None:
     with pytest.raises(Forbidden, match="would not count") as refusal:
         await acting.promotions.approve(maker, digest)
     assert refusal.value.code == "own_proposal"
+
+
+async def test_what_a_service_account_made_is_somebodys_only_once_it_is_proposed(acting: Acting) -> None:
+    machine = await acting.world.person("ci", "engineer", kind="service")
+    digest = await acting.staged("medium", by=machine)
+    await acting.judged(digest)
+    driver, other = [await acting.world.person(name, "engineer") for name in ("ed", "lea")]
+    await acting.promotions.approve(driver, digest)
+    with pytest.raises(Conflict, match=r"author: A service account made it.*propose --feature claims"):
+        await acting.promote(digest)
+    proposals = acting.world.releases.proposals
+    number = await proposals.make(driver, "default", Wanted("Kinder", features=["claims"]))
+    with pytest.raises(Conflict, match="approvals: 0 of 1"):
+        await proposals.accept(other, number)
+    await proposals.approve(other, number)
+    assert [each.after for each in await proposals.accept(other, number)] == [digest]
+
+
+async def test_a_service_account_objects_but_does_not_approve(acting: Acting) -> None:
+    machine = await acting.world.person("ci", "engineer", kind="service")
+    digest = await acting.staged("medium")
+    with pytest.raises(Forbidden, match="people do") as refusal:
+        await acting.promotions.approve(machine, digest)
+    assert refusal.value.code == "not_a_person"
+    await acting.promotions.approve(machine, digest, "object")
 
 
 async def test_an_approval_is_of_one_digest(acting: Acting) -> None:
@@ -232,6 +258,8 @@ async def test_an_objection_counts_where_nothing_else_does(acting: Acting) -> No
     await acting.promotions.approve(await acting.world.person("jane", "expert"), first, "object")
     with pytest.raises(Conflict, match="objections: jane objects"):
         await acting.promote(first)
+    again = await acting.world.apply(prompt=kinder(1))
+    assert (again.digest, again.channel, again.reason) == (first, "staging", "jane objects.")
 
 
 async def test_a_low_one_without_a_gate_goes_by_itself_and_is_said_to_be_ungated(acting: Acting) -> None:
@@ -419,6 +447,8 @@ async def test_moves_stand_in_the_order_in_which_they_were_made_whatever_the_clo
     moved = await acting.back()
     assert (moved.before, moved.after) == (third, second)
     assert (await acting.back()).after == first
+    log, _ = await acting.promotions.log(acting.world.admin, "default", "claims")
+    assert [each.to_digest for each in log if each.channel == "prod"][-2:] == [second, first]
 
 
 async def test_evidence_of_before_a_rollback_stays_of_before_though_the_clock_was_set_back(

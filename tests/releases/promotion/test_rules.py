@@ -113,6 +113,14 @@ def test_whatever_takes_one_leg_away_stops_it(tier: RiskTier) -> None:
     assert [name for name, each in worse.items() if is_good(each)] == []
 
 
+def test_what_compared_with_nothing_is_stale_once_something_is_live() -> None:
+    verdict, *approvals = GOOD
+    for compares in (True, False):
+        found = standing("high", [(verdict[0], verdict[1] | {"compares": compares}, verdict[2]), *approvals])
+        assert is_good(found)
+        assert is_good(replace(found, live=OTHER)) is not compares
+
+
 def test_the_dearest_word_on_risk_counts() -> None:
     assert [dearest([]), dearest([None, "low"]), dearest(["low", "high"]), dearest(["medium", None])] == [
         "low", "low", "high", "medium",

@@ -65,9 +65,23 @@ def test_dotprompt_becomes_jinja_with_typed_inputs() -> None:
     assert (inputs["dishes"].kind, inputs["text"].source, inputs["name"].is_required) == ("array", "question", False)
 
 
+def test_a_json_schema_of_dotprompt_says_which_inputs_are_needed() -> None:
+    fields = "{city: {type: string}, days: {type: array}, tone: {enum: [a]}}"
+    schema = f"{{type: object, properties: {fields}, required: [city]}}"
+    one = taken(f"---\ninput: {{schema: {schema}}}\n---\n{{{{city}}}} {{{{text}}}}", "dotprompt")
+    inputs = {each.name: (each.kind, each.is_required) for each in parse_prompt("x", one.text).inputs}
+    assert inputs == {
+        "city": ("string", True), "days": ("array", False), "tone": ("string", False), "text": ("string", False),
+    }  # fmt: skip
+    assert one.losses == ("`tone`: only some values are allowed, which is not checked here",)
+
+
 @pytest.mark.parametrize(
     ("template", "loss"),
     [
+        ("---\ninput: {schema: {'(*)': string}}\n---\n{{text}}", "an input has a name here"),
+        ("---\ninput: {schema: {'tone(enum)': [warm, cold]}}\n---\n{{text}}", "only some values are allowed"),
+        ("---\ninput: {schema: Dish}\n---\n{{text}}", "registered in code"),
         ("{{media url=photo}} {{text}}", "media url=photo"),
         ("{{>header}} {{text}}", ">header"),
         ('{{role "tool"}}x{{role "user"}}{{text}}', "the role `tool`"),

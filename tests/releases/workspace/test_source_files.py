@@ -5,7 +5,7 @@ import pytest
 from headworks.errors import WorkspaceInvalid
 from headworks.releases.workspace.source_files import read_sources
 from headworks.strict_yaml import read_yaml
-from headworks.types.workspace import SourceSpec
+from headworks.types.workspace import FreshnessSpec, SourceSpec
 
 
 def read(text: str) -> tuple[SourceSpec, ...]:
@@ -18,12 +18,20 @@ def test_sources_are_read_with_their_defaults() -> None:
 sources:
   - {name: handbook, web: "https://docs.example.com/", depth: 2, pages: 10, delay_s: 1.5}
   - {name: news, sitemap: "https://news.example.com/sitemap.xml"}
+  - {name: share, folder: /srv/share/policies/, freshness: {recrawl: 1h}, most_deletions: 0.9}
 """
     )
     first, second = {"by_sitemap": False, "pages": 10, "delay_s": 1.5, "depth": 2}, {"by_sitemap": True, "pages": 1000}
     assert found == (
         SourceSpec("handbook", "web", {"url": "https://docs.example.com/", **first}),
         SourceSpec("news", "web", {"url": "https://news.example.com/sitemap.xml", **second, "delay_s": 0.5}),
+        SourceSpec(
+            "share",
+            "folder",
+            {"folder": "/srv/share/policies"},
+            freshness=FreshnessSpec(recrawl="1h"),
+            most_deletions=0.9,
+        ),
     )
     assert read("readers: [everyone]") == ()
 
@@ -38,9 +46,14 @@ sources:
         ("{name: a, web: 'ftp://x/'}", "not an http or https address"),
         ("{name: a, web: 'https://me:secret@x/'}", "not an http or https address"),
         ("{name: a, web: 'https://x:99999/'}", "not an http or https address"),
-        ("{name: a}", "either `web`"),
-        ("{name: a, folder: /srv}", "either `web`"),
-        ("{name: a, web: 'https://x/', sitemap: 'https://x/'}", "either `web`"),
+        ("{name: a}", "one of `web`"),
+        ("{name: a, web: 'https://x/', sitemap: 'https://x/'}", "one of `web`"),
+        ("{name: a, web: 'https://x/', folder: /srv}", "one of `web`"),
+        ("{name: a, folder: /srv, depth: 3}", "docs.yaml:3: unknown key `sources.depth`"),
+        ("{name: a, folder: /srv, most_deletions: 2}", "most_deletions"),
+        ("{name: a, folder: documents}", "not a whole path on the server"),
+        ("{name: a, folder: /srv/../etc}", "not a whole path on the server"),
+        ('{name: a, folder: "/srv/\\0"}', "not a whole path on the server"),
         ("{web: 'https://x/'}", "`sources.name` is missing"),
         ("https://x/", "each source needs `name`"),
     ],

@@ -98,6 +98,38 @@ async def test_each_file_of_a_batch_is_taken_or_refused_by_itself(world: World) 
     assert world.count("document", "source = 'wiki'") == 2
 
 
+async def test_many_files_are_stored_some_at_a_time_and_ask_for_one_run(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    files = [{"path": f"{number}.md", "text": LEAVE} for number in range(120)]
+    files[60]["path"], files[70]["text"] = "../up.md", ""
+    rows = await _hand_in(world, *files)
+    assert [row.path for row in rows] == [file["path"] for file in files]
+    assert [row.path for row in rows if row.error] == ["../up.md"]
+    assert world.count("ingest_item") == world.count("blob") == 119
+    stored = world.behind.execute("SELECT path FROM ingest_item ORDER BY created_at, item_id").fetchall()
+    assert [path for (path,) in stored] == [row.path for row in rows if not row.error], "in the order of the request"
+    stored_by = world.behind.execute("SELECT count(*) FROM ingest_item GROUP BY xmin::text").fetchall()
+    assert sorted(stored_by) == [(20,), (49,), (50,)], "in one transaction each"
+    assert world.count("dbos.workflow_status") == 1
+
+
+async def test_a_file_with_a_key_which_is_a_lock_is_stored_alone(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    files = [{"path": f"{number}.md", "text": LEAVE} for number in range(6)]
+    files[2]["idempotency_key"], files[3]["idempotency_key"] = "k2", "k3"
+    assert all(row.error is None for row in await _hand_in(world, *files))
+    by_transaction = world.behind.execute("SELECT array_agg(path ORDER BY path) FROM ingest_item GROUP BY xmin::text")
+    together = sorted(paths for (paths,) in by_transaction.fetchall())
+    assert together == [["0.md", "1.md"], ["2.md"], ["3.md"], ["4.md", "5.md"]]
+
+
+async def test_a_sync_that_is_not_ones_own_refuses_each_file(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    rows = await _hand_in(world, {"path": "a.md", "text": LEAVE}, {"path": "../b.md", "text": LEAVE}, sync="none")
+    assert [row.error and row.error.code for row in rows] == ["not_found", "invalid_request"]
+    assert world.count("ingest_item") == 0
+
+
 async def test_a_collection_that_is_not_there_refuses_the_whole_batch(world: World) -> None:
     with pytest.raises(NotFound):
         await _hand_in(world, {"path": "a.md", "text": LEAVE})

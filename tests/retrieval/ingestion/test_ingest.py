@@ -9,7 +9,6 @@ import pytest
 from retrieval_world import World
 
 from headworks.errors import BodyTooLarge, InvalidRequest, NotFound, Unavailable
-from headworks.retrieval.ingestion.working import LOOKED_AT
 from headworks.retrieval.service import HandedIn
 
 LEAVE = "# Leave\n\nParental leave is twelve weeks.\n"
@@ -159,15 +158,16 @@ async def test_only_the_last_of_several_contents_of_a_path_is_worked_on(world: W
 
 
 async def test_also_when_more_of_them_wait_than_are_looked_at_at_once(world: World) -> None:
+    many = 170  # a batch has at most 128
     await world.collection("handbook", "everyone")
     await world.hand_in("handbook", "b.md", "# Another\n\nanother")
-    for number in range(1, LOOKED_AT + 41):
+    for number in range(1, many + 1):
         await world.hand_in("handbook", "a.md", f"# Number {number}\n\nsome words")
     await world.drain()
     states = world.behind.execute("SELECT state, count(*) FROM ingest_item GROUP BY 1 ORDER BY 1").fetchall()
-    assert states == [("done", 2), ("superseded", LOOKED_AT + 39)]
+    assert states == [("done", 2), ("superseded", many - 1)]
     found = (await world.search(world.admin, "handbook", "words")).passages
-    assert found[0].title == f"Number {LOOKED_AT + 40}"
+    assert found[0].title == f"Number {many}"
     assert world.count("blob") == 2
 
 

@@ -15,6 +15,7 @@ import pytest
 from retrieval_world import World
 
 from headworks.errors import Conflict, DatabaseUnavailable, InvalidRequest, LegalHold, NotFound
+from headworks.retrieval.indexing import merging
 from headworks.retrieval.lifecycle.service import ask_for_purges
 from headworks.retrieval.store import SQL
 from headworks.types.identity import Principal
@@ -163,6 +164,26 @@ async def test_an_erased_document_is_gone_with_all_that_quotes_it(world: World) 
     await world.drain()
     assert await world.found(world.admin, "handbook", "ward nine") == ["heron.md"]
     assert not {term for term in _terms(world) if term.startswith(("zebra", "quagga"))}
+
+
+@pytest.mark.parametrize("limit", ["_BLOCKS_AT_ONCE", "_BYTES_AT_ONCE"])
+async def test_words_of_an_erased_document_are_found_among_those_of_others_a_term_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(merging, limit, 1)
+    await _handbook(world)
+    await world.add("handbook", "heron.md", OTHER)
+    of_others = _terms(world)
+    for path, text in (("jane.md", SECRET), ("another.md", OTHER)):  # in one segment, whose first terms are of others
+        await world.hand_in("handbook", path, text)
+    await world.drain()
+    assert world.count("posting_segment") == 2
+    assert min(of_others) < min(_terms(world) - of_others)
+    await world.retrieval.lifecycle.erasure.erase_document(world.admin, "handbook", "jane.md", WHY)
+    assert _terms(world) == of_others
+    lengths = world.behind.execute("SELECT chunks, total_length FROM posting_segment").fetchall()
+    assert lengths[0] == lengths[1] == (1, lengths[0][1]), "as long as it was without"
+    assert set(await world.found(world.admin, "handbook", "ward nine")) == {"heron.md", "another.md"}
 
 
 async def test_what_is_not_there_or_has_no_reason_is_refused(world: World) -> None:

@@ -114,6 +114,36 @@ async def test_documents_go_by_their_paths_with_what_waits(world: World) -> None
         await failures.delete(world.admin, "handbook", "upload", ["../x"])
 
 
+async def test_what_somebody_may_not_read_is_not_there_to_be_deleted_but_what_he_brought_is(world: World) -> None:
+    failures = world.retrieval.lifecycle.failures
+    await world.person("jane", "everyone")
+    await world.identity.bind_role(world.admin, "jane", "engineer")
+    jane = await world.key("jane")
+    await world.add("handbook", "board.md", LEAVE, readers=["administrators"])
+    await world.add("handbook", "open.md", LEAVE)
+    await world.add("handbook", "hers.md", LEAVE, readers=["administrators"], by=jane)
+    for path in ("board.md", "open.md", "board.scan"):
+        await world.hand_in("handbook", path, f"{LEAVE}more\n")
+    await world.hand_in("handbook", "open.md", LEAVE, source="folder:b")
+    paths = ["board.md", "board.scan", "none.md"]
+    assert await failures.delete(jane, "handbook", None, paths) == 0
+    kept = [("board.md", "upload"), ("board.scan", "upload"), ("open.md", "folder:b")]
+    assert _waiting(world) == [*kept, ("open.md", "upload")]
+    assert await failures.delete(jane, "handbook", None, ["open.md", "hers.md"]) == 2
+    assert _waiting(world) == kept, "what would replace a document that she may read and change goes with it"
+    await world.drain()
+    assert set(await world.found(world.admin, "handbook", "parental leave")) == {"board.md", "open.md"}
+    assert world.count("document", "path = 'board.md' AND version = 2") == 1
+    assert world.count("document", "path = 'open.md' AND source = 'upload' AND tombstoned_at IS NULL") == 0
+    assert await failures.delete(world.admin, "handbook", None, paths) == 2
+
+
+def _waiting(world: World) -> list[tuple[str, str]]:
+    """The paths and sources of what is queued."""
+    rows = world.behind.execute("SELECT path, source FROM ingest_item WHERE state = 'queued' ORDER BY 1, 2").fetchall()
+    return [(str(path), str(source)) for path, source in rows]
+
+
 async def test_a_file_that_kills_again_and_again_can_be_tried_once_more(world: World, parsers: Mending) -> None:
     parsers.is_mended = True
     await world.retrieval.hand_in(world.admin, "handbook", HandedIn("a.scan", LEAVE.encode()))

@@ -152,7 +152,7 @@ def test_broken_word_documents_say_what_is_wrong(data: bytes, expected: str) -> 
     assert code_of("a.docx", data) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_word_document_with_flipped_bytes_is_read_or_refused(data: st.DataObject) -> None:
     broken = bytearray(samples.raw_docx("<w:p><w:r><w:t>Twenty visits</w:t></w:r></w:p>"))

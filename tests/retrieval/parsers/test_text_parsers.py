@@ -1,4 +1,4 @@
-"""Markdown, plain text, HTML, tables and mail: what is kept, what is not, and where the headings are."""
+"""Markdown, plain text, HTML and tables: what is kept, what is not, and where the headings are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers import html, mail, markdown, plain, tables
+from headworks.retrieval.parsers import html, markdown, plain, tables
 from headworks.retrieval.parsers.building import TextBuilder, decoded
 from headworks.retrieval.parsers.contract import ParsedDocument, Parser
 
@@ -198,6 +198,47 @@ def test_a_menu_that_is_never_closed_does_not_swallow_the_page() -> None:
     assert "rest" in html.parse("a.html", b"<p>start<nav>menu<p>rest of the page").text
 
 
+SENTENCE = "A member who is away for more than thirty days asks the plan first. "
+MENU = "".join(
+    f'<li><a href="/{name}">{name.title()}</a>' for name in ("plans", "claims", "visits", "drugs", "forms", "us")
+)
+
+
+def said_on(page: str) -> str:
+    return html.parse("a.html", page.encode()).text
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<header><h1>Away</h1>Call us</header><main><p>{SENTENCE * 2}</main><aside>Related</aside>",
+        f"<h1>Away</h1><div role=navigation>Home</div><div role=main>{SENTENCE * 2}</div><div>Call us</div>",
+        f"<div class=side><ul>{MENU}</ul></div><h1>Away</h1><p>{SENTENCE * 2}<p>{MENU.replace('<li>', ' ')}",
+        f"<h1>Away<a href='#away'>¶</a></h1><table><tr><td>{MENU.replace('<li>', '<td>')}</table><p>{SENTENCE * 2}",
+    ],
+    ids=["main", "roles", "menus", "table"],
+)
+def test_what_stands_around_a_page_is_left_out(page: str) -> None:
+    assert said_on(page).split("\n\n") == ["Away", (SENTENCE * 2).strip()]
+    assert [each.text for each in html.parse("a.html", page.encode()).headings] == ["Away"]
+
+
+@pytest.mark.parametrize(
+    ("page", "kept"),
+    [
+        (f"<main>x</main><p>{SENTENCE * 2}", "A member"),
+        (f"<p>All forms of the plan<ul>{MENU}</ul>", "- Plans\n- Claims"),
+        (f"<p>{SENTENCE * 3}<ul>{MENU.replace('</a>', '</a>, for members and their families')}</ul>", "- Plans, for"),
+        (f"<p>{SENTENCE} <a href=/a>one</a><a href=/b>two</a>", "onetwo"),
+        (f"<div role=banner>Never closed<p>{SENTENCE}", "A member"),
+        ("<h2>C#</h2><p>A language.", "C#"),
+    ],
+    ids=["empty main", "a page of links", "links that are described", "links in a text", "unclosed", "no permalink"],
+)
+def test_what_may_be_all_that_a_page_says_is_kept(page: str, kept: str) -> None:
+    assert kept in said_on(page)
+
+
 def test_the_declared_encoding_counts() -> None:
     page = '<meta charset="iso-8859-2"><p>łódź</p>'.encode("iso-8859-2")
     assert html.parse("a.html", page).text == "łódź"
@@ -218,33 +259,6 @@ def test_deeply_nested_html_is_read() -> None:
 def test_any_markup_is_read_or_empty(markup: str) -> None:
     document = read(html.parse, "a.html", b"x" + markup.encode())
     assert document == "empty" or (isinstance(document, ParsedDocument) and headings(document) is not None)
-
-
-# ── Mail ──
-
-
-def test_a_message_has_its_headers_and_its_text_once() -> None:
-    message = (
-        b"Subject: =?utf-8?q?B=C3=BCro?=\r\nFrom: a@example.org\r\nTo: b@example.org\r\n"
-        b"MIME-Version: 1.0\r\n"
-        b"Content-Type: multipart/alternative; boundary=x\r\n\r\n"
-        b"--x\r\nContent-Type: text/plain\r\n\r\nHello there.\r\n"
-        b"--x\r\nContent-Type: text/html\r\n\r\n<p>Hello there.</p>\r\n--x--\r\n"
-    )
-    document = mail.parse("a.eml", message)
-    assert document.title == "Büro"
-    assert document.text == "Subject: Büro\nFrom: a@example.org\nTo: b@example.org\n\nHello there."
-
-
-def test_a_message_of_html_alone_is_read_as_html() -> None:
-    message = b"Subject: x\nContent-Type: text/html; charset=nonsense\n\n<h1>Head</h1><p>Text</p>"
-    assert mail.parse("a.eml", message).text.endswith("Head\n\nText")
-
-
-def test_what_has_no_headers_is_no_message() -> None:
-    with pytest.raises(DocumentUnreadable) as refused:
-        mail.parse("a.eml", b"just text")
-    assert refused.value.code == "corrupt"
 
 
 # ── Building ──

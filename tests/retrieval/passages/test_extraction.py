@@ -73,6 +73,14 @@ def test_a_sentence_with_brackets_that_look_like_markers_is_left_out() -> None:
     assert [text for _, text in found] == ["Other visits are paid as well."]
 
 
+def test_of_an_endless_question_the_beginning_counts() -> None:
+    """As in a search; the rest would hold up everybody else who is answered by this process."""
+    asked = "visits of physical therapy ".ljust(8_000)
+    assert extracted(asked + "forms at the clinic " * 100, passage(1, THERAPY), passage(2, FORMS)) == extracted(
+        asked, passage(1, THERAPY), passage(2, FORMS)
+    )
+
+
 def test_nothing_to_read_gives_nothing() -> None:
     assert extract_sentences("What?", []) == []
     assert extract_sentences("", [passage(1, "")]) == []

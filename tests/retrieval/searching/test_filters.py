@@ -16,6 +16,7 @@ from headworks.errors import InvalidRequest
 from headworks.retrieval.contract import Wanted
 from headworks.retrieval.metadata import given_metadata
 from headworks.retrieval.searching.filters import asked_filter, bound_filter, compiled
+from headworks.retrieval.searching.narrowing import NumberRange, TextRange, narrowed
 from headworks.types.filter_reading import read_filter
 from headworks.types.filters import Condition, Filter, FilterError, Group, inputs_of, moment
 
@@ -106,6 +107,30 @@ async def test_where_much_passes_the_nearest_are_asked_for_until_enough_do(
     assert await _found(world, "year exists", ranking="keywords") == {A, B, C}
 
 
+async def test_facts_that_many_have_are_no_way_to_what_passes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await _fill(world)
+    for most in (1, 2, 10_000):
+        monkeypatch.setattr("headworks.retrieval.searching.scoring._FEW_DOCUMENTS", most)
+        assert await _found(world, "team = claims and year > 0") == {A}
+        assert await _found(world, "team = claims or not year exists") == {A, D}
+        assert await _found(world, 'team in [claims, care, "it"] and path prefix policies/') == {A, B}
+        assert await _found(world, "team = nobody") == set()
+
+
+async def test_facts_are_those_of_the_newest_content_and_of_what_is_said_of_it(world: World) -> None:
+    await _fill(world)
+    await world.add("handbook", A, "# Heron\n\nA heron stood.", metadata={"team": "care", "year": 2030})
+    assert await _found(world, "team = claims") == set()
+    assert await _found(world, "team = care") == {A, B}
+    assert await _found(world, "year >= 2030 and updated_at > 2020-01-01") == {A}
+    await world.hand_in("handbook", A, "# Heron\n\nA heron stood.", metadata={"team": "none"})
+    await world.drain()
+    assert await _found(world, "team = care") == {B}
+    assert world.count("document_fact", "name = 'path'") == len(DOCUMENTS)
+    await world.retrieval.lifecycle.erasure.erase_document(world.admin, "handbook", A, "a test")
+    assert world.count("document_fact", "name = 'path'") == len(DOCUMENTS) - 1
+
+
 async def test_no_filter_shows_what_the_caller_may_not_read(world: World) -> None:
     await world.collection("handbook", "everyone", documents=[("board/**", ("administrators",))])
     await world.add("handbook", "board/x.md", "# Heron\n\nA heron.", metadata={"secret": 7})
@@ -171,7 +196,9 @@ def test_an_input_of_a_feature_takes_its_place_with_its_kind() -> None:
         compiled(said)
 
 
-VALUES = st.booleans() | st.integers(-5, 5) | st.sampled_from(["a", "b", "2024-05-01", "2024-05-01T12:00:00Z"])
+LONG = "z" * 199 + "\U0010ffffb"
+TEXTS = ["a", "b", "2024-05-01", "2024-05-01T12:00:00Z", LONG, f"{LONG}c", "\ud7ffa", "\ue000", "\U0010ffff\U0010ffff"]
+VALUES = st.booleans() | st.integers(-5, 5) | st.sampled_from([0.1, -0.3, *TEXTS])
 KEYS = st.sampled_from(["x", "y", "z.z"])
 ORDERED = st.integers(-5, 5) | st.sampled_from(["2024-04-30", "2024-05-01", "2024-05-01T12:00:00Z"])
 CONDITIONS = st.one_of(
@@ -179,6 +206,7 @@ CONDITIONS = st.one_of(
     st.builds(Condition, st.sampled_from(["gt", "gte", "lt", "lte"]), KEYS, ORDERED),
     st.builds(Condition, st.sampled_from(["in", "nin"]), KEYS, st.lists(VALUES, min_size=1, max_size=3).map(tuple)),
     st.builds(Condition, st.just("exists"), KEYS),
+    st.builds(Condition, st.just("prefix"), KEYS, st.sampled_from(["a", "2024-05", "z", LONG, "\ud7ff", "\U0010ffff"])),
 )
 FILTERS = st.recursive(
     CONDITIONS,
@@ -199,6 +227,8 @@ def _passes(given: Filter, metadata: dict[str, Any]) -> bool:
     values = there if isinstance(there, list) else [there]
     if given.kind == "exists":
         return bool(values)
+    if given.kind == "prefix":
+        return any(isinstance(one, str) and one.startswith(str(given.value)) for one in values)
     if given.kind in {"ne", "nin"}:
         return not _passes(Condition("in" if given.kind == "nin" else "eq", given.key, given.value), metadata)
     wanted = given.value if isinstance(given.value, tuple) else (given.value,)
@@ -224,7 +254,7 @@ def _span(value: Any) -> tuple[int, int] | None:
 
 
 @given(FILTERS, st.dictionaries(KEYS, VALUES | st.lists(VALUES, max_size=3), max_size=3))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_postgresql_finds_what_the_filter_means(
     as_superuser: psycopg.Connection[Any], said: Filter, metadata: dict[str, Any]
 ) -> None:
@@ -239,6 +269,45 @@ def test_postgresql_finds_what_the_filter_means(
     with contextlib.suppress(FilterError):  # too deep for a line
         again = read_filter(str(said))
     assert again is None or str(again) == str(said)
+
+
+async def test_whatever_passes_has_a_fact_where_the_filter_looks(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    await world.add("handbook", "a.md", "# Heron\n\nA heron.")
+
+    @given(FILTERS, st.dictionaries(KEYS, VALUES | st.lists(VALUES, max_size=3), max_size=3))
+    @settings(max_examples=150)
+    def look(said: Filter, metadata: dict[str, Any]) -> None:
+        world.behind.execute("UPDATE document SET given_metadata = %s", [Jsonb(given_metadata(metadata))])
+        facts = world.behind.execute("SELECT name, number, text FROM document_fact").fetchall()
+        assert {each[0] for each in facts} >= {key for key, value in metadata.items() if value != []}
+        for part in narrowed(said).parts:
+            is_there = any(_lies_in(one, *fact) for one in part for fact in facts)
+            assert is_there or not _passes(said, metadata)
+
+    look()
+
+
+def _lies_in(wanted: NumberRange | TextRange, name: str, number: float | None, text: str | None) -> bool:
+    if name != wanted.name:
+        return False
+    if isinstance(wanted, NumberRange):
+        return number is not None and wanted.low <= number <= wanted.high
+    return text is not None and wanted.low <= text < wanted.high
+
+
+def test_a_filter_says_where_to_look_as_far_as_it_can() -> None:
+    looked = {
+        "team = claims": 1,
+        "team = claims and year >= 2024 and not final = true": 2,
+        "team = claims or path prefix drafts/": 1,
+        "team = claims or not final = true": 0,
+        "team exists": 0,
+        "title = Heron": 0,
+        "(team = claims and title = Heron) or updated_at > 2024-01-01": 1,
+        " and ".join(f"k{each} = 1" for each in range(20)): 8,
+    }
+    assert {said: len(narrowed(asked_filter(said)).parts) for said in looked} == looked
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),

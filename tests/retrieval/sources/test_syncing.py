@@ -141,16 +141,34 @@ async def test_a_source_out_of_reach_takes_nothing_away_and_the_next_sync_goes_o
 async def test_throttled_all_the_time_a_sync_still_gets_everything(sources: Any, people: Any) -> None:
     jane, _ = people
     place = await filled(sources, 12)
-    place.retry_after_s = 3600.0  # long: each refusal ends a step
+    place.retry_after_s = 3e8  # a date by a clock that is wrong, say: each refusal ends a step, and an hour is the most
     await sources.world.retrieval.sync_sources(sources.world.admin, "docs")
     for _ in range(60):
         place.only = 4
         await sources.world.drain()
         if (await sources.views())["wiki"].state == "done":
             break
+        waits = "SELECT max(delay_until_epoch_ms) / 1000 - extract(epoch FROM now()) FROM dbos.workflow_status"
+        assert sources.world.behind.execute(f"{waits} WHERE status = 'DELAYED'").fetchone()[0] <= 3600
         sources.end_pauses()
     assert (await sources.views())["wiki"].state == "done"
     assert len(await found(sources, jane)) == 12
+
+
+async def test_a_source_that_asks_to_slow_down_each_time_is_given_up_until_the_next_sync(
+    sources: Any, people: Any
+) -> None:
+    jane, _ = people
+    place = await filled(sources, 2)
+    place.retry_after_s = 3.0
+    await place.throttle(1_000)
+    view = (await sources.sync())["wiki"]
+    assert (view.state, view.looked_at) == ("failed", 0)
+    assert view.trouble == "The source asked to slow down, 17 times in a row in 6 hours."
+    assert place.calls < 30, "each pause is twice as long as the one before"
+    await place.throttle(0)
+    assert (await sources.sync())["wiki"].state == "done"
+    assert len(await found(sources, jane)) == 2
 
 
 async def test_a_cursor_that_the_source_forgot_begins_anew(sources: Any, people: Any) -> None:

@@ -11,11 +11,12 @@ from urllib.parse import quote
 import pytest
 from scripted_web import Page, Web, html, redirect, serving
 
+from headworks.retrieval.sources import visits
 from headworks.retrieval.sources import web as web_source
 from headworks.retrieval.sources.addresses import Reach
 from headworks.retrieval.sources.contract import Change, Changes, Fetched, Here, Present, SourceError, Throttled
 from headworks.retrieval.sources.fetching import Fetcher, FetchLimits
-from headworks.retrieval.sources.visits import path_of
+from headworks.retrieval.sources.visits import KnownPage, Visit, path_of, read_visit
 from headworks.retrieval.sources.web import WebSettings, WebSource
 from headworks.testing.sources import RULES, everything, read_all
 
@@ -104,6 +105,36 @@ async def test_what_did_not_change_is_asked_for_by_its_tag_and_does_not_come(sit
     assert here == ["a.html", "b.html", "c.html", "index.html"]
     assert site.web.headers["/"]["if-none-match"] == '"h"'
     assert site.web.headers["/"]["if-modified-since"] == "Mon, 01 Jan 2024 00:00:00 GMT"
+
+
+async def test_a_page_with_more_links_than_are_kept_is_read_again_as_a_whole(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "_MOST_CHARACTERS", 3 * len(f"{site.web.url}/a"))
+    names = [f"/{name}" for name in "abcde"]
+    site.web.pages = {name: html(name, ETag='"x"') for name in names}
+    site.web.pages["/"] = html("Home" + links(*names), ETag='"h"')
+    first = await site.visit()
+    assert len(first[1]) == 6
+    assert await site.visit() == ([], first[1])
+    assert "if-none-match" in site.web.headers["/a"]
+    assert "if-none-match" not in site.web.headers["/"]
+
+
+def test_many_pages_that_lead_to_the_same_ones_take_little_room() -> None:
+    urls = [f"https://docs.example.com/guide/chapter-{number}/index.html" for number in range(20_000)]
+    visit = Visit(is_under_way=True)
+    for at, url in enumerate(urls):
+        visit.here[url] = KnownPage(f"{at}.html", links=visit.numbered([*urls[:50], url]))
+    cursor = visit.written()
+    assert len(cursor) < 3_000_000
+    found = read_visit(cursor)
+    assert found == visit
+    assert found.linked_from(found.here[urls[-1]]) == [*urls[:50], urls[-1]]
+    found.here = {urls[7]: found.here[urls[7]]}
+    found.end()
+    assert found.linked_from(found.pages[urls[7]]) == [*urls[:50], urls[7]]
+    assert (len(found.numbers), found.linked) == (50, 51)
 
 
 async def test_what_is_gone_or_forbidden_vanishes_and_what_fails_stays(site: Site) -> None:
@@ -251,6 +282,10 @@ async def test_sitemaps_in_sitemaps_packed_or_not_and_what_leaves_them(site: Sit
     site.web.pages["/c"] = html("C is new")
     assert await site.visit(**settings) == (["c.html"], ["a.html", "c.html"])
     assert "/a" not in site.web.asked
+    site.web.pages["/2.xml"] = Page(status=503, headers={"retry-after": "40"})
+    with pytest.raises(Throttled) as caught:
+        await site.visit(**settings)
+    assert caught.value.retry_after_s == 40
     for bad in (
         Page(status=500),
         Page(b"<html>no</html>"),

@@ -29,6 +29,10 @@ from headworks.types.wording import counted
 
 app = new_app("Golden sets: examples as JSONL in the workspace, and as versions by digest on the server.")
 _Name = Annotated[str, typer.Argument(help="The dataset's name.", metavar="NAME")]
+_NameOrGolden = Annotated[
+    str,
+    typer.Argument(help="A dataset's name, or FEATURE/FILE for a golden file as it is applied.", metavar="NAME"),
+]
 _Project = Annotated[str, typer.Option("--project", help="The project that it is in.", metavar="NAME")]
 _Version = Annotated[
     str | None, typer.Option("--version", help="A number or a digest; else the newest.", metavar="VERSION")
@@ -146,7 +150,7 @@ def diff(
 @with_client
 def check(
     client: Client,
-    name: _Name,
+    name: _NameOrGolden,
     *,
     feature: Annotated[
         str | None, typer.Option("--feature", help="Also whether its prompts tell the answers.", metavar="FEATURE")
@@ -162,7 +166,8 @@ def check(
 
     Example: headworks datasets check prior-auth --feature prior-auth
     """
-    asked = {"project": project, "version": version, "feature": feature, "embedder": embedder}
+    golden, _, name = name.rpartition("/")
+    asked = {"project": project, "version": version, "feature": feature, "golden": golden or None, "embedder": embedder}
     found = client.get(place("datasets", name, "check"), **asked)
     print_json(found) if as_json else _tell_check(found)
     if not found["is_clean"]:
@@ -173,7 +178,7 @@ def check(
 @with_client
 def coverage(
     client: Client,
-    name: _Name,
+    name: _NameOrGolden,
     *,
     tag: Annotated[str, typer.Option("--tag", help="A tag, or failure_mode.", metavar="TAG")] = "intent",
     margin: Annotated[float, typer.Option("--margin", help="How much worse is allowed.", metavar="SHARE")] = 0.05,
@@ -188,9 +193,11 @@ def coverage(
 
     Example: headworks datasets coverage prior-auth --tag intent --margin 0.08
     """
+    golden, _, name = name.rpartition("/")
     found = client.get(
         place("datasets", name, "coverage"),
         project=project,
+        golden=golden or None,
         version=version,
         tag=tag,
         margin=margin,
@@ -266,7 +273,8 @@ def _tell_diff(found: JsonObject) -> None:
 
 def _tell_check(found: JsonObject) -> None:
     splits = ", ".join(f"{count} {split}" for split, count in sorted(found["splits"].items()))
-    print(f"{found['name']} {found['number']}: {found['examples']} examples in {found['clusters']} clusters ({splits})")
+    name = f"{found['name']} {found['number']}" if found["number"] else found["name"]
+    print(f"{name}: {found['examples']} examples in {found['clusters']} clusters ({splits})")
     for each in found["duplicates"]:
         kind = "LEAK" if each["is_leak"] else "alike"
         print(

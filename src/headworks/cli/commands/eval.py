@@ -6,21 +6,19 @@ Exit status of `gate`: 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error.
 from __future__ import annotations
 
 import contextlib
-import itertools
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer import _click as click  # as in cli/main.py
 
-from headworks.cli import evaluating, exchanging, judge_cards
+from headworks.cli import awaiting, evaluating, exchanging, judge_cards
 from headworks.cli.client import Client, place
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import PlainCommand, new_app
 from headworks.cli.options import AsJson, KeyOption, UrlOption, find_client, with_client
 from headworks.cli.terminal import Columns, note, print_json, progress, short, tell_rows
-from headworks.errors import Conflict, HeadworksError, InvalidRequest
+from headworks.errors import HeadworksError, InvalidRequest
 
 app = new_app("Run experiments, compare releases, and ask a gate.")
 _Release = Annotated[
@@ -33,7 +31,7 @@ _Cost = Annotated[
 ]
 _AtOnce = Annotated[int, typer.Option("--concurrency", help="Answers at once.", metavar="N")]
 _Retry = Annotated[bool, typer.Option("--retry-errors", help="Ask again what failed; a gate takes it for a new look.")]
-_POLL_S = (0.2, 0.3, 0.5, 1.0)
+_By = Annotated[str | None, typer.Option("--by", help="Slice by this tag as well.", metavar="TAG")]
 _EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 ERROR = 3
 
@@ -71,16 +69,18 @@ def run(  # noqa: PLR0913 -- each is an option of the command
     max_cost: _Cost = None,
     concurrency: _AtOnce = 4,
     retry_errors: _Retry = False,
+    by: _By = None,
     project: _Project = "default",
     as_json: AsJson = False,
 ) -> None:
     """Ask a release every example of a dataset, and score the answers; what was answered before is not asked again.
 
+    Exit status 1 where it did not come to its end: stopped by its ceiling, cancelled, failed.
     Example: headworks eval run claims@staging --repeats 3 --max-cost 5
     """
     body = {"release": release, "dataset": dataset, "repeats": repeats, "concurrency": concurrency}
     body |= {"most_cost_micro_usd": _micro(max_cost), "retry_errors": retry_errors, "project": project}
-    _show_results(client, _watch(client, client.post(place("experiments"), body)), as_json=as_json)
+    _to_its_end(client, client.post(place("experiments"), body), by, as_json=as_json)
 
 
 @app.command("list")
@@ -109,12 +109,12 @@ def list_all(
 
 @app.command()
 @with_client
-def show(client: Client, experiment: _Id, *, as_json: AsJson = False) -> None:
+def show(client: Client, experiment: _Id, *, by: _By = None, as_json: AsJson = False) -> None:
     """Show an experiment's metrics with their intervals; with --json each answer's scores and trace.
 
     Example: headworks eval show 019a6c1e-0000-7000-8000-000000000000
     """
-    _show_results(client, client.get(place("experiments", experiment)), as_json=as_json)
+    _show_results(client, client.get(place("experiments", experiment)), by, as_json=as_json)
 
 
 @app.command()
@@ -131,12 +131,12 @@ def cancel(client: Client, experiment: _Id, *, as_json: AsJson = False) -> None:
 @app.command()
 @with_client
 def resume(client: Client, experiment: _Id, *, max_cost: _Cost = None, as_json: AsJson = False) -> None:
-    """Go on with what is missing, with another ceiling if need be.
+    """Go on with what is missing, with another ceiling if need be; exit status as `run`.
 
     Example: headworks eval resume 019a6c1e-0000-7000-8000-000000000000 --max-cost 10
     """
     row = client.post(place("experiments", experiment, "resume"), {"most_cost_micro_usd": _micro(max_cost)})
-    _show_results(client, _watch(client, row), as_json=as_json)
+    _to_its_end(client, row, None, as_json=as_json)
 
 
 @app.command()
@@ -146,7 +146,7 @@ def compare(
     base: Annotated[str, typer.Argument(help="A release that was run, or an experiment's id.", metavar="BASE")],
     candidate: Annotated[str, typer.Argument(help="The other one.", metavar="CANDIDATE")],
     *,
-    by: Annotated[str | None, typer.Option("--by", help="Slice by this tag as well.", metavar="TAG")] = None,
+    by: _By = None,
     attest: Annotated[bool, typer.Option("--attest", help="Sign it, about the candidate.")] = False,
     project: _Project = "default",
     as_json: AsJson = False,
@@ -184,7 +184,7 @@ def gate(  # noqa: PLR0913 -- each is an option of the command
     try:
         body |= {"most_cost_micro_usd": _micro(max_cost), "retry_errors": retry_errors}
         with contextlib.closing(find_client(url, key)) as client:
-            said = _judged(client, body)
+            said = awaiting.judged(client, body, lambda row: _watch(client, row))
         for path, written in ((junit, evaluating.junit), (markdown, evaluating.markdown), (svg, evaluating.svg)):
             if path is not None:
                 path.write_text(written(said), encoding="utf-8")
@@ -260,38 +260,21 @@ def power(
         print(f"or more {alpha:.0%} of the time at most.")
 
 
-def _judged(client: Client, body: JsonObject) -> JsonObject:
-    started = client.post(place("gates", "start"), body)
-    for which in ("base_experiment", "candidate_experiment"):
-        if started[which] is not None:
-            _watch(client, started[which])
-    pauses = itertools.chain(_POLL_S, itertools.repeat(_POLL_S[-1]))
-    while True:
-        try:
-            found: JsonObject = client.post(place("gates", "verdict"), {**body, "retry_errors": False})
-        except Conflict as error:
-            if error.code != "experiment_running":
-                raise
-            time.sleep(next(pauses))
-        else:
-            return found
-
-
 def _watch(client: Client, row: JsonObject) -> JsonObject:
-    """Look on until it has ended. Interrupted, the server goes on."""
+    """Look on until it has ended."""
     with progress() as bars:
-        bar = bars.start(f"{row['feature']} {short(row['release'])}")
-        for pause_s in itertools.chain(_POLL_S, itertools.repeat(_POLL_S[-1])):
-            if row["state"] != "running":
-                break
-            time.sleep(pause_s)
-            row = client.get(place("experiments", row["id"]))
-            bar.update(row["progress"]["done"], row["progress"]["total"])
-    return row
+        return awaiting.ended(client, row, bars.start(f"{row['feature']} {short(row['release'])}").update)
 
 
-def _show_results(client: Client, row: JsonObject, *, as_json: bool) -> None:
-    found = client.get(place("experiments", row["id"], "results"))
+def _to_its_end(client: Client, row: JsonObject, by: str | None, *, as_json: bool) -> None:
+    ended = _watch(client, row)
+    _show_results(client, ended, by, as_json=as_json)
+    if ended["state"] != "done":
+        raise typer.Exit(1)
+
+
+def _show_results(client: Client, row: JsonObject, by: str | None, *, as_json: bool) -> None:
+    found = client.get(place("experiments", row["id"], "results"), slice_by=by)
     if as_json:
         print_json(found)
     else:

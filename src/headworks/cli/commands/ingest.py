@@ -23,7 +23,7 @@ app = new_app()
 
 @app.command()
 @with_client
-def ingest(
+def ingest(  # noqa: PLR0913 -- each is an option of the command
     client: Client,
     collection: Annotated[str, typer.Argument(help="The collection's name.", metavar="COLLECTION")],
     paths: Annotated[
@@ -43,6 +43,10 @@ def ingest(
         list[str] | None,
         typer.Option("--metadata", help="What filters may ask for; may be repeated.", metavar="KEY=VALUE"),
     ] = None,
+    allow_deletions: Annotated[
+        bool,
+        typer.Option("--allow-deletions", help="Let vanish what is gone, also where that is most of a folder."),
+    ] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return when all is handed in.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,6 +55,9 @@ def ingest(
     Without a path the server syncs the `sources` of the collection's file, e.g. a web site; Ctrl-C leaves it at that.
 
     Of a folder only what changed since the last time is sent, and what is no longer in it vanishes from the collection.
+    Where that would be most of it, nothing is changed, since the folder may not be mounted: --allow-deletions says that
+    it is meant. For sources it confirms what their last sync has held back.
+
     Interrupted, run it again: nothing that was handed in is lost. With --readers, --deny or --metadata every file is
     sent again. A value of --metadata is a number, true, false or a JSON list where it reads as one, else text or a
     date; the same key again makes a list.
@@ -71,10 +78,11 @@ def ingest(
         if paths:
             limit = load_settings(None).retrieval.max_file_mb << 20
             outcome = Ingest(
-                client, collection, named, not no_wait, bars, max_bytes=limit, denied=denied, metadata=said
-            ).run(paths)
+                client, collection, named, not no_wait, bars, max_bytes=limit, denied=denied, metadata=said,
+                allows_deletions=allow_deletions,
+            ).run(paths)  # fmt: skip
         else:
-            outcome = sync_sources(client, collection, waits=not no_wait, bars=bars)
+            outcome = sync_sources(client, collection, waits=not no_wait, bars=bars, allows_deletions=allow_deletions)
     _end(outcome, as_json=as_json)
 
 

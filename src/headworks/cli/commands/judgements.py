@@ -58,6 +58,10 @@ def add(  # noqa: PLR0913 -- each is an option of the command
     body |= {"adjudicate": adjudicate, "project": project}
     made = client.post(place("judgements"), body)
     print_json(made) if as_json else print(f"{'Decided' if adjudicate else 'Judged'}: {subject} {verdict}.")
+    if not made["is_counted"]:
+        note(
+            "You made or proposed what the gate judges by it: there it does not count, and somebody else has to judge."
+        )
 
 
 @app.command("list")
@@ -88,13 +92,14 @@ def list_all(
             row["rater"],
             row["is_blind"],
             row.get("failure_modes", []),
-            row.get("critique", ""),
+            "(withheld)" if row.get("withheld") else row.get("critique", ""),
         )
         for row in found["rows"]
     ]
     print(table(("subject", "metric", "verdict", "by", "blind", "modes", "critique"), cells))
     if found["hidden"]:
         note(f"{found['hidden']} more are of answers that you have not judged yet, and stay hidden until you have.")
+    _tell_withheld(found)
 
 
 @app.command("import")
@@ -140,6 +145,7 @@ def export(
     lines = [json.dumps(row, ensure_ascii=False) for row in found["rows"]]
     file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     note(f"{file}: {len(lines)} judgements; {found['hidden']} are hidden from you.")
+    _tell_withheld(found)
 
 
 @app.command()
@@ -181,9 +187,10 @@ def wanted(
 
     Example: headworks judgements wanted --queue golden-topup
     """
-    rows = client.get(
+    found = client.get(
         place("judgements", "wanted"), project=project, queue=queue, metric=metric, opinions=opinions, done=done
-    )["rows"]
+    )
+    rows = found["rows"]
     if as_json:
         print_json(rows)
         return
@@ -193,6 +200,8 @@ def wanted(
     print(table(("subject", "metric", "queue", "judged", "trace", "why"), cells))
     if rows:
         note("`headworks judgements show SUBJECT --metric METRIC` shows what is to be judged.")
+    if found["own"]:
+        note(f"{found['own']} more are for gates of what you made or proposed yourself: somebody else judges those.")
 
 
 @app.command()
@@ -271,6 +280,16 @@ def estimate(
         f"({found['low']:.1%} to {found['high']:.1%}, 95 %), by {found['reviewed']} reviewed of {found['drawn']} drawn "
         f"from {found['population']}."
     )
+    if found["unsure"]:
+        note(f"Of {found['unsure']} more nobody was sure: they count as not reviewed.")
+
+
+def _tell_withheld(found: JsonObject) -> None:
+    withheld = sum(bool(row.get("withheld")) for row in found["rows"])
+    if withheld:
+        note(
+            f"What was written in {withheld} of them is withheld: the answers rest on documents that you may not read."
+        )
 
 
 def _material(shown: JsonObject) -> list[str]:

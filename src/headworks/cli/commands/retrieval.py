@@ -13,6 +13,7 @@ from headworks.cli.gathering import gathered
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, with_client
 from headworks.cli.terminal import note, print_json, progress
+from headworks.types.wording import counted
 
 if TYPE_CHECKING:
     from headworks.cli.quality.telling import Report
@@ -193,3 +194,38 @@ def import_golden(
     print(f"{len(imported.queries)} golden queries are in {file}.")
     if any(counts.values()):
         note(f"left out: {imported.unjudged} without a judgement, {imported.irrelevant} without a relevant document")
+
+
+@golden_app.command("export")
+def export_golden(
+    collection: _Collection,
+    file: Annotated[Path, typer.Argument(help="The dataset to write.", metavar="FILE")],
+    *,
+    golden: Annotated[
+        Path | None, typer.Option("--golden", help="Another file of golden queries.", metavar="FILE")
+    ] = None,
+    tags: Annotated[_Words, typer.Option("--tag", help="Only queries of this tag; may be repeated.", metavar="TAG")] = (
+        None
+    ),
+    workspace: _Workspace = _USUAL,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.", show_default=False)] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write golden queries as a dataset, so that experiments ask a feature the same questions.
+
+    What should be found stands at `/documents` of the reference, for `retrieval_recall` and the other scorers of what
+    was found or cited; quotes are the `context`. Nothing is asked of a server.
+
+    Example: headworks retrieval golden export handbook workspace/features/assistant/golden/handbook.jsonl
+    """
+    from headworks.cli.quality.exporting import export_into
+    from headworks.cli.quality.files import golden_file, queries_of
+
+    source = golden or golden_file(workspace, collection)
+    made = export_into(file, queries_of(source, tags or ()), source.name, may_replace=force)
+    if as_json:
+        print_json({"dataset": str(file), "examples": made.examples, "losses": list(made.losses)})
+        return
+    for each in made.losses:
+        note(f"lost: {each}")
+    print(f"{counted(made.examples, 'example is', 'examples are')} in {file}.")

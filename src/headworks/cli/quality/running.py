@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
+from headworks.cli.at_once import at_once
 from headworks.cli.client import Client, place
 from headworks.cli.options import split
 from headworks.cli.quality.configurations import Configuration
@@ -17,7 +17,6 @@ from headworks.retrieval.quality.golden import GoldenQuery
 from headworks.retrieval.quality.ranking import Hit, Sought, rank
 from headworks.retrieval.quality.report import Measured, measured
 
-AT_ONCE = 4
 _DETAIL_CHARACTERS = 40
 
 
@@ -47,17 +46,11 @@ class Asking:
         )
         found: dict[str, Measured] = {}
         notices: dict[str, None] = {}
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="golden") as pool:
-            try:
-                futures = [pool.submit(self._ask, configuration, each, sought[each.id]) for each in self.queries]
-                for done, future in enumerate(as_completed(futures), 1):
-                    one, notice = future.result()
-                    found[one.query.id] = one
-                    notices |= {notice: None} if notice else {}
-                    bar.update(done, len(futures), one_line(one.query.query, _DETAIL_CHARACTERS))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with at_once(lambda query: self._ask(configuration, query, sought[query.id]), self.queries) as asked:
+            for done, (query, future) in enumerate(asked, 1):
+                found[query.id], notice = future.result()
+                notices |= {notice: None} if notice else {}
+                bar.update(done, len(self.queries), one_line(query.query, _DETAIL_CHARACTERS))
         return Outcome(configuration, [found[each.id] for each in self.queries], list(notices))
 
     def _ask(self, asked: Configuration, query: GoldenQuery, sought: Sequence[Sought]) -> tuple[Measured, str]:

@@ -24,12 +24,11 @@ def proposal_number(what: str) -> str | None:
 
 
 def find_digest(client: Client, given: str) -> str:
-    """A digest from itself, or from its first digits if they are one release's alone. Raises NotFound."""
+    """A digest from itself, or from its first digits if they are one release's or gate's alone. Raises NotFound."""
     bare = given.rpartition("@")[2].removeprefix("sha256:")
     if len(bare) == 64:
         return f"sha256:{bare}"
-    rows = client.get(place("releases"), most=1000)["releases"] if len(bare) >= 6 else []
-    found = [row["digest"] for row in rows if row["digest"].removeprefix("sha256:").startswith(bare)]
+    found = [row["digest"] for row in client.get(place("releases"), digits=bare)["releases"]] if len(bare) >= 6 else []
     if len(found) != 1:
         raise NotFound(
             f"`{given}` is {'the beginning of several releases' if found else 'no release'}.",

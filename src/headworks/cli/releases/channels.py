@@ -58,8 +58,10 @@ def promote(
         rows = client.post(place("proposals", number, "accept"), body)["moved"]
     else:
         digest = find_digest(client, what)
-        feature = client.get(place("releases", digest))["feature"]
-        body = {"feature": feature, "digest": digest, "expected": _pointed_at(client, feature, to), "channel": to}
+        found = client.get(place("releases", digest))
+        feature = found["feature"]
+        expected = found["live"] if to == "prod" else _pointed_at(client, feature, to)
+        body = {"feature": feature, "digest": digest, "expected": expected, "channel": to}
         body |= {"project": project, "break_glass": break_glass, "reason": reason}
         rows = [client.post(place("releases", "promote"), body)]
     tell(rows, lambda: shown.moved(rows), as_json=as_json)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn, cast, get_args
 from uuid import UUID
 
-from headworks.errors import WorkspaceInvalid
+from headworks.errors import InvalidRequest, WorkspaceInvalid
 from headworks.evaluation.digests import digest_of
 from headworks.strict_yaml import nearest
 from headworks.types.evaluation import Example, Split, ToolUse
@@ -33,11 +33,21 @@ _ROLES: tuple[str, ...] = get_args(Role)
 _PLAIN = Example("")
 
 
+def is_golden(path: str) -> bool:
+    """Whether a file of a feature's folder is a dataset."""
+    return path.startswith("golden/") and path.endswith(".jsonl")
+
+
 def read_dataset(path: str, content: bytes) -> list[Example]:
     """The examples of a file, in its order. Raises WorkspaceInvalid, with file and line."""
+    return [example for _, example in read_numbered(path, content)]
+
+
+def read_numbered(path: str, content: bytes) -> list[tuple[int, Example]]:
+    """As `read_dataset`, each with its line."""
     if len(content) > MOST_BYTES:
         raise WorkspaceInvalid(f"{path}:1: the file has more than {MOST_BYTES >> 20} MB.")
-    examples: list[Example] = []
+    examples: list[tuple[int, Example]] = []
     lines_of: dict[str, int] = {}
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not raw.strip():
@@ -47,7 +57,7 @@ def read_dataset(path: str, content: bytes) -> list[Example]:
         if example.id in lines_of:
             line.complain(f"the id `{example.id}` is also in line {lines_of[example.id]}.", "Each id stands once.")
         lines_of[example.id] = number
-        examples.append(example)
+        examples.append((number, example))
         if len(examples) > MOST_EXAMPLES:
             line.complain(f"more than {MOST_EXAMPLES:,} examples.", "Split the dataset.")
     if not examples:
@@ -62,6 +72,19 @@ def write_dataset(examples: Iterable[Example]) -> bytes:
     """What `read_dataset` reads: one line an example, without what is as usual."""
     lines = [json.dumps(as_json(each), ensure_ascii=False) for each in examples]
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def write_foreign(examples: Sequence[Example]) -> bytes:
+    """As `write_dataset`, of another tool's samples. Raises InvalidRequest for what no dataset holds, by its number."""
+    if not examples:
+        raise InvalidRequest("There is no sample in this file.", next_step="Was it cut off, or is it of another kind?")
+    for number, each in enumerate(examples, 1):
+        try:
+            read_dataset("sample", write_dataset([each]))
+        except WorkspaceInvalid as error:
+            said = error.message.removeprefix("sample:1: ")
+            raise InvalidRequest(f"Sample {number} can't be an example: {said}", next_step=error.next_step) from None
+    return write_dataset(examples)
 
 
 def as_json(example: Example) -> dict[str, Any]:
@@ -141,7 +164,7 @@ class _Line:
         name = said.get("id")
         if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_ID or not name.isprintable():
             self.complain(f"`id` is no name: 1 to {_LONGEST_ID} printable characters.", "Give each example its own.")
-        if not said.keys() & {"question", "inputs", "history"}:
+        if not any(said.get(key) for key in ("question", "inputs", "history")):
             self.complain("nothing is asked.", "Say `question`, `inputs` or both.")
         split = said.get("split", _PLAIN.split)
         if split not in _SPLITS:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from headworks.errors import HeadworksError
+from headworks.errors import HeadworksError, InvalidRequest, NotFound
+from headworks.evaluation.contract import DatasetVersion
 from headworks.evaluation.datasets.checking import DatasetCheck, check, told_by
 from headworks.evaluation.datasets.coverage import coverage
-from headworks.evaluation.datasets.files import read_dataset, write_dataset
+from headworks.evaluation.datasets.files import dataset_digest, read_dataset, write_dataset
 from headworks.evaluation.datasets.meanings import alike
 from headworks.evaluation.datasets.promotion import Promotion
 from headworks.evaluation.datasets.schemas import diff
@@ -21,6 +22,7 @@ from headworks.evaluation.datasets.versions import Datasets, Numbered, Pushed
 from headworks.identity.routes import declare, require
 from headworks.identity.service import allow
 from headworks.releases.service import Releases
+from headworks.strict_yaml import nearest
 from headworks.types.identity import Principal
 from headworks.types.models import Models
 
@@ -51,6 +53,16 @@ class WantedPromotion(BaseModel):
     trace: UUID
     split: Literal["train", "dev", "test"] = "test"
     with_reference: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A dataset's version; or, of a feature (`golden`), the golden file of that name as it is applied."""
+
+    name: str
+    project: str = "default"
+    version: str | None = None
+    golden: str | None = None
 
 
 def _datasets(request: Request) -> Datasets:
@@ -99,12 +111,10 @@ async def compare(
 
 
 @router.get("/{name}/check", openapi_extra=declare(_READ, None, "search"))
-async def check_version(  # noqa: PLR0917 -- each is a parameter of the query
+async def check_version(
     request: Request,
-    name: str,
     caller: Reader,
-    project: str = "default",
-    version: str | None = None,
+    what: Annotated[Examined, Depends(Examined)],
     feature: str | None = None,
     embedder: str = "builtin/minilm",
 ) -> Json:
@@ -112,17 +122,35 @@ async def check_version(  # noqa: PLR0917 -- each is a parameter of the query
 
     `alike` are questions that are near in meaning, by the embedder; empty: it is not asked.
     """
-    found = await _datasets(request).find(caller, project, name, version)
+    found = await _examined(request, caller, what)
     told: dict[str, bytes] = {}
-    if feature is not None:
-        allow(caller, "workspace:read", "workspace:apply")
-        releases: Releases = request.app.state.releases
-        told = told_by(await releases.pull(caller, project), feature)
+    if answers := feature or what.golden:
+        told = told_by(await _applied(request, caller, what.project), answers)
     result = await asyncio.to_thread(check, found.version.examples, told)
     duplicates = [{**asdict(each), "is_leak": each.is_leak} for each in result.duplicates]
     near, notice = await _alike(request, caller, found, result, embedder)
     told_too = {"duplicates": duplicates, "alike": near, "notices": [*result.notices, *notice]}
     return {**_head(found), **asdict(result), **told_too, "is_clean": result.is_clean}
+
+
+async def _examined(request: Request, caller: Principal, what: Examined) -> Numbered:
+    if what.golden is None:
+        return await _datasets(request).find(caller, what.project, what.name, what.version)
+    if what.version is not None:
+        raise InvalidRequest("A golden file has no versions: it is looked at as it is applied.", param="version")
+    files, folder = await _applied(request, caller, what.project), f"features/{what.golden}/golden/"
+    path = f"{folder}{what.name}.jsonl"
+    if path not in files:
+        known = [each.removeprefix(folder).removesuffix(".jsonl") for each in files if each.startswith(folder)]
+        raise NotFound(f"There is no `{path[:300]}`.", next_step=nearest(what.name, known))
+    examples = await asyncio.to_thread(read_dataset, path, files[path])
+    return Numbered(0, DatasetVersion(f"{what.golden}/{what.name}", dataset_digest(examples), tuple(examples)))
+
+
+async def _applied(request: Request, caller: Principal, project: str) -> dict[str, bytes]:
+    allow(caller, "workspace:read", "workspace:apply")
+    releases: Releases = request.app.state.releases
+    return await releases.pull(caller, project)
 
 
 async def _alike(
@@ -141,18 +169,16 @@ async def _alike(
 
 
 @router.get("/{name}/coverage", openapi_extra=declare(_READ, None))
-async def cover(  # noqa: PLR0917 -- each is a parameter of the query
+async def cover(
     request: Request,
-    name: str,
     caller: Reader,
-    project: str = "default",
-    version: str | None = None,
+    what: Annotated[Examined, Depends(Examined)],
     tag: str = "intent",
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.05,
     discordance: Annotated[float, Field(gt=0, le=1)] = 0.1,
 ) -> Json:
     """Examples for each value of a tag, and how many a gate needs."""
-    found = await _datasets(request).find(caller, project, name, version)
+    found = await _examined(request, caller, what)
     result = await asyncio.to_thread(coverage, found.version.examples, tag, margin=margin, discordance=discordance)
     rows = [{**asdict(each), "missing": each.missing} for each in result.rows]
     return {**_head(found), **asdict(result), "rows": rows}

@@ -19,6 +19,7 @@ from headworks.errors import InvalidRequest
 from headworks.evaluation.contract import Result
 from headworks.evaluation.datasets.files import example_digest
 from headworks.types.evaluation import Example, Output, Score
+from headworks.types.ids import Digest
 from headworks.types.models import Message
 
 _VERSION = 2
@@ -49,6 +50,19 @@ class InspectLog:
     about: Experimented
     results: tuple[Result, ...]
     losses: tuple[str, ...]
+
+    @property
+    def examples(self) -> list[Example]:
+        """Each sample once, however many epochs it has. Raises InvalidRequest where one id stands for several."""
+        found: dict[str, Result] = {}
+        for each in self.results:
+            first = found.setdefault(each.example.id, each)
+            if first.example_digest != each.example_digest:
+                raise InvalidRequest(
+                    f"The id `{each.example.id[:100]}` stands for different samples.",
+                    next_step="Give each sample an id of its own.",
+                )
+        return [each.example for each in found.values()]
 
 
 def export_inspect(about: Experimented, results: Sequence[Result]) -> bytes:
@@ -214,6 +228,8 @@ def _json_log(content: bytes) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     if len(content) > _MOST_BYTES:
         raise InvalidRequest(f"The log holds more than {_MOST_BYTES >> 20} MB.")
     header = _object(content)
+    if "eval" not in header:
+        raise KeyError("eval")
     samples = header.get("samples")
     return header, [each for each in samples if isinstance(each, dict)] if isinstance(samples, list) else []
 
@@ -259,7 +275,17 @@ def _result(sample: Mapping[str, Any], losses: list[str]) -> Result:
     repeat = epoch - 1 if isinstance(epoch, int) and epoch > 0 else 0
     scores = _scores(sample.get("scores"), losses)
     scores |= {name: Score(error_code=str(code)) for name, code in ours.get("score_errors", {}).items()}
-    return Result(example, example_digest(example), repeat, _read_output(sample, ours), scores)
+    return Result(example, _digest(example), repeat, _read_output(sample, ours), scores)
+
+
+def _digest(example: Example) -> Digest:
+    try:
+        return example_digest(example)
+    except ValueError:
+        raise InvalidRequest(
+            f"The sample `{example.id[:100]}` holds NaN, an infinity or an integer beyond 2^53.",
+            next_step="Not every reader of JSON sees the same there: write it as a text.",
+        ) from None
 
 
 def _asked(given: object, losses: list[str]) -> tuple[tuple[Message, ...], str]:

@@ -29,6 +29,8 @@ _CHECKS: Mapping[str, str] = {
     "is_json": "is-json",
     "contains_json": "contains-json",
     "edit_distance": "levenshtein",
+    "bleu": "bleu",
+    "gleu": "gleu",
     "word_count": "word-count",
     "latency": "latency",
     "cost": "cost",
@@ -154,6 +156,8 @@ def _check(said: Mapping[str, Any], losses: list[str]) -> dict[str, Any]:
             found["value"] = _value(said, losses)
         if "most" in said:
             found["threshold"] = said["most"] * (1e-6 if word == "cost" else 1)
+        if "least" in said:
+            found["threshold"] = said["least"]
     return found | ({"weight": said["weight"]} if "weight" in said else {})
 
 

@@ -164,6 +164,16 @@ def _distance(value: Any, said: Mapping[str, Any]) -> _Check:  # noqa: ANN401 --
     return {"is": "edit_distance", "most": _threshold(said, 5), "value": value}
 
 
+def _overlap(word: str) -> _Read:
+    def read(value: Any, said: Mapping[str, Any]) -> _Check:  # noqa: ANN401 -- any YAML value
+        texts = value if isinstance(value, list) else [value]
+        if not texts or not all(isinstance(each, str) for each in texts):
+            raise WrongCheck("its value is no text, and no list of texts")
+        return {"is": word, "least": _threshold(said, 0.5), "value": value}
+
+    return read
+
+
 def _most(word: str, factor: float = 1.0) -> _Read:
     def read(value: Any, said: Mapping[str, Any]) -> _Check:  # noqa: ANN401 -- any YAML value
         del value
@@ -213,6 +223,8 @@ READ: Mapping[str, _Read] = {
     "is-json": _json("is_json"),
     "contains-json": _json("contains_json"),
     "levenshtein": _distance,
+    "bleu": _overlap("bleu"),
+    "gleu": _overlap("gleu"),
     "word-count": _words,
     "latency": _most("latency"),
     "cost": _most("cost", 1_000_000),

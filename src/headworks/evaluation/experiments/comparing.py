@@ -1,7 +1,7 @@
 """Two experiments on the same examples: what differs, by how much, how surely, and in which examples. Pure.
 
 Scores are turned so that higher is better. Repeats of an example are averaged, so that more repeats make no more
-examples. An error stays an error until somebody says what it counts as.
+examples. An example counts as its weight says. An error stays an error until somebody says what it counts as.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 from headworks.evaluation.contract import Result, Scale
 from headworks.evaluation.suites.gate_files import Errors
-from headworks.statistics.estimates import Interval, mean
+from headworks.statistics.estimates import SHARES, Interval, mean
 from headworks.statistics.paired import Pairs, paired_difference, pairs
 from headworks.statistics.repeats import pass_all
 from headworks.types.evaluation import Example, Score
@@ -68,6 +68,11 @@ class Paired:
     def clusters(self, by: str = "cluster") -> list[str]:
         """The cluster of each example: its own, `none`, or by a tag; who has none stands alone."""
         return [cluster_of(each, by) for each in self.examples]
+
+    @property
+    def weights(self) -> list[float]:
+        """As how many each example counts."""
+        return [each.weight for each in self.examples]
 
     def only(self, wanted: Callable[[Example], bool]) -> Paired:
         """The same of some examples."""
@@ -183,11 +188,14 @@ def paired(base: Sequence[Result], candidate: Sequence[Result], metric: Metric, 
 
 
 def difference(found: Paired, cluster: str = "cluster") -> Difference | None:
-    """Both means and the difference with its 95 % interval; None where no example is scored on both sides."""
+    """Both means and the difference with its 95 % interval, each example counted by its weight.
+
+    None where no example is scored on both sides.
+    """
     if not found.examples or (found.metric.reach is None and len(set(found.clusters(cluster))) < 2):
         return None
-    clusters = found.clusters(cluster)
-    estimate = paired_difference(found.base, found.candidate, clusters, scale=found.metric.reach)
+    clusters, weights = found.clusters(cluster), found.weights
+    estimate = paired_difference(found.base, found.candidate, clusters, scale=found.metric.reach, weights=weights)
     metric, interval = found.metric, estimate.interval()
     sign = 1 if metric.is_better_high else -1
     shown = interval if sign > 0 else Interval(-interval.high, -interval.low)
@@ -195,11 +203,11 @@ def difference(found: Paired, cluster: str = "cluster") -> Difference | None:
         metric,
         estimate.n,
         estimate.clusters,
-        metric.goodness(_mean(found.base)),
-        metric.goodness(_mean(found.candidate)),
+        metric.goodness(_mean(found.base, weights)),
+        metric.goodness(_mean(found.candidate, weights)),
         sign * estimate.value,
         shown,
-        pairs(found.base, found.candidate, clusters),
+        pairs(found.base, found.candidate, clusters, weights=weights),
         found.base_errors,
         found.candidate_errors,
     )
@@ -240,6 +248,15 @@ def slices(found: Paired, tag: str) -> dict[str, Paired]:
     return dict(sorted(parts.items(), key=lambda item: -len(item[1].examples)))
 
 
+def by_tag(results: Sequence[Result], tag: str) -> dict[str, list[Result]]:
+    """Results by the values of a tag, the largest part first; without those that have no such tag."""
+    parts: dict[str, list[Result]] = defaultdict(list)
+    for each in results:
+        if tag in each.example.tags:
+            parts[each.example.tags[tag]].append(each)
+    return dict(sorted(parts.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
 def repeated(results: Sequence[Result], metric: Metric, errors: Errors = "count_as_fail") -> Repeated | None:
     """Flakiness and pass^k over the repeats of each example; None without bounded scores."""
     grouped = list(by_example(results).values())
@@ -250,15 +267,19 @@ def repeated(results: Sequence[Result], metric: Metric, errors: Errors = "count_
         sum(value_of(each.scores.get(metric.name), metric, errors) >= _PASSES for each in group[:repeats])
         for group in grouped
     ]
-    flaky = sum(0 < each < repeats for each in passes) / len(passes)
-    in_a_row = {k: _mean([pass_all(each, repeats, k) for each in passes]) for k in range(1, repeats + 1)}
+    weights = [group[0].example.weight for group in grouped]
+    flaky = _mean([float(0 < each < repeats) for each in passes], weights)
+    in_a_row = {k: _mean([pass_all(each, repeats, k) for each in passes], weights) for k in range(1, repeats + 1)}
     return Repeated(metric.name, repeats, flaky, in_a_row)
 
 
 def average(
     results: Sequence[Result], metric: Metric, errors: Errors, cluster: str = "cluster"
 ) -> tuple[float, Interval, int] | None:
-    """The mean of one experiment with its 95 % interval, and how many examples; None where none is scored."""
+    """The mean of one experiment with its 95 % interval, and how many examples, each counted by its weight.
+
+    None where none is scored.
+    """
     rows = [
         (group[0].example, value)
         for group in by_example(results).values()
@@ -267,8 +288,8 @@ def average(
     clusters = [cluster_of(example, cluster) for example, _ in rows]
     if not rows or (not metric.is_bounded and len(set(clusters)) < 2):
         return None
-    limits = Interval(0.0, 1.0) if metric.is_bounded else None
-    estimate = mean([metric.goodness(value) for _, value in rows], clusters, limits=limits)
+    limits, weights = SHARES if metric.is_bounded else None, [example.weight for example, _ in rows]
+    estimate = mean([metric.goodness(value) for _, value in rows], clusters, limits=limits, weights=weights)
     return estimate.value, estimate.interval(), estimate.n
 
 
@@ -287,8 +308,10 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
+def _mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float:
+    counts = [1.0] * len(values) if weights is None else weights
+    total = math.fsum(value * count for value, count in zip(values, counts, strict=True))
+    return total / math.fsum(counts) if values else math.nan
 
 
 def _word(value: float) -> PassFail:

@@ -15,7 +15,7 @@ from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Example, Output, Score
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest
+from headworks.types.ids import Digest, DocumentId
 
 SQL = load("headworks.evaluation.experiments")
 
@@ -87,7 +87,7 @@ class Keeping:
         return await tx.run(
             SQL["add_output"],
             tenant=principal.tenant, release=release, example=cell.example, repeat=cell.repeat, content=content,
-            error_code=output.error_code, trace=output.trace,
+            error_code=output.error_code, trace=output.trace, documents=sorted(documents_of(output)),
         )  # fmt: skip
 
     async def keep_score(
@@ -142,6 +142,11 @@ class Keeping:
         )
         value = math.nan if row.value is None else row.value
         return Score(value, row.label, said.reason, row.error_code, said.details)
+
+
+def documents_of(output: Output) -> set[DocumentId]:
+    """What an answer rests on."""
+    return {each.document for each in output.passages} | {each.document for each in output.citations}
 
 
 def _of(principal: Principal, cells: Cells) -> dict[str, Any]:

@@ -13,11 +13,11 @@ import orjson
 
 from headworks.errors import Conflict, InvalidRequest, NotFound, WorkspaceInvalid
 from headworks.evaluation.contract import Result, Scale
-from headworks.evaluation.datasets.files import read_dataset, trace_of
+from headworks.evaluation.datasets.files import is_golden, read_dataset, trace_of
 from headworks.evaluation.datasets.store import refuse_erased
 from headworks.evaluation.experiments.comparing import Metric
 from headworks.evaluation.experiments.keeping import SQL, Cells, Keeping
-from headworks.evaluation.suites.reading import Plan, SuiteReader, is_golden, read_plan
+from headworks.evaluation.suites.reading import Plan, SuiteReader, naming, read_plan
 from headworks.identity.service import allow, refuse_limited
 from headworks.jobs.engine import Jobs
 from headworks.records.audit import note_audit
@@ -109,7 +109,8 @@ class Experiments:
         """Store it and have it run. Raises WorkspaceInvalid for files that say no suite, InvalidRequest."""
         allow(principal, "experiment:run")
         refuse_limited(principal, "An experiment")
-        plan = read_plan(order.files, self._read_suite, order.dataset)
+        with naming(subject.feature):
+            plan = read_plan(order.files, self._read_suite, order.dataset)
         repeats = plan.repeats if order.repeats is None else order.repeats
         _check(order, repeats, len(plan.examples))
         identifier = new_id()
@@ -146,12 +147,18 @@ class Experiments:
         return read_row(row)
 
     async def list(
-        self, principal: Principal, feature: str | None = None, release: Digest | None = None, most: int = 50
+        self,
+        principal: Principal,
+        feature: str | None = None,
+        release: Digest | None = None,
+        most: int = 50,
+        *,
+        gate: Digest | None = None,
     ) -> list[Experiment]:
-        """The newest first."""
-        named: dict[str, Any] = {"tenant": principal.tenant, "feature": feature, "release": release, "most": most}
+        """Those that were started last first, whatever the clock said; with `gate` those that are run for it."""
+        named: dict[str, Any] = {"tenant": principal.tenant, "feature": feature, "release": release, "gate": gate}
         async with self._db.tx(principal) as tx:
-            return [read_row(row) for row in await tx.fetch_all(SQL["list_experiments"], **named)]
+            return [read_row(row) for row in await tx.fetch_all(SQL["list_experiments"], **named, most=most)]
 
     async def progress(self, principal: Principal, experiment: Experiment) -> Progress:
         """How far it is."""

@@ -19,8 +19,8 @@ SELECT e.*, p.name AS project, r.name AS made_by_name
   JOIN project p ON p.tenant_id = e.tenant_id AND p.project_id = e.project_id
   LEFT JOIN principal r ON r.tenant_id = e.tenant_id AND r.principal_id = e.made_by
  WHERE e.tenant_id = %(tenant)s AND (%(feature)s::text IS NULL OR e.feature = %(feature)s)
-   AND (%(release)s::text IS NULL OR e.release = %(release)s)
- ORDER BY e.made_at DESC, e.experiment_id DESC
+   AND (%(release)s::text IS NULL OR e.release = %(release)s) AND (%(gate)s::text IS NULL OR e.gate = %(gate)s)
+ ORDER BY e.number DESC
  LIMIT %(most)s
 
 -- name: state_of
@@ -71,8 +71,8 @@ SELECT count(*) FROM experiment_score
 
 -- name: add_output
 -- Not of an example that was erased meanwhile.
-INSERT INTO experiment_output (tenant_id, release, example, repeat, trace_id, content, error_code)
-SELECT %(tenant)s, %(release)s, %(example)s, %(repeat)s, %(trace)s, %(content)s, %(error_code)s
+INSERT INTO experiment_output (tenant_id, release, example, repeat, trace_id, documents, content, error_code)
+SELECT %(tenant)s, %(release)s, %(example)s, %(repeat)s, %(trace)s, %(documents)s::uuid[], %(content)s, %(error_code)s
  WHERE NOT EXISTS (SELECT FROM dataset_example e WHERE e.tenant_id = %(tenant)s AND e.digest = %(example)s AND e.content IS NULL)
 ON CONFLICT DO NOTHING
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from headworks.evaluation.contract import JudgedAnswer, Result, Scorer
-from headworks.evaluation.experiments.keeping import SQL, Cell
+from headworks.evaluation.experiments.keeping import SQL, Cell, documents_of
 from headworks.evaluation.experiments.lifecycle import Experiments
 from headworks.evaluation.scorers.contract import MeasuredScorer
 from headworks.evaluation.scorers.judging import Judging
@@ -50,13 +50,11 @@ class Answers:
     async def readable(self, principal: Principal, results: Sequence[Result]) -> list[Result]:
         """Without the words of answers that rest on documents which the caller may not read: those are `withheld`."""
         hidden = await self._hidden(principal, [each.output for each in results])
-        return [
-            _withheld(each) if any(one.document in hidden for one in each.output.passages) else each for each in results
-        ]
+        return [each if hidden.isdisjoint(documents_of(each.output)) else _withheld(each) for each in results]
 
     async def _hidden(self, principal: Principal, outputs: Sequence[Output]) -> set[DocumentId]:
         """The documents that they rest on and that the caller may not read, in this very moment."""
-        documents = {each.document for output in outputs for each in output.passages}
+        documents = {document for output in outputs for document in documents_of(output)}
         if not documents:
             return set()
         named = {"tenant": principal.tenant, "documents": list(documents)}

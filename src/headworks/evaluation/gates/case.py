@@ -26,6 +26,8 @@ class Case:
     """Judges' metrics that may decide."""
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """What humans said, by metric."""
+    why_missing: str = ""
+    """Why answers are missing, if they are."""
 
 
 def unfit(rule: str, metric: str, spec: GateSpec, case: Case) -> Line | None:

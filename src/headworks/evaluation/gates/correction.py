@@ -30,6 +30,14 @@ class Labels:
 
     base: Mapping[Digest, float]
     candidate: Mapping[Digest, float]
+    left_out: int = 0
+    """Judgements of people whose own do not count here."""
+
+    @property
+    def told(self) -> str:
+        """That some do not count, if so, behind a sentence."""
+        who = "who made or proposed what is judged here"
+        return f" Judgements of {who} do not count: {self.left_out}." if self.left_out else ""
 
 
 def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | None, alpha: float) -> Line:
@@ -39,9 +47,8 @@ def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | No
     done = _judged_beginning(order, known)
     least = min(line.min_human or 0, len(order))
     if done < max(2, least):
-        return _asking(
-            line, order[: max(2, least)], known, spec, f"Humans judged {done} of the {least} examples asked."
-        )
+        message = f"Humans judged {done} of the {least} examples asked.{known.told}"
+        return _asking(line, order[: max(2, least)], known, spec, message)
     human = {digest: known.candidate[digest] - known.base[digest] for digest in order[:done]}
     judge = [after - before for before, after in zip(found.base, found.candidate, strict=True)]
     clusters = found.clusters(line.cluster)
@@ -52,14 +59,14 @@ def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | No
     evidence |= {"clusters": test.clusters, "judgements": done, "weight": result.weight, "gain": result.gain}
     said = f"{number(test.difference)} (at least {number(test.lower_bound)}), corrected by {done} judgements a side"
     if test.is_shown:
-        return Line(_RULE, line.metric, "PASS", f"Shown: {said}.", evidence)
+        return Line(_RULE, line.metric, "PASS", f"Shown: {said}.{known.told}", evidence)
     if test.is_refuted:
-        return Line(_RULE, line.metric, "FAIL", f"Worse than allowed: {said}.", evidence)
+        return Line(_RULE, line.metric, "FAIL", f"Worse than allowed: {said}.{known.told}", evidence)
     wanted = _next(line, result, alpha, done, len(order))
     if wanted is None:
         step = "More judgements alone do not decide it: add examples that the judge scores."
-        return Line(_RULE, line.metric, "INCONCLUSIVE", f"Not shown yet: {said}.", evidence, next_step=step)
-    return _asking(line, order[:wanted], known, spec, f"Not shown yet: {said}.", evidence)
+        return Line(_RULE, line.metric, "INCONCLUSIVE", f"Not shown yet: {said}.{known.told}", evidence, next_step=step)
+    return _asking(line, order[:wanted], known, spec, f"Not shown yet: {said}.{known.told}", evidence)
 
 
 def uncalibrated(
@@ -73,7 +80,7 @@ def uncalibrated(
     step = "Calibrate it: `headworks eval calibrate`."
     if wanted:
         step = f"Judge {len(wanted)} answers (`headworks judgements wanted`), then: `headworks eval calibrate`."
-    message = "A judge decides it that is not calibrated, so it can't gate."
+    message = f"A judge decides it that is not calibrated, so it can't gate.{known.told}"
     open_now = wanted[: spec.most_judgements]
     needed = len(wanted) or None
     return Line(rule, metric, "INCONCLUSIVE", message, {}, needed, step, open_now, waits=True)

@@ -35,8 +35,19 @@ def _not_worse(line: NotWorse, spec: GateSpec, case: Case) -> Line:
     if len(found.examples) < 2:
         return inconclusive(_NOT_WORSE, line.metric, f"Only {len(found.examples)} examples show it.", "Add examples.")
     if line.min_human is not None:
-        return corrected(line, spec, found, case.labels.get(line.metric), case.alpha)
+        return _uncorrectable(line, found) or corrected(line, spec, found, case.labels.get(line.metric), case.alpha)
     return _compared(line, found, case.alpha)
+
+
+def _uncorrectable(line: NotWorse, found: Paired) -> Line | None:
+    """Why people can't correct it, if so."""
+    if not found.metric.is_bounded:
+        step = "Leave `judge:` away: what is measured needs no correction."
+        return inconclusive(_NOT_WORSE, line.metric, "People judge from 0 to 1, and nothing limits this metric.", step)
+    if len(set(found.weights)) > 1:
+        step = "Give all examples one weight, or leave `judge:` away."
+        return inconclusive(_NOT_WORSE, line.metric, "Examples of several weights can't be corrected yet.", step)
+    return None
 
 
 def _compared(line: NotWorse, found: Paired, alpha: float) -> Line:
@@ -46,10 +57,13 @@ def _compared(line: NotWorse, found: Paired, alpha: float) -> Line:
         return inconclusive(rule, line.metric, "All examples are of one cluster, which shows nothing.", step)
     if reach is not None and line.margin >= reach:
         return inconclusive(rule, line.metric, f"A margin of {line.margin:g} allows anything.", "Lower it.")
-    test = non_inferiority(
-        found.base, found.candidate, line.margin, clusters, alpha=alpha, scale=_scale(found, line.margin)
-    )
-    return _tested(rule, found.metric, test, pairs(found.base, found.candidate, clusters))
+    test = _test(found, line.margin, clusters, alpha)
+    return _tested(rule, found.metric, test, pairs(found.base, found.candidate, clusters, weights=found.weights))
+
+
+def _test(found: Paired, margin: float, clusters: list[str], alpha: float) -> NonInferiority:
+    sides, scale = (found.base, found.candidate), _scale(found, abs(margin))
+    return non_inferiority(*sides, margin, clusters, alpha=alpha, scale=scale, weights=found.weights)
 
 
 def _scale(found: Paired, margin: float) -> float | None:
@@ -136,8 +150,7 @@ def _improvement(line: Improve, spec: GateSpec, case: Case) -> NonInferiority | 
     clusters, reach = found.clusters(), found.metric.reach
     if len(set(clusters)) < 2 or (reach is not None and line.min_delta >= reach):
         return None
-    scale = _scale(found, line.min_delta)
-    return non_inferiority(found.base, found.candidate, -line.min_delta, clusters, alpha=case.alpha, scale=scale)
+    return _test(found, -line.min_delta, clusters, case.alpha)
 
 
 def _improved(line: Improve, test: NonInferiority, p_value: float) -> Line:
@@ -171,8 +184,7 @@ def _part(part: Paired, line: NotWorse, wanted: Slices, alpha: float) -> NonInfe
     reach, clusters = part.metric.reach, part.clusters(line.cluster)
     if len(part.examples) < wanted.min_n or len(set(clusters)) < 2 or (reach is not None and wanted.margin >= reach):
         return None
-    scale = _scale(part, wanted.margin)
-    return non_inferiority(part.base, part.candidate, wanted.margin, clusters, alpha=alpha, scale=scale)
+    return _test(part, wanted.margin, clusters, alpha)
 
 
 def _slice(name: str, test: NonInferiority, p_value: float, wanted: Slices) -> Line:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from headworks.errors import Conflict
-from headworks.evaluation.contract import Result, subject_of
+from headworks.evaluation.contract import HumanLabels, Result, subject_of
 from headworks.evaluation.digests import digest_of
 from headworks.evaluation.experiments.comparing import FlippedExample, flips
 from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
@@ -25,20 +25,27 @@ from headworks.releases.service import COMPARISON, VERDICT, GateBundle, Releases
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
-from headworks.types.ids import Digest, ProjectId, new_id
+from headworks.types.ids import Digest, PrincipalId, ProjectId, new_id
 from headworks.types.json_values import JsonObject
 
 _SQL = load("headworks.evaluation.gates")
-_NO_BASE = Digest("")
+_NOTHING = Digest("")
 
 
 class HumanJudgements(Protocol):
     """What people have said of answers; implemented by review, injected by app.py."""
 
     async def labels(
-        self, principal: Principal, project: ProjectId, metric: str, release: Digest, examples: Sequence[Digest]
-    ) -> Mapping[Digest, float]:
-        """Of the first repeat of each example that is judged: 0 to 1, higher is better."""
+        self,
+        principal: Principal,
+        project: ProjectId,
+        metric: str,
+        release: Digest,
+        examples: Sequence[Digest],
+        *,
+        not_by: Collection[PrincipalId] = (),
+    ) -> HumanLabels:
+        """Of the first repeat of each example that is judged, without what is by one of `not_by`."""
         ...
 
 
@@ -76,6 +83,10 @@ class GateRun:
     candidate: Experiment
     base: Experiment | None
     """None: nothing is compared, or nothing is live yet."""
+    live: Digest | None
+    """What is live, whether it is compared with or not."""
+    not_by: frozenset[PrincipalId] = frozenset()
+    """Whose judgements do not count: who made or proposed the release, or the gate that is proposed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +122,19 @@ class Gates:
         self._cards = cards
 
     async def start(self, principal: Principal, order: GateOrder) -> GateRun:
-        """Have both sides run, as far as they have not. Raises NotFound without a gate, WorkspaceInvalid."""
+        """Have both sides run; what was stopped or failed goes on. Raises NotFound without a gate, WorkspaceInvalid."""
         allow(principal, "experiment:run")
-        subject, bundle, spec, base = await self._meant(principal, order)
-        candidate = await self._run(principal, subject, bundle, order)
-        if base is None:
-            return GateRun(subject, bundle, spec, candidate, None)
-        other = subject if base == subject.digest else replace(subject, digest=base)
-        base_run = candidate if base == subject.digest else await self._run(principal, other, bundle, order)
-        return GateRun(subject, bundle, spec, candidate, base_run)
+        return await self._sides(principal, order, goes_on=True)
 
     async def verdict(self, principal: Principal, order: GateOrder) -> GateVerdict:
-        """Judge what has been run, sign it, and ask for what is missing. Raises Conflict while something runs."""
+        """Judge what has been run, sign it, and ask for what is missing. Raises Conflict while something runs.
+
+        Nothing that has ended is started again: asking for a verdict can't spend past the ceiling of its experiments.
+        """
         allow(principal, "experiment:run")
-        run = await self.start(principal, replace(order, retries_errors=False))
+        run = await self._sides(principal, replace(order, retries_errors=False), goes_on=False)
+        proposed = [run.subject.digest] if order.gate is None else [run.subject.digest, order.gate]
+        run = replace(run, not_by=await self._releases.judged.authors(principal, proposed))
         for each in (run.candidate, run.base):
             if each is not None and each.state == "running":
                 raise Conflict("The experiments are running.", code="experiment_running")
@@ -138,20 +148,31 @@ class Gates:
     async def _meant(
         self, principal: Principal, order: GateOrder
     ) -> tuple[Subject, GateBundle, GateSpec, Digest | None]:
+        """Whose verdict by which gate, and what is live."""
         judged = self._releases.judged
         subject = await judged.subject(principal, order.project, order.release, "staging")
         bundle = await judged.gate(principal, subject.project, subject.feature, order.gate)
         spec = read_gate_of(bundle.files)
-        live = await judged.live(principal, subject.project, subject.feature)
-        return subject, bundle, spec, None if spec.compare_to is None else live
+        return subject, bundle, spec, await judged.live(principal, subject.project, subject.feature)
 
-    async def _run(self, principal: Principal, subject: Subject, bundle: GateBundle, order: GateOrder) -> Experiment:
-        found = await self._experiments.list(principal, subject.feature, subject.digest)
-        same = [each for each in found if each.gate == bundle.digest]
-        if same and not order.retries_errors:
-            newest = same[0]
-            if newest.state in {"running", "done"}:
-                return newest
+    async def _sides(self, principal: Principal, order: GateOrder, *, goes_on: bool) -> GateRun:
+        subject, bundle, spec, live = await self._meant(principal, order)
+        candidate = await self._run(principal, subject, bundle, order, goes_on=goes_on)
+        if live is None or spec.compare_to is None:
+            return GateRun(subject, bundle, spec, candidate, None, live)
+        if live == subject.digest:
+            return GateRun(subject, bundle, spec, candidate, candidate, live)
+        base = await self._run(principal, replace(subject, digest=live), bundle, order, goes_on=goes_on)
+        return GateRun(subject, bundle, spec, candidate, base, live)
+
+    async def _run(
+        self, principal: Principal, subject: Subject, bundle: GateBundle, order: GateOrder, *, goes_on: bool
+    ) -> Experiment:
+        """The newest experiment of one side, or another where there is none or `goes_on` asks for what is missing."""
+        found = await self._experiments.list(principal, subject.feature, subject.digest, 1, gate=bundle.digest)
+        newest = next(iter(found), None)
+        if newest is not None and not order.retries_errors and (newest.state in {"running", "done"} or not goes_on):
+            return newest
         wanted = Order(
             bundle.files,
             at_once=order.at_once,
@@ -173,8 +194,10 @@ class Gates:
             if await self._cards.is_calibrated(principal, run.subject.project, metric.digest, name):
                 calibrated.add(name)
         labels = await self._labels(principal, run, candidate, calibrated)
-        expected = run.candidate.answers
-        return Case(candidate, base, metrics, expected, run.spec.alpha, frozenset(calibrated), labels)
+        ended = [each for each in (run.candidate, run.base) if each is not None and each.state != "done"]
+        why = " ".join(f"The experiment {each.id} is {each.state}: {each.why}" for each in dict.fromkeys(ended))
+        expected, alpha = run.candidate.answers, run.spec.alpha
+        return Case(candidate, base, metrics, expected, alpha, frozenset(calibrated), labels, why)
 
     async def _labels(
         self, principal: Principal, run: GateRun, candidate: Sequence[Result], calibrated: Collection[str]
@@ -188,10 +211,15 @@ class Gates:
         found: dict[str, Labels] = {}
         for name in run.spec.metrics:
             if name in corrected or (name in judges and name not in calibrated):
-                of_metric = (principal, run.subject.project, name)
-                base = {} if run.base is None else await self._humans.labels(*of_metric, run.base.release, examples)
-                own = await self._humans.labels(*of_metric, run.candidate.release, examples)
-                found[name] = Labels(base, own)
+                sides = [
+                    HumanLabels({})
+                    if side is None
+                    else await self._humans.labels(
+                        principal, run.subject.project, name, side.release, examples, not_by=run.not_by
+                    )
+                    for side in (run.base, run.candidate)
+                ]
+                found[name] = Labels(sides[0].values, sides[1].values, sum(each.left_out for each in sides))
         return found
 
     async def _decide(
@@ -202,7 +230,7 @@ class Gates:
             "project": run.subject.project,
             "feature": run.subject.feature,
             "golden": golden_digest(run.bundle.files),
-            "base": run.base.release if run.base else _NO_BASE,
+            "base": run.live or _NOTHING,
         }
         await tx.fetch_all(
             _SQL["lock_looks"], tenant=place["tenant"], project=place["project"], feature=place["feature"]
@@ -244,6 +272,7 @@ class Gates:
             "gate": run.bundle.digest,
             "dataset": run.bundle.dataset,
             "base": run.base.release if run.base else None,
+            "compares": run.spec.compare_to is not None,
             "needed": judged.needed,
             "summary": judged.summary[:2000],
             "alpha": look.alpha,
@@ -263,6 +292,7 @@ class Gates:
                 tenant=principal.tenant, id=new_id(), project=run.subject.project, queue=run.spec.queue or "gate",
                 metric=each.metric, subject=subject_of(side.release, each.example, each.repeat), release=side.release,
                 dataset=side.dataset_digest, example=each.example, trace=None, by=principal.id,
+                not_by=sorted(run.not_by),
                 reason=f"The gate of `{run.subject.feature}` corrects its judge by it.",
             )  # fmt: skip
         return asked
@@ -294,7 +324,7 @@ def _sight(run: GateRun, case: Case) -> Sight:
         name: [dict(each.base), dict(each.candidate)] for name, each in case.labels.items() if name in case.calibrated
     }
     results = digest_of({"answers": answers, "calibrated": sorted(case.calibrated), "labels": labels})
-    return Sight(run.subject.digest, answers, results)
+    return Sight(run.subject.digest, answers, results, run.live or _NOTHING)
 
 
 def _has_tested(judged: Judged) -> bool:

@@ -8,7 +8,7 @@ from headworks.evaluation.gates.case import Case, unfit
 from headworks.evaluation.gates.lines import Line, inconclusive
 from headworks.evaluation.suites.gate_files import Below, GateSpec, Perfect
 from headworks.statistics.estimates import design_effect
-from headworks.statistics.observations import cluster_codes, finite
+from headworks.statistics.observations import cluster_codes, evened, finite
 from headworks.statistics.power import needed_clean_cases
 from headworks.statistics.proportions import exact_lower_bound, exact_upper_bound
 from headworks.types.evaluation import Score
@@ -31,8 +31,9 @@ def below(line: Below, spec: GateSpec, case: Case) -> Line:
         for group in groups
     ]
     codes = cluster_codes([cluster_of(group[0].example) for group in groups], len(groups))
-    effect = design_effect(finite(bad, "scores"), codes)
-    n, failures = len(bad) / effect, sum(bad) / effect
+    shares = evened([group[0].example.weight for group in groups], len(groups))
+    effect = design_effect(finite(bad, "scores"), codes, shares)
+    n, failures = len(bad) / effect, min(float(shares @ bad), len(bad)) / effect
     upper, lower = exact_upper_bound(failures, n, case.alpha), exact_lower_bound(failures, n, case.alpha)
     evidence = {"failures": int(sum(bad)), "n": len(bad), "clusters": int(codes.max()) + 1, "upper_bound": upper}
     evidence |= {"limit": line.limit, "alpha": case.alpha, "design_effect": effect}

@@ -10,7 +10,8 @@ Two ways to get green by trying again are shut:
   golden files and the live release. The j-th one that is judged there is tested at alpha / j². Each is wrong with
   probability alpha at most, and however many edits of a bad release somebody tries, one of them passes with probability
   1.65 alpha at most (the sum of 1 / j² is π² / 6). The count begins anew when another release is live, or when the
-  golden files change, which is a proposal of its own that somebody else approves.
+  golden files change, which is a proposal of its own that somebody else approves. The live release itself, judged by a
+  gate that is to be attached, is no candidate.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from dataclasses import dataclass
 
 from headworks.statistics.spending import obrien_fleming
 from headworks.types.ids import Digest
+
+_NOTHING = Digest("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Sight:
     candidate: Digest
     answers: Digest
     results: Digest
+    live: Digest = _NOTHING
+    """The release that is live; empty: none is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class NextLook:
 
 
 def next_look(past: Sequence[PastLook], sight: Sight, declared: int, alpha: float) -> NextLook:
-    """From the looks that were taken with the same feature, golden files and base."""
+    """From the looks that were taken with the same feature and golden files while the same release was live."""
     own = [each for each in past if each.candidate == sight.candidate]
     for each in own:
         if each.results == sight.results:
@@ -69,8 +74,8 @@ def next_look(past: Sequence[PastLook], sight: Sight, declared: int, alpha: floa
     newest = [each for each in own if each.look == last]
     if newest and all(each.waits and each.answers == sight.answers for each in newest):
         return NextLook(last, newest[0].attempt, newest[0].alpha)
-    others = dict.fromkeys(each.candidate for each in past if each.candidate != sight.candidate)
-    attempt = own[0].attempt if own else len(others) + 1
+    others = {each.candidate for each in past} - {sight.candidate, sight.live}
+    attempt = own[0].attempt if own else 1 if sight.candidate == sight.live else len(others) + 1
     if last >= declared:
         return NextLook(last + 1, attempt, None)
     return NextLook(last + 1, attempt, obrien_fleming(declared, alpha / attempt**2)[last].alpha)

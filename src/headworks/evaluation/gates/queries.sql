@@ -15,7 +15,8 @@ VALUES (%(tenant)s, %(id)s, %(project)s, %(feature)s, %(golden)s, %(base)s, %(ca
         %(look)s, %(attempt)s, %(alpha)s, %(verdict)s, %(waits)s, %(by)s)
 
 -- name: ask_for_judgement
-INSERT INTO judgement_wanted (tenant_id, wanted_id, project_id, queue, metric, subject, release, dataset, example, trace_id, reason, made_by)
+INSERT INTO judgement_wanted (tenant_id, wanted_id, project_id, queue, metric, subject, release, dataset, example, trace_id, not_by,
+                              reason, made_by)
 VALUES (%(tenant)s, %(id)s, %(project)s, %(queue)s, %(metric)s, %(subject)s, %(release)s, %(dataset)s, %(example)s, %(trace)s,
-        %(reason)s, %(by)s)
+        %(not_by)s::uuid[], %(reason)s, %(by)s)
 ON CONFLICT DO NOTHING

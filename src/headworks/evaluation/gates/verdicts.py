@@ -60,8 +60,9 @@ def _incomplete(case: Case) -> list[Line]:
     if case.expected == 0:
         return [inconclusive("dataset", "", "There is no example to judge by.", "Add examples to the dataset.")]
     if found < case.expected:
-        missing = f"{case.expected - found} of {case.expected} answers are missing."
-        return [inconclusive("answers", "", missing, "Let the experiments run to their end: `headworks eval resume`.")]
+        missing = f"{case.expected - found} of {case.expected} answers are missing. {case.why_missing}".rstrip()
+        step = "Ask the gate again, with a higher `--max-cost` if that stopped it: it goes on with what is missing."
+        return [inconclusive("answers", "", missing, step)]
     return []
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from headworks.evaluation.contract import Result
 from headworks.statistics.agreement import cohen_kappa
-from headworks.statistics.drift import Cusum, cusum_threshold
 from headworks.statistics.estimates import design_effect
 from headworks.statistics.observations import cluster_codes
 from headworks.statistics.proportions import wilson
@@ -26,8 +25,6 @@ VALID_DAYS = 90
 _SMALLEST_SEGMENT = 10
 _MOST_SEGMENTS = 50
 _HIGHEST_GAIN = 1000.0
-_LEAST_DISAGREEMENT = 0.02
-_PAIRS_BETWEEN_FALSE_ALARMS = 1000
 _MIDDLE = (0.25, 0.75)
 
 
@@ -109,23 +106,11 @@ class JudgeCard:
         return not self.missing
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A chart (CUSUM) over the newest judgements: whether the judge disagrees more often than its card says."""
-
-    level: float
-    threshold: float
-    n: int
-    disagreements: int
-
-    @property
-    def is_alarm(self) -> bool:
-        """Then calibrate it anew, and look at what changed."""
-        return self.level >= self.threshold
-
-
 def pairs_of(results: Sequence[Result], labels: Mapping[Digest, float], metric: str) -> list[Pair]:
-    """Judged by both, of the first repeat of each example. A result without a score for the metric is an error."""
+    """Judged by both, of the first repeat of each example. A result without a score for the metric is an error.
+
+    Answers of several releases to one example tell less than as many examples: they are one cluster.
+    """
     first: dict[Digest, Result] = {}
     for each in results:
         if each.example_digest in labels:
@@ -133,7 +118,7 @@ def pairs_of(results: Sequence[Result], labels: Mapping[Digest, float], metric: 
             first[each.example_digest] = each if each.repeat < kept.repeat else kept
     missing = Score(reason="It was not scored.", error_code="not_scored")
     return [
-        Pair(labels[digest], each.scores.get(metric, missing), each.example.cluster, each.example.tags)
+        Pair(labels[digest], each.scores.get(metric, missing), each.example.cluster or digest, each.example.tags)
         for digest, each in first.items()
     ]
 
@@ -165,23 +150,6 @@ def card_of(judge: Digest, metric: str, pairs: Sequence[Pair], bar: Bar = USUAL_
         segments=_segments(scored, people, judged),
     )
     return replace(card, missing=_lacks(card, bar))
-
-
-def drift_of(card: JudgeCard, pairs: Sequence[Pair]) -> Drift:
-    """Whether judgements given since the card, in their order, say that the judge agrees less. An error disagrees.
-
-    A false alarm comes about once in a thousand judgements.
-    """
-    usual = min(0.45, max(_LEAST_DISAGREEMENT, 1 - card.agreement.value))
-    feared = min(0.9, usual * 2)
-    chart = Cusum(usual, feared, cusum_threshold(usual, feared, _PAIRS_BETWEEN_FALSE_ALARMS))
-    disagreements, highest = 0, 0.0
-    for each in pairs:
-        differs = each.score.is_error or _level(each.human, is_graded=True) != _level(each.score.value, is_graded=True)
-        disagreements += differs
-        chart = chart.after(int(differs), 1)
-        highest = max(highest, chart.level)
-    return Drift(highest, chart.threshold, len(pairs), disagreements)
 
 
 def _level(value: float, *, is_graded: bool) -> int:

@@ -34,6 +34,7 @@ from headworks.evaluation.scorers.contract import (
     failed,
     passed,
 )
+from headworks.evaluation.scorers.overlap import SPACE, bleu, gleu
 from headworks.strict_yaml import Section
 from headworks.types.evaluation import Example, Output, Score
 
@@ -42,8 +43,6 @@ _DEEPEST_SET = 8
 _MOST_OBJECTS = 50
 _LARGEST = sys.float_info.max
 _SMALLEST_POWER, _WIDEST = 6, 21
-_SPACE = re.compile(r"[\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+")
-"""What JavaScript takes for space between words."""
 WRONG_CHECK = "wrong_check"
 """A check of the example can't be read."""
 
@@ -71,6 +70,8 @@ def check(said: Mapping[str, Any], output: Output, depth: int = 0) -> Checked:
     word = said.get("is")
     if word == "set":
         found = check_all(said.get("checks"), said.get("least"), output, depth + 1)
+    elif isinstance(word, str) and word in _SHARES:
+        found = _graded(_SHARES[word](output.text, _references(output, said)), said)
     else:
         test = _TESTS.get(word) if isinstance(word, str) else None
         if test is None:
@@ -128,6 +129,24 @@ class Checks(PlainMeasure):
 def _plain(is_passed: bool, word: str, said: Mapping[str, Any]) -> Checked:  # noqa: FBT001 -- the verdict itself
     shown = json.dumps(said.get("value"), ensure_ascii=False)[:60]
     return Checked(is_passed, float(is_passed), f"`{word}` {shown}")
+
+
+def _graded(share: float, said: Mapping[str, Any]) -> Checked:
+    least = _number(said.get("least", 0.5), "least")
+    return Checked(share >= least, share, f"`{said['is']}` is {share:.3g}, {least:g} wanted")
+
+
+def _references(output: Output, said: Mapping[str, Any]) -> list[str]:
+    value = said.get("value")
+    given = value if isinstance(value, list) else [value]
+    texts = [each for each in given if isinstance(each, str)]
+    if not texts or len(texts) < len(given):
+        raise WrongCheck("`value` must be a text, or a list of them.")
+    if max(map(len, [output.text, *texts])) > _LONGEST_COMPARED:
+        raise WrongCheck(f"texts of more than {_LONGEST_COMPARED:,} characters are not compared by words.")
+    if not output.text and said["is"] == "gleu":
+        raise WrongCheck("an empty answer has no GLEU.")
+    return texts
 
 
 def _number(value: object, name: str) -> float:
@@ -314,7 +333,7 @@ def _units(text: str) -> memoryview:
 
 
 def _word_count(output: Output, said: Mapping[str, Any]) -> bool:
-    count, value = sum(map(bool, _SPACE.split(output.text))), said.get("value")
+    count, value = sum(map(bool, SPACE.split(output.text))), said.get("value")
     if isinstance(value, Mapping):
         least, most = value.get("min", 0), value.get("max", math.inf)
         return _number(least, "min") <= count <= (most if most == math.inf else _number(most, "max"))
@@ -350,7 +369,8 @@ _TESTS: Mapping[str, Callable[[Output, Mapping[str, Any]], bool]] = {
     "cost": _cost,
     "finish_reason": _finish_reason,
 }
-WORDS = (*_TESTS, "set")
+_SHARES: Mapping[str, Callable[[str, list[str]], float]] = {"bleu": bleu, "gleu": gleu}
+WORDS = (*_TESTS, *_SHARES, "set")
 
 
 def _read(section: Section, surroundings: Surroundings) -> Checks:

@@ -6,10 +6,13 @@ Packages add kinds under the entry-point group `headworks.scorer`, each a Scorer
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
+
+import msgspec
 
 from headworks.errors import DatabaseUnavailable, Forbidden, HeadworksError
 from headworks.evaluation.contract import Scale, Scorer
@@ -21,6 +24,7 @@ from headworks.types.evaluation import Example, Output, Score
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest
 from headworks.types.models import Models
+from headworks.types.storable import storable
 
 NO_ANSWER = "no_answer"
 """The release failed: what it did not say can't be scored."""
@@ -32,6 +36,12 @@ NOT_MEASURED = "not_measured"
 """Nobody told the number: no price is known, the provider counts no tokens, nothing was measured."""
 SCORER_FAILED = "scorer_failed"
 """The scorer itself broke. A bug, or a model out of reach."""
+NO_NUMBER = "not_a_number"
+"""The scorer gave NaN or infinity."""
+NO_GRADE = "not_a_grade"
+"""The scorer gave a number that its scale does not have: 0.5 of what passes or fails, 8 of what lies from 0 to 1."""
+
+_WANTED: Mapping[Scale, str] = {"binary": "neither 0 nor 1", "ordinal": "no grade from 0 to 1", "number": "not finite"}
 
 Details = Mapping[str, Any] | None
 """What a score tells beside its number, as JSON."""
@@ -147,13 +157,29 @@ class MeasuredScorer:
         if output.error_code is not None and not self.measure.scores_failures:
             return failed(NO_ANSWER, f"The release answered with the error `{output.error_code}`.")
         try:
-            return await self.measure.score(principal, example, output)
+            return self._sound(await self.measure.score(principal, example, output))
         except (DatabaseUnavailable, Forbidden):
             raise
         except HeadworksError as error:
             return failed(error.code, str(error))
         except Exception as error:  # noqa: BLE001 -- a scorer that breaks is a result: nothing is dropped
             return failed(SCORER_FAILED, f"`{self.name}` broke on it: {type(error).__name__}.")
+
+    def _sound(self, score: Score) -> Score:
+        """The score as it can be kept and counted: what is no number, or none of its scale, is an error."""
+        msgspec.json.encode(dict(score.details))  # raises for what nothing could keep
+        score = replace(score, label=storable(score.label), reason=storable(score.reason))
+        if score.error_code is not None or self._has(score.value):
+            return score
+        is_number = math.isfinite(score.value)
+        reason = f"The score {score.value:g} is {_WANTED[self.scale]}. {score.reason}".strip()
+        return replace(score, value=math.nan, error_code=NO_GRADE if is_number else NO_NUMBER, reason=reason)
+
+    def _has(self, value: float) -> bool:
+        """Whether the scale has the number."""
+        if self.scale == "binary":
+            return value in {0.0, 1.0}
+        return math.isfinite(value) if self.scale == "number" else 0 <= value <= 1
 
 
 def passed(is_passed: bool, reason: str = "", details: Details = None) -> Score:  # noqa: FBT001 -- the score itself
@@ -168,7 +194,9 @@ def failed(code: str, reason: str) -> Score:
 
 
 def graded(value: float, least: float | None, reason: str = "", details: Details = None) -> Score:
-    """A grade from 0 to 1 as it is, or 1 and 0 by whether it reaches `least`."""
+    """A grade from 0 to 1 as it is, or 1 and 0 by whether it reaches `least`; NaN is an error, and never a 0."""
+    if not math.isfinite(value):
+        return failed(NO_NUMBER, f"The grade is {value:g}. {reason}".strip())
     grade = round(min(1.0, max(0.0, value)), 6)
     if least is None:
         return Score(grade, reason=reason, details=details or {})

@@ -113,7 +113,12 @@ class Cites(PlainMeasure):
 
 
 def stands_in(place: str, found: Citation | Passage) -> bool:
-    """Whether a citation or a passage is of this document, or of this section of it."""
+    """Whether a citation or a passage is of this document, or of this section of it.
+
+    A section with readers of its own is a document, whose path has a `#`.
+    """
+    if place == found.path:
+        return True
     path, hash_, section = place.partition("#")
     if path not in {found.path, str(found.document)}:
         return False

@@ -18,6 +18,7 @@ from headworks.evaluation.contract import Scale
 from headworks.evaluation.judges.files import read_model, read_parameters
 from headworks.evaluation.judges.judging import REFUSALS, REFUSED
 from headworks.evaluation.scorers.contract import (
+    NO_GRADE,
     SCORER_FAILED,
     Libraries,
     Measure,
@@ -33,8 +34,6 @@ from headworks.types.models import Message, ModelCall, Models, Prompt
 Library = Literal["deepeval", "ragas", "autoevals", "inspect"]
 NO_MODEL = "scorer_no_model"
 """A metric asks a model, and its settings name none."""
-NO_GRADE = "not_a_grade"
-"""A metric said a number that does not lie from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class OtherMetric(Measure):
         wanted = self.wanted
         task = {"version": wanted.version, "metric": wanted.metric, "settings": dict(wanted.settings)}
         way = _Way(wanted, self.models, principal, output)
-        said = await self.libraries.score(wanted.library, task | {"case": _case(example, output)}, way.answer)
+        said = _clean(await self.libraries.score(wanted.library, task | {"case": _case(example, output)}, way.answer))
         if way.raised is not None:
             raise way.raised
         details = way.details
@@ -226,7 +225,7 @@ def _tools(uses: tuple[ToolUse, ...]) -> list[dict[str, Any]]:
 
 
 def _clean(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
-    """Without lone surrogates, which no library's validation takes."""
+    """Without lone surrogates, which no library's validation takes, and nothing can keep."""
     match value:
         case str():
             return value.encode(errors="replace").decode()

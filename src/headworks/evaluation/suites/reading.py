@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from headworks.errors import WorkspaceInvalid
 from headworks.evaluation.contract import Scorer
-from headworks.evaluation.datasets.files import dataset_digest, example_digest, read_dataset
+from headworks.evaluation.datasets.files import dataset_digest, example_digest, is_golden, read_dataset
 from headworks.evaluation.digests import digest_of
 from headworks.evaluation.suites.gate_files import PATH as GATE_PATH
 from headworks.evaluation.suites.gate_files import GateSpec, read_gate
@@ -44,6 +45,15 @@ def feature_files(feature: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path: content for path, content in inside.items() if _is_judging(path)}
 
 
+@contextmanager
+def naming(feature: str) -> Iterator[None]:
+    """Complaints about files of a feature's folder, with the folder before their path."""
+    try:
+        yield
+    except WorkspaceInvalid as error:
+        raise WorkspaceInvalid(f"features/{feature}/{error.message}", next_step=error.next_step) from None
+
+
 def read_plan(files: Mapping[str, bytes], read_suite: SuiteReader, dataset: str | None = None) -> Plan:
     """What the suite asks for; `dataset` in place of the one that it names. Raises WorkspaceInvalid."""
     if SUITE_PATH not in files:
@@ -60,11 +70,6 @@ def read_plan(files: Mapping[str, bytes], read_suite: SuiteReader, dataset: str 
     if not examples:
         raise WorkspaceInvalid(f"{path}:1: there is no example of the splits {', '.join(suite.splits)}.")
     return Plan(name, examples, tuple(example_digest(each) for each in examples), suite.scorers, suite.repeats)
-
-
-def is_golden(path: str) -> bool:
-    """Whether a file of a feature's folder is a dataset."""
-    return path.startswith("golden/") and path.endswith(".jsonl")
 
 
 def read_gate_of(files: Mapping[str, bytes]) -> GateSpec:

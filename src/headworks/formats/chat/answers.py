@@ -33,6 +33,7 @@ from headworks.formats.neutral import (
     TextBlock,
     ToolCallBlock,
 )
+from headworks.formats.unmapped import note_bag, noted
 
 OF_MESSAGE = "message."
 """Before the name of a message's member in the bag of a `Stopped`; a name without it is the choice's."""
@@ -120,6 +121,8 @@ def _read(body: bytes) -> Answer:
     usage, usage_ext = read_usage(found.usage)
     if len(found.choices) != 1 or found.choices[0].index or usage.input_tokens is None:
         return _read_unusual(body)
+    if usage_ext:
+        note_bag("chat", usage_ext, "usage")
     choice = found.choices[0]
     message = choice.message
     blocks: list[Block] = [TextBlock(message.content)] if message.content else []
@@ -182,7 +185,8 @@ def _read_unusual(body: bytes) -> Answer:
         raise error.within(".choices[0]") from None
     if not memoryview(found.usage).nbytes:
         usage_ext["~usage"] = msgspec.Raw(b"")
-    return Answer(Started(found.id, found.model, found.created, ext, "chat"), blocks, stopped, usage, usage_ext)
+    answer = Answer(Started(found.id, found.model, found.created, ext, "chat"), blocks, stopped, usage, usage_ext)
+    return noted("chat", answer, "choices")
 
 
 def one_choice() -> Unmapped:

@@ -40,6 +40,7 @@ from headworks.formats.neutral import (
     ThinkingBlock,
 )
 from headworks.formats.sse import Framer, data_of, payloads
+from headworks.formats.unmapped import note_bag
 
 _BLOCKS: dict[str, Block] = {
     "text": TextBlock(""),
@@ -147,6 +148,7 @@ class ChatReader:
             self._tier = tier
 
     def _start(self, chunk: Chunk, extras: Extras) -> None:
+        note_bag("chat", extras.chunk)
         if self._has_started:
             for name, raw in extras.chunk.items():
                 self._say(Aside("chat", name, raw))
@@ -163,6 +165,8 @@ class ChatReader:
         delta = choice.delta
         if delta is not None:
             self._add(delta)
+        note_bag("chat", extras.delta, "choices.delta")
+        note_bag("chat", extras.choice, "choices")
         for name, raw in extras.delta.items():
             self._say(Aside("chat", f"delta.{name}", raw))
         if not is_null(choice.logprobs):
@@ -260,6 +264,7 @@ class ChatReader:
             return
         self._counted = raw
         usage, ext = read_usage(raw)
+        note_bag("chat", ext, "usage")
         self._say(Counted(in_tier(usage, self._tier), ext))
 
     def _stop(self, choice: Choice, extras: Ext) -> None:

@@ -12,13 +12,16 @@ import msgspec
 
 from headworks.formats.chat.errors import is_error
 from headworks.formats.chat.usage import in_tier, usage_in
-from headworks.formats.sse import data_of, payloads, split
+from headworks.formats.sse import around, data_of, payloads, split
 from headworks.types.models import Usage
 
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
 _DONE = re.compile(rb"(?:\A|[\r\n])data: ?\[DONE\]")
 _TAIL = 64
 """Bytes in which the terminal event must stand: nothing comes after it but perhaps a comment."""
+_ANY_USAGE = re.compile(rb'"usage"')
+_COUNT = re.compile(rb'"usage"(?!\s*:\s*null)')
+"""Usage that is not null."""
 _NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null')
 _EMPTY = frozenset((b"null", b'""', b"[]", b"{}"))
 
@@ -104,7 +107,7 @@ class ChatWatch:
         return events
 
     def _start(self, events: bytes) -> None:
-        for data in payloads(events):
+        for data in filter(None, map(data_of, split(events))):
             if data == b"[DONE]":
                 return
             try:
@@ -122,15 +125,17 @@ class ChatWatch:
         """Usage is read and, where only we asked for it, taken out; `null` in the usual layouts costs no reading."""
         if self._strips:
             events = events.replace(b',"usage":null', b"").replace(b', "usage": null', b"")
-            if b'"usage"' not in events:
-                return events
-        elif events.count(b'"usage":null') + events.count(b'"usage": null') == events.count(b'"usage"'):
+        told = _ANY_USAGE if self._strips else _COUNT
+        if told.search(events) is None:
             return events
-        return b"".join(map(self._count_one, split(events)))
+        parts: list[bytes] = []
+        at = 0
+        for start, end in around(told, events):
+            parts += (events[at:start], self._count_one(events[start:end]))
+            at = end
+        return b"".join((*parts, events[at:]))
 
     def _count_one(self, event: bytes) -> bytes:
-        if b'"usage"' not in event:
-            return event
         try:
             chunk = _outline(data_of(event))
         except msgspec.DecodeError:

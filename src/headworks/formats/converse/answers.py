@@ -10,6 +10,7 @@ import msgspec
 
 from headworks.errors import UpstreamError
 from headworks.formats.neutral import Ext, Failed, Stopped, StopReason
+from headworks.formats.unmapped import note_bag
 from headworks.types.models import Usage
 
 _REASONS: Mapping[str, StopReason] = {
@@ -94,6 +95,7 @@ def usage_of(raw: msgspec.Raw, tier: ServedIn | None = None) -> tuple[Usage, Ext
     """All inclusive, as everywhere here, and what else was counted. Raises msgspec.DecodeError."""
     rest = {name: value for name, value in rest_of(raw, _COUNTED).items() if bytes(value) != b"{}"}
     usage = msgspec.structs.replace(_inclusive(_usage(raw)), service_tier=tier.type if tier else None)
+    note_bag("converse", rest, "usage")
     return usage, {"usage": msgspec.Raw(_encode(rest))} if rest else {}
 
 

@@ -18,6 +18,7 @@ from headworks.formats.neutral import (
     ThinkingBlock,
     ToolCallBlock,
 )
+from headworks.formats.unmapped import Reading
 
 OWN_CALL = "server_tool_use"
 """The type of a call that Bedrock runs itself: no tool of the caller's."""
@@ -60,6 +61,7 @@ class _Reasoning(msgspec.Struct, rename="camel", gc=False):
 
 class _Web(msgspec.Struct, gc=False):
     url: str = ""
+    domain: str | None = None
 
 
 class _Characters(msgspec.Struct, rename="camel", gc=False):
@@ -90,10 +92,10 @@ class _Cited(msgspec.Struct, gc=False):
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 read_media = msgspec.json.Decoder(Media).decode
-_call = msgspec.json.Decoder(_Call).decode
-reasoning = msgspec.json.Decoder(_Reasoning).decode
-_citation = msgspec.json.Decoder(_Citation).decode
-_cited = msgspec.json.Decoder(_Cited).decode
+_call: Reading[_Call] = Reading("converse", _Call, "content.toolUse")
+reasoning: Reading[_Reasoning] = Reading("converse", _Reasoning, "content.reasoningContent")
+_citation: Reading[_Citation] = Reading("converse", _Citation, "content.citations")
+_cited: Reading[_Cited] = Reading("converse", _Cited, "content.citationsContent")
 
 
 def read_block(raw: msgspec.Raw) -> Block:

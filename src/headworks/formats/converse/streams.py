@@ -42,11 +42,13 @@ from headworks.formats.neutral import (
     ThinkingBlock,
     ToolCallBlock,
 )
+from headworks.formats.unmapped import Reading, note
 from headworks.types.models import Usage
 
 
 class _Message(msgspec.Struct):
     content: list[msgspec.Raw]
+    role: str = ""
 
 
 class _Output(msgspec.Struct):
@@ -54,11 +56,16 @@ class _Output(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct, rename="camel"):
+    """The last three tell Bedrock's own clients how it went."""
+
     output: _Output
     stop_reason: str
     usage: msgspec.Raw = NULL
     additional_model_response_fields: msgspec.Raw = NULL
     service_tier: ServedIn | None = None
+    metrics: msgspec.Raw = NULL
+    performance_config: msgspec.Raw = NULL
+    trace: msgspec.Raw = NULL
 
 
 class _Input(msgspec.Struct, gc=False):
@@ -76,11 +83,17 @@ class _Delta(msgspec.Struct, rename="camel", gc=False):
     tool_use: _Input | None = None
     reasoning_content: _Thought | None = None
     citation: msgspec.Raw = NULL
+    # What is held until its block is whole.
+    image: msgspec.Raw = NULL
+    tool_result: msgspec.Raw = NULL
 
 
 class _BlockDelta(msgspec.Struct, rename="camel", gc=False):
+    """`p`, here and below, is padding."""
+
     delta: _Delta
     content_block_index: int
+    p: msgspec.Raw = NULL
 
 
 class _RawDelta(msgspec.Struct, rename="camel", gc=False):
@@ -90,6 +103,7 @@ class _RawDelta(msgspec.Struct, rename="camel", gc=False):
 class _BlockStart(msgspec.Struct, rename="camel", gc=False):
     start: dict[str, msgspec.Raw]
     content_block_index: int
+    p: msgspec.Raw = NULL
 
 
 class _BlockStop(msgspec.Struct, rename="camel", gc=False):
@@ -105,20 +119,25 @@ class _Called(msgspec.Struct, rename="camel", gc=False):
 class _MessageStop(msgspec.Struct, rename="camel", gc=False):
     stop_reason: str
     additional_model_response_fields: msgspec.Raw = NULL
+    p: msgspec.Raw = NULL
 
 
 class _Metadata(msgspec.Struct, rename="camel", gc=False):
     usage: msgspec.Raw = NULL
     service_tier: ServedIn | None = None
+    metrics: msgspec.Raw = NULL
+    performance_config: msgspec.Raw = NULL
+    trace: msgspec.Raw = NULL
+    p: msgspec.Raw = NULL
 
 
-_answer = msgspec.json.Decoder(_Answer).decode
-_block_start = msgspec.json.Decoder(_BlockStart).decode
-_block_delta = msgspec.json.Decoder(_BlockDelta).decode
+_answer: Reading[_Answer] = Reading("converse", _Answer)
+_block_start: Reading[_BlockStart] = Reading("converse", _BlockStart, "contentBlockStart")
+_block_delta: Reading[_BlockDelta] = Reading("converse", _BlockDelta, "contentBlockDelta")
 _raw_delta = msgspec.json.Decoder(_RawDelta).decode
 _block_stop = msgspec.json.Decoder(_BlockStop).decode
-_message_stop = msgspec.json.Decoder(_MessageStop).decode
-_metadata = msgspec.json.Decoder(_Metadata).decode
+_message_stop: Reading[_MessageStop] = Reading("converse", _MessageStop, "messageStop")
+_metadata: Reading[_Metadata] = Reading("converse", _Metadata, "metadata")
 _called = msgspec.json.Decoder(_Called).decode
 _ANSWERED = ("output", "stopReason", "usage", "additionalModelResponseFields")
 
@@ -240,6 +259,7 @@ class Reader:
                     self._has_ended = True
                     yield self._stopped
             case _:
+                note("converse", kind)
                 yield Aside("converse", kind, msgspec.Raw(payload))
 
     def _start(self, payload: bytes) -> Iterator[Event]:

@@ -47,6 +47,8 @@ class _Counts(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Usage(msgspec.Struct, rename="camel"):
+    """What was counted. The last five say what the others do, part by part, or nothing that has a price."""
+
     prompt_token_count: int | None = None
     cached_content_token_count: int | None = None
     candidates_token_count: int | None = None
@@ -55,14 +57,20 @@ class _Usage(msgspec.Struct, rename="camel"):
     total_token_count: int | None = None
     prompt_tokens_details: list[_Counts] | None = None
     candidates_tokens_details: list[_Counts] | None = None
+    cache_tokens_details: msgspec.Raw = NOTHING
+    tool_use_prompt_tokens_details: msgspec.Raw = NOTHING
+    thoughts_tokens_details: msgspec.Raw = NOTHING
+    traffic_type: msgspec.Raw = NOTHING
+    service_tier: msgspec.Raw = NOTHING
 
 
 class _Content(msgspec.Struct):
     parts: list[msgspec.Raw] | None = None
+    role: str | None = None
 
 
 class Candidate(msgspec.Struct, rename="camel"):
-    """One answer of a response; we ask for one only."""
+    """One answer of a response; we ask for one only. The last four are Google's own marks of the text."""
 
     content: _Content | None = None
     finish_reason: str | None = None
@@ -71,15 +79,20 @@ class Candidate(msgspec.Struct, rename="camel"):
     citation_metadata: Sources | None = None
     grounding_metadata: msgspec.Raw = NOTHING
     url_context_metadata: msgspec.Raw = NOTHING
+    avg_logprobs: msgspec.Raw = NOTHING
+    logprobs_result: msgspec.Raw = NOTHING
+    safety_ratings: msgspec.Raw = NOTHING
+    token_count: msgspec.Raw = NOTHING
 
 
 class _Feedback(msgspec.Struct, rename="camel"):
     block_reason: str | None = None
     block_reason_message: str | None = None
+    safety_ratings: msgspec.Raw = NOTHING
 
 
 class Chunk(msgspec.Struct, rename="camel"):
-    """A whole response, or one event of a stream: they have one shape."""
+    """A whole response, or one event of a stream: they have one shape. The last two say nothing of the answer."""
 
     candidates: list[Candidate] | None = None
     prompt_feedback: _Feedback | None = None
@@ -87,6 +100,8 @@ class Chunk(msgspec.Struct, rename="camel"):
     response_id: str | None = None
     model_version: str | None = None
     error: msgspec.Raw = NOTHING
+    create_time: msgspec.Raw = NOTHING
+    model_status: msgspec.Raw = NOTHING
 
 
 def is_said(raw: msgspec.Raw) -> bool:

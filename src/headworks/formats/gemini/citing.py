@@ -8,12 +8,14 @@ from headworks.formats.neutral import Citation
 
 
 class Source(msgspec.Struct, rename="camel", gc=False):
-    """One quoted source; its indices are bytes of the answer's text in UTF-8."""
+    """One quoted source; its indices are bytes of the answer's text in UTF-8. The last two have no word elsewhere."""
 
     start_index: int | None = None
     end_index: int | None = None
     uri: str | None = None
     title: str | None = None
+    license: msgspec.Raw = msgspec.Raw(b"null")
+    publication_date: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Sources(msgspec.Struct, rename="camel"):

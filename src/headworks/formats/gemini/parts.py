@@ -25,13 +25,16 @@ from headworks.formats.neutral import (
     ThinkingBlock,
     ToolCallBlock,
 )
+from headworks.formats.unmapped import Reading
 
+_NOTHING = msgspec.Raw(b"null")
 _NO_KIND = frozenset(("thought", "thoughtSignature", "partMetadata", "text"))
 
 
 class _Blob(msgspec.Struct, rename="camel", gc=False):
     mime_type: str = ""
     data: str = ""
+    display_name: str | None = None
 
 
 class _Call(msgspec.Struct, rename="camel"):
@@ -48,9 +51,25 @@ class _Part(msgspec.Struct, rename="camel"):
     thought_signature: str | None = None
     function_call: _Call | None = None
     inline_data: _Blob | None = None
+    # What only says more of what stands beside it.
+    audio_metadata: msgspec.Raw = _NOTHING
+    document_metadata: msgspec.Raw = _NOTHING
+    media_processing: msgspec.Raw = _NOTHING
+    part_metadata: msgspec.Raw = _NOTHING
+    speech_metadata: msgspec.Raw = _NOTHING
+    spreadsheet_metadata: msgspec.Raw = _NOTHING
+    # What stands alone, as an OpaqueBlock.
+    code_execution_result: msgspec.Raw = _NOTHING
+    executable_code: msgspec.Raw = _NOTHING
+    file_data: msgspec.Raw = _NOTHING
+    function_response: msgspec.Raw = _NOTHING
+    media_resolution: msgspec.Raw = _NOTHING
+    tool_call: msgspec.Raw = _NOTHING
+    tool_response: msgspec.Raw = _NOTHING
+    video_metadata: msgspec.Raw = _NOTHING
 
 
-_decode = msgspec.json.Decoder(_Part).decode
+_decode: Reading[_Part] = Reading("gemini", _Part, "candidates.content.parts")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -83,7 +102,7 @@ class Blocks:
             yield from self._call(part.function_call, part.thought_signature, response_id)
         elif part.inline_data is not None:
             yield from self._alone(_media(part.inline_data), part.thought_signature)
-        elif kind := next((name for name in _members(raw) if name not in _NO_KIND), ""):
+        elif part.text is None and (kind := next((name for name in _members(raw) if name not in _NO_KIND), "")):
             yield from self._alone(OpaqueBlock("gemini", kind, raw), None)
         elif part.thought:
             yield from self._thought(part.text or "", part.thought_signature)
@@ -175,4 +194,6 @@ def _media(blob: _Blob) -> Block:
     family, _, encoding = blob.mime_type.partition("/")
     if family == "image":
         return ImageBlock(source)
-    return AudioBlock(source, encoding=encoding or None) if family == "audio" else FileBlock(source)
+    if family == "audio":
+        return AudioBlock(source, encoding=encoding or None)
+    return FileBlock(source, name=blob.display_name)

@@ -12,9 +12,10 @@ from headworks.formats.gemini.answers import REASONS, Candidate, Chunk, failed, 
 from headworks.formats.gemini.citing import Source, citation_of
 from headworks.formats.gemini.parts import Blocks
 from headworks.formats.neutral import Answer, Cited, Counted, Event, Ext, Started, Stopped, StopReason
+from headworks.formats.unmapped import Reading, note
 from headworks.types.models import Usage
 
-_decode = msgspec.json.Decoder(Chunk, strict=False).decode
+_decode: Reading[Chunk] = Reading("gemini", Chunk, strict=False)
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BRACKETS = (b"{", b"[")
 
@@ -136,6 +137,7 @@ class Telling:
             said: msgspec.Raw = getattr(candidate, name)
             if is_said(said):
                 self._ext[name] = said
+                note("gemini", f"candidates.{name}")
         if candidate.finish_reason:
             self._end(candidate.finish_reason, REASONS.get(candidate.finish_reason, "error"), candidate.finish_message)
 

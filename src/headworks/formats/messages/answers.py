@@ -15,6 +15,7 @@ from headworks.formats.messages.saying import say
 from headworks.formats.messages.stops import read_stop, stop_members
 from headworks.formats.messages.usage import UsageObject, read_usage, usage_members
 from headworks.formats.neutral import Answer, Block, Ext, Started, Stopped, TextBlock
+from headworks.formats.unmapped import noted
 from headworks.types.models import Usage
 
 _STOP_MEMBERS = ("stop_details", "container")
@@ -83,7 +84,7 @@ def _read(members: Members) -> Answer:
     raw = members.rest.pop("usage", None)
     counts, usage_ext = (UsageObject(), {}) if raw is None or is_null(raw) else read_usage(raw)
     started.ext = members.rest
-    return Answer(started, blocks, stopped, counts.as_usage(), usage_ext)
+    return noted("messages", Answer(started, blocks, stopped, counts.as_usage(), usage_ext))
 
 
 def read_start(members: Members) -> Started:

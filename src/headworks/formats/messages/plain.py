@@ -17,6 +17,7 @@ from headworks.formats.messages.usage import read_usage
 from headworks.formats.neutral import Answer, Block, Request, Started, TextBlock, ToolCallBlock, Turn
 from headworks.formats.plain_turns import only_text
 from headworks.formats.strict import strict
+from headworks.formats.unmapped import note_bag
 from headworks.types.models import Usage
 
 _NO_RAW = msgspec.Raw()
@@ -215,6 +216,7 @@ def read_answer(body: bytes) -> Answer | None:
         counts, usage_ext = read_usage(answered.usage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    note_bag("messages", usage_ext, "usage")
     blocks: list[Block] = []
     for each in answered.content:
         if type(each) is _Text:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -30,6 +30,7 @@ from headworks.formats.neutral import (
     ThinkingBlock,
     ToolCallBlock,
 )
+from headworks.formats.unmapped import Reading, note, note_bag
 
 BESIDE = "~+"
 """Before the name of a member that stood beside the `delta` of a `message_delta`."""
@@ -84,9 +85,13 @@ class _Kind(msgspec.Struct, gc=False):
     type: str
 
 
-_event = msgspec.json.Decoder(_Start | _BlockStart | _BlockDelta | _BlockStop | _Stop).decode
+_Known = _Start | _BlockStart | _BlockDelta | _BlockStop | _Stop
+_reading: Reading[_Known] = Reading("messages", _Known)
+_event: Callable[[bytes], _Known] = _reading.exact
 _kind = msgspec.json.Decoder(_Kind).decode
-_KNOWN = frozenset(("message_start", "content_block_start", "content_block_delta", "content_block_stop"))
+_USUAL = frozenset(
+    ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_stop")
+)
 
 
 class MessagesReader:
@@ -132,11 +137,13 @@ class MessagesReader:
         try:
             event = _event(data)
         except msgspec.ValidationError:
-            events.extend(self._read_other(data))
-            return
-        if type(event) is not _BlockDelta:
+            known = self._read_other(data, events)
+            if known is None:
+                return
+            event = known
+        if not isinstance(event, _BlockDelta):
             events.extend(self._read(event))
-        elif type(event.delta) is _TextDelta and type(self._open.get(event.index)) is TextBlock:
+        elif isinstance(event.delta, _TextDelta) and type(self._open.get(event.index)) is TextBlock:
             events.append(Grown(event.index, event.delta.text))  # as most are
         else:
             events.extend(self._delta(event.index, event.delta))
@@ -152,19 +159,24 @@ class MessagesReader:
             case _:
                 return ()
 
-    def _read_other(self, data: bytes) -> Sequence[Event]:
+    def _read_other(self, data: bytes, events: list[Event]) -> _Known | None:
+        """What is no event of the usual ones, or, given back, one of them that says more than it usually does."""
         kind = _kind(data).type
         if kind == "message_delta":
-            return self._ended(Members(data))
-        if kind == "error":
+            events.extend(self._ended(Members(data)))
+        elif kind == "error":
             failed = read_error(None, data)
             if failed is None:
                 raise UpstreamError("The provider's stream holds an error that can't be read.")
             self._has_ended = True
-            return (failed,)
-        if kind in _KNOWN:
-            raise UpstreamError(f"The provider's stream holds a `{kind}` that can't be read.", next_step="Try again.")
-        return (Aside("messages", kind, msgspec.Raw(data)),)
+            events.append(failed)
+        elif kind in _USUAL:
+            return _carefully(kind, data)
+        else:
+            if kind != "ping":
+                note("messages", kind)
+            events.append(Aside("messages", kind, msgspec.Raw(data)))
+        return None
 
     def _started(self, raw: msgspec.Raw) -> Sequence[Event]:
         members = Members(raw, "message")
@@ -173,12 +185,14 @@ class MessagesReader:
         for name in ("type", "content", "stop_reason", "stop_sequence"):
             members.rest.pop(name, None)
         started.ext = members.rest
+        note_bag("messages", started.ext)
         return (started, *self._counted(counts, is_first=True))
 
     def _counted(self, raw: msgspec.Raw | None, *, is_first: bool = False) -> Sequence[Event]:
         if raw is None or is_null(raw):
             return ()
         counts, ext = read_usage(raw)
+        note_bag("messages", ext, "usage")
         self._counts = self._counts.merged(counts)
         # The first count is made before there is any output.
         return (Counted(msgspec.structs.replace(self._counts.as_usage(), is_estimated=is_first), ext),)
@@ -193,6 +207,8 @@ class MessagesReader:
             block.signature, block.origin = None, "messages"
         self._open[index] = block
         self._input[index] = []
+        if ext := getattr(block, "ext", None):
+            note_bag("messages", ext, "content")
         return () if isinstance(block, OpaqueBlock) else (Opened(index, block),)
 
     def _delta(self, index: int, delta: _Delta) -> Sequence[Event]:
@@ -236,8 +252,19 @@ class MessagesReader:
             delta.rest.pop(name, None)
             members.rest.pop(name, None)
         self._has_ended = True
+        note_bag("messages", delta.rest)
+        note_bag("messages", members.rest, "message_delta")
         beside = {BESIDE + name: raw for name, raw in members.rest.items()}
         return (*counted, read_stop(word, sequence, {**delta.rest, **beside}))
+
+
+def _carefully(kind: str, data: bytes) -> _Known:
+    try:
+        return _reading.carefully(data)
+    except msgspec.ValidationError:
+        raise UpstreamError(
+            f"The provider's stream holds a `{kind}` that can't be read.", next_step="Try again."
+        ) from None
 
 
 def _with_input(block: OpaqueBlock, given: str) -> OpaqueBlock:

@@ -25,6 +25,7 @@ from headworks.formats.responses.outputs import (
 from headworks.formats.responses.usage import read_usage, write_usage
 from headworks.formats.responses.writing_items import ItemWriter
 from headworks.formats.sse import data_of
+from headworks.formats.unmapped import noted
 from headworks.types.models import Usage
 
 DONE = frozenset(("completed", "incomplete"))
@@ -117,7 +118,7 @@ def read_answer(body: bytes) -> Answer:
     created = None if said.created_at is None else int(said.created_at)
     started = Started(said.id or "", said.model or "", created, ext, "responses")
     usage = read_usage(said.usage, said.service_tier) or Usage()
-    return Answer(started, blocks, _stopped(said, blocks), usage, counted)
+    return noted("responses", Answer(started, blocks, _stopped(said, blocks), usage, counted))
 
 
 def _stopped(said: _Response, blocks: list[Block]) -> Stopped:

@@ -31,9 +31,10 @@ from headworks.formats.neutral import (
 from headworks.formats.responses.citations import read_annotation
 from headworks.formats.responses.endings import Details, ErrorObject, failed_of, stop_reason
 from headworks.formats.responses.items import read_blocks
-from headworks.formats.responses.members import UNREADABLE, Misread, is_null
+from headworks.formats.responses.members import UNREADABLE, Misread, is_null, members_of
 from headworks.formats.responses.usage import read_usage, usage_shape
 from headworks.formats.sse import Framer, data_of, split
+from headworks.formats.unmapped import note, note_bag
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -79,6 +80,7 @@ _event = msgspec.json.Decoder(_Event).decode
 _response = msgspec.json.Decoder(_Response).decode
 _item = msgspec.json.Decoder(_Item).decode
 _part = msgspec.json.Decoder(_Part).decode
+_WORDS = frozenset((*_Response.__struct_fields__, "object"))
 _text = msgspec.json.Decoder(str).decode
 
 _WHOLE = -1
@@ -98,6 +100,8 @@ _SILENT = frozenset(
     }
 )
 """Events that say nothing which the end of their item does not say."""
+_OF_TOOLS = ("_call", "list_tools", "compaction")
+"""In the types of events about items that are told whole when they are done."""
 
 
 class _Open(msgspec.Struct):
@@ -170,6 +174,8 @@ class ResponsesReader:
             if taker is not None:
                 taker(event)
             elif event.type not in _SILENT:
+                if not any(word in event.type for word in _OF_TOOLS):
+                    note("responses", event.type)
                 self._events.append(Aside("responses", event.type, msgspec.Raw(text)))
         except UNREADABLE as error:
             raise Misread.of(error).as_answer() from None
@@ -254,6 +260,8 @@ class ResponsesReader:
     def _complete(self, at: int, raw: msgspec.Raw) -> None:
         """Tells what no delta has told of an item, and ends its blocks."""
         blocks = read_blocks([raw], ".item")
+        for each in blocks:
+            note_bag("responses", getattr(each, "ext", {}), "content")
         is_message = _item(raw).type == "message"
         for number, block in enumerate(blocks):
             key = at, number if is_message and not isinstance(block, OpaqueBlock) else _WHOLE
@@ -306,6 +314,7 @@ class ResponsesReader:
     def _finish(self, event: _Event) -> None:
         self._start(event)
         said = _response(event.response)
+        note_bag("responses", {name: raw for name, raw in members_of(event.response).items() if name not in _WORDS})
         if not self._open:
             for at, raw in enumerate(said.output or ()):
                 self._complete(at, raw)

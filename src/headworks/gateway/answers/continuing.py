@@ -56,11 +56,15 @@ _NOT_PLAIN = frozenset(
 
 
 class _Cut(Exception):
-    """The provider has reported an error inside its stream: `rest` are its bytes, which the caller has not got."""
+    """The provider has reported an error inside its stream: `rest` are its bytes, which the caller has not got.
 
-    def __init__(self, error: UpstreamError, rest: bytes) -> None:
+    `good` stood before it in the same piece, and is not lost.
+    """
+
+    def __init__(self, error: UpstreamError, good: bytes, rest: bytes) -> None:
         super().__init__()
         self.error = error
+        self.good = good
         self.rest = rest
 
 
@@ -113,17 +117,19 @@ async def continued(
     events = flow.begun(started) if started.native is None else flow.relayed(started, started.native, onward)
     while True:
         cut: UpstreamError | None = None
-        rest = b""
+        good = rest = b""
         try:
             async with aclosing(events):
                 async for event in events:
                     yield event
         except _Cut as found:
-            cut, rest = found.error, found.rest
+            cut, good, rest = found.error, found.good, found.rest
         except UpstreamError as found:
             cut = found
         if cut is None:
             return
+        if good:
+            yield Relayed(good)
         following = await flow.next(cut, onward)
         if following is None:
             if not rest:
@@ -166,16 +172,18 @@ class _Flow:
         async with aclosing(relay(started, stream, self._record)) as relayed:
             async for part in relayed:
                 if watch.has_failed and not watch.is_finished and not is_lost:
-                    good, rest = self._parted(part.data)
-                    self._kept.append(good)
-                    error = opening.failed_first(self._call.dialect, started.headers, rest)
-                    if onward.leads_on(error) and self._asking() is not None:
-                        if good:
-                            yield Relayed(good)
-                        raise _Cut(error, rest)
+                    self._give_up(started, part.data, onward)
                     is_lost = True
                 self._kept.append(part.data)
                 yield part
+
+    def _give_up(self, started: opening.Started, data: bytes, onward: Onward) -> None:
+        """Raises _Cut for the error in these bytes where somebody may be able to go on."""
+        good, rest = self._parted(data)
+        self._kept.append(good)
+        error = opening.failed_first(self._call.dialect, started.headers, rest)
+        if onward.leads_on(error) and self._asking() is not None:
+            raise _Cut(error, good, rest)
 
     async def next(self, cut: UpstreamError, onward: Onward) -> opening.Started | None:
         """The answer of a target that goes on; None: there is none."""

@@ -47,7 +47,7 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
                 if not (watch.is_finished or watch.is_terminal or watch.has_failed):
                     raise truncated(started) from None
                 break
-            events = watch.see(stream.framer.whole(piece)) if piece else stream.held
+            events = stream.held + (watch.see(stream.framer.whole(piece)) if piece else b"")  # more came before we woke
             record.heard = watch.heard
         through.end()
         await linger(stream.answer)

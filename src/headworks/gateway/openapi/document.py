@@ -71,7 +71,13 @@ OPERATIONS: tuple[Operation, ...] = (
         gives=(types.Response,),
         streams=True,
     ),
-    Operation(route=("GET", "/v1/responses/{response_id}"), says="A stored response", gives=(types.Response,)),
+    Operation(
+        route=("GET", "/v1/responses/{response_id}"),
+        says="A stored response; one that runs in the background may be streamed",
+        gives=(types.Response,),
+        streams=True,
+        query=("stream", "starting_after"),
+    ),
     Operation(route=("DELETE", "/v1/responses/{response_id}"), says="Forget a stored response", gives=(types.Deleted,)),
     Operation(
         route=("GET", "/v1/responses/{response_id}/input_items"),

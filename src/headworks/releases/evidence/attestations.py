@@ -51,7 +51,9 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     gate: str
     dataset: str | None = None
     base: str | None = None
-    """The release that it was compared with."""
+    """The release that it was compared with; None: with none, as the gate compares nothing or nothing was live."""
+    compares: bool = False
+    """Whether the gate compares with what is live."""
     needed: int | None = None
     """How many more judgements an inconclusive one asks for."""
     summary: str = ""

@@ -20,7 +20,7 @@ from headworks.releases.evidence.attestations import APPROVAL, Decision
 from headworks.releases.evidence.store import Attested, Evidence
 from headworks.releases.promotion.history import MoveRow, moved_first, rollback_target, short
 from headworks.releases.promotion.rules import Block, Condition, Standing, judge
-from headworks.releases.promotion.standings import Standings, blocks, find_release, gate_of, moves
+from headworks.releases.promotion.standings import Standings, authors_of, blocks, find_release, gate_of, moves
 from headworks.releases.store import ChannelRow
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
@@ -144,8 +144,13 @@ class Promotions:
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
             found = await find_release(tx, principal, digest)
-            rows = await tx.fetch_all(_SQL["authors_of"], tenant=principal.tenant, digest=digest)
-            if decision == "approve" and principal.id in {row.author for row in rows}:
+            if decision == "approve" and principal.kind == "service":
+                raise Forbidden(
+                    "A service account approves nothing: people do.",
+                    next_step="Ask somebody with `release:approve`, with a key or session of theirs.",
+                    code="not_a_person",
+                )
+            if decision == "approve" and principal.id in await authors_of(tx, principal, digest):
                 raise Forbidden(
                     "You made or proposed this yourself: your approval would not count.",
                     next_step="Ask somebody else with `release:approve`.",
@@ -221,7 +226,8 @@ class Promotions:
         return current
 
     async def _must_know(self, tx: Tx, principal: Principal, project: ProjectId, feature: str) -> None:
-        known = {row.feature for row in await store.releases(tx, principal, {}, 1000, project)}
+        rows = await tx.fetch_all(_SQL["features_of_project"], tenant=principal.tenant, project=project)
+        known = {row.feature for row in rows}
         if feature not in known:
             near = f"There is: {', '.join(sorted(known)[:10])}." if known else "Nothing was applied yet."
             raise NotFound(f"There is no feature `{feature[:100]}` with a release.", next_step=near)

@@ -1,12 +1,12 @@
 -- name: moves_of_feature
--- Of one channel in the order in which they were made, which no clock can turn.
+-- In the order in which they were made, which no clock can turn.
 SELECT m.move_id, m.name AS channel, m.from_digest, m.to_digest, m.revision, m.way, m.ungated, m.reason, m.proposal, m.moved_at,
        coalesce(p.name, 'somebody') AS moved_by
   FROM channel_move m
   LEFT JOIN principal p ON p.tenant_id = m.tenant_id AND p.principal_id = m.moved_by
  WHERE m.tenant_id = %(tenant)s AND m.project_id = %(project)s AND m.feature = %(feature)s
    AND (%(name)s::text IS NULL OR m.name = %(name)s)
- ORDER BY CASE WHEN %(name)s::text IS NULL THEN m.moved_at END, m.revision;
+ ORDER BY m.number;
 
 -- name: gate_of_feature
 SELECT digest, dataset, revision FROM feature_gate
@@ -36,12 +36,18 @@ UPDATE release_block SET lifted_by = %(by)s, lifted_at = now()
 RETURNING feature;
 
 -- name: authors_of
-SELECT r.created_by AS author FROM release r
- WHERE r.tenant_id = %(tenant)s AND r.digest = %(digest)s AND r.created_by IS NOT NULL
-UNION
-SELECT p.made_by FROM proposal_release pr
-  JOIN proposal p ON p.tenant_id = pr.tenant_id AND p.proposal_id = pr.proposal_id
- WHERE pr.tenant_id = %(tenant)s AND pr.digest = %(digest)s AND p.state <> 'draft';
+SELECT a.author, coalesce(n.kind, 'user') AS kind
+  FROM (SELECT r.created_by AS author FROM release r
+         WHERE r.tenant_id = %(tenant)s AND r.digest = %(digest)s AND r.created_by IS NOT NULL
+         UNION
+        SELECT p.made_by FROM proposal_release pr
+          JOIN proposal p ON p.tenant_id = pr.tenant_id AND p.proposal_id = pr.proposal_id
+         WHERE pr.tenant_id = %(tenant)s AND pr.digest = %(digest)s AND p.state <> 'draft') a
+  LEFT JOIN principal n ON n.tenant_id = %(tenant)s AND n.principal_id = a.author;
 
 -- name: release_row
 SELECT feature, kind, project_id FROM release WHERE tenant_id = %(tenant)s AND digest = %(digest)s;
+
+-- name: features_of_project
+SELECT DISTINCT feature FROM release
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND kind = 'feature';

@@ -66,6 +66,8 @@ class Standing:
     """What is attested about the live release."""
     authors: frozenset[PrincipalId] = frozenset()
     """Who made or proposed the digest."""
+    is_anonymous: bool = False
+    """Whether only service accounts did: then nobody knows whose work it is, nor who may not approve it."""
     blocks: Sequence[Block] = ()
     left: Left | None = None
 
@@ -88,14 +90,14 @@ def dearest(tiers: Sequence[RiskTier | None]) -> RiskTier:
 
 def judge(standing: Standing) -> tuple[Condition, ...]:
     """Every condition for `prod`, in the order in which people ask."""
-    conditions = [_unbroken(standing), _unblocked(standing)]
+    conditions = [_unbroken((*standing.attested, *standing.of_live)), _unblocked(standing)]
     if standing.kind == "gate":
         conditions += [_rejudged(standing), *_approvals(standing)]
     elif standing.gate is not None:
         conditions += [_verdict(standing, standing.gate), *_approvals(standing)]
     elif standing.tier == "low":
         conditions.append(Condition("gate", is_met=True, message="Its risk is low and it has no gate: *ungated*."))
-        conditions += _objections(standing)
+        conditions += _objections(standing.attested)
     else:
         conditions.append(
             Condition(
@@ -109,10 +111,16 @@ def judge(standing: Standing) -> tuple[Condition, ...]:
     return tuple(conditions)
 
 
-def decisions(standing: Standing) -> dict[PrincipalId, tuple[Attested, Approval]]:
+def said_against(attested: Sequence[Attested]) -> Condition | None:
+    """What is attested that stops a release wherever it goes: a forgery, or an objection; None of nothing."""
+    found = [_unbroken(attested), *_objections(attested)]
+    return next((each for each in found if not each.is_met), None)
+
+
+def decisions(attested: Sequence[Attested]) -> dict[PrincipalId, tuple[Attested, Approval]]:
     """Everybody's last word on the digest. An objection stands until it is withdrawn; an approval ages."""
     last: dict[PrincipalId, tuple[Attested, Approval]] = {}
-    for each in standing.attested:
+    for each in attested:
         if not each.counts or each.statement is None or each.predicate_type != APPROVAL:
             continue
         words = each.statement.words
@@ -127,8 +135,8 @@ def _is_current(standing: Standing, attested: Attested) -> bool:
     return standing.now - attested.made_at <= EVIDENCE_LASTS
 
 
-def _unbroken(standing: Standing) -> Condition:
-    broken = [each for each in (*standing.attested, *standing.of_live) if each.problem is not None]
+def _unbroken(attested: Sequence[Attested]) -> Condition:
+    broken = [each for each in attested if each.problem is not None]
     if not broken:
         return Condition("signatures", is_met=True, message="Every attestation verifies.")
     first = broken[0]
@@ -186,6 +194,8 @@ def _why_stale(standing: Standing, gate: Gate, attested: Attested, words: Verdic
         return "the golden set has changed since"
     if words.base is not None and words.base != standing.live:
         return "it compares with a release that is no longer live"
+    if words.compares and words.base is None and standing.live is not None:
+        return "it compares with nothing, and something is live now"
     if standing.left is not None and attested.made_at <= standing.left.at:
         return f"{standing.left.by} rolled back from this release since"
     return None
@@ -211,7 +221,7 @@ def _rejudged(standing: Standing) -> Condition:
 
 def _approvals(standing: Standing) -> list[Condition]:
     attached = standing.gate.digest if standing.gate else None
-    said = decisions(standing)
+    said = decisions(standing.attested)
     good = {
         who: words
         for who, (each, words) in said.items()
@@ -221,15 +231,16 @@ def _approvals(standing: Standing) -> list[Condition]:
         and _is_current(standing, each)
     }
     wanted = APPROVALS[standing.tier]
+    conditions = [] if not standing.is_anonymous else [_of_nobody(standing)]
     by = ", ".join(sorted(each.statement.by_name for who in good if (each := said[who][0]).statement)) or "nobody"
-    conditions = [
+    conditions.append(
         Condition(
             "approvals",
             len(good) >= wanted,
             f"{len(good)} of {wanted} for {standing.tier} risk: {by}.",
             "" if len(good) >= wanted else "Somebody who did not propose it approves it: `headworks release approve`.",
         )
-    ]
+    )
     if standing.tier == "high":
         has_expert = any(words.is_expert for words in good.values())
         conditions.append(
@@ -242,13 +253,23 @@ def _approvals(standing: Standing) -> list[Condition]:
                 "" if has_expert else "Who has `release:expert` runs `headworks release approve … --as-expert`.",
             )
         )
-    return conditions + _objections(standing)
+    return conditions + _objections(standing.attested)
 
 
-def _objections(standing: Standing) -> list[Condition]:
+def _of_nobody(standing: Standing) -> Condition:
+    named = "--gate" if standing.kind == "gate" else "--feature"
+    return Condition(
+        "author",
+        is_met=False,
+        message="A service account made it, so nobody knows whose work it is.",
+        next_step=f"Whose it is runs `headworks release propose {named} {standing.feature} --title …`; others approve.",
+    )
+
+
+def _objections(attested: Sequence[Attested]) -> list[Condition]:
     names = sorted(
         each.statement.by_name
-        for each, words in decisions(standing).values()
+        for each, words in decisions(attested).values()
         if words.decision == "object" and each.statement
     )
     if not names:

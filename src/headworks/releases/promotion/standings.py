@@ -15,12 +15,12 @@ from headworks.releases.channels import PROD, Kind
 from headworks.releases.evidence.attestations import is_digest
 from headworks.releases.evidence.store import Evidence
 from headworks.releases.promotion.history import MoveRow, left_at
-from headworks.releases.promotion.rules import TIERS, Block, Gate, Left, Standing, dearest
+from headworks.releases.promotion.rules import TIERS, Block, Gate, Left, Standing, dearest, said_against
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.features import RiskTier
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, PrincipalKind
 from headworks.types.ids import Digest, PrincipalId, ProjectId
 
 _SQL = load("headworks.releases.promotion")
@@ -39,9 +39,9 @@ class Standings:
         live = await store.channel(tx, principal, project, found.feature, PROD)
         history = await moves(tx, principal, project, found.feature, PROD)
         judged = live.digest if live is not None and found.kind == "gate" else None
-        authors = await tx.fetch_all(_SQL["authors_of"], tenant=principal.tenant, digest=digest)
         open_blocks = await blocks(tx, principal, project, found.feature)
         left = left_at(history, digest)
+        authors = await authors_of(tx, principal, digest)
         return Standing(
             feature=found.feature,
             digest=digest,
@@ -54,7 +54,8 @@ class Standings:
             kind=found.kind,
             attested=await self._evidence.about_in(tx, principal.tenant, digest),
             of_live=await self._evidence.about_in(tx, principal.tenant, judged) if judged else (),
-            authors=frozenset(PrincipalId(row.author) for row in authors),
+            authors=frozenset(authors),
+            is_anonymous=bool(authors) and "user" not in authors.values(),
             blocks=[each for each in open_blocks if each.digest in {None, digest}],
             left=None if left is None else Left(left.moved_by, left.moved_at, left.reason),
         )
@@ -79,12 +80,23 @@ class Standings:
             digests = {row.digest for (name, _), row in rows.items() if name == feature}
         return dearest([candidate, *[await self._risk(tx, principal, each) for each in digests]])
 
+    async def against(self, tx: Tx, principal: Principal, digest: Digest) -> str:
+        """Why nothing may put this release on `prod`: a forgery, or an objection; empty where nothing says so."""
+        found = said_against(await self._evidence.about_in(tx, principal.tenant, digest))
+        return "" if found is None else found.message
+
     async def _risk(self, tx: Tx, principal: Principal, digest: Digest) -> RiskTier | None:
         stored = await store.release_files(tx, self._keyring, principal.tenant, digest)
         if stored is None or SETTINGS not in stored.files:
             return None
         risk = orjson.loads(stored.files[SETTINGS]).get("risk")
         return cast("RiskTier", risk) if risk in TIERS else "high"
+
+
+async def authors_of(tx: Tx, principal: Principal, digest: Digest) -> dict[PrincipalId, PrincipalKind]:
+    """Who made or proposed it, and whether that is a person or a service account."""
+    rows = await tx.fetch_all(_SQL["authors_of"], tenant=principal.tenant, digest=digest)
+    return {PrincipalId(row.author): row.kind for row in rows}
 
 
 async def moves(

@@ -211,8 +211,7 @@ class Proposals:
                 await self._make_live(tx, principal, proposal, each, found, glass=glass, reason=reason)
                 for each in entries
             ]
-            await store.put_files(tx, self._keyring, principal, proposal.project, found.merged)
-            await store.put_accounts_and_routes(tx, principal, proposal.project, found.workspace)
+            await self._resolving.put_files(tx, principal, proposal.project, found)
             await proposal_store.end(tx, principal, proposal.id, "accepted")
             await note_audit(tx, principal, "release.accept", str(number), _digests(entries))
         return moved

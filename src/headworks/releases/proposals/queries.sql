@@ -16,6 +16,14 @@ UPDATE proposal SET title = %(title)s, content = %(content)s, state = %(state)s,
 UPDATE proposal SET state = %(state)s, closed_by = %(by)s, closed_at = now()
  WHERE tenant_id = %(tenant)s AND proposal_id = %(proposal)s AND state IN ('draft', 'open');
 
+-- name: not_taken_up
+SELECT proposal_id, number, content FROM proposal
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND state = 'accepted' AND NOT is_taken_up ORDER BY number;
+
+-- name: take_up
+UPDATE proposal SET is_taken_up = true
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND state = 'accepted' AND NOT is_taken_up;
+
 -- name: drop_releases
 DELETE FROM proposal_release WHERE tenant_id = %(tenant)s AND proposal_id = %(proposal)s;
 

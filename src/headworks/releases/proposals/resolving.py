@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from headworks.errors import InvalidRequest, NotSupportedYet
 from headworks.releases import store
 from headworks.releases.applying import Applying
 from headworks.releases.channels import PROD
+from headworks.releases.contract import SplitLock
 from headworks.releases.gate_bundles import Judging, judging_of
 from headworks.releases.promotion.standings import gate_of
 from headworks.releases.proposals.store import Entry
@@ -55,24 +57,29 @@ class Resolved:
 class Resolving:
     """Works in the caller's transaction, which has the project's lock."""
 
-    def __init__(self, keyring: Keyring, applying: Applying, surroundings: Surroundings) -> None:
+    def __init__(
+        self, keyring: Keyring, applying: Applying, surroundings: Surroundings, split_lock: SplitLock | None = None
+    ) -> None:
         self._keyring = keyring
         self._applying = applying
         self._around = surroundings
+        self._split_lock = split_lock
 
     async def resolve(self, tx: Tx, principal: Principal, project: ProjectId, wanted: Wanted) -> Resolved:
-        """What a change comes to. Raises WorkspaceInvalid, InvalidRequest, NotSupportedYet."""
+        """What a change comes to. Raises WorkspaceInvalid, InvalidRequest, NotSupportedYet, Conflict."""
         applied = await store.files(tx, self._keyring, principal, project)
         merged = {path: content for path, content in applied.items() if wanted.files.get(path, content) is not None}
         merged |= {path: content for path, content in wanted.files.items() if content is not None}
-        workspace = parse_workspace(merged, self._around)
-        old = parse_workspace(applied, self._around)
+        workspace = await asyncio.to_thread(parse_workspace, merged, self._around)
+        old = await asyncio.to_thread(parse_workspace, applied, replace(self._around, check_judging=None))
         before = {each.name: each for each in old.features}
         if gone := sorted(before.keys() - {each.name for each in workspace.features}):
             raise NotSupportedYet(
                 f"A proposal can't take away the feature `{gone[0]}`.", next_step="`headworks apply` without it does."
             )
         await store.check_names(tx, principal, project, workspace)
+        if self._split_lock is not None:
+            await self._split_lock.check(tx, principal, project, merged)
         entries: list[Entry] = []
         judgings: dict[str, Judging] = {}
         for feature in workspace.features:
@@ -127,6 +134,13 @@ class Resolving:
         if attached is not None and attached.digest == judging.bundle.digest:
             return None
         return Entry(feature, "gate", attached.digest if attached else None, judging.bundle.digest)
+
+    async def put_files(self, tx: Tx, principal: Principal, project: ProjectId, found: Resolved) -> None:
+        """Make the workspace be what the change comes to."""
+        if self._split_lock is not None:
+            await self._split_lock.keep(tx, principal, project, found.merged)
+        await store.put_files(tx, self._keyring, principal, project, found.merged)
+        await store.put_accounts_and_routes(tx, principal, project, found.workspace)
 
     async def keep(self, tx: Tx, principal: Principal, project: ProjectId, found: Resolved) -> None:
         """Store the bundles, so that they can be called by digest, attested about and judged."""

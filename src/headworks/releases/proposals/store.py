@@ -172,6 +172,20 @@ async def find(tx: Tx, keyring: Keyring, principal: Principal, number: int) -> P
     return _opened(keyring, principal, row)
 
 
+async def not_taken_up(tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId) -> list[tuple[int, Content]]:
+    """Number and content of accepted proposals that no apply has brought along since."""
+    rows = await tx.fetch_all(_SQL["not_taken_up"], tenant=principal.tenant, project=project)
+    opened = [
+        (row.number, keyring.open(principal.tenant, "proposal.content", row.proposal_id, row.content)) for row in rows
+    ]
+    return [(number, msgspec.json.decode(content, type=Content)) for number, content in opened]
+
+
+async def take_up(tx: Tx, principal: Principal, project: ProjectId) -> None:
+    """Accepted proposals are from here on files like any other."""
+    await tx.run(_SQL["take_up"], tenant=principal.tenant, project=project)
+
+
 async def listed(
     tx: Tx, keyring: Keyring, principal: Principal, project: ProjectId | None, state: State | None, most: int
 ) -> list[Listed]:

@@ -43,6 +43,8 @@ class Surroundings:
     """guardrails.schema.read_output_schema; None where no schema can be checked."""
     read_golden: Callable[[str, bytes], object] | None = None
     """retrieval.quality.golden.read_golden; None where no golden queries can be checked."""
+    check_judging: Callable[[str, Mapping[str, bytes]], object] | None = None
+    """Of a feature's folder (`features/<name>/`) the files that judge it, by their paths inside; None: not checked."""
 
 
 _Reader = Callable[["_Reading", str, bytes], None]
@@ -96,6 +98,7 @@ def parse_workspace(files: Mapping[str, bytes], around: Surroundings) -> Workspa
         files=dict(files),
     )
     _check_references(workspace, around)
+    _check_judging(workspace, around)
     return workspace
 
 
@@ -208,7 +211,7 @@ def _check_golden(reading: _Reading, path: str, content: bytes) -> None:
 
 
 def _judges(reading: _Reading, path: str, content: bytes) -> None:
-    """Kept beside the feature's releases as what judges them; what it says is for evaluation to read."""
+    """Kept beside the feature's releases as what judges them; what it says is checked with its whole folder."""
     del content
     folder = "/".join(path.split("/")[:2])
     if f"{folder}/evals/gate.yaml" not in reading.files:
@@ -294,6 +297,17 @@ def _check_references(workspace: Workspace, around: Surroundings) -> None:
                 f"{feature.where}: `{feature.name}` is the name of a route too; a caller could not tell them apart.",
                 next_step="Rename one of them.",
             )
+
+
+def _check_judging(workspace: Workspace, around: Surroundings) -> None:
+    """What can't be read would judge nothing, and a gate that is attached can't be taken away."""
+    if around.check_judging is None:
+        return
+    for feature in workspace.features:
+        folder = f"features/{feature.name}/"
+        found = {path: content for path, content in workspace.files.items() if path.startswith(folder)}
+        if judging := {path.removeprefix(folder): each for path, each in found.items() if _reader_of(path) is _judges}:
+            around.check_judging(folder, judging)
 
 
 def _check_output(workspace: Workspace, feature: FeatureSpec) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,8 +10,9 @@ from headworks.releases.workspace.freshness_files import read_source_freshness
 from headworks.strict_yaml import Section
 from headworks.types.workspace import SourceSpec
 
-_KINDS = ("web", "sitemap")
+_KINDS = ("web", "sitemap", "folder")
 _MOST_PAGES = 50_000
+_LONGEST_PATH = 1_000
 
 
 def read_sources(top: Section) -> tuple[SourceSpec, ...]:
@@ -18,7 +20,7 @@ def read_sources(top: Section) -> tuple[SourceSpec, ...]:
     sources: dict[str, SourceSpec] = {}
     for entry in top.items("sources"):
         if isinstance(entry, str):
-            top.complain("sources", "each source needs `name`, and `web` or `sitemap`.")
+            top.complain("sources", "each source needs `name`, and `web`, `sitemap` or `folder`.")
         source = _read_source(entry)
         if source.name in sources:
             entry.complain("name", f"two sources are named `{source.name}`.")
@@ -32,19 +34,39 @@ def _read_source(entry: Section) -> SourceSpec:
         entry.complain("name", "a source's name is 1 to 100 printable characters.")
     kinds = [kind for kind in _KINDS if entry.has(kind)]
     if len(kinds) != 1:
-        next_step = "Folders are not sources of a file: `headworks ingest COLLECTION FOLDER` brings them."
-        entry.complain(None, "a source has either `web` (where a crawl begins) or `sitemap`.", next_step)
+        entry.complain(
+            None, "a source has one of `web` (where a crawl begins), `sitemap` and `folder` (of the server)."
+        )
+    settings = {"folder": _folder(entry)} if kinds == ["folder"] else _site(entry, kinds[0])
+    freshness = read_source_freshness(entry)
+    most = entry.number("most_deletions", 0.0, 0.0, 1.0) if entry.has("most_deletions") else None
+    entry.finish()
+    kind = "folder" if "folder" in settings else "web"
+    return SourceSpec(name, kind, settings, freshness=freshness, most_deletions=most)
+
+
+def _site(entry: Section, kind: str) -> dict[str, Any]:
     settings: dict[str, Any] = {
-        "url": _address(entry, kinds[0]),
-        "by_sitemap": kinds[0] == "sitemap",
+        "url": _address(entry, kind),
+        "by_sitemap": kind == "sitemap",
         "pages": entry.whole("pages", 1_000, 1, _MOST_PAGES),
         "delay_s": entry.number("delay_s", 0.5, 0.0, 60.0),
     }
-    if kinds[0] == "web":
+    if kind == "web":
         settings["depth"] = entry.whole("depth", 5, 0, 100)
-    freshness = read_source_freshness(entry)
-    entry.finish()
-    return SourceSpec(name, "web", settings, freshness=freshness)
+    return settings
+
+
+def _folder(entry: Section) -> str:
+    """Whether the server may read it is for the operator to say, and found out by the sync."""
+    path = PurePosixPath(text := entry.text("folder"))
+    if not path.is_absolute() or ".." in path.parts or not text.isprintable() or len(text) > _LONGEST_PATH:
+        entry.complain(
+            "folder",
+            "`folder` is not a whole path on the server, e.g. /srv/handbook.",
+            "A folder of your own is brought by `headworks ingest COLLECTION FOLDER`.",
+        )
+    return str(path)
 
 
 def _address(entry: Section, key: str) -> str:

@@ -14,10 +14,11 @@ from headworks.records.audit import note_audit
 from headworks.retrieval.access import denials
 from headworks.retrieval.access.readers import own_list, read_patterns
 from headworks.retrieval.contract import Admission, Directory, Explanation
-from headworks.retrieval.store import SQL, storable
+from headworks.retrieval.store import SQL
 from headworks.storage.pool import Database
 from headworks.types.identity import Principal
 from headworks.types.ids import DocumentId, PrincipalId
+from headworks.types.storable import storable
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from headworks.errors import HeadworksError, ModelMissing
 from headworks.retrieval import collections
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.embedding import Vectors, embed_texts
-from headworks.retrieval.indexing import index
+from headworks.retrieval.indexing import index, merging
 from headworks.retrieval.indexing.cutting import Cutting, language_of
 from headworks.retrieval.indexing.situating import Content, Situated, count_bare, forget_written
 from headworks.retrieval.queueing import Queue
@@ -181,7 +181,7 @@ class GenerationWork:
         async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
             await lock_collection(tx, collection)
             await forget_written(tx, tenant, collection)
-            return await index.merge_segments(tx, index.Place(curator, collection, row.generation_id)) > 0
+            return await merging.merge_segments(tx, index.Place(curator, collection, row.generation_id)) > 0
 
     async def _find(self, tenant: TenantId, collection: UUID) -> tuple[Principal, CollectionRow | None]:
         curator = await self._directory.curator(tenant)

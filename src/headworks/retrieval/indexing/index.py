@@ -1,15 +1,11 @@
-"""The index of a generation: chunks, their vectors, and their postings in segments that are merged now and then."""
+"""The index of a generation: chunks, their vectors, and their postings in segments, which `merging.py` merges."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
-
-import numpy as np
-from numpy.typing import NDArray
 
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.passages import lexical
@@ -22,13 +18,6 @@ from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 
 AUTO = "auto"
-_SEGMENTS_OF_A_SIZE = 8
-"""So many segments of about the same size are merged into one of the next: each posting is rewritten log8(n) times."""
-_MOST_MERGED_CHUNKS = 400_000
-"""A segment larger than this is left alone: it would take hundreds of megabytes to merge."""
-_DEAD_SHARE = 0.25
-_FEWEST_DEAD = 64
-_BLOCKS_AT_ONCE = 2_000
 _LONGEST_GAP = 1_000
 """Characters of space between two chunks. Beyond it they are no neighbours any more."""
 
@@ -162,84 +151,16 @@ async def _write_segment(tx: Tx, place: Place, segment: lexical.Segment) -> None
     number = await tx.fetch_value(
         INGEST_SQL.add_segment, **place.keys, chunks=segment.chunks, total_length=segment.total_length
     )
+    await add_postings(tx, place, number, segment.blocks)
+
+
+async def add_postings(tx: Tx, place: Place, segment: int, blocks: Mapping[str, bytes]) -> None:
+    """Store these blocks, by their terms, in a segment that is there."""
     await tx.run(
         INGEST_SQL.add_postings,
         tenant=place.curator.tenant,
         collection=place.collection,
-        segment=number,
-        terms=list(segment.blocks),
-        blocks=list(segment.blocks.values()),
+        segment=segment,
+        terms=list(blocks),
+        blocks=list(blocks.values()),
     )
-
-
-async def merge_segments(tx: Tx, place: Place) -> int:
-    """Merge what has become many or mostly dead; how many segments went. The collection must be locked."""
-    rows = await tx.fetch_all(INGEST_SQL.list_segments, **place.keys)
-    sizes = {row.segment_id: row.chunks for row in rows}
-    alive = await tx.fetch_value(INGEST_SQL.count_chunks, tenant=place.curator.tenant, generation=place.generation)
-    chosen = chosen_segments(sizes, alive)
-    if not chosen:
-        return 0
-    where = {"tenant": place.curator.tenant, "collection": place.collection, "segments": chosen}
-    blocks: dict[int, dict[str, bytes]] = defaultdict(dict)
-    for row in await tx.fetch_all(INGEST_SQL.list_segment_blocks, **where):
-        blocks[row.segment_id][row.term] = row.block
-    ids = await tx.fetch_all(INGEST_SQL.list_chunk_ids, tenant=place.curator.tenant, generation=place.generation)
-    alive = np.fromiter((row.chunk_id for row in ids), dtype=np.int64, count=len(ids))
-    merged = await asyncio.to_thread(_merged, [blocks[number] for number in chosen], alive)
-    await tx.run(INGEST_SQL.delete_segments, **where)
-    await _write_segment(tx, place, merged)
-    return len(chosen)
-
-
-def chosen_segments(sizes: dict[int, int], alive: int) -> list[int]:
-    """Which segments to merge into one: all when many of their chunks are gone, else those of a size that are many."""
-    small = {number: size for number, size in sizes.items() if size <= _MOST_MERGED_CHUNKS}
-    dead = sum(sizes.values()) - alive
-    if dead > max(_FEWEST_DEAD, _DEAD_SHARE * sum(sizes.values())):
-        return sorted(small)
-    by_size: dict[int, list[int]] = defaultdict(list)
-    for number, size in small.items():
-        by_size[max(size, 1).bit_length() // 3].append(number)
-    return sorted(next((group for group in by_size.values() if len(group) >= _SEGMENTS_OF_A_SIZE), []))
-
-
-def _merged(segments: Sequence[dict[str, bytes]], alive: NDArray[np.int64]) -> lexical.Segment:
-    return lexical.merge_segments(segments, _dead(segments, alive))
-
-
-def _dead(segments: Sequence[dict[str, bytes]], alive: NDArray[np.int64]) -> frozenset[int]:
-    """The chunks in these segments that are gone. A few blocks at a time: each chunk stands in about a hundred."""
-    blocks = [block for segment in segments for block in segment.values()]
-    held = np.empty(0, np.int64)
-    for start in range(0, len(blocks), _BLOCKS_AT_ONCE):
-        some = [lexical.unpack(block).chunks for block in blocks[start : start + _BLOCKS_AT_ONCE]]
-        held = np.unique(np.concatenate([held, *some]))
-    return frozenset(held[~np.isin(held, alive)].tolist())
-
-
-async def drop_dead(tx: Tx, place: Place) -> int:
-    """Write every segment anew that names a chunk which is gone, so that nothing of its words stays; how many were.
-
-    The collection must be locked.
-    """
-    rows = await tx.fetch_all(INGEST_SQL.list_segments, **place.keys)
-    of_tenant = {"tenant": place.curator.tenant}
-    ids = await tx.fetch_all(INGEST_SQL.list_chunk_ids, **of_tenant, generation=place.generation)
-    alive, changed = np.fromiter((row.chunk_id for row in ids), dtype=np.int64, count=len(ids)), 0
-    for segment in rows:
-        where = {**of_tenant, "collection": place.collection, "segments": [segment.segment_id]}
-        blocks = {row.term: row.block for row in await tx.fetch_all(INGEST_SQL.list_segment_blocks, **where)}
-        merged = await asyncio.to_thread(_without_dead, blocks, alive)
-        if merged is None:
-            continue
-        await tx.run(INGEST_SQL.delete_segments, **where)
-        await _write_segment(tx, place, merged)
-        changed += 1
-    return changed
-
-
-def _without_dead(blocks: dict[str, bytes], alive: NDArray[np.int64]) -> lexical.Segment | None:
-    """The segment with living chunks only; None: it has no others."""
-    dead = _dead([blocks], alive)
-    return lexical.merge_segments([blocks], dead) if dead else None

@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 
 import orjson
 
-from headworks.errors import BodyTooLarge, Conflict, InvalidRequest, NotFound
+from headworks.errors import BodyTooLarge, Conflict, HeadworksError, InvalidRequest, NotFound
 from headworks.retrieval import collections, freshness
 from headworks.retrieval.access.readers import AS_COLLECTION, read_patterns, refuse_given
 from headworks.retrieval.contract import Directory, Failure, Item, ItemState, Progress, Sync, check_path
@@ -23,15 +23,18 @@ from headworks.retrieval.freshness import CONFIGURED, validity_of
 from headworks.retrieval.ingestion import parts
 from headworks.retrieval.metadata import given_metadata
 from headworks.retrieval.queueing import Queue
-from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection, storable
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
 from headworks.storage.blobs import Blobs
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId, new_id
+from headworks.types.storable import storable
 
 UPLOAD = "upload"
 _LONGEST_KEY = 200
+_SHORT_BYTES = 64 << 10
+"""Of what is no longer, a digest is made sooner than a thread is found for it."""
 LIKE_COLLECTION = "*"
 """Instead of names of readers: take the document's own list away."""
 
@@ -94,6 +97,18 @@ class NewItem:
     """A digest of all of it, where it came with an idempotency key."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A file as it came, of which nothing is wrong by itself: names are ids, metadata is as it is stored."""
+
+    file: HandedIn
+    path: str
+    digest: str
+    metadata: Mapping[str, Any] | None
+    readers: list[PrincipalId] | None
+    denied: list[PrincipalId] | None
+
+
 class Ingestion:
     """What a caller with `collection:write` does; whether it may read the collection is another matter."""
 
@@ -131,37 +146,93 @@ class Ingestion:
 
         Raises BodyTooLarge; InvalidRequest for a bad path or readers; NotFound; Unavailable when nothing was stored.
         """
-        path = check_path(file.path)
-        _check_source(file.source)
-        if len(file.data) > self.max_file_bytes:
-            raise too_large(self.max_file_bytes)
-        metadata = None if file.metadata is None else given_metadata(file.metadata)
-        validity_of(metadata or {})
-        readers = await self._readers(principal, file.readers)
-        denied = None if file.denied is None else await self._named(principal, file.denied, "deny")
-        await self._keyring.ensure(self._db, principal.tenant)
-        digest = await asyncio.to_thread(_sha256, file.data)
-        async with self._db.tx(principal) as tx:
-            sync = None if file.sync is None else await self._find_sync(tx, principal, collection, file.sync)
-            row = await collections.find(tx, principal, collection)
-            if readers is not None and readers != [AS_COLLECTION]:
-                refuse_given(path, read_patterns(row.settings))
-            source = sync.source if sync else file.source
-            item = _item_id(principal, row, file.idempotency_key)
-            said = _said(path, digest, source, readers, denied, metadata) if file.idempotency_key else ""
-            if said and (before := await self._handed_in_before(tx, principal, item)) is not None:
+        (found,) = await self.hand_in_several(principal, collection, [file])
+        if isinstance(found, HeadworksError):
+            raise found
+        return found
+
+    async def hand_in_several(
+        self, principal: Principal, collection: str, files: Sequence[HandedIn]
+    ) -> list[Item | HeadworksError]:
+        """As `hand_in`, in one transaction: each file is taken, or instead of it stands what `hand_in` would raise."""
+        looked = [await self._look(principal, each) for each in files]
+        if all(isinstance(each, HeadworksError) for each in looked):
+            return [each for each in looked if isinstance(each, HeadworksError)]
+        try:
+            await self._keyring.ensure(self._db, principal.tenant)
+            async with self._db.tx(principal) as tx:
+                return await self._take_all(tx, principal, collection, looked)
+        except HeadworksError as error:
+            return [each if isinstance(each, HeadworksError) else error for each in looked]
+
+    async def _look(self, principal: Principal, file: HandedIn) -> _Looked | HeadworksError:
+        """What can be said of a file before anything is stored."""
+        try:
+            path = check_path(file.path)
+            _check_source(file.source)
+            if len(file.data) > self.max_file_bytes:
+                raise too_large(self.max_file_bytes)
+            metadata = None if file.metadata is None else given_metadata(file.metadata)
+            validity_of(metadata or {})
+            readers = await self._readers(principal, file.readers)
+            denied = None if file.denied is None else await self._named(principal, file.denied, "deny")
+        except HeadworksError as error:
+            return error
+        is_short = len(file.data) <= _SHORT_BYTES
+        digest = _sha256(file.data) if is_short else await asyncio.to_thread(_sha256, file.data)
+        return _Looked(file, path, digest, metadata, readers, denied)
+
+    async def _take_all(
+        self, tx: Tx, principal: Principal, collection: str, looked: Sequence[_Looked | HeadworksError]
+    ) -> list[Item | HeadworksError]:
+        row = await collections.find(tx, principal, collection)
+        wave = await self._join_wave(tx, principal, row)
+        syncs: dict[str, SyncRow] = {}
+        taken: list[Item | HeadworksError] = []
+        is_any = False
+        for each in looked:
+            if isinstance(each, HeadworksError):
+                taken.append(each)
+                continue
+            if (sync := each.file.sync) is not None and sync not in syncs:
+                syncs[sync] = await self._find_sync(tx, principal, collection, sync)
+            try:
+                new = await self._new_item(tx, principal, row, each, None if sync is None else syncs[sync])
+            except (Conflict, InvalidRequest) as error:
+                taken.append(error)
+                continue
+            if isinstance(new, Item):
+                taken.append(new)
+                continue
+            await self._store(tx, principal, row, new)
+            taken.append(Item(str(new.item), new.path, "queued", len(new.data)))
+            is_any = True
+        if is_any:
+            await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
+        return taken
+
+    async def _new_item(
+        self, tx: Tx, principal: Principal, row: CollectionRow, looked: _Looked, sync: SyncRow | None
+    ) -> NewItem | Item:
+        """What is to be stored; or what was, with the same idempotency key."""
+        file, path, readers = looked.file, looked.path, looked.readers
+        if readers is not None and readers != [AS_COLLECTION]:
+            refuse_given(path, read_patterns(row.settings))
+        source = sync.source if sync else file.source
+        item, said = _item_id(principal, row, file.idempotency_key), ""
+        if file.idempotency_key:
+            said = _said(path, looked.digest, source, readers, looked.denied, looked.metadata)
+            if (before := await self._handed_in_before(tx, principal, item)) is not None:
                 if before.said != said:
                     raise Conflict(
                         "Something else was handed in with this idempotency key.",
                         next_step="Each file, and each new content, reader or metadata of it, needs a key of its own.",
                     )
                 return Item(str(item), path, before.state, len(file.data))
-            new = NewItem(
-                item, sync.sync_id if sync else None, source, path, file.data, digest, readers, file.media_type,
-                metadata, denied, said,
-            )  # fmt: skip
-            await self.put(tx, principal, row, new)
-        return Item(str(item), path, "queued", len(file.data))
+        return NewItem(
+            item, sync.sync_id if sync else None, source, path, file.data, looked.digest, readers, file.media_type,
+            looked.metadata, looked.denied, said,
+        )  # fmt: skip
 
     async def check(self, principal: Principal, collection: str) -> None:
         """Raises NotFound, with near names, for a collection that is not there."""
@@ -175,9 +246,17 @@ class Ingestion:
 
     async def put(self, tx: Tx, principal: Principal, row: CollectionRow, new: NewItem) -> None:
         """Store a file and ask for work on it, both when the transaction commits. The keyring must know the tenant."""
+        wave = await self._join_wave(tx, principal, row)
+        await self._store(tx, principal, row, new)
+        await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
+
+    async def _join_wave(self, tx: Tx, principal: Principal, row: CollectionRow) -> int:
+        wave: int = await tx.fetch_value(INGEST_SQL.join_wave, tenant=principal.tenant, collection=row.collection_id)
+        return wave
+
+    async def _store(self, tx: Tx, principal: Principal, row: CollectionRow, new: NewItem) -> None:
         blob = new_id()
         await self._blobs.put(tx, principal.tenant, blob, new.data)
-        wave = await tx.fetch_value(INGEST_SQL.join_wave, tenant=principal.tenant, collection=row.collection_id)
         await tx.run(
             INGEST_SQL.add_item,
             tenant=principal.tenant, item=new.item, sync=new.sync, collection=row.collection_id, source=new.source,
@@ -185,7 +264,6 @@ class Ingestion:
             content_hash=new.content_hash, readers=None if new.readers is None else list(new.readers), by=principal.id,
             metadata=new.metadata, denials=None if new.denied is None else list(new.denied), said=new.said,
         )  # fmt: skip
-        await self._queue.ingest(tx, principal.tenant, row.collection_id, wave)
 
     async def finish_sync(self, principal: Principal, collection: str, sync: str, seen: Collection[str]) -> Progress:
         """Everything of this source that was not seen vanishes at once, and for good a little later."""

@@ -108,17 +108,21 @@ SELECT count(*) FILTER (WHERE d.part = '') AS documents,
 -- ── Working on items ──
 
 -- name: supersede_older
--- Of the oldest ones, which are the next to be taken: a queue of 100,000 is not looked through for each batch.
+-- Of the oldest ones, which are the next to be taken: a queue of 100,000 is not looked through for each batch. Where the
+-- planner knows nothing of the queue yet, because all of it came a moment ago, it is read once, and not for each of them.
 WITH head AS MATERIALIZED (
     SELECT item_id, source, path, created_at FROM ingest_item
      WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'queued'
      ORDER BY created_at, item_id
      LIMIT %(number)s),
+same AS MATERIALIZED (
+    SELECT item_id, source, path, created_at FROM ingest_item
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'queued'
+       AND source = ANY (ARRAY(SELECT DISTINCT source FROM head)) AND path = ANY (ARRAY(SELECT DISTINCT path FROM head))),
 older AS MATERIALIZED (
     SELECT h.item_id FROM head h
-     WHERE EXISTS (SELECT FROM ingest_item n
-                    WHERE n.tenant_id = %(tenant)s AND n.collection_id = %(collection)s AND n.source = h.source
-                      AND n.path = h.path AND n.state = 'queued'
+     WHERE EXISTS (SELECT FROM same n
+                    WHERE n.source = h.source AND n.path = h.path
                       AND (n.created_at, n.item_id) > (h.created_at, h.item_id)))
 UPDATE ingest_item i SET state = 'superseded', finished_at = now()
  WHERE i.tenant_id = %(tenant)s AND i.item_id = ANY (ARRAY(SELECT item_id FROM older)) AND i.state = 'queued'
@@ -138,15 +142,25 @@ UPDATE ingest_item
 -- name: supersede_older_than
 -- What was queued again while a newer content was worked on (an original that is to be cut anew, a failure that is tried
 -- again) is older all the same.
-UPDATE ingest_item o SET state = 'superseded', finished_at = now()
-  FROM ingest_item n
- WHERE n.tenant_id = %(tenant)s AND n.item_id = ANY (%(items)s::uuid[])
-   AND o.tenant_id = %(tenant)s AND o.collection_id = %(collection)s AND o.source = n.source AND o.path = n.path
-   AND o.state = 'queued' AND (o.created_at, o.item_id) < (n.created_at, n.item_id)
-RETURNING o.blob_id
+WITH written AS MATERIALIZED (
+    SELECT source, path, created_at, item_id FROM ingest_item
+     WHERE tenant_id = %(tenant)s AND item_id = ANY (%(items)s::uuid[])),
+same AS MATERIALIZED (
+    SELECT item_id, source, path, created_at FROM ingest_item
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state = 'queued'
+       AND source = ANY (ARRAY(SELECT DISTINCT source FROM written))
+       AND path = ANY (ARRAY(SELECT DISTINCT path FROM written))),
+older AS MATERIALIZED (
+    SELECT o.item_id
+      FROM written w
+      JOIN same o ON o.source = w.source AND o.path = w.path AND (o.created_at, o.item_id) < (w.created_at, w.item_id))
+UPDATE ingest_item i SET state = 'superseded', finished_at = now()
+ WHERE i.tenant_id = %(tenant)s AND i.item_id = ANY (ARRAY(SELECT item_id FROM older)) AND i.state = 'queued'
+RETURNING i.blob_id
 
 -- name: take_items
--- The oldest ones, up to a number and a size; one by one as soon as one of them was taken up more than twice.
+-- The oldest ones, up to a number and a size, and more than a few only of small ones; one by one as soon as one of them
+-- was taken up more than twice.
 WITH oldest AS MATERIALIZED (
     SELECT item_id, attempts, bytes, created_at
       FROM ingest_item
@@ -160,7 +174,8 @@ head AS (
 UPDATE ingest_item i SET attempts = i.attempts + 1
   FROM head h
  WHERE i.tenant_id = %(tenant)s AND i.item_id = h.item_id
-   AND (h.place = 1 OR (h.bytes_before < %(bytes)s AND (SELECT max(attempts) FROM head) < 2))
+   AND (h.place = 1 OR (h.bytes_before < %(bytes)s AND (h.place <= %(few)s OR h.bytes_before < %(little)s)
+                        AND (SELECT max(attempts) FROM head) < 2))
 RETURNING i.item_id, i.source, i.path, i.media_type, i.content_hash, i.bytes, i.blob_id, i.readers, i.denials, i.metadata,
           i.attempts, i.handed_in_by, i.created_at
 
@@ -176,20 +191,27 @@ SELECT item_id, readers, denials, metadata FROM ingest_item
 UPDATE ingest_item SET attempts = greatest(0, attempts - 1)
  WHERE tenant_id = %(tenant)s AND item_id = ANY (%(items)s::uuid[]) AND state = 'queued'
 
--- name: settle_item
-UPDATE ingest_item
-   SET state = %(state)s, chunks = %(chunks)s, error_code = %(code)s, error_message = %(message)s, finished_at = now()
- WHERE tenant_id = %(tenant)s AND item_id = %(item)s
+-- name: settle_items
+UPDATE ingest_item i
+   SET state = s.state, chunks = s.chunks, error_code = s.code, error_message = s.message, finished_at = now()
+  FROM unnest(%(items)s::uuid[], %(states)s::text[], %(chunks)s::integer[], %(codes)s::text[], %(messages)s::text[])
+       AS s (item_id, state, chunks, code, message)
+ WHERE i.tenant_id = %(tenant)s AND i.item_id = s.item_id
 
 -- name: forget_failed
--- The originals of older items of this path that failed: a newer one has been worked on.
-WITH gone AS (
-    SELECT tenant_id, item_id, blob_id FROM ingest_item
-     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND path = %(path)s
-       AND state = 'failed' AND blob_id IS NOT NULL AND (created_at, item_id) < (%(created_at)s, %(item)s))
+-- The originals of older items of the same paths that failed: newer ones have been worked on.
+WITH done AS MATERIALIZED (
+    SELECT source, path, created_at, item_id FROM ingest_item
+     WHERE tenant_id = %(tenant)s AND item_id = ANY (%(items)s::uuid[])),
+gone AS MATERIALIZED (
+    SELECT o.item_id, o.blob_id
+      FROM done d
+      JOIN ingest_item o ON o.tenant_id = %(tenant)s AND o.collection_id = %(collection)s AND o.path = d.path
+                        AND o.source = d.source AND o.state = 'failed' AND o.blob_id IS NOT NULL
+                        AND (o.created_at, o.item_id) < (d.created_at, d.item_id))
 UPDATE ingest_item i SET blob_id = NULL
   FROM gone g
- WHERE i.tenant_id = g.tenant_id AND i.item_id = g.item_id
+ WHERE i.tenant_id = %(tenant)s AND i.item_id = g.item_id
 RETURNING g.blob_id
 
 -- name: find_by_paths
@@ -203,6 +225,7 @@ SELECT d.source, d.path, d.document_id, d.content_hash, d.given_readers, d.blob_
  WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.part = ''
 
 -- name: put_document
+-- What its metadata says of its time is written next, where it says anything.
 INSERT INTO document AS d (tenant_id, document_id, collection_id, source, path, title, media_type, content_hash, version,
                            restricted, given_readers, own_metadata, given_metadata, readers_from, handed_in_by, characters,
                            blob_id)
@@ -220,8 +243,9 @@ VALUES (%(tenant)s, %(document)s, %(collection)s, %(source)s, %(path)s, %(title)
                              ELSE excluded.given_metadata END,
        readers_from = excluded.readers_from,
        handed_in_by = excluded.handed_in_by, characters = excluded.characters, blob_id = excluded.blob_id,
-       updated_at = now(), tombstoned_at = NULL
-RETURNING document_id, version
+       updated_at = now(), confirmed_at = now(), valid_from = NULL, valid_to = NULL, review_at = NULL,
+       tombstoned_at = NULL
+RETURNING document_id, version, metadata
 
 -- name: keep_document
 -- The same content again: readers and who knows of it may be new.
@@ -250,7 +274,9 @@ SELECT %(tenant)s, c.chunk_id, %(collection)s, %(generation)s, c.document_id, c.
        AS c (chunk_id, document_id, ordinal, start_offset, end_offset, content)
 
 -- name: add_vectors
--- Of chunks that are still there; vectors of another size than the generation's are left out, and stay missing.
+-- Of chunks that are still there; vectors of another size than the generation's are left out, and stay missing. Chunks are
+-- looked up by their ids: a generation that the planner knows nothing of yet seems to have one, and would be gone through
+-- whole for each vector.
 WITH given AS (
     SELECT v.chunk_id, v.vector::halfvec AS vector
       FROM unnest(%(chunks)s::bigint[], %(vectors)s::text[]) AS v (chunk_id, vector)),
@@ -258,9 +284,11 @@ added AS (
     INSERT INTO embedding (tenant_id, generation_id, chunk_id, document_id, vector)
     SELECT %(tenant)s, %(generation)s, c.chunk_id, c.document_id, v.vector
       FROM given v
-      JOIN chunk c ON c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = v.chunk_id
+     CROSS JOIN LATERAL (SELECT generation_id, chunk_id, document_id FROM chunk
+                          WHERE tenant_id = %(tenant)s AND chunk_id = v.chunk_id OFFSET 0) c
       JOIN generation g ON g.tenant_id = %(tenant)s AND g.generation_id = %(generation)s
                        AND g.dimension = vector_dims(v.vector)
+     WHERE c.generation_id = %(generation)s
         ON CONFLICT DO NOTHING
     RETURNING chunk_id)
 UPDATE generation SET vectors = vectors + (SELECT count(*) FROM added), trouble = NULL
@@ -287,9 +315,30 @@ SELECT segment_id, chunks FROM posting_segment
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND generation_id = %(generation)s
  ORDER BY segment_id
 
--- name: list_segment_blocks
-SELECT segment_id, term, block FROM posting
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND segment_id = ANY (%(segments)s::bigint[])
+-- name: list_next_blocks
+-- Of the next terms, up to a number and a size: all blocks of each, those of the oldest segment first. Looked up term by
+-- term, whatever the planner believes of a table that has just been filled.
+WITH head AS MATERIALIZED (
+    SELECT term, octet_length(block) AS bytes FROM posting
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND term > %(after)s
+       AND segment_id = ANY (%(segments)s::bigint[])
+     ORDER BY term
+     LIMIT %(limit)s),
+sized AS MATERIALIZED (
+    SELECT term, sum(sum(bytes)) OVER (ORDER BY term) - sum(bytes) AS bytes_before FROM head GROUP BY term)
+SELECT s.term, p.block
+  FROM sized s
+ CROSS JOIN LATERAL (
+    SELECT segment_id, block FROM posting
+     WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND term = s.term
+       AND segment_id = ANY (%(segments)s::bigint[])
+     OFFSET 0) p
+ WHERE s.bytes_before < %(bytes)s
+ ORDER BY s.term, p.segment_id
+
+-- name: set_segment
+UPDATE posting_segment SET chunks = %(chunks)s, total_length = %(total_length)s
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND segment_id = %(segment)s
 
 -- name: delete_segments
 WITH postings AS (
@@ -298,8 +347,10 @@ WITH postings AS (
 DELETE FROM posting_segment
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND segment_id = ANY (%(segments)s::bigint[])
 
--- name: list_chunk_ids
-SELECT chunk_id FROM chunk WHERE tenant_id = %(tenant)s AND generation_id = %(generation)s
+-- name: pack_chunk_ids
+-- Eight bytes each, the most significant first: a million of them are 8 MB.
+SELECT string_agg(int8send(chunk_id), ''::bytea) FROM chunk
+ WHERE tenant_id = %(tenant)s AND generation_id = %(generation)s
 
 -- name: count_chunks
 SELECT count(*) FROM chunk WHERE tenant_id = %(tenant)s AND generation_id = %(generation)s

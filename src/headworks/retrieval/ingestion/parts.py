@@ -28,7 +28,7 @@ async def put(tx: Tx, curator: Principal, payloads: Payloads, file: UUID, sectio
     )  # fmt: skip
     document: UUID = row.document_id
     await tx.run(INGEST_SQL.delete_chunks, **of_tenant, documents=[document])
-    await freshness.note_version(tx, curator, document, row.version)
+    await freshness.note_versions(tx, curator, {document: row.version})
     sealed = payloads.seal_text(document, row.version, section.parsed)
     await tx.run(INGEST_SQL.put_text, **of_tenant, document=document, version=row.version, content=sealed)
     await collections.set_readers(tx, curator, [document], rule.readers)

@@ -10,10 +10,9 @@ import asyncio
 import logging
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from headworks.errors import (
@@ -21,21 +20,18 @@ from headworks.errors import (
     HeadworksError,
     InvalidRequest,
     ModelMissing,
-    NotFound,
-    SealBroken,
     Unavailable,
 )
-from headworks.retrieval import collections, freshness
-from headworks.retrieval.access import denials
-from headworks.retrieval.access.readers import given_list, own_list, read_patterns
+from headworks.retrieval import collections
 from headworks.retrieval.access.sections import Section, read_rules, split, without_text
-from headworks.retrieval.contract import Directory, ItemState
+from headworks.retrieval.contract import Directory
 from headworks.retrieval.embedding import Vectors, embed_texts
 from headworks.retrieval.freshness import validity_of
 from headworks.retrieval.indexing import index
 from headworks.retrieval.indexing.cutting import Cutting, language_of
 from headworks.retrieval.indexing.situating import Content, count_bare
-from headworks.retrieval.ingestion import newest, parts
+from headworks.retrieval.ingestion import newest, writing
+from headworks.retrieval.ingestion.items import BeforeRow, ItemRow, Text, Work
 from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.queueing import Queue
@@ -43,7 +39,6 @@ from headworks.retrieval.store import (
     INGEST_SQL,
     CollectionRow,
     Payloads,
-    delete_blobs,
     find_collection,
     lock_collection,
 )
@@ -51,16 +46,17 @@ from headworks.storage.blobs import Blobs
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import PrincipalId, TenantId, new_id
+from headworks.types.ids import TenantId
 from headworks.types.models import Models
 
 _log = logging.getLogger(__name__)
 
-_ITEMS = 32
+_ITEMS = 128
 _BYTES = 4 << 20
 """Of a batch: many small files cost few transactions, and large ones do not add up in memory."""
-LOOKED_AT = 4 * _ITEMS
-"""Of the oldest items, whether a newer one of the same path waits behind them."""
+_FEW = 32
+_LITTLE_BYTES = 64 << 10
+"""A batch has more than a few only as long as they are together no longer than this: then it is soon done."""
 _MOST_ATTEMPTS = 8
 _PARSED_AT_ONCE = 2
 _EMBEDDED_AT_ONCE = 512
@@ -74,72 +70,6 @@ class Parsers(Protocol):
     async def parse(self, name: str, data: bytes, *, ocr: bool = False) -> ParsedDocument:
         """Raises DocumentUnreadable. With `ocr`, what is a picture is read, too."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ItemRow:
-    """A row of `take_items`."""
-
-    item_id: UUID
-    source: str
-    path: str
-    media_type: str
-    content_hash: str
-    bytes: int
-    blob_id: UUID
-    readers: list[PrincipalId] | None
-    denials: list[PrincipalId] | None
-    metadata: dict[str, Any] | None
-    attempts: int
-    handed_in_by: UUID
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class BeforeRow:
-    """A row of `find_by_paths`: the document that an item may replace."""
-
-    source: str
-    path: str
-    document_id: UUID
-    content_hash: str
-    given_readers: list[PrincipalId] | None
-    blob_id: UUID | None
-    is_gone: bool
-    chunks: int
-
-
-@dataclass(slots=True)
-class _Text:
-    """What becomes a document of its own: the file without its restricted sections, or one of those."""
-
-    parsed: ParsedDocument
-    pieces: list[index.Piece]
-    bare: int
-    """How many of them are without the context that a model was to write."""
-    section: Section | None
-    """None: the file."""
-    document: UUID | None = None
-    """Where it was written; None: not at all."""
-
-
-@dataclass(slots=True)
-class _Work:
-    """An item on its way, and what became of it."""
-
-    item: ItemRow
-    before: BeforeRow | None = None
-    state: ItemState = "done"
-    code: str | None = None
-    message: str | None = None
-    data: bytes = b""
-    """The file, until it is parsed."""
-    texts: list[_Text] = field(default_factory=list)
-    """The file's own first; none: there is nothing to be written."""
-
-    def fail(self, code: str, message: str) -> None:
-        self.state, self.code, self.message = "failed", code, message[:1000]
-        self.texts = []
 
 
 class ItemWork:
@@ -173,7 +103,7 @@ class ItemWork:
             await tx.run(INGEST_SQL.close_wave, tenant=tenant, collection=collection, wave=wave)
 
     async def batch(self, tenant: TenantId, collection: UUID) -> int:
-        """Work on the oldest items, up to 32; how many were taken up (0: none is left)."""
+        """Work on the oldest items, up to 128; how many were taken up (0: none is left)."""
         curator = await self._directory.curator(tenant)
         await self._keyring.ensure(self._db, tenant)
         async with self._db.tx(curator) as tx:
@@ -194,33 +124,53 @@ class ItemWork:
             await self._write(tx, curator, row, work, indexed, vectors)
         return len(work)
 
-    async def _take(self, tx: Tx, curator: Principal, row: CollectionRow) -> list[_Work]:
+    async def _take(self, tx: Tx, curator: Principal, row: CollectionRow) -> list[Work]:
         of_collection = {"tenant": curator.tenant, "collection": row.collection_id}
-        while await newest.supersede(tx, curator, row.collection_id, LOOKED_AT) > LOOKED_AT - _ITEMS:
+        while await newest.supersede(tx, curator, row.collection_id, _ITEMS):
             pass  # until what is taken now was looked at
-        items = await tx.fetch_all(INGEST_SQL.take_items, into=ItemRow, **of_collection, number=_ITEMS, bytes=_BYTES)
-        work = [_Work(item) for item in sorted(items, key=lambda item: (item.created_at, item.item_id))]
+        items = await tx.fetch_all(
+            INGEST_SQL.take_items,
+            into=ItemRow,
+            **of_collection,
+            number=_ITEMS,
+            bytes=_BYTES,
+            few=_FEW,
+            little=_LITTLE_BYTES,
+        )
+        items = sorted(items, key=lambda item: (item.created_at, item.item_id))
+        firsts = set({(item.source, item.path): item.item_id for item in reversed(items)}.values())
+        work = [Work(item) for item in items if item.item_id in firsts]
+        if len(work) < len(items):  # another content of the same file came a moment ago: it is the next batch's
+            later = [item.item_id for item in items if item.item_id not in firsts]
+            await tx.run(INGEST_SQL.give_back, tenant=curator.tenant, items=later)
         await _look_again(tx, curator, row, work)
         return work
 
-    async def _fetch(self, curator: Principal, work: Sequence[_Work]) -> None:
-        """The bytes of the files that are to be read, in one transaction; a batch is small."""
+    async def _fetch(self, curator: Principal, work: Sequence[Work]) -> None:
+        """The bytes of the files that are to be read, in one statement; a batch is small."""
+        wanted = []
+        for each in work:
+            before = each.before
+            is_there = before is not None and not before.is_gone and before.chunks
+            if is_there and before is not None and before.content_hash == each.item.content_hash:
+                each.state = "unchanged"
+            elif each.item.attempts > _MOST_ATTEMPTS:
+                each.fail("crashed", f"Working on it ended the process {_MOST_ATTEMPTS} times; it was set aside.")
+            else:
+                wanted.append(each)
+        if not wanted:
+            return
         async with self._db.tx(curator) as tx:
-            for each in work:
-                before = each.before
-                is_there = before is not None and not before.is_gone and before.chunks
-                if is_there and before is not None and before.content_hash == each.item.content_hash:
-                    each.state = "unchanged"
-                elif each.item.attempts > _MOST_ATTEMPTS:
-                    each.fail("crashed", f"Working on it ended the process {_MOST_ATTEMPTS} times; it was set aside.")
-                else:
-                    try:
-                        each.data = await self._blobs.get(tx, curator.tenant, each.item.blob_id)
-                    except (NotFound, SealBroken) as error:
-                        _log.exception("An original could not be read")
-                        each.fail("internal_error", _internal(error))
+            found = await self._blobs.get_all(tx, curator.tenant, [each.item.blob_id for each in wanted])
+        for each in wanted:
+            data = found[each.item.blob_id]
+            if isinstance(data, bytes):
+                each.data = data
+            else:
+                _log.error("An original could not be read", exc_info=data)
+                each.fail("internal_error", _internal(data))
 
-    async def _read(self, curator: Principal, row: CollectionRow, work: _Work) -> None:
+    async def _read(self, curator: Principal, row: CollectionRow, work: Work) -> None:
         """Parse and cut one file; whatever goes wrong with it is its own failure."""
         if work.state != "done":
             return
@@ -247,12 +197,12 @@ class ItemWork:
 
     async def _cut(
         self, curator: Principal, row: CollectionRow, item: ItemRow, parsed: ParsedDocument, section: Section | None
-    ) -> _Text:
+    ) -> Text:
         place = index.Place(curator, row.collection_id, row.generation_id)
         situated = await self._cutting.pieces(place, row, Content(parsed, item.content_hash))
         if not situated.pieces:
             parsed = without_text(parsed)
-        return _Text(parsed, situated.pieces, situated.bare, section and replace(section, parsed=parsed))
+        return Text(parsed, situated.pieces, situated.bare, section and replace(section, parsed=parsed))
 
     async def _embed(self, curator: Principal, row: CollectionRow, indexed: index.Indexed) -> Vectors | None:
         """Vectors of all chunks, or None where they are made later: keywords find them until then."""
@@ -273,36 +223,33 @@ class ItemWork:
         tx: Tx,
         curator: Principal,
         row: CollectionRow,
-        work: Sequence[_Work],
+        work: Sequence[Work],
         indexed: index.Indexed,
         vectors: Vectors | None,
     ) -> None:
-        tenant, collection = curator.tenant, row.collection_id
+        tenant, collection, payloads = curator.tenant, row.collection_id, Payloads(self._keyring, curator.tenant)
         await newest.begin_replacing(tx, curator)
         await lock_collection(tx, collection)
         now = await find_collection(tx, tenant, collection=collection) or row
         live = await self._still_wanted(tx, curator, row, now, work)
         await newest.keep_held(tx, curator, [each.before.document_id for each in live if each.texts and each.before])
-        for each in live:
-            if each.state == "unchanged":
-                await self._keep(tx, curator, now, each)
-            elif each.texts:
-                await self._put(tx, curator, now, each)
-            await self._settle(tx, curator, collection, each)
+        await writing.keep(tx, curator, now, [each for each in live if each.state == "unchanged"])
+        await writing.put(tx, curator, now, payloads, [each for each in live if each.texts])
+        await writing.settle(tx, curator, now, live)
         await newest.supersede_older_than(
             tx, curator, collection, [each.item.item_id for each in live if each.state != "failed"]
         )
         written = [text for each in work for text in each.texts]
         place = index.Place(curator, collection, row.generation_id)
-        await index.write(tx, place, Payloads(self._keyring, tenant), [each.document for each in written], indexed)
+        await index.write(tx, place, payloads, [each.document for each in written], indexed)
         await count_bare(tx, place, sum(each.bare for each in written if each.document is not None))
         has_written = any(each.document is not None for each in written)
         lacks = await self._write_vectors(tx, place, now, indexed, vectors) if has_written else False
         await collections.touch(tx, curator, collection, lacks_vectors=lacks)
 
     async def _still_wanted(
-        self, tx: Tx, curator: Principal, row: CollectionRow, now: CollectionRow, work: Sequence[_Work]
-    ) -> list[_Work]:
+        self, tx: Tx, curator: Principal, row: CollectionRow, now: CollectionRow, work: Sequence[Work]
+    ) -> list[Work]:
         """Those that are to be written as they were read, beside the documents that are there now; the others wait on.
 
         By other rules something else is to be written, and a document that is no longer the one with the same content
@@ -342,75 +289,8 @@ class ItemWork:
         await index.write_vectors(tx, place, indexed.flat_ids(), vectors.texts)
         return False
 
-    async def _put(self, tx: Tx, curator: Principal, row: CollectionRow, work: _Work) -> None:
-        """A new document, or a new version: what was there of the old one goes. Its sections follow it."""
-        item, parsed, before = work.item, work.texts[0].parsed, work.before
-        given = given_list(before.given_readers if before and not before.is_gone else None, item.readers)
-        own = own_list(item.path, read_patterns(row.settings), given)
-        put = await tx.fetch_one(
-            INGEST_SQL.put_document,
-            tenant=curator.tenant, document=new_id(), collection=row.collection_id, source=item.source, path=item.path,
-            title=parsed.title[:500], media_type=parsed.media_type, content_hash=item.content_hash,
-            restricted=own is not None, given=None if given is None else list(given), by=item.handed_in_by,
-            characters=len(parsed.text), blob=item.blob_id, own_metadata=parsed_metadata(parsed.metadata),
-            metadata=item.metadata,
-        )  # fmt: skip
-        document: UUID = put.document_id
-        of_document = {"tenant": curator.tenant, "document": document, "version": put.version}
-        await tx.run(INGEST_SQL.delete_chunks, tenant=curator.tenant, documents=[document])
-        await freshness.note_version(tx, curator, document, put.version)
-        await freshness.put_validity(tx, curator, document)
-        payloads = Payloads(self._keyring, curator.tenant)
-        sealed = payloads.seal_text(document, put.version, parsed)
-        await tx.run(INGEST_SQL.put_text, **of_document, content=sealed)
-        await collections.set_readers(tx, curator, [document], None if own is None else own.readers)
-        await denials.renew(tx, curator, row.collection_id, row.settings, [document], given=item.denials)
-        if before is not None and before.blob_id != item.blob_id:
-            await delete_blobs(tx, curator.tenant, [before.blob_id])
-        work.texts[0].document = document
-        sections = [text.section for text in work.texts if text.section is not None]
-        await parts.drop_others(tx, curator, document, sections)
-        for text in work.texts:
-            if text.section is not None:
-                text.document = await parts.put(tx, curator, payloads, document, text.section)
 
-    async def _keep(self, tx: Tx, curator: Principal, row: CollectionRow, work: _Work) -> None:
-        """The same content again: its readers may be others now."""
-        item, before = work.item, work.before
-        assert before is not None  # noqa: S101 -- else nothing could be unchanged
-        given = given_list(before.given_readers, item.readers)
-        own = own_list(item.path, read_patterns(row.settings), given)
-        await tx.run(
-            INGEST_SQL.keep_document,
-            tenant=curator.tenant, document=before.document_id, restricted=own is not None,
-            given=None if given is None else list(given), by=item.handed_in_by, metadata=item.metadata,
-        )  # fmt: skip
-        await freshness.put_validity(tx, curator, before.document_id)
-        await collections.set_readers(tx, curator, [before.document_id], None if own is None else own.readers)
-        await denials.renew(tx, curator, row.collection_id, row.settings, [before.document_id], given=item.denials)
-        await delete_blobs(tx, curator.tenant, [item.blob_id])
-
-    async def _settle(self, tx: Tx, curator: Principal, collection: UUID, work: _Work) -> None:
-        number = (
-            work.before.chunks
-            if work.before and work.state == "unchanged"
-            else sum(len(each.pieces) for each in work.texts)
-        )
-        await tx.run(
-            INGEST_SQL.settle_item,
-            tenant=curator.tenant, item=work.item.item_id, state=work.state, chunks=number, code=work.code,
-            message=work.message,
-        )  # fmt: skip
-        # What failed keeps its original until it is retried, replaced or purged; nobody needs that of the one before.
-        of_path = {
-            "collection": collection, "source": work.item.source, "path": work.item.path,
-            "created_at": work.item.created_at,
-        }  # fmt: skip
-        gone = await tx.fetch_all(INGEST_SQL.forget_failed, tenant=curator.tenant, item=work.item.item_id, **of_path)
-        await delete_blobs(tx, curator.tenant, [each.blob_id for each in gone])
-
-
-async def _look_again(tx: Tx, curator: Principal, row: CollectionRow, work: Sequence[_Work]) -> None:
+async def _look_again(tx: Tx, curator: Principal, row: CollectionRow, work: Sequence[Work]) -> None:
     """What each may replace, as it is now."""
     rows = await tx.fetch_all(
         INGEST_SQL.find_by_paths,

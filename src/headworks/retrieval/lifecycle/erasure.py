@@ -19,14 +19,15 @@ from headworks.records import erasing
 from headworks.records.audit import note_audit
 from headworks.retrieval import collections, freshness
 from headworks.retrieval.contract import Directory
-from headworks.retrieval.indexing import index
+from headworks.retrieval.indexing import index, merging
 from headworks.retrieval.indexing.situating import forget_written
 from headworks.retrieval.store import SQL as RETRIEVAL_SQL
-from headworks.retrieval.store import CollectionRow, delete_blobs, find_collection, lock_collection, storable
+from headworks.retrieval.store import CollectionRow, delete_blobs, find_collection, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
 from headworks.types.ids import TenantId, new_id
+from headworks.types.storable import storable
 
 SQL = load("headworks.retrieval.lifecycle", "erasure.sql")
 
@@ -303,7 +304,7 @@ async def _drop_dead(tx: Tx, curator: Principal, row: CollectionRow | None) -> i
     )
     generations = [row.generation_id, *(each.generation_id for each in others)]
     await forget_written(tx, curator.tenant, row.collection_id)
-    return sum([await index.drop_dead(tx, index.Place(curator, row.collection_id, each)) for each in generations])
+    return sum([await merging.drop_dead(tx, index.Place(curator, row.collection_id, each)) for each in generations])
 
 
 def _of_document(row: Any) -> dict[str, Any]:  # noqa: ANN401 -- a row of `list_purgeable` or `find_erasable`

@@ -13,10 +13,11 @@ from headworks.retrieval.contract import Directory, check_path
 from headworks.retrieval.freshness import CONFIGURED
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.sources.asking import SourceSyncs
-from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection, storable
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
+from headworks.types.storable import storable
 
 SQL = load("headworks.retrieval.lifecycle")
 
@@ -95,7 +96,8 @@ class Failures:
     async def delete(self, asker: Principal, collection: str, source: str | None, paths: Sequence[str]) -> int:
         """Let documents vanish by their paths, with what is queued at them; how many there were.
 
-        Of one source; of None: of every hand-in, not of sources of the collection's file. They are purged later.
+        Of one source; of None: of every hand-in, not of sources of the collection's file. They are purged later. What
+        others brought and the asker may not read is not there for him, unless he may erase.
         Raises NotFound; InvalidRequest for a source of the collection's file.
         """
         if source is not None and source.startswith(CONFIGURED):
@@ -110,8 +112,12 @@ class Failures:
         curator = await self._directory.curator(asker.tenant)
         async with self._db.tx(curator) as tx:
             row = await collections.find(tx, asker, collection)
+        of_paths: dict[str, Any] = {"tenant": asker.tenant, "collection": row.collection_id, "paths": wanted}
+        async with self._db.tx(asker) as tx:
+            readable = [each.document_id for each in await tx.fetch_all(SQL.list_readable, **of_paths)]
+        of_paths |= {"readable": readable, "by": asker.id, "everything": asker.may(SEES_ALL)}
+        async with self._db.tx(curator) as tx:
             await lock_collection(tx, row.collection_id)
-            of_paths = {"tenant": asker.tenant, "collection": row.collection_id, "paths": wanted}
             of_paths |= {"source": None if source is None else storable(source), "configured": CONFIGURED}
             items = await tx.fetch_all(SQL.supersede_paths, **of_paths)
             await delete_blobs(tx, asker.tenant, [each.blob_id for each in items])

@@ -13,11 +13,11 @@ from headworks.retrieval import collections
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.lifecycle.erasure import SQL
 from headworks.retrieval.lifecycle.failures import SQL as LIFECYCLE_SQL
-from headworks.retrieval.store import storable
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, new_id
+from headworks.types.storable import storable
 
 OWN_SQL = load("headworks.retrieval.lifecycle", "holds.sql")
 HoldKind = Literal["document", "collection", "person"]

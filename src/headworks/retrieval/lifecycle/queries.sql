@@ -19,17 +19,29 @@ UPDATE ingest_item
    SET state = 'queued', attempts = 0, error_code = NULL, error_message = NULL, finished_at = NULL
  WHERE tenant_id = %(tenant)s AND item_id = ANY (%(items)s::uuid[]) AND state = 'failed' AND blob_id IS NOT NULL
 
--- name: tombstone_paths
-UPDATE document SET tombstoned_at = now()
- WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND tombstoned_at IS NULL
+-- name: list_readable
+-- As who asks: which documents at these paths he may read.
+SELECT document_id FROM document
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND tombstoned_at IS NULL AND part = ''
    AND path = ANY (%(paths)s::text[])
+
+-- name: tombstone_paths
+-- Of others only what who asks may read, unless he may do `everything`; sections follow their file.
+UPDATE document SET tombstoned_at = now()
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND tombstoned_at IS NULL AND part = ''
+   AND path = ANY (%(paths)s::text[])
+   AND (%(everything)s OR handed_in_by = %(by)s OR document_id = ANY (%(readable)s::uuid[]))
    AND CASE WHEN %(source)s::text IS NULL THEN NOT starts_with(source, %(configured)s) ELSE source = %(source)s::text END
 RETURNING path
 
 -- name: supersede_paths
-UPDATE ingest_item SET state = 'superseded', finished_at = now()
+UPDATE ingest_item i SET state = 'superseded', finished_at = now()
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND state IN ('queued', 'failed')
    AND path = ANY (%(paths)s::text[])
+   AND (%(everything)s OR handed_in_by = %(by)s
+        OR EXISTS (SELECT FROM document d
+                    WHERE d.tenant_id = i.tenant_id AND d.collection_id = i.collection_id AND d.source = i.source
+                      AND d.path = i.path AND d.document_id = ANY (%(readable)s::uuid[])))
    AND CASE WHEN %(source)s::text IS NULL THEN NOT starts_with(source, %(configured)s) ELSE source = %(source)s::text END
 RETURNING path, blob_id
 

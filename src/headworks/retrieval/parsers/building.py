@@ -24,6 +24,8 @@ _STRAY = "headworks-windows-1252"
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _MOST_CONTROLS = 0.01
 """Of the characters: text has none, files of other kinds have many."""
+_DEEPEST = 9
+"""Of headings."""
 _CELL_END = re.compile(r"(?<!\\)\|")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -140,6 +142,16 @@ class TextBuilder:
         if places:
             self._place([*places[:header_rows], *[None] * len(rule), *places[header_rows:]])
 
+    def enclose(self, document: ParsedDocument, below: int) -> None:
+        """Adds another document's text with its tables and its headings, which lie so much deeper; not its pages."""
+        self._append(document.text, "\n\n")
+        start = self._length - len(document.text)
+        for each in document.headings:
+            level = min(each.level + below, _DEEPEST)
+            self._headings.append(Heading(level, each.text, each.start + start, each.end + start))
+        for table in document.tables:
+            self._tables.append(Table(table.start + start, table.end + start, table.header_end + start))
+
     def heading(self, level: int, text: str, *, places: Sequence[Place] = ()) -> None:
         """Adds a heading on a line of its own."""
         line = one_line(text)
@@ -147,7 +159,7 @@ class TextBuilder:
             self._append(line, "\n\n")
             if places:
                 self._place([reduce(Place.around, places)])
-            self._headings.append(Heading(max(1, min(level, 9)), line, self._length - len(line), self._length))
+            self._headings.append(Heading(max(1, min(level, _DEEPEST)), line, self._length - len(line), self._length))
 
     def page(self) -> None:
         """Notes that a page begins with the next block."""

@@ -60,7 +60,7 @@ FORMATS: dict[str, Format] = {
     **dict.fromkeys((".py", ".js", ".ts", ".java", ".go", ".rs", ".c", ".h", ".cpp", ".cs", ".rb", ".sh"), _VERBATIM),
     **dict.fromkeys((".sql", ".tex", ".css"), _VERBATIM),
     **dict.fromkeys((".csv", ".tsv", ".tab"), Format("tables", "text/csv")),
-    ".eml": Format("mail", "message/rfc822"),
+    ".eml": Format("letters", "message/rfc822"),
     ".pdf": _PDF,
     ".docx": _DOCX,
     ".docm": _DOCX,
@@ -75,7 +75,7 @@ FORMATS: dict[str, Format] = {
     ".doc": Format("office.binary", "application/msword", sniffed=True),
     ".xls": Format("office.binary", "application/vnd.ms-excel", sniffed=True),
     ".ppt": Format("office.binary", "application/vnd.ms-powerpoint", sniffed=True),
-    ".msg": Format("office.binary", "application/vnd.ms-outlook", sniffed=True),
+    ".msg": Format("letters", "application/vnd.ms-outlook", sniffed=True),
 }
 """By lower-case extension."""
 

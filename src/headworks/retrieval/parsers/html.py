@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 from headworks.retrieval.parsers.building import TextBuilder, decoded
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.facts import page_fact
-from headworks.retrieval.parsers.grids import Cell, Row, spelled_out, write_table
+from headworks.retrieval.parsers.grids import Cell, spelled_out, write_table
+from headworks.retrieval.parsers.page_blocks import Block, said
 
 _CHARSET = re.compile(
     rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*([\w-]{1,40})|<\?xml[^>]{0,100}encoding=[\"']([\w-]{1,40})"
@@ -23,6 +24,7 @@ _NEVER_SHOWN = frozenset(
 )
 _AROUND = frozenset(["nav", "footer", "form", "button", "select", "dialog", "menu"])
 """Shown, but no part of what the page says."""
+_ROLES_AROUND = frozenset(["navigation", "banner", "contentinfo", "search", "dialog", "menu", "menubar", "toolbar"])
 _BLOCKS = frozenset(
     """address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form
     header hr html legend li main menu nav ol p pre section summary table tbody td tfoot th thead tr ul
@@ -40,6 +42,7 @@ _CLOSED_BY = {
 }
 """Elements whose start ends an open neighbour of the given kinds, as HTML lets authors leave out the end tag."""
 _BARRIERS = frozenset(["ul", "ol", "dl", "table", "select"])
+_PERMALINKS = frozenset(["#", "¶", "§", "🔗"])
 _DISPLAY_NONE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _WIDEST_SPAN = 1000
 """Columns or rows, as browsers have it for columns."""
@@ -68,15 +71,17 @@ def page_of(name: str, markup: str, media_type: str) -> ParsedDocument:
 def read_into(builder: TextBuilder, markup: str, facts: dict[str, str] | None = None) -> str:
     """Adds what a page shows to a document, and to `facts` what it says of itself; gives the page's title.
 
+    With `facts` it is a page of a site, and what stands around its main part is left out.
+
     A menu or form that is opened and never closed would swallow the rest of the page: then nothing but what is never
     shown is left out.
     """
-    reader = _Reader(_NEVER_SHOWN | _AROUND)
+    reader = _Reader(leaves_out_around=True)
     reader.read(markup)
     if reader.lost:
-        reader = _Reader(_NEVER_SHOWN)
+        reader = _Reader(leaves_out_around=False)
         reader.read(markup)
-    for block in reader.blocks:
+    for block in reader.blocks if facts is None else said(reader.blocks):
         if block.rows is not None:
             write_table(builder, block.rows, block.header_rows)
         elif block.level:
@@ -93,24 +98,11 @@ class _Open:
     tag: str
     dropped: bool
     """It or an element around it is not shown."""
+    is_around: bool = False
+    """It is shown, and no part of what the page says."""
+    is_main: bool = False
     number: int = 0
     """Of an ordered list: of its last item."""
-
-
-@dataclass(slots=True)
-class _Block:
-    """A paragraph, an item, a heading (with a level) or a table (with rows), and what stands before it."""
-
-    level: int
-    text: str
-    separator: str = "\n\n"
-    rows: list[Row] | None = None
-    header_rows: int | None = None
-
-    @property
-    def words(self) -> str:
-        """All that it says, where it can't have lines of its own."""
-        return self.text if self.rows is None else " ".join(cell for row in self.rows for cell in row if cell)
 
 
 @dataclass(slots=True)
@@ -118,7 +110,7 @@ class _Cell:
     is_header: bool
     rows: int
     columns: int
-    blocks: list[_Block] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
 
     def whole(self) -> Cell:
         return Cell(" ".join(block.words for block in self.blocks), self.rows, self.columns, self.is_header)
@@ -127,9 +119,9 @@ class _Cell:
 class _Reader(HTMLParser):
     """Collects blocks from the events of the standard library's parser."""
 
-    def __init__(self, left_out: frozenset[str]) -> None:
+    def __init__(self, *, leaves_out_around: bool) -> None:
         super().__init__(convert_charrefs=True)
-        self._left_out = left_out
+        self._leaves_out_around = leaves_out_around
         self._stack: list[_Open] = []
         self._open: Counter[str] = Counter()  # the tags on the stack
         self._text: list[str] = []
@@ -137,7 +129,10 @@ class _Reader(HTMLParser):
         self._prefix = ""
         self._separator = "\n\n"
         self._in_title = False
-        self.blocks: list[_Block] = []
+        self._mains = 0  # that are open
+        self._in_link = False
+        self._links = self._linked = 0  # of the block
+        self.blocks: list[Block] = []
         self.title = ""
         self.facts: list[tuple[str, str]] = []
         self.lost = False
@@ -146,7 +141,7 @@ class _Reader(HTMLParser):
         """Reads a whole page."""
         self.feed(markup)
         self.close()
-        self.lost = any(each.tag in _AROUND and each.dropped for each in self._stack)
+        self.lost = self._leaves_out_around and any(each.is_around for each in self._stack)
         self._flush()
         while self._tables:
             self._end_table()
@@ -154,20 +149,23 @@ class _Reader(HTMLParser):
     # ── Events ──
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
         if tag in _VOID:
-            self._void(tag, dict(attrs))
+            self._void(tag, attributes)
             return
         self._close_neighbours(tag)
         if tag in _BLOCKS:
             self._flush()
         if tag == "title" and not self.title and not self._open["svg"]:
             self._in_title = True
-        self._stack.append(_Open(tag, self._is_dropped(tag, dict(attrs))))
-        self._open[tag] += 1
+        self._push(tag, attributes)
         if tag == "li" and not self._dropped:
             self._prefix = self._bullet()
+        elif tag == "a" and not self._dropped:
+            self._in_link = bool(attributes.get("href"))
+            self._links += self._in_link
         else:
-            self._begin_cell(tag, dict(attrs))
+            self._begin_cell(tag, attributes)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -177,6 +175,7 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
+        self._in_link = self._in_link and tag != "a"
         if not self._open[tag]:
             return
         if tag in _BLOCKS:
@@ -184,6 +183,7 @@ class _Reader(HTMLParser):
         while self._stack:
             ended = self._stack.pop()
             self._open[ended.tag] -= 1
+            self._mains -= ended.is_main
             if ended.tag == "table":
                 self._end_table()
             if ended.tag == tag:
@@ -192,7 +192,8 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._in_title:
             self.title += data
-        elif not self._dropped:
+        elif not self._dropped and not (self._in_link and data.strip() in _PERMALINKS):
+            self._linked += len("".join(data.split())) if self._in_link else 0
             self._text.append(data if self._open["pre"] else data.replace("\n", " "))
 
     # ── Parts ──
@@ -201,9 +202,15 @@ class _Reader(HTMLParser):
     def _dropped(self) -> bool:
         return bool(self._stack) and self._stack[-1].dropped
 
-    def _is_dropped(self, tag: str, attributes: dict[str, str | None]) -> bool:
-        around = self._dropped and tag not in {"body", "head"}  # a head that is not closed ends with the body's start
-        return around or tag in self._left_out or _is_hidden(attributes)
+    def _push(self, tag: str, attributes: dict[str, str | None]) -> None:
+        """Opens an element."""
+        role = (attributes.get("role") or "").strip().lower()
+        is_around, is_main = tag in _AROUND or role in _ROLES_AROUND, tag == "main" or role == "main"
+        within = self._dropped and tag not in {"body", "head"}  # a head that is not closed ends with the body's start
+        left_out = tag in _NEVER_SHOWN or (is_around and self._leaves_out_around)
+        self._stack.append(_Open(tag, within or left_out or _is_hidden(attributes), is_around, is_main))
+        self._open[tag] += 1
+        self._mains += is_main
 
     def _begin_cell(self, tag: str, attributes: dict[str, str | None]) -> None:
         """Opens a table, a row or a cell; a row or cell outside any table is only a block."""
@@ -257,15 +264,18 @@ class _Reader(HTMLParser):
         self._text.clear()
         if not self._open["pre"]:
             text = "\n".join(_SPACE.sub(" ", line).strip() for line in text.split("\n"))
+        links, linked = self._links, self._linked and self._linked + len(self._prefix.strip())  # a bullet is its item's
+        self._links, self._linked, self._in_link = 0, 0, False
         if not text.strip():
             return
         blocks = self._place()
         separator = "\n" if self._prefix and blocks and self._separator == "\n" else "\n\n"
-        blocks.append(_Block(level, self._prefix + text.strip("\n"), separator))
+        text = self._prefix + text.strip("\n")
+        blocks.append(Block(level, text, separator, links=links, linked=linked, in_main=self._mains > 0))
         self._separator = "\n" if self._prefix or self._open["li"] else "\n\n"
         self._prefix = ""
 
-    def _place(self) -> list[_Block]:
+    def _place(self) -> list[Block]:
         """Where a block belongs: to the innermost cell that is open, else to the page."""
         cells = (table[-1][-1] for table in reversed(self._tables) if table and table[-1])
         cell = next(cells, None)
@@ -281,7 +291,11 @@ class _Reader(HTMLParser):
         elif any(cell.blocks for cell in cells):
             marked = next((at for at, row in enumerate(table) if not all(cell.is_header for cell in row)), len(table))
             rows = spelled_out([[cell.whole() for cell in row] for row in table])
-            place.append(_Block(0, "", rows=rows, header_rows=marked if 0 < marked < len(table) else None))
+            head = marked if 0 < marked < len(table) else None
+            said_here = [block for cell in cells for block in cell.blocks]
+            links, linked = sum(each.links for each in said_here), sum(each.linked for each in said_here)
+            is_main = any(each.in_main for each in said_here)
+            place.append(Block(0, "", rows=rows, header_rows=head, links=links, linked=linked, in_main=is_main))
 
 
 def _arranges(table: list[list[_Cell]]) -> bool:

@@ -11,10 +11,14 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from headworks.retrieval.passages.languages import LATIN, STOP_WORDS, USUAL, clear_language
+
+Word = tuple[str, ...]
+"""A word of a query: its terms, one for each language in which it has one of its own."""
 
 _LONGEST_TERM = 64
 _STEMMERS = {
@@ -114,21 +118,36 @@ def terms(text: str, language: str = USUAL) -> list[str]:
 
 def terms_of(found: Iterable[str], language: str = USUAL, without: frozenset[str] = frozenset()) -> list[str]:
     """As `terms`, of a text's `words`; `without` are words to leave out, too."""
+    return _terms_and_ends(found, language, without)[0]
+
+
+def _terms_of_each(found: Iterable[str], language: str, without: frozenset[str]) -> Iterator[list[str]]:
+    """As `terms_of`, word by word."""
+    kept, ends = _terms_and_ends(found, language, without)
+    start = 0
+    for end in ends:
+        yield kept[start:end]
+        start = end
+
+
+def _terms_and_ends(found: Iterable[str], language: str, without: frozenset[str]) -> tuple[list[str], list[int]]:
+    """The terms of all words, stemmed at once, and where those of each word end among them."""
     stop = STOP_WORDS.get(language, frozenset()) | without
     kept: list[str] = []
     own: list[int] = []  # places of words that the text's language takes
+    ends: list[int] = []
     for word in found:
-        if not word.isascii() and _take_by_script(word, kept):
-            continue
-        for each in _parts(word, language):
-            if each not in stop:
-                if language == USUAL or not each[0].isdigit():
-                    own.append(len(kept))
-                kept.append(each)
+        if word.isascii() or not _take_by_script(word, kept):
+            for each in _parts(word, language):
+                if each not in stop:
+                    if language == USUAL or not each[0].isdigit():
+                        own.append(len(kept))
+                    kept.append(each)
+        ends.append(len(kept))
     stemmed = _stemmed([kept[place] for place in own], language)
     for place, term in zip(own, stemmed, strict=True):
         kept[place] = term
-    return kept
+    return kept, ends
 
 
 def _parts(word: str, language: str) -> list[str]:
@@ -201,8 +220,8 @@ def stem(found: Iterable[str], language: str = USUAL) -> list[str]:
     return list(found) if stemmer is None else list(stemmer.stemWords(list(found)))
 
 
-def query_terms(query: str, languages: Sequence[str] = (USUAL,)) -> dict[str, int]:
-    """Each term of a query with how often it stands there: the weight that BM25 gives it.
+def query_terms(query: str, languages: Sequence[str] = (USUAL,)) -> dict[Word, int]:
+    """Each word of a query with how often it stands there: the weight that BM25 gives it.
 
     In each of the languages that a collection holds. Small words of the query's own language are left out of all.
     """
@@ -210,9 +229,12 @@ def query_terms(query: str, languages: Sequence[str] = (USUAL,)) -> dict[str, in
     among = [each for each in languages if each in LATIN]
     own = clear_language(found, among) if len(among) > 1 else None
     without = STOP_WORDS[own] if own else frozenset()
-    weights: Counter[str] = Counter()
-    for language in languages or (USUAL,):
-        weights |= Counter(terms_of(found, language, without))
+    counts = Counter(found)
+    in_each = [_terms_of_each(counts, language, without) for language in languages or (USUAL,)]
+    weights: Counter[Word] = Counter()
+    for number, *of_word in zip(counts.values(), *in_each, strict=True):
+        for alike in zip_longest(*of_word):
+            weights[tuple(dict.fromkeys(term for term in alike if term is not None))] += number
     return dict(weights)
 
 

@@ -114,7 +114,7 @@ class Quotable:
             (body[first].start, body[last].end, last - first, held[first].union(*held[first + 1 : last + 1]))
             for first, last in _windows(text, body)
         ]
-        self._facts: dict[tuple[int, int], Facts] = {}
+        self._facts: dict[str, Facts] = {}
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -126,11 +126,11 @@ class Quotable:
         """Those of all of the passage, its title and its headings."""
         return facts_of(f"{self.headings}\n{self.text}")
 
-    def facts_in(self, start: int, end: int) -> Facts:
+    def facts_in(self, quote: str) -> Facts:
         """Those of a quote and of the headings that it stands under."""
-        found = self._facts.get((start, end))
+        found = self._facts.get(quote)
         if found is None:
-            found = self._facts[start, end] = facts_of(f"{self.headings}\n{self.text[start:end]}")
+            found = self._facts[quote] = facts_of(f"{self.headings}\n{quote}")
         return found
 
     def best(self, claim: str) -> Quote | None:
@@ -149,7 +149,7 @@ class Quotable:
         if best is None:
             return None
         value, start, end, more = best
-        lacks = missing(claimed_facts(claim), self.facts_in(start, end), of_names=self.facts)
+        lacks = missing(claimed_facts(claim), self.facts_in(self.text[start:end]), of_names=self.facts)
         support = (value + _PRICE_OF_A_SENTENCE * more) * checked(lacks)
         return Quote(start, end, round(min(1.0, support), 4))
 

@@ -13,6 +13,8 @@ from headworks.retrieval.passages.markers import MARKER
 from headworks.retrieval.passages.sentences import sentences
 from headworks.types.retrieval import Passage
 
+_LONGEST_QUESTION = 8_000
+"""Characters of a question that are looked at, as many as the search looks for."""
 _BY_CONTEXT = 0.5
 """What a word of the question counts that stands only in the title, the headings or the question before the sentence.
 """
@@ -56,7 +58,7 @@ def extract_sentences(question: str, passages: Sequence[Passage], limit: int = 3
     """
     texts = [passage.text for passage in passages]
     weights = WordWeights(texts, language_of(texts))
-    wanted = frozenset(content(question, weights.language))
+    wanted = frozenset(content(question[:_LONGEST_QUESTION], weights.language))
     candidates = [
         candidate
         for rank, passage in enumerate(passages)

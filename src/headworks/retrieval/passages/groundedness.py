@@ -152,11 +152,16 @@ class Sources:
 
     def _cited(self, citations: Sequence[Citation]) -> _Source:
         named = {each.number: self._passages[each.number] for each in citations if each.number in self._passages}
-        quotes = " \n".join(dict.fromkeys(each.quote for each in citations))
+        distinct = list(dict.fromkeys(each.quote for each in citations))
+        quotes = " \n".join(distinct)
+        words = frozenset(content(quotes, self.weights.language))
+        if len(named) == len(distinct) == 1:  # the usual case: its facts were asked for when it was quoted
+            (passage,) = named.values()
+            return _Source(words, passage.told, passage.facts_in(quotes), passage.facts)
         headings = "\n".join(dict.fromkeys(each.headings for each in named.values()))
         around = "\n".join(each.text for each in named.values())
         return _Source(
-            frozenset(content(quotes, self.weights.language)),
+            words,
             frozenset[str]().union(*(each.told for each in named.values())),
             facts_of(f"{headings}\n{quotes}"),
             facts_of(f"{headings}\n{around}"),

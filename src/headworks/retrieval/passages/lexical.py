@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headworks.retrieval.passages.analysis import query_terms, stem, terms, tokens
+from headworks.retrieval.passages.analysis import Word, query_terms, stem, terms, tokens
 from headworks.retrieval.passages.languages import STOP_WORDS, USUAL
 
 __all__ = [
@@ -26,10 +26,11 @@ __all__ = [
     "CorpusStats",
     "Postings",
     "Segment",
+    "Word",
+    "are_among",
     "build_segment",
     "count",
     "merge",
-    "merge_segments",
     "pack",
     "query_terms",
     "stem",
@@ -119,8 +120,11 @@ def count(block: bytes) -> int:
     return int(_HEADER.unpack_from(block)[4])
 
 
-def merge(blocks: Iterable[bytes], dead: Collection[int] = ()) -> bytes:
-    """One block out of several of the same term, oldest first, without the dead chunks; the newest posting wins."""
+def merge(blocks: Iterable[bytes], alive: NDArray[np.int64] | None = None) -> bytes:
+    """One block out of several of the same term, oldest first; of a chunk that several name, the newest posting.
+
+    `alive`: only of these chunks, in ascending order; None: of all.
+    """
     parts = [unpack(block) for block in blocks]
     if not parts:
         return _HEADER.pack(_VERSION_1, 1, 1, 1, 0, 0)
@@ -129,10 +133,18 @@ def merge(blocks: Iterable[bytes], dead: Collection[int] = ()) -> bytes:
     tf = np.concatenate([part.frequencies for part in parts])[::-1]
     size = np.concatenate([part.lengths for part in parts])[::-1]
     unique, first = np.unique(ids, return_index=True)
-    if dead:
-        alive = ~np.isin(unique, np.fromiter(dead, dtype=np.int64, count=len(dead)))
-        unique, first = unique[alive], first[alive]
+    if alive is not None:
+        lives = are_among(unique, alive)
+        unique, first = unique[lives], first[lives]
     return _pack_sorted(unique, tf[first], size[first])
+
+
+def are_among(chunks: NDArray[np.int64], alive: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these chunks are among the others, which are in ascending order."""
+    if not alive.size:
+        return np.zeros(chunks.size, np.bool_)
+    same: NDArray[np.bool_] = alive[np.minimum(np.searchsorted(alive, chunks), alive.size - 1)] == chunks
+    return same
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +171,6 @@ def build_segment(chunks: Iterable[tuple[int, Iterable[str]]]) -> Segment:
     return Segment({term: pack(*columns[term]) for term in sorted(columns)}, number, total)
 
 
-def merge_segments(segments: Sequence[Mapping[str, bytes]], dead: Collection[int] = ()) -> Segment:
-    """One segment out of the blocks of several, oldest first, without the dead chunks; its numbers are counted anew."""
-    blocks: dict[str, bytes] = {}
-    lengths: dict[int, int] = {}
-    for term in sorted({term for segment in segments for term in segment}):
-        merged = merge((segment[term] for segment in segments if term in segment), dead)
-        if count(merged):
-            blocks[term] = merged
-            postings = unpack(merged)
-            lengths.update(zip(postings.chunks.tolist(), postings.lengths.tolist(), strict=True))
-    return Segment(blocks, len(lengths), sum(lengths.values()))
-
-
 # ── BM25 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _DENSE_SPAN = 4_000_000
@@ -190,16 +189,19 @@ class CorpusStats:
 class Bm25:
     """One query against the blocks of its terms: every chunk's score, or that of given chunks.
 
-    score = Σ over terms  qtf · ln(1 + (N - df + .5) / (df + .5)) · tf · (k1 + 1) / (tf + k1 · (1 - b + b · length /
+    score = Σ over words  qtf · ln(1 + (N - df + .5) / (df + .5)) · tf · (k1 + 1) / (tf + k1 · (1 - b + b · length /
     avg)), where df is the number of postings in the given blocks (Robertson & Zaragoza 2009; idf as in Lucene).
+
+    The terms that a word has in several languages are counted together (Pirkola 1998): alone, that of a language which
+    hardly any chunk is in would be rare, and outweigh all others.
     """
 
-    def __init__(self, query: Mapping[str, float], blocks: Mapping[str, Sequence[bytes]], stats: CorpusStats) -> None:
+    def __init__(self, query: Mapping[Word, float], blocks: Mapping[str, Sequence[bytes]], stats: CorpusStats) -> None:
         """`query` as `query_terms` gives it; `blocks` by term, one for each segment that has the term, in any order."""
         average = max(stats.total_length, 1) / max(stats.chunks, 1)
         self._parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-        for term, weight in query.items():
-            found = [unpack(block) for block in blocks.get(term, ())]
+        for word, weight in query.items():
+            found = [unpack(block) for term in word for block in blocks.get(term, ())]
             frequency = sum(part.chunks.size for part in found)
             # Dead chunks that still stand in a block may make df larger than N.
             number = max(stats.chunks, frequency)

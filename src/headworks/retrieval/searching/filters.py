@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from headworks.errors import InvalidRequest
 from headworks.retrieval.metadata import DAY_US
+from headworks.retrieval.searching.narrowing import Narrowed, narrowed
 from headworks.types.filter_reading import read_filter
 from headworks.types.filters import (
     DATE_FACTS,
@@ -44,6 +45,8 @@ class Compiled:
     path: str
     values: dict[str, Any]
     names_facts: bool
+    narrowed: Narrowed
+    """Where what passes can lie."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def compiled(given: Filter) -> Compiled:
         raise InvalidRequest(
             f"The filter has more than {MOST_COMPARED:,} values in all.", next_step=_SYNTAX, param="filter"
         )
-    return Compiled(path, writing.values, names_facts)
+    return Compiled(path, writing.values, names_facts, narrowed(given))
 
 
 class _Writing:

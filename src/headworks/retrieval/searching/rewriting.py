@@ -6,12 +6,13 @@ A model only ever adds or replaces what is looked for. What may be found is deci
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from headworks.errors import HeadworksError
+from headworks.retrieval.passages.lexical import USUAL, Word, query_terms, terms
 from headworks.types.models import Message, ModelCall, Models, Prompt
 from headworks.types.search import MOST_QUERIES, Rewriting, Synonyms
 
@@ -44,16 +45,15 @@ class Rewritten:
     notice: str = ""
 
 
-def expanded(
-    query: str, wanted: Mapping[str, float], rules: Sequence[Synonyms], terms: Callable[[str], Sequence[str]]
-) -> dict[str, float]:
-    """The terms of a question with their weights, and those of its synonyms. `terms` is how texts are analysed."""
-    weights: dict[str, float] = dict(wanted)
-    said = tuple(terms(query)) if rules else ()
+def words_of(query: str, rules: Sequence[Synonyms], languages: Sequence[str]) -> dict[Word, float]:
+    """The words of a question with their weights, and those of its synonyms, in the languages of a collection."""
+    weights: dict[Word, float] = dict(query_terms(query, languages))
+    said = {language: tuple(terms(query, language)) for language in languages or (USUAL,)} if rules else {}
     for rule in rules:
-        if _stands_in(tuple(terms(rule.word)), said):
-            for term in (each for other in rule.others for each in terms(other)):
-                weights.setdefault(term, SYNONYM_WEIGHT)
+        if any(_stands_in(tuple(terms(rule.word, language)), of_it) for language, of_it in said.items()):
+            for other in rule.others:
+                for word in query_terms(other, languages):
+                    weights.setdefault(word, SYNONYM_WEIGHT)
     return weights
 
 

@@ -15,11 +15,12 @@ from headworks.retrieval.indexing.nearest import Nearest, Within
 from headworks.retrieval.passages import lexical
 from headworks.retrieval.passages.fusion import Fused, fuse
 from headworks.retrieval.searching.filters import Compiled
-from headworks.retrieval.store import SEARCH_SQL, storable, vector_text
+from headworks.retrieval.store import SEARCH_SQL, vector_text
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 from headworks.types.ids import TraceId
 from headworks.types.models import Embeddings, ModelCall, Models
+from headworks.types.storable import storable
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ _FIRST_GATE = 250
 """So many of the best by keywords are asked for first; then four times as many, until enough are readable."""
 _FEW_MATCHING = 5_000
 """Chunks: so many that pass a filter are all compared; beyond, the nearest are asked for until enough of them pass."""
+_FEW_DOCUMENTS = 10_000
+"""That have a fact of the wanted kind: fewer are looked up one by one; beyond, all are looked through."""
 _MORE = 4
 
 WantVectors = Callable[[Principal, UUID], Awaitable[None]]
@@ -39,10 +42,10 @@ class Plan:
     collection: Any
     blocks: Mapping[str, Sequence[bytes]]
 
-    def keywords(self, terms: Mapping[str, float]) -> lexical.Bm25:
-        """The leg of keywords, for terms that were asked for."""
+    def keywords(self, words: Mapping[lexical.Word, float]) -> lexical.Bm25:
+        """The leg of keywords, for words whose terms were asked for."""
         return lexical.Bm25(
-            terms, self.blocks, lexical.CorpusStats(self.collection.chunks, self.collection.total_length)
+            words, self.blocks, lexical.CorpusStats(self.collection.chunks, self.collection.total_length)
         )
 
 
@@ -56,9 +59,9 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as it is scored: its terms with their weights, its vector, and what documents must be."""
+    """A question as it is scored: its words with their weights, its vector, and what documents must be."""
 
-    terms: Mapping[str, float]
+    words: Mapping[lexical.Word, float]
     vector: Vector
     filter: Compiled | None = None
 
@@ -141,7 +144,7 @@ class Scoring:
         if asked.vector.text is not None:
             similarity = await self._near(tx, within, asked.vector.text, limit, passing)
         nearest = sorted(similarity, key=lambda chunk: -similarity[chunk])[:limit]
-        keywords = plan.keywords(asked.terms)
+        keywords = plan.keywords(asked.words)
         ranked, _ = keywords.rank()
         by_keyword: list[int] = []
         for batch in _growing(ranked.tolist()):
@@ -201,12 +204,19 @@ class _Passing:
             "generation": within.generation,
             **wanted.parameters,
         }
+        self._narrowed = wanted.narrowed
         self.all_of_them: list[int] | None = None
         self._set: frozenset[int] = frozenset()
 
     async def begin(self, tx: Tx) -> None:
-        """Find out whether it is little."""
-        found = await tx.fetch_value(SEARCH_SQL.list_matching, **self._parameters, limit=_FEW_MATCHING + 1) or []
+        """Find out whether it is little: by way of facts that few documents have, or by looking at all of them."""
+        asked = {**self._parameters, "limit": _FEW_MATCHING + 1}
+        found: list[int] | None = None
+        if self._narrowed.parts:
+            by_facts = {**self._narrowed.parameters, "most": _FEW_DOCUMENTS}
+            found = await tx.fetch_value(SEARCH_SQL.list_narrowed, **asked, **by_facts)
+        if found is None:
+            found = await tx.fetch_value(SEARCH_SQL.list_matching, **asked) or []
         if len(found) <= _FEW_MATCHING:
             self.all_of_them, self._set = sorted(found), frozenset(found)
 

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -131,8 +130,8 @@ class Searcher:
         tuning = _changed(tuning, question.wanted.changes)
         rewritten = await self._rewritten(question, tuning)
         queries = rewritten.queries
-        terms = [self._terms(question, tuning, each, plan.collection.languages) for each in queries]
-        if missing := {term for each in terms for term in each} - wanted:
+        words = [self._words(question, tuning, each, plan.collection.languages) for each in queries]
+        if missing := {term for each in words for word in each for term in word} - wanted:
             plan = await self._scoring.plan(principal, question.collection, sorted(missing | wanted))
         vectors = [Vector(None)] * len(queries)
         if ranking != "keywords":
@@ -140,7 +139,7 @@ class Searcher:
         if ranking == "vectors" and vectors[0].notice:
             raise ModelMissing(f"No ranking by vectors: {vectors[0].notice}.", next_step="Ask for the hybrid one.")
         only = None if question.wanted.filter is None else compiled(question.wanted.filter)
-        asked = [Asked(words, vector, only) for words, vector in zip(terms, vectors, strict=True)]
+        asked = [Asked(each, vector, only) for each, vector in zip(words, vectors, strict=True)]
         done = _Round(plan, tuning, vectors[0], [], [], [rewritten.notice], queries)
         limit = max(_CANDIDATES, 2 * question.k)
         async with self._db.tx(principal) as tx:
@@ -154,7 +153,7 @@ class Searcher:
         done.found = await self._chosen(question, done)
         if ranking != "keywords":
             done.notices.append(_notice(plan, vectors[0]))
-        if not any(terms) and not any(each.dense is not None for one in scored for each in one.fused):
+        if not any(words) and not any(each.dense is not None for one in scored for each in one.fused):
             done.notices.append("The query holds no word to look for: very common ones and signs are not.")
         return done
 
@@ -162,7 +161,8 @@ class Searcher:
         """The collection with the postings of the question's terms, in the languages that it had the last time."""
         of_collection = (question.principal.tenant, question.collection)
         languages = self._languages.get(of_collection, ())
-        wanted = set(lexical.query_terms(question.query, languages)) if question.ranking != "vectors" else set()
+        words = lexical.query_terms(question.query, languages) if question.ranking != "vectors" else {}
+        wanted = {term for word in words for term in word}
         plan = await self._scoring.plan(question.principal, question.collection, list(wanted))
         if len(self._languages) >= _MOST_REMEMBERED:
             self._languages.clear()
@@ -191,13 +191,12 @@ class Searcher:
         return await rewriting.rewritten(self._models, call, tuning.rewrite, question.query, history)
 
     @staticmethod
-    def _terms(question: _Question, tuning: SearchTuning, query: str, languages: Sequence[str]) -> Mapping[str, float]:
+    def _words(
+        question: _Question, tuning: SearchTuning, query: str, languages: Sequence[str]
+    ) -> Mapping[lexical.Word, float]:
         if question.ranking == "vectors":
             return {}
-        weights: Mapping[str, float] = lexical.query_terms(query, languages)
-        for language in languages or (lexical.USUAL,):
-            weights = rewriting.expanded(query, weights, tuning.synonyms, partial(lexical.terms, language=language))
-        return weights
+        return rewriting.words_of(query, tuning.synonyms, languages)
 
     async def _aged(self, tx: Tx, question: _Question, done: _Round, standings: Sequence[Standing]) -> list[Standing]:
         """The candidates with what their age leaves of their scores, best first."""

@@ -30,14 +30,47 @@ SELECT array_agg(f.chunk_id)
           FROM document d
           JOIN chunk c ON c.tenant_id = d.tenant_id AND c.document_id = d.document_id AND c.generation_id = %(generation)s
          WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
-           AND jsonb_path_match(
-               CASE WHEN NOT %(names_facts)s THEN d.metadata ELSE jsonb_build_object('said', d.metadata, 'own',
-                   jsonb_build_object(
-                       'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
-                       'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
-                       'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint))) END,
-               %(filter)s::jsonpath, %(values)s::jsonb, true)
+           AND jsonb_path_match(CASE WHEN %(names_facts)s THEN facts_of(d) ELSE d.metadata END,
+                                %(filter)s::jsonpath, %(values)s::jsonb, true)
          LIMIT %(limit)s) f
+
+-- name: list_narrowed
+-- The same by way of facts: of the parts of a filter that one which fewest documents can pass says where to look. No row:
+-- each has `most` or more. A fact is a hint; row-level security and the filter decide.
+WITH found AS MATERIALIZED (
+    SELECT p.part, ARRAY(
+           SELECT f.document_id
+             FROM (SELECT n.document_id
+                     FROM unnest(%(number_parts)s::integer[], %(number_names)s::text[], %(number_lows)s::float8[],
+                                 %(number_highs)s::float8[]) AS w (part, name, low, high)
+                    CROSS JOIN LATERAL (
+                          SELECT f.document_id FROM document_fact f
+                           WHERE f.tenant_id = %(tenant)s AND f.collection_id = %(collection)s AND f.name = w.name
+                             AND f.number >= w.low AND f.number <= w.high
+                           LIMIT %(most)s) n
+                    WHERE w.part = p.part
+                    UNION ALL
+                   SELECT t.document_id
+                     FROM unnest(%(text_parts)s::integer[], %(text_names)s::text[], %(text_lows)s::text[],
+                                 %(text_highs)s::text[]) AS w (part, name, low, high)
+                    CROSS JOIN LATERAL (
+                          SELECT f.document_id FROM document_fact f
+                           WHERE f.tenant_id = %(tenant)s AND f.collection_id = %(collection)s AND f.name = w.name
+                             AND f.text >= w.low AND f.text < w.high
+                           LIMIT %(most)s) t
+                    WHERE w.part = p.part) f
+            LIMIT %(most)s) AS documents
+      FROM generate_series(0, %(parts)s::integer - 1) AS p (part))
+SELECT ARRAY(
+       SELECT c.chunk_id
+         FROM document d
+         JOIN chunk c ON c.tenant_id = d.tenant_id AND c.document_id = d.document_id AND c.generation_id = %(generation)s
+        WHERE d.tenant_id = %(tenant)s AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
+          AND d.document_id = ANY (fewest.documents)
+          AND jsonb_path_match(CASE WHEN %(names_facts)s THEN facts_of(d) ELSE d.metadata END,
+                               %(filter)s::jsonpath, %(values)s::jsonb, true)
+        LIMIT %(limit)s) AS chunks
+  FROM (SELECT documents FROM found WHERE cardinality(documents) < %(most)s ORDER BY cardinality(documents) LIMIT 1) fewest
 
 -- name: pick_matching
 -- Those of these chunks whose documents pass a filter.
@@ -46,13 +79,8 @@ SELECT array_agg(c.chunk_id)
   JOIN document d ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
    AND d.collection_id = %(collection)s AND d.tombstoned_at IS NULL
-   AND jsonb_path_match(
-       CASE WHEN NOT %(names_facts)s THEN d.metadata ELSE jsonb_build_object('said', d.metadata, 'own',
-           jsonb_build_object(
-               'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
-               'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
-               'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint))) END,
-       %(filter)s::jsonpath, %(values)s::jsonb, true)
+   AND jsonb_path_match(CASE WHEN %(names_facts)s THEN facts_of(d) ELSE d.metadata END,
+                        %(filter)s::jsonpath, %(values)s::jsonb, true)
 
 -- name: list_dates
 -- Microseconds since 1970 of a date of each chunk's document: one of its own, or the (first) one under a key.

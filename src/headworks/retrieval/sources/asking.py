@@ -27,6 +27,7 @@ class SourceView:
     may read), `done`, or `failed`. `trouble` says why it waits or failed. `looked_at` of `expected` documents: how far
     it is with the changes, where the source can tell. `hidden_from`: when its documents hide unless a sync goes through
     before; null where it does not tell who reads them. `progress` is of the documents that the sync brought.
+    `held_back`: so many documents are no longer there that none was removed; who asks for the next sync may confirm it.
     """
 
     source: str
@@ -38,6 +39,7 @@ class SourceView:
     synced_at: datetime | None
     hidden_from: datetime | None
     progress: Progress | None
+    held_back: int | None = None
 
 
 class SourceSyncs:
@@ -49,10 +51,10 @@ class SourceSyncs:
         self._queue = queue
         self._ingestion = ingestion
 
-    async def ask(self, principal: Principal, collection: str) -> list[SourceView]:
+    async def ask(self, principal: Principal, collection: str, *, confirms_deletions: bool = False) -> list[SourceView]:
         """A sync of every source of the collection's file; of one that it no longer has, what came from it vanishes.
 
-        One that is under way goes on at once. Raises NotFound.
+        One that is under way goes on at once. `confirms_deletions`: what was held back may go. Raises NotFound.
         """
         curator = await self._directory.curator(principal.tenant)
         async with self._db.tx(principal) as tx:
@@ -60,14 +62,19 @@ class SourceSyncs:
             stored = await tx.fetch_all(SQL.list_sources, tenant=principal.tenant, collection=row.collection_id)
             names = sorted({*configured_sources(row.settings), *(each.name for each in stored)})
             for name in names:
-                await self.begin(tx, principal, row, name)
+                await self.begin(tx, principal, row, name, confirms_deletions=confirms_deletions)
         return await self._views(curator, row)
 
-    async def begin(self, tx: Tx, principal: Principal, row: CollectionRow, name: str) -> None:
+    async def begin(
+        self, tx: Tx, principal: Principal, row: CollectionRow, name: str, *, confirms_deletions: bool = False
+    ) -> None:
         """Ask for a sync of the source of that name; one that is under way goes on at once."""
         of_collection = {"tenant": principal.tenant, "collection": row.collection_id}
         sync, chain = new_id(), new_id()
-        put = await tx.fetch_one(SQL.put_source, **of_collection, source=new_id(), name=name, sync=sync, chain=chain)
+        put = await tx.fetch_one(
+            SQL.put_source,
+            **of_collection, source=new_id(), name=name, sync=sync, chain=chain, confirms=confirms_deletions,
+        )  # fmt: skip
         if put.sync_id == sync:
             await tx.run(INGEST_SQL.add_sync, **of_collection, source=name, sync=sync, by=principal.id)
         await self._queue.sync(tx, principal.tenant, put.source_id, chain)
@@ -78,8 +85,9 @@ class SourceSyncs:
         for each in await tx.fetch_all(SQL.list_under_way, **of_collection):
             chain = new_id()
             await tx.fetch_one(
-                SQL.put_source, **of_collection, source=each.source_id, name=each.name, sync=new_id(), chain=chain
-            )
+                SQL.put_source,
+                **of_collection, source=each.source_id, name=each.name, sync=new_id(), chain=chain, confirms=False,
+            )  # fmt: skip
             await self._queue.sync(tx, tenant, each.source_id, chain)
 
     async def views(self, principal: Principal, collection: str) -> list[SourceView]:
@@ -105,7 +113,7 @@ class SourceSyncs:
             views.append(
                 SourceView(
                     _short(name), kind, now.phase, now.error_message or "", now.looked_at, now.expected, now.synced_at,
-                    now.readable_until if now.carries_permissions else None, progress,
+                    now.readable_until if now.carries_permissions else None, progress, now.held_back,
                 )
             )  # fmt: skip
         return views

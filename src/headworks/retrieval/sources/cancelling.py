@@ -25,6 +25,7 @@ async def cancel_sync(tx: Tx, keyring: Keyring, curator: Principal, source: UUID
         SQL.end_source,
         **of_source, sync=found.sync_id, step=found.step, phase="failed",
         state=seal(keyring, curator.tenant, source, kept), read_at=None, max_age_s=0,
+        held_back=None,
     )  # fmt: skip
     await tx.run(SQL.note_end, **of_source, code="cancelled", message="Somebody cancelled it.")
     return True

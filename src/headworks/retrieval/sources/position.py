@@ -33,10 +33,18 @@ class Position:
     """When the sweep began, by the database's clock: that old are the readers that it tells."""
     errors: int = 0
     """How often in a row the source failed."""
+    refusals: int = 0
+    """How often in a row it asked for fewer requests."""
+    waited_s: float = 0.0
+    """How long it was waited for, all these refusals together."""
 
     def begin_sweep(self, now: datetime) -> None:
         """From the first page."""
         self.place, self.here, self.read_at = "", {}, now
+
+    def progressed(self) -> None:
+        """The source has given something: whatever was wrong with it is over."""
+        self.errors, self.refusals, self.waited_s = 0, 0, 0.0
 
     def ended(self) -> Position:
         """What the next sync begins with."""
@@ -58,6 +66,8 @@ class SourceRow:
     looked_at: int
     expected: int | None
     readable_until: datetime | None
+    held_back: int | None
+    confirmed: bool
 
 
 def seal(keyring: Keyring, tenant: TenantId, source: UUID, position: Position) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from headworks.errors import InvalidRequest
@@ -34,12 +34,14 @@ from headworks.retrieval.sources.contract import (
 )
 from headworks.retrieval.sources.mapping import NOBODY, Listed, Ours, listed_of
 from headworks.retrieval.sources.position import Position, SourceRow, seal
+from headworks.retrieval.sources.vanishing import TooManyGone, are_too_many
 from headworks.retrieval.store import INGEST_SQL, CollectionRow, find_collection, lock_collection
 from headworks.storage.pool import Database, Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, new_id
+from headworks.types.storable import storable
 
 SQL = load("headworks.retrieval.sources", "syncing.sql")
 
@@ -48,8 +50,14 @@ DONE_S = -1.0
 STEP_S = 20.0
 """How long one step goes on; then others have their turn."""
 _SHORT_PAUSE_S = 2.0
+_SHORT_PAUSES = 5
+"""So many in a row are waited within a step."""
 _MOST_ERRORS = 6
 _FIRST_PAUSE_S = 15.0
+_LONGEST_PAUSE_S = 3_600.0
+"""Whatever a source asks for: a date by a clock that is wrong can be years away."""
+_PATIENCE_S = 6 * 3_600.0
+"""For a source that asks for fewer requests each time that it is asked, and gives nothing in between."""
 _MOST_RETRIED = 10_000
 Phase = Literal["changes", "sweep"]
 Result = TypeVar("Result")
@@ -70,12 +78,16 @@ class SyncLimits:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whose sync it is: the tenant's curator, the collection, the source as it is stored, and who is who of ours."""
+    """Whose sync it is: the tenant's curator, the collection, the source as it is stored, and who is who of ours.
+
+    `most_deletions`: the share of its documents that may vanish at once.
+    """
 
     curator: Principal
     row: CollectionRow
     found: SourceRow
     ours: Ours
+    most_deletions: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,7 @@ class OneSync:
         self._row = target.row
         self._found = target.found
         self._ours = target.ours
+        self._most_deletions = target.most_deletions
         self._source = source
         self._position = position
         self._groups = Groups()
@@ -136,15 +149,27 @@ class OneSync:
             await self._save()
             return 0.0
         if isinstance(error, Throttled):
-            await self._save()
-            await self._note(error)
-            return error.retry_after_s
+            return await self._wait(error)
         self._position.errors += 1
         if error.is_lasting or self._position.errors >= _MOST_ERRORS:
             return await self._give_up(error)
         await self._save()
         await self._note(error)
         return _FIRST_PAUSE_S * 2.0 ** (self._position.errors - 1)
+
+    async def _wait(self, error: Throttled) -> float:
+        """As long as the source asks for, and twice as long as the last time at least; but not for ever."""
+        position = self._position
+        pause_s = min(max(error.retry_after_s, 2.0**position.refusals), _LONGEST_PAUSE_S)
+        position.refusals += 1
+        position.waited_s += pause_s
+        if position.waited_s > _PATIENCE_S:
+            hours = _PATIENCE_S / 3_600
+            message = f"The source asked to slow down, {position.refusals} times in a row in {hours:.0f} hours."
+            return await self._give_up(SourceError(message, code="throttled"))
+        await self._save()
+        await self._note(error)
+        return pause_s
 
     # ── Changes ──
 
@@ -159,7 +184,8 @@ class OneSync:
             await self._fail(page.failed)
             await self._take_each(page.changes)
             self._looked_at += len(page.changes)
-            self._position.cursor, self._position.taken, self._position.errors = page.cursor, [], 0
+            self._position.cursor, self._position.taken = page.cursor, []
+            self._position.progressed()
             self._phase = "sweep" if page.is_last else "changes"
             await self._save()
             if page.is_last:
@@ -174,6 +200,7 @@ class OneSync:
             if change.path not in taken:
                 await self._take(change, self._listed(change.access))
                 self._position.taken.append(change.path)
+                self._position.progressed()
 
     async def _take(self, change: Change, listed: Listed | None) -> None:
         """Fetch and hand in one document; whatever is wrong with it is its own failure."""
@@ -182,7 +209,7 @@ class OneSync:
         except Gone:
             self._forget(change.path)
         except InvalidRequest as error:
-            await self._fail([Failed(_storable(change.path), "path", error.message)])
+            await self._fail([Failed(storable(change.path[:1000]), "path", error.message)])
         except Unfetchable as error:
             await self._fail([Failed(change.path, error.code, error.message)])
             if change.path not in self._position.retry and len(self._position.retry) < _MOST_RETRIED:
@@ -220,7 +247,8 @@ class OneSync:
                 await tx.run(
                     SQL.add_failed_item,
                     **self._keys, item=new_id(), sync=self._found.sync_id, source=self._found.name,
-                    path=_storable(each.path), code=each.code[:100], message=each.message[:1000], by=self._curator.id,
+                    path=storable(each.path[:1000]), code=each.code[:100], message=each.message[:1000],
+                    by=self._curator.id,
                 )  # fmt: skip
 
     # ── The sweep ──
@@ -232,7 +260,8 @@ class OneSync:
             page = await _patiently(lambda: self._source.present(position.cursor, position.place))
             for each in page.documents:
                 position.here[each.path] = _as_stored(self._listed(each.access))
-            position.place, position.errors = page.place, 0
+            position.place = page.place
+            position.progressed()
             if not page.place:
                 break
 
@@ -256,19 +285,31 @@ class OneSync:
         return True
 
     async def _end(self) -> None:
-        """What is gone vanishes, everybody who is no longer a reader loses it, and the sync is over."""
+        """What is gone vanishes, everybody who is no longer a reader loses it, and the sync is over.
+
+        Where more is gone than may vanish at once, nothing does: the sync has failed, and a person is to look.
+        """
         seen, curator = sorted(_good_paths(self._position.here)), self._curator
         of_source = {**self._keys, "source": self._found.name, "seen": seen}
         async with self._tools.db.tx(curator, statement_timeout_s=300) as tx:
             await lock_collection(tx, self._row.collection_id)
-            vanished = await sweep(tx, curator.tenant, of_source)
+            held = await self._held_back(tx, of_source)
+            vanished = 0 if held else await sweep(tx, curator.tenant, of_source)
             if vanished:
                 await self._tools.queue.tidy(tx, curator.tenant, self._row.collection_id)
             row = await find_collection(tx, curator.tenant, collection=self._row.collection_id) or self._row
             if await self._set_lists(tx, row) or vanished:
                 await collections.touch(tx, curator, self._row.collection_id)
             await tx.run(INGEST_SQL.finish_sync, tenant=curator.tenant, sync=self._found.sync_id)
-            await self._write_end(tx, "done", self._position.ended())
+            await self._write_end(tx, "failed" if held else "done", self._position.ended(), held)
+
+    async def _held_back(self, tx: Tx, of_source: Mapping[str, Any]) -> TooManyGone | None:
+        """Why nothing may vanish now; somebody may have confirmed that so many are to go."""
+        gone, here = await tx.fetch_value(SQL.count_gone, **of_source), len(of_source["seen"])
+        is_confirmed = self._found.confirmed and gone <= (self._found.held_back or 0)
+        if is_confirmed or not are_too_many(gone, here, self._most_deletions):
+            return None
+        return TooManyGone(self._row.name, gone, here, self._most_deletions)
 
     async def _set_lists(self, tx: Tx, row: CollectionRow) -> int:
         """Readers and deny entries as the source tells them now, also of what is still queued; how many are others."""
@@ -327,15 +368,18 @@ class OneSync:
             raise Overtaken
         self._step += 1
 
-    async def _write_end(self, tx: Tx, phase: str, position: Position) -> None:
+    async def _write_end(self, tx: Tx, phase: str, position: Position, held: TooManyGone | None = None) -> None:
+        of_source = {"tenant": self._curator.tenant, "source": self._found.source_id}
         written = await tx.run(
             SQL.end_source,
-            tenant=self._curator.tenant, source=self._found.source_id, sync=self._found.sync_id, step=self._step,
+            **of_source, sync=self._found.sync_id, step=self._step,
             phase=phase, state=self._seal(position), read_at=self._position.read_at,
-            max_age_s=self._tools.limits.max_age_s,
+            max_age_s=self._tools.limits.max_age_s, held_back=held and held.gone,
         )  # fmt: skip
         if not written:
             raise Overtaken
+        if held:
+            await tx.run(SQL.note_end, **of_source, code=held.code, message=str(held))
 
     async def _give_up(self, error: SourceError) -> float:
         """The sync ends without a sweep: nothing is removed. What was handed in stays, and the next one goes on."""
@@ -360,14 +404,15 @@ class OneSync:
 
 
 async def _patiently(call: Callable[[], Awaitable[Result]]) -> Result:
-    """What a call gives; a short pause that the source asks for is waited here, a long one ends the step."""
-    while True:
+    """What a call gives; a few short pauses that the source asks for are waited here, a long one ends the step."""
+    for _ in range(_SHORT_PAUSES):
         try:
             return await call()
         except Throttled as error:
             if error.retry_after_s > _SHORT_PAUSE_S:
                 raise
             await asyncio.sleep(error.retry_after_s)
+    return await call()
 
 
 def _good_paths(paths: Iterable[str]) -> Iterable[str]:
@@ -388,10 +433,6 @@ def _as_listed(stored: list[list[str]] | None) -> Listed | None:
         return None
     readers, denied = (tuple(PrincipalId(UUID(each)) for each in ids) for ids in stored)
     return Listed(readers, denied)
-
-
-def _storable(path: str) -> str:
-    return path[:1000].replace("\0", "\ufffd").encode(errors="replace").decode()
 
 
 def _sha256(data: bytes) -> str:

@@ -18,6 +18,7 @@ from headworks.retrieval.sources.contract import Change, Changes, Fetched, Gone,
 from headworks.retrieval.sources.mapping import Ours
 from headworks.retrieval.sources.position import SourceRow, unseal
 from headworks.retrieval.sources.stepping import DONE_S, SQL, OneSync, Overtaken, Target, Tools
+from headworks.retrieval.sources.vanishing import MOST_DELETIONS
 from headworks.retrieval.store import CollectionRow, find_collection
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, TenantId
@@ -49,7 +50,7 @@ class SourceWork:
         opened = self._open(row, found)
         position = unseal(self._tools.keyring, tenant, found)
         try:
-            target = Target(curator, row, found, await self._ours(curator, row, found))
+            target = Target(curator, row, found, await self._ours(curator, row, found), most_deletions(row, found.name))
             return await _advance(OneSync(self._tools, target, opened, position))
         finally:
             await opened.close()
@@ -89,6 +90,12 @@ async def _advance(one: OneSync) -> float:
 def configured_sources(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The sources of a collection's stored settings, by the name that their documents carry."""
     return {f"{CONFIGURED}{each['name']}": each for each in settings.get("sources", ())}
+
+
+def most_deletions(row: CollectionRow, name: str) -> float:
+    """The share of a source's documents that may vanish at once: all, when the collection's file no longer has it."""
+    configured = configured_sources(row.settings).get(name)
+    return 1.0 if configured is None else float(configured.get("most_deletions", MOST_DELETIONS))
 
 
 class NoSource:

@@ -2,13 +2,15 @@
 
 -- name: put_source
 -- Ask for a sync: one that is under way goes on. Nothing has been read yet from a new source, so what comes of its first
--- sync has readers that are as new as the sync.
+-- sync has readers that are as new as the sync. `confirms`: what a sync that held back found gone may go.
 INSERT INTO source (tenant_id, source_id, collection_id, name, sync_id, chain, phase)
 VALUES (%(tenant)s, %(source)s, %(collection)s, %(name)s, %(sync)s, %(chain)s, 'changes')
     ON CONFLICT (tenant_id, collection_id, name) DO UPDATE
    SET chain = excluded.chain, sync_id = coalesce(source.sync_id, excluded.sync_id),
        phase = CASE WHEN source.sync_id IS NULL THEN 'changes' ELSE source.phase END,
        looked_at = CASE WHEN source.sync_id IS NULL THEN 0 ELSE source.looked_at END,
+       confirmed = (source.sync_id IS NOT NULL AND source.confirmed)
+                   OR (%(confirms)s AND source.held_back IS NOT NULL),
        error_code = NULL, error_message = NULL
 RETURNING source_id, sync_id
 
@@ -17,11 +19,13 @@ RETURNING source_id, sync_id
 SELECT source_id, name FROM source WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND sync_id IS NOT NULL
 
 -- name: find_source
-SELECT source_id, collection_id, name, sync_id, chain, phase, step, state, looked_at, expected, readable_until
+SELECT source_id, collection_id, name, sync_id, chain, phase, step, state, looked_at, expected, readable_until,
+       held_back, confirmed
   FROM source WHERE tenant_id = %(tenant)s AND source_id = %(source)s
 
 -- name: lock_source
-SELECT source_id, collection_id, name, sync_id, chain, phase, step, state, looked_at, expected, readable_until
+SELECT source_id, collection_id, name, sync_id, chain, phase, step, state, looked_at, expected, readable_until,
+       held_back, confirmed
   FROM source WHERE tenant_id = %(tenant)s AND source_id = %(source)s
    FOR UPDATE
 
@@ -31,7 +35,7 @@ UPDATE source SET error_code = %(code)s, error_message = %(message)s
 
 -- name: list_sources
 SELECT source_id, name, sync_id, phase, looked_at, expected, error_code, error_message, carries_permissions,
-       readable_until, synced_at
+       readable_until, synced_at, held_back
   FROM source WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s ORDER BY name
 
 -- name: last_sync
@@ -57,8 +61,10 @@ UPDATE source SET error_code = %(code)s, error_message = %(message)s
  WHERE tenant_id = %(tenant)s AND source_id = %(source)s AND sync_id = %(sync)s
 
 -- name: end_source
+-- What was held back stays so until a sync goes through.
 UPDATE source
-   SET sync_id = NULL, phase = %(phase)s::text, step = step + 1, state = %(state)s,
+   SET sync_id = NULL, phase = %(phase)s::text, step = step + 1, state = %(state)s, confirmed = false,
+       held_back = CASE WHEN %(phase)s::text = 'done' THEN NULL ELSE coalesce(%(held_back)s::integer, held_back) END,
        readable_until = CASE WHEN carries_permissions AND %(phase)s::text = 'done'
                              THEN greatest(readable_until, %(read_at)s::timestamptz + make_interval(secs => %(max_age_s)s))
                              ELSE readable_until END,
@@ -83,6 +89,11 @@ SELECT document_id, path, given_readers, given_denials, restricted, readers_from
 SELECT path FROM ingest_item
  WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(name)s
    AND (state = 'queued' OR sync_id = %(sync)s)
+
+-- name: count_gone
+SELECT count(*) FROM document
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND source = %(source)s AND tombstoned_at IS NULL
+   AND part = '' AND NOT path = ANY (%(seen)s::text[])
 
 -- name: set_item_readers
 UPDATE ingest_item SET readers = %(readers)s::uuid[], denials = %(denials)s::uuid[]

@@ -6,6 +6,8 @@ import base64
 import mimetypes
 import unicodedata
 import zlib
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,6 +18,9 @@ from headworks.retrieval.sources.contract import CursorExpired
 
 HTML = frozenset({"text/html", "application/xhtml+xml"})
 _MOST_BYTES = 256 << 20
+_MOST_LINKS = 4_000_000
+_MOST_CHARACTERS = 64 << 20
+"""Of all addresses that links lead to. A site without end has more, and the whole is written every few pages."""
 _LONGEST_PATH = 900
 _ENDINGS = {"text/html": ".html", "application/xhtml+xml": ".html", "text/plain": ".txt", "text/markdown": ".md"}
 
@@ -29,7 +34,8 @@ class KnownPage(msgspec.Struct, omit_defaults=True):
     lastmod: str = ""
     digest: str = ""
     """Of the bytes: servers that know no tags say the same thing again and again."""
-    links: list[str] = []
+    links: list[int] = []
+    """As `Visit.numbers` has them."""
 
 
 class Visit(msgspec.Struct, omit_defaults=True):
@@ -45,6 +51,30 @@ class Visit(msgspec.Struct, omit_defaults=True):
     stands_for: dict[str, str] = {}
     """A page that gave way to its canonical address, and that address."""
     is_under_way: bool = False
+    numbers: dict[str, int] = {}
+    """The addresses that links lead to, in the order of their numbers: most pages of a site lead to the same ones."""
+    characters: int = 0
+    """Of those addresses."""
+    linked: int = 0
+    """How many links pages have, together."""
+
+    def numbered(self, addresses: Sequence[str]) -> list[int]:
+        """Numbers for the links of a page; fewer where there is no room for all."""
+        found: list[int] = []
+        for address in addresses[: max(_MOST_LINKS - self.linked, 0)]:
+            if address not in self.numbers:
+                if self.characters + len(address) > _MOST_CHARACTERS:
+                    break
+                self.characters += len(address)
+                self.numbers[address] = len(self.numbers)
+            found.append(self.numbers[address])
+        self.linked += len(found)
+        return found
+
+    def linked_from(self, page: KnownPage) -> list[str]:
+        """The addresses that a page leads to."""
+        addresses = list(self.numbers) if page.links else []
+        return [addresses[number] for number in page.links]
 
     def add(self, url: str, depth: int, limit: int, lastmod: str = "") -> bool:
         """Put an address on the list, once; False when the list is full."""
@@ -60,10 +90,17 @@ class Visit(msgspec.Struct, omit_defaults=True):
         """Every page was looked at: what was found is what there is."""
         self.pages, self.here, self.todo = self.here, {}, []
         self.seen, self.stands_for, self.is_under_way = set(), {}, False
+        used = sorted(set(chain.from_iterable(page.links for page in self.pages.values())))
+        addresses, now = list(self.numbers), {old: new for new, old in enumerate(used)}
+        for page in self.pages.values():
+            page.links = [now[each] for each in page.links]
+        self.numbers = {addresses[old]: new for old, new in now.items()}
+        self.characters = sum(map(len, self.numbers))
+        self.linked = sum(len(page.links) for page in self.pages.values())
 
     def written(self) -> str:
         """As a cursor."""
-        return base64.b85encode(zlib.compress(msgspec.json.encode(self), 6)).decode()
+        return base64.b85encode(zlib.compress(msgspec.json.encode(self), 1)).decode()
 
 
 def read_visit(cursor: str) -> Visit:

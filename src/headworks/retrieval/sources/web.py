@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from time import monotonic
@@ -179,6 +179,8 @@ class WebSource:
         """What a sitemap lists. One that can't be read ends the visit: the pages that it listed are not gone."""
         try:
             answer = await self._ask(url, {}, follows=True)
+            if answer.status in _BUSY and answer.retry_after_s:
+                raise Throttled(answer.retry_after_s)
             if answer.status != 200:
                 raise SourceError(f"The sitemap {url} is out of reach: {answer.status}.", code="sitemap")
             return await asyncio.to_thread(parse_sitemap, answer.body)
@@ -217,7 +219,7 @@ class WebSource:
             return
         if known is not None and lastmod and known.lastmod == lastmod:
             visit.todo.pop(0)
-            self._keep(visit, batch, url, depth, known)
+            self._keep(visit, batch, (url, depth), known, visit.linked_from(known))
             return
         try:
             answer = await self._ask(url, _conditions(known))
@@ -229,7 +231,7 @@ class WebSource:
             raise Throttled(answer.retry_after_s or _PAUSE_S)
         visit.todo.pop(0)
         if answer.status == 304 and known is not None:
-            self._keep(visit, batch, url, depth, known)
+            self._keep(visit, batch, (url, depth), known, visit.linked_from(known))
         elif answer.status in _REDIRECTS:
             self._redirect(visit, batch, url, depth, answer)
         elif answer.status == 200:
@@ -261,14 +263,17 @@ class WebSource:
             markup = with_encoding(answer.body, answer.headers.get("content-type", ""))[:_MARKUP_BYTES]
             text = markup.decode(declared_encoding(markup) or "utf-8", "replace") if _is_plain(markup) else ""
             said = await asyncio.to_thread(read_page, text, url, answer.headers, USER_AGENT)
+        links = [] if self._settings.by_sitemap else [each for each in said.links if self._is_ours(each)]
         page = KnownPage(
             path=path_of(url, answer.media_type),
             tag=answer.headers.get("etag", "")[:500],
             modified=answer.headers.get("last-modified", "")[:100],
             lastmod=lastmod,
             digest=hashlib.blake2b(answer.body, digest_size=12).hexdigest(),
-            links=[each for each in said.links if self._is_ours(each)],
+            links=visit.numbered(links),
         )
+        if len(page.links) < len(links):
+            page.tag = page.modified = ""  # the next visit reads it again, since not all of its links are known
         if self._gives_way(visit, batch, url, depth, said.canonical) or not said.is_listed:
             page.path = ""
         if page.path in batch.taken:
@@ -276,7 +281,7 @@ class WebSource:
         elif page.path and not _is_same(visit.pages.get(url), page):
             self._fetched[page.path] = _document(answer)
             batch.changes.append(Change(page.path))
-        self._keep(visit, batch, url, depth, page)
+        self._keep(visit, batch, (url, depth), page, links)
 
     def _gives_way(self, visit: Visit, batch: _Batch, url: str, depth: int, canonical: str) -> bool:
         """Whether a page is another one's copy. Of two that name each other the first gives way."""
@@ -287,13 +292,14 @@ class WebSource:
             self._add(visit, batch, canonical, depth)
         return True
 
-    def _keep(self, visit: Visit, batch: _Batch, url: str, depth: int, page: KnownPage) -> None:
-        """The page is there; its links are looked at next."""
+    def _keep(self, visit: Visit, batch: _Batch, at: tuple[str, int], page: KnownPage, links: Sequence[str]) -> None:
+        """The page is there, at an address and a depth; its links are looked at next."""
+        url, depth = at
         visit.here[url] = page
         batch.taken.add(page.path)
         if self._settings.by_sitemap or depth >= self._settings.depth:
             return
-        for link in page.links:
+        for link in links:
             self._add(visit, batch, link, depth + 1)
 
     def _fail(self, visit: Visit, batch: _Batch, depth: int, failed: Failed) -> None:
@@ -304,7 +310,7 @@ class WebSource:
         if failed.code != "media_type":
             batch.failed.append(Failed(_name(visit, url), failed.code, failed.message))
             if (known := visit.pages.get(url)) is not None:
-                self._keep(visit, batch, url, depth, known)
+                self._keep(visit, batch, (url, depth), known, visit.linked_from(known))
 
     def _add(self, visit: Visit, batch: _Batch, url: str, depth: int) -> None:
         if not visit.add(url, depth, self._settings.pages):

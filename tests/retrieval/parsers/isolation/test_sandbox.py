@@ -288,7 +288,26 @@ async def test_a_child_reads_no_file_that_is_not_of_the_programs(
     secret = tmp_path_factory.mktemp("keys") / "headworks.toml"
     secret.write_text("master_key = 'abc'")
     paths = (str(secret), "/etc/passwd", "/proc/1/environ", "/etc/hosts")
-    assert await told(planted(attempts(*(f"open({each!r}).read()" for each in paths)))) == "all refused"
+    pool = planted(attempts(*(f"open({each!r}).read()" for each in paths)))
+    assert [await told(pool) for _ in range(2)] == ["all refused"] * 2, "the rules are made once, and hold for each"
+
+
+async def test_a_child_has_nothing_open_but_what_it_answers_on(planted: PlantedPool) -> None:
+    pool = planted(
+        """
+        import os, stat
+        from headworks.retrieval.parsers.contract import ParsedDocument
+        kinds = []
+        for number in range(3, 256):
+            try:
+                mode = os.fstat(number).st_mode
+            except OSError:
+                continue
+            kinds.append("socket" if stat.S_ISSOCK(mode) else f"{number}: {mode:o}")
+        return ParsedDocument(" ".join(kinds), "t", (), "text/plain")
+        """
+    )
+    assert await asyncio.gather(*(told(pool) for _ in range(3))) == ["socket"] * 3, "no rules, no other's answer"
 
 
 @needs_filter

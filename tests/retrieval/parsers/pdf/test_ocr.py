@@ -79,7 +79,9 @@ def test_what_only_calls_itself_a_picture_is_corrupt() -> None:
 
 
 def test_a_pdf_with_a_single_scanned_page_is_read_unless_ocr_is_wanted() -> None:
-    assert "number 2" in catalog.parse("a.pdf", mixed_pdf()).text
+    document = catalog.parse("a.pdf", mixed_pdf())
+    assert "number 2" in document.text
+    assert document.metadata["unread_pages"] == [4]
     assert code_of("a.pdf", mixed_pdf(), "wanted") == ("needs_ocr", "Page 4 of the PDF is a picture.")
 
 

@@ -15,7 +15,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from headworks.fences import read_only, without_calls
+from headworks.fences import filter_steps, keep_to, read_only_rules, without_calls
 
 _CLONE_NEWUSER = 0x1000_0000
 _CLONE_NEWNET = 0x4000_0000
@@ -35,13 +35,18 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def prepare() -> None:
+    """Makes once what is the same for all processes that are forked from this one."""
+    _rules()
+    filter_steps()
+
+
 def confine(memory_bytes: int, cpu_s: int) -> None:
     """Limits this process to `memory_bytes` of address space beyond what it has, and `cpu_s`; no files, no network."""
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _libc.prctl(_PR_SET_DUMPABLE, 0)
     separated = _without_network()
-    own = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    _limit(resource.RLIMIT_AS, own + memory_bytes)
+    _limit(resource.RLIMIT_AS, _own_memory() + memory_bytes)
     _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_NOFILE, _MOST_FILES)
@@ -49,11 +54,24 @@ def confine(memory_bytes: int, cpu_s: int) -> None:
     if separated:
         # Counted per user, so it may only be set where this process is a user of its own.
         _limit(resource.RLIMIT_NPROC, _MOST_THREADS)
-    read_only(_readable())
+    if (rules := _rules()) is not None:
+        keep_to(rules)
     without_calls()
 
 
+def _own_memory() -> int:
+    opened = os.open("/proc/self/statm", os.O_RDONLY)
+    try:
+        return int(os.read(opened, 100).split()[0]) * resource.getpagesize()
+    finally:
+        os.close(opened)
+
+
 @cache
+def _rules() -> int | None:
+    return read_only_rules(_readable())
+
+
 def _readable() -> tuple[str, ...]:
     """What the parsers' libraries may have to read while they run: themselves, and what tells of the machine."""
     own = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parents[4]), *filter(None, sys.path)]

@@ -22,7 +22,7 @@ from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.catalog import parse, preload
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.isolation import protocol
-from headworks.retrieval.parsers.isolation.confinement import confine, die_with_parent
+from headworks.retrieval.parsers.isolation.confinement import confine, die_with_parent, prepare
 from headworks.retrieval.parsers.pdf.picture import draw_page
 
 _LARGEST_TASK = 65_536
@@ -173,11 +173,13 @@ def main() -> None:
     quiet = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(quiet, number)
+    os.close(quiet)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the server, which then closes the socket
     if sys.argv[1:] == [protocol.ONLY_PAGES]:
         import_module("pypdfium2.raw")
     else:
         preload()
+    prepare()
     gc.collect()
     gc.freeze()
     control.sendall(protocol.MARK)

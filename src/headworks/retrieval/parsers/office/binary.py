@@ -27,16 +27,21 @@ _SHEETS = frozenset([".xls"])
 
 def parse(name: str, data: bytes) -> ParsedDocument:
     """See contract.Parser; the name's extension must be one of MEDIA_TYPES."""
+    builder, title = written(name, data)
+    return with_numbered_headings(builder.finish(name, MEDIA_TYPES[_extension(name)], title))
+
+
+def written(name: str, data: bytes, *, below_head: str = "") -> tuple[TextBuilder, str]:
+    """The document's text, and its title if it has one. `below_head` is a line below what a message says of itself."""
     import kreuzberg
 
     refuse_encrypted_office(data)
-    extension = "." + name.rpartition(".")[2].lower()
-    media_type = MEDIA_TYPES[extension]
+    extension = _extension(name)
     config = kreuzberg.ExtractionConfig(
         use_cache=False, enable_quality_processing=False, include_document_structure=True
     )
     try:
-        result = kreuzberg.extract_bytes_sync(data, media_type, config)
+        result = kreuzberg.extract_bytes_sync(data, MEDIA_TYPES[extension], config)
     except Exception as error:  # noqa: BLE001 -- kreuzberg's errors have no common base, and all mean the same here
         kind = "encrypted" if "password" in str(error).lower() or "encrypt" in str(error).lower() else "corrupt"
         raise DocumentUnreadable(f"The document can't be read: {one_line(str(error))[:200]}", code=kind) from None
@@ -44,21 +49,27 @@ def parse(name: str, data: bytes) -> ParsedDocument:
     structure: Any = result.document  # typed by kreuzberg more narrowly than it comes
     nodes = structure["nodes"] if structure else []
     if nodes:
-        _Writer(builder, nodes).write(is_sheet=extension in _SHEETS)
+        _Writer(builder, nodes, below_head).write(is_sheet=extension in _SHEETS)
     else:
         builder.block(result.content)
+        builder.block(below_head)
     title = result.metadata.get("title") or result.metadata.get("subject") or ""
     if extension in _SHEETS:
         title = title or title_from(name)  # "Sheet1" tells nothing
-    return with_numbered_headings(builder.finish(name, media_type, str(title)))
+    return builder, str(title)
+
+
+def _extension(name: str) -> str:
+    return "." + name.rpartition(".")[2].lower()
 
 
 class _Writer:
     """Writes kreuzberg's nodes, which stand in reading order, as text."""
 
-    def __init__(self, builder: TextBuilder, nodes: list[dict[str, Any]]) -> None:
+    def __init__(self, builder: TextBuilder, nodes: list[dict[str, Any]], below_head: str) -> None:
         self._builder = builder
         self._nodes = nodes
+        self._below_head = below_head
         self._numbers: dict[int, int] = {}  # of each ordered list: of its last item
         self._last_list: int | None = None
 
@@ -84,6 +95,7 @@ class _Writer:
         elif kind == "metadata_block":
             for key, value in content.get("entries", []):
                 self._builder.block(f"{key}: {one_line(value)}", separator="\n")
+            self._builder.block(self._below_head, separator="\n")
         elif text:
             self._builder.block(text)
 

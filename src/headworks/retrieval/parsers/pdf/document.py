@@ -61,6 +61,7 @@ def _parse(name: str, data: bytes, pictures: Pictures) -> ParsedDocument:
         pages = [_read_page(document, number, pictures) for number in range(len(document))]
         if pictures == "told" and sum(map(_characters, pages)) < _FEWEST_CHARACTERS * len(pages):
             _refuse_scan(document, pages)
+        unread = _unread(document, pages) if pictures == "told" else []
         information = document.get_metadata_dict()
     except pypdfium2.PdfiumError as error:
         if "assword" in str(error):
@@ -68,7 +69,8 @@ def _parse(name: str, data: bytes, pictures: Pictures) -> ParsedDocument:
         raise DocumentUnreadable(f"The PDF is damaged: {one_line(str(error))}", code="corrupt") from None
     title = one_line(information.get("Title", ""))
     found = document_of(name, MEDIA_TYPE, "" if _NO_TITLE.match(title) else title, pages)
-    return replace(found, metadata=pdf_facts(information))
+    facts: dict[str, Any] = {**pdf_facts(information)}
+    return replace(found, metadata=facts | ({"unread_pages": unread} if unread else {}))
 
 
 def _characters(page: Sequence[Line | Grid]) -> int:
@@ -97,6 +99,12 @@ def _shows(page: Any, *, any_thing: bool) -> bool:  # noqa: ANN401 -- as above
     import pypdfium2.raw as pdfium
 
     return any(True for _ in page.get_objects(filter=None if any_thing else [pdfium.FPDF_PAGEOBJ_IMAGE]))
+
+
+def _unread(document: Any, pages: Sequence[Sequence[Line | Grid]]) -> list[int]:  # noqa: ANN401 -- as above
+    """The pages, from 1, that are a picture with next to no text."""
+    few = [number for number, page in enumerate(pages) if _characters(page) < _FEWEST_CHARACTERS]
+    return [number + 1 for number in few if _shows(document[number], any_thing=False)]
 
 
 def _refuse_scan(document: Any, pages: Sequence[Sequence[Line | Grid]]) -> None:  # noqa: ANN401 -- as above

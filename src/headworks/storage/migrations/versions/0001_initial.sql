@@ -279,6 +279,7 @@ CREATE TABLE channel (
 CREATE TABLE channel_move (             -- append-only history of the pointers
     tenant_id   uuid NOT NULL,
     move_id     uuid NOT NULL,
+    number      bigint GENERATED ALWAYS AS IDENTITY,    -- in which order moves were made, whatever the clock says
     project_id  uuid NOT NULL,
     feature     text NOT NULL,
     name        text NOT NULL,
@@ -360,6 +361,7 @@ CREATE TABLE proposal (                 -- a change of a workspace's files, talk
     changed_at  timestamptz NOT NULL DEFAULT now(),
     closed_by   uuid,
     closed_at   timestamptz,
+    is_taken_up boolean NOT NULL DEFAULT false,     -- since it was accepted, an apply brought what it says, or went over it knowingly
     PRIMARY KEY (tenant_id, proposal_id),
     UNIQUE (tenant_id, number),
     FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
@@ -432,6 +434,16 @@ CREATE TABLE dataset_member (           -- which examples a version has, by its 
     FOREIGN KEY (tenant_id, example) REFERENCES dataset_example
 );
 
+CREATE TABLE golden_split (             -- the lock on splits for golden files of a workspace
+    tenant_id   uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    path        text NOT NULL,
+    sha256      text NOT NULL,           -- of the file as it was last
+    content     bytea NOT NULL,          -- sealed: in which split each example and cluster was last
+    PRIMARY KEY (tenant_id, project_id, path),
+    FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
+);
+
 CREATE TABLE review_sample (            -- what was drawn for review, and out of how many
     tenant_id   uuid NOT NULL,
     sample_id   uuid NOT NULL,
@@ -459,11 +471,12 @@ CREATE TABLE judgement_wanted (         -- what people are asked to judge: by ga
     trace_id    uuid,
     chance      double precision CHECK (chance > 0 AND chance <= 1),    -- of having been drawn; null: it was not
     sample_id   uuid,
+    not_by      uuid[] NOT NULL DEFAULT '{}',    -- whose judgement does not count for it: who made or proposed what a gate judges
     reason      text NOT NULL DEFAULT '',
     made_by     uuid NOT NULL,
     made_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, wanted_id),
-    UNIQUE NULLS NOT DISTINCT (tenant_id, project_id, metric, subject, sample_id),
+    UNIQUE NULLS NOT DISTINCT (tenant_id, project_id, metric, subject, sample_id, not_by),
     FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, sample_id) REFERENCES review_sample
 );
@@ -499,6 +512,7 @@ CREATE INDEX judgement_of_example ON judgement (tenant_id, release, example) WHE
 CREATE TABLE experiment (               -- a release asked every example of a dataset, so many times, and scored
     tenant_id     uuid NOT NULL,
     experiment_id uuid NOT NULL,
+    number        bigint GENERATED ALWAYS AS IDENTITY,  -- which is the newest, whatever the clock says
     project_id    uuid NOT NULL,
     feature       text NOT NULL,
     release       text NOT NULL,         -- digest
@@ -531,6 +545,7 @@ CREATE TABLE experiment_output (        -- what a release answered: kept for eve
     example     text NOT NULL,           -- digest
     repeat      int NOT NULL,
     trace_id    uuid,                    -- of the call that answered
+    documents   uuid[] NOT NULL DEFAULT '{}',    -- that it rests on: read by who may read all of them
     content     bytea NOT NULL,          -- sealed
     error_code  text,
     made_at     timestamptz NOT NULL DEFAULT now(),
@@ -579,6 +594,7 @@ CREATE TABLE gate_look (                -- each time a gate looked at results: a
 CREATE TABLE judge_card (               -- how a judge did beside people: append-only, the newest counts
     tenant_id   uuid NOT NULL,
     card_id     uuid NOT NULL,
+    number      bigint GENERATED ALWAYS AS IDENTITY,    -- which is the newest, whatever the clock says
     project_id  uuid NOT NULL,
     judge       text NOT NULL,           -- digest of the scorer
     metric      text NOT NULL,
@@ -590,7 +606,7 @@ CREATE TABLE judge_card (               -- how a judge did beside people: append
     PRIMARY KEY (tenant_id, card_id),
     FOREIGN KEY (tenant_id, project_id) REFERENCES project ON DELETE CASCADE
 );
-CREATE INDEX judge_card_of_judge ON judge_card (tenant_id, project_id, metric, judge, made_at);
+CREATE INDEX judge_card_of_judge ON judge_card (tenant_id, project_id, metric, judge, number);
 
 -- ── Retrieval ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -685,6 +701,20 @@ CREATE TABLE document (
 );
 CREATE INDEX document_part ON document (tenant_id, part_of) WHERE part_of IS NOT NULL;
 CREATE INDEX document_unrestricted ON document (tenant_id, collection_id, document_id) WHERE NOT restricted;
+
+CREATE TABLE document_fact (            -- what filters look for, each value a row: made by note_facts of what the document says
+    tenant_id     uuid NOT NULL,
+    document_id   uuid NOT NULL,
+    place         integer NOT NULL,
+    collection_id uuid NOT NULL,
+    name          text NOT NULL,
+    number        double precision,              -- numbers, truth (0 and 1), dates (microseconds since 1970)
+    text          text COLLATE "C",              -- texts, and dates as written: the first 200 characters
+    PRIMARY KEY (tenant_id, document_id, place),
+    FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE
+);
+CREATE INDEX document_fact_number ON document_fact (tenant_id, collection_id, name, number, document_id) WHERE number IS NOT NULL;
+CREATE INDEX document_fact_text ON document_fact (tenant_id, collection_id, name, text, document_id) WHERE text IS NOT NULL;
 
 CREATE TABLE document_reader (
     tenant_id     uuid NOT NULL,
@@ -817,6 +847,8 @@ CREATE TABLE source (                   -- where a collection's documents come f
     carries_permissions boolean NOT NULL DEFAULT false,
     readable_until timestamptz,                  -- of documents whose readers it tells
     synced_at     timestamptz,                   -- the end of the last sync that went through
+    held_back     integer,                       -- so many documents were gone that no sync has removed them since
+    confirmed     boolean NOT NULL DEFAULT false, -- the sync under way may remove as many as were held back
     due_at        timestamptz,                   -- when the next sync begins by itself; null: only when asked for
     PRIMARY KEY (tenant_id, source_id),
     UNIQUE (tenant_id, collection_id, name),
@@ -1064,13 +1096,13 @@ DECLARE
     every_table text[] := ARRAY['experiment','experiment_output','experiment_score','gate_look','judge_card','tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment',
-        'dataset','dataset_version','dataset_example','dataset_member','review_sample','judgement_wanted','judgement','collection','generation','collection_reader','collection_denial','document','document_reader','document_denial','document_text','chunk',
+        'dataset','dataset_version','dataset_example','dataset_member','golden_split','review_sample','judgement_wanted','judgement','collection','generation','collection_reader','collection_denial','document','document_fact','document_reader','document_denial','document_text','chunk',
         'chunk_context','embedding','posting','posting_segment','sync','source','ingest_item','blob','usage','span','audit_event','stored_response','stored_item',
         'document_version','legal_hold','purge_receipt','job_pause'];
     by_tenant text[] := ARRAY['experiment','experiment_output','experiment_score','gate_look','judge_card','tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition',
         'api_key','api_key_group','claim','web_session','snapshot_version','workspace_file','route','account','release','release_file',
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment',
-        'dataset','dataset_version','dataset_example','dataset_member','review_sample','judgement_wanted','judgement','collection','generation','chunk_context','posting','posting_segment','source','blob','usage','span','audit_event',
+        'dataset','dataset_version','dataset_example','dataset_member','golden_split','review_sample','judgement_wanted','judgement','collection','generation','chunk_context','posting','posting_segment','source','blob','usage','span','audit_event',
         'legal_hold','purge_receipt','job_pause'];
     of_document text[] := ARRAY['document_version','chunk','embedding'];
     for_system text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
@@ -1091,7 +1123,7 @@ BEGIN
         EXECUTE format('CREATE POLICY readable ON %I FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()) AND EXISTS '
                        '(SELECT FROM document d WHERE d.tenant_id = %I.tenant_id AND d.document_id = %I.document_id))', t, t, t);
     END LOOP;
-    FOREACH t IN ARRAY of_document || ARRAY['document_text','document','document_reader','document_denial','collection_reader',
+    FOREACH t IN ARRAY of_document || ARRAY['document_text','document','document_fact','document_reader','document_denial','collection_reader',
                      'collection_denial'] LOOP
         EXECUTE format('CREATE POLICY curated_insert ON %I FOR INSERT TO hw_app WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
         EXECUTE format('CREATE POLICY curated_update ON %I FOR UPDATE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator())) '
@@ -1180,6 +1212,8 @@ CREATE POLICY readable ON collection_reader FOR SELECT TO hw_app USING (
         OR principal_id = ANY ((SELECT acting_ids())::uuid[]) AND collection_id <> ALL ((SELECT denied_collections())::uuid[])));
 CREATE POLICY readable ON document_reader FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT acting_ids())::uuid[])));
+-- Of any document of the tenant, as postings are: only ids are taken from it, and what is read by them has its own policy.
+CREATE POLICY of_tenant ON document_fact FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()));
 -- The text of a version that was replaced is the curator's, until it is purged.
 CREATE POLICY readable ON document_text FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant())
@@ -1214,19 +1248,51 @@ BEGIN
 END $$;
 CREATE TRIGGER parts_follow AFTER UPDATE ON document FOR EACH ROW WHEN (NEW.part_of IS NULL) EXECUTE FUNCTION parts_follow();
 
+-- What filters compare with: what is said of a document, and its own facts.
+CREATE FUNCTION facts_of(d document) RETURNS jsonb LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT jsonb_build_object('said', d.metadata, 'own', jsonb_build_object(
+        'path', d.path, 'title', d.title, 'media_type', d.media_type, 'source', d.source,
+        'created_at', jsonb_build_object('at', (extract(epoch FROM d.created_at) * 1000000)::bigint),
+        'updated_at', jsonb_build_object('at', (extract(epoch FROM d.updated_at) * 1000000)::bigint)))
+$$;
+
+-- The same as rows, but for facts that few values share out among many documents: those are looked through.
+CREATE FUNCTION note_facts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM headworks.document_fact f WHERE f.tenant_id = NEW.tenant_id AND f.document_id = NEW.document_id;
+    INSERT INTO headworks.document_fact (tenant_id, document_id, place, collection_id, name, number, text)
+    SELECT NEW.tenant_id, NEW.document_id, row_number() OVER (), NEW.collection_id, v.name, v.number, left(v.text, 200)
+      FROM (SELECT 'path' AS name, NULL::double precision AS number, NEW.path AS text
+             UNION ALL SELECT 'created_at', extract(epoch FROM NEW.created_at) * 1000000, NULL
+             UNION ALL SELECT 'updated_at', extract(epoch FROM NEW.updated_at) * 1000000, NULL
+             UNION ALL
+            SELECT m.key,
+                   CASE jsonb_typeof(e.value) WHEN 'number' THEN (e.value #>> '{}')::double precision
+                                              WHEN 'boolean' THEN e.value::boolean::integer
+                                              WHEN 'object' THEN (e.value ->> 'at')::double precision END,
+                   CASE jsonb_typeof(e.value) WHEN 'string' THEN e.value #>> '{}' WHEN 'object' THEN e.value ->> 'as' END
+              FROM jsonb_each(NEW.metadata) AS m
+             CROSS JOIN LATERAL jsonb_array_elements(
+                   CASE jsonb_typeof(m.value) WHEN 'array' THEN m.value ELSE jsonb_build_array(m.value) END) AS e (value)) AS v;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER facts_are_noted AFTER INSERT ON document FOR EACH ROW EXECUTE FUNCTION note_facts();
+CREATE TRIGGER facts_follow AFTER UPDATE ON document FOR EACH ROW
+    WHEN (NEW.metadata <> OLD.metadata OR NEW.updated_at <> OLD.updated_at) EXECUTE FUNCTION note_facts();
+
 -- ── Rights ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 GRANT USAGE ON SCHEMA headworks TO hw_app, hw_system, hw_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     experiment, experiment_output, experiment_score, principal, membership, principal_closure, project, role_binding, role_definition, feature_grant, api_key, api_key_group, claim, web_session,
     snapshot_version, workspace_file, route, account, channel, feature_gate, proposal_release, collection, generation, collection_reader, collection_denial,
-    document, document_reader, document_denial,
+    document, document_fact, document_reader, document_denial,
     document_text, chunk, chunk_context, embedding, posting, posting_segment, sync, source, ingest_item, blob, stored_response, stored_item,
     document_version, legal_hold, job_pause TO hw_app;
 GRANT SELECT ON acting_as TO hw_app;                  -- policies run with the caller's rights
 GRANT SELECT, INSERT ON gate_look, judge_card, tenant, release, release_file, channel_move, attestation, proposal_comment, audit_event, purge_receipt,
     dataset, dataset_version, dataset_member, review_sample, judgement_wanted TO hw_app;
-GRANT SELECT, INSERT, UPDATE ON data_key, signing_key, release_block, proposal TO hw_app;
+GRANT SELECT, INSERT, UPDATE ON data_key, signing_key, release_block, proposal, golden_split TO hw_app;
 GRANT SELECT, UPDATE ON usage, span TO hw_app;      -- UPDATE: see only_forgets
 GRANT SELECT, INSERT, UPDATE ON dataset_example, judgement TO hw_app;   -- UPDATE: as before
 GRANT SELECT, INSERT, UPDATE, DELETE ON replica TO hw_app;

@@ -1,0 +1,1 @@
+"""Prompts of other tools, each format read into one draft."""
