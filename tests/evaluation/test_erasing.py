@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from experiment_stage import Scripted, evaluation_over
 from release_world import World, guest, shared_urls, workspace
@@ -37,7 +38,7 @@ async def test_an_answer_goes_with_a_document_that_it_or_its_trace_quotes(guest:
     traces = {each: TraceId(new_id()) for each in IDS}
     passages = {"cited": (PASSAGE,), "traced": (), "other": (replace(PASSAGE, document=KEPT),)}
     says = {each: Output("Nine.", "stop", passages=passages[each], trace=traces[each]) for each in IDS}
-    admin, at = guest.admin, 1_795_000_000.0
+    admin, at = guest.admin, datetime(2026, 11, 18, tzinfo=UTC)
     span = Span(admin.tenant, at, traces["traced"], new_id(), "request", at, documents=[GONE])
     await store(guest.db, [span_line(span)])
     await guest.apply(workspace() | CLAIMS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -187,7 +188,7 @@ class _Request:
 
     def __init__(self, number: int = 5) -> None:
         trace = UUID(int=number)
-        self.row = UsageRow(trace, 0.0, trace, trace, "chat", "answer", "claims")
+        self.row = UsageRow(trace, datetime.now(UTC), trace, trace, "chat", "answer", "claims")
         self.root_id, self.question, self.redact = trace, "?", None
 
 

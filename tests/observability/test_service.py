@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import orjson
@@ -19,7 +20,7 @@ from headworks.types.records import Span, UsageRow
 
 MakePrincipal = Callable[..., Principal]
 Superuser = psycopg.Connection[tuple[object, ...]]
-AT = 1_780_000_000.0
+AT = datetime(2026, 5, 28, 20, 26, 40, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def traces(database: Database, keyring: Keyring) -> Traces:
 
 
 async def recorded(
-    database: Database, keyring: Keyring, who: Principal, documents: list[UUID], *, at: float = AT
+    database: Database, keyring: Keyring, who: Principal, documents: list[UUID], *, at: datetime = AT
 ) -> UUID:
     """One request of somebody, with a span whose payload quotes these documents."""
     await keyring.ensure(database, who.tenant)
@@ -36,7 +37,7 @@ async def recorded(
     usage = UsageRow(who.tenant, at, trace, trace, "chat", "answer", "assistant", principal_id=who.id, total_us=900)
     payload = keyring.seal(who.tenant, "span.payload", span, orjson.dumps({"answer": "canary-7"}))
     stage = Span(
-        who.tenant, at, trace, span, "answer", at + 0.0005, principal_id=who.id, duration_us=400,
+        who.tenant, at, trace, span, "answer", at + timedelta(microseconds=500), principal_id=who.id, duration_us=400,
         attributes={"k": 6}, documents=documents, payload=payload,
     )  # fmt: skip
     first = Span(who.tenant, at, trace, new_id(), "guard input", at, principal_id=who.id, duration_us=100)
@@ -174,7 +175,7 @@ async def test_the_newest_come_first_and_the_limit_holds(
     database: Database, keyring: Keyring, traces: Traces, make_principal: MakePrincipal
 ) -> None:
     who = make_principal(permissions=["trace:own"])
-    made = [await recorded(database, keyring, who, [], at=AT + index) for index in range(5)]
+    made = [await recorded(database, keyring, who, [], at=AT + timedelta(seconds=index)) for index in range(5)]
     rows = await traces.tail(who, most=3, hours=24 * 3650)
     assert [row["trace_id"] for row in rows] == made[:1:-1]
     assert rows[0]["principal"] == who.name

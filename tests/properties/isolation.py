@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -290,7 +291,7 @@ class Isolation(RuleBasedStateMachine):
         documents = [by_path[path] for path in shown]
         canary = new_canary()
         self.canaries[canary] = tenant
-        who, at = asker.principal, 1_795_000_000.0
+        who, at = asker.principal, datetime(2026, 11, 18, tzinfo=UTC)
         trace, span = new_id(), new_id()
         usage = UsageRow(who.tenant, at, trace, trace, "chat", "answer", "assistant", principal_id=who.id)
         stage = Span(who.tenant, at, trace, span, "request", at, principal_id=who.id, documents=list(documents))

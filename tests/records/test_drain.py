@@ -6,7 +6,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headworks.records.drain import Drain, replay, store, store_all_good
+from headworks.records.drain import Drain, append, append_all_good, replay, store, store_all_good
 from headworks.records.journal import Journal
 from headworks.records.lines import span_line, split, usage_line
 from headworks.records.service import Records
@@ -25,12 +26,14 @@ from headworks.types.ids import new_id
 from headworks.types.records import Span, UsageRow
 
 Superuser = psycopg.Connection[tuple[object, ...]]
+ARRIVED = datetime(2026, 5, 28, 20, 26, 40, 123456, UTC)
+"""In a month that has no partition."""
 
 
 def row(**given: object) -> UsageRow:
     values: dict[str, object] = {
         "tenant_id": UUID(int=7),
-        "arrived_at": 1_780_000_000.123456,
+        "arrived_at": ARRIVED,
         "request_id": new_id(),
         "trace_id": new_id(),
         "surface": "chat",
@@ -45,11 +48,11 @@ def row(**given: object) -> UsageRow:
 def span(trace: UUID, **given: object) -> Span:
     values: dict[str, object] = {
         "tenant_id": UUID(int=7),
-        "arrived_at": 1_780_000_000.5,
+        "arrived_at": ARRIVED,
         "trace_id": trace,
         "span_id": new_id(),
         "name": "retrieve",
-        "started_at": 1_780_000_000.25,
+        "started_at": ARRIVED,
         "duration_us": 500,
     }
     return Span(**(values | given))  # type: ignore[arg-type] -- fields by name
@@ -104,8 +107,65 @@ async def test_every_count_lands_in_its_own_column_in_both_forms_of_a_line(
 
 def test_the_stage_table_has_the_fields_of_a_row_in_their_order() -> None:
     stage = load("headworks.records")["stage_usage"]
-    columns = re.findall(r"(\w+) (?:uuid|double|text|smallint|boolean|integer|bigint)", str(stage))
+    columns = re.findall(r"(\w+) (?:uuid|timestamptz|text|smallint|boolean|integer|bigint)", str(stage))
     assert tuple(columns) == UsageRow.__struct_fields__
+
+
+def test_lines_are_appended_in_the_order_of_a_row() -> None:
+    listed = re.search(r"\((tenant_id.*?)\)", load("headworks.records")["append_usage"], re.DOTALL)
+    assert listed is not None
+    assert tuple(listed[1].replace("\n", " ").replace(" ", "").split(",")) == UsageRow.__struct_fields__
+
+
+@pytest.mark.parametrize("tier", ["priority", "fl\tex"])
+async def test_what_is_new_is_appended_to_its_month_as_it_would_be_stored(
+    database: Database, as_superuser: Superuser, tier: str
+) -> None:
+    trace, now = new_id(), datetime.now(UTC)
+    values = {"arrived_at": now, "trace_id": trace, "service_tier": tier, **COUNTS}
+    stage = span(trace, arrived_at=now, attributes={"k": 6}, documents=[UUID(int=1)], payload=b"\0\xff")
+    appended, stored = usage_line(row(**values)) + span_line(stage), usage_line(row(**values))
+    await append(database, [appended])
+    await store(database, [stored, appended])  # appending is not repeated; storing may be
+    found = as_superuser.execute("SELECT tableoid::regclass::text, to_jsonb(u) - 'request_id' FROM usage u").fetchall()
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert found[0][0] == f"usage_{now:%Y_%m}"
+    assert as_superuser.execute("SELECT attributes, documents, payload FROM span").fetchall() == [
+        ({"k": 6}, [UUID(int=1)], b"\0\xff")
+    ]
+
+
+async def test_an_append_whose_end_nobody_heard_of_doubles_nothing(
+    database: Database, as_superuser: Superuser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unheard(db: Database, records: Sequence[bytes]) -> None:
+        await append(db, records)
+        raise psycopg.OperationalError("the connection was lost")
+
+    journal = Journal(tmp_path)
+    records = Records(journal)
+    drain = Drain(database, records, batch_s=0.01)
+    monkeypatch.setattr("headworks.records.drain.append", unheard)
+    records.write(row(arrived_at=datetime.now(UTC)))
+    with pytest.raises(psycopg.OperationalError):
+        await drain.copy()
+    records.write(row(arrived_at=datetime.now(UTC)))
+    await drain.copy()
+    assert count(as_superuser, "usage") == 2
+    assert journal.backlog_bytes == 0
+    journal.close()
+
+
+@pytest.mark.parametrize("bad", [b"usecret-that-is-no-row\n", b'u"' + b"0" * 36 + b'","2026-05-secret\n'])
+async def test_among_new_records_one_that_is_no_row_does_not_hold_up_the_others(
+    database: Database, as_superuser: Superuser, caplog: pytest.LogCaptureFixture, bad: bytes
+) -> None:
+    good = [usage_line(row(arrived_at=datetime.now(UTC))) for _ in range(9)]
+    await append_all_good(database, [*good[:5], bad, *good[5:]])
+    assert count(as_superuser, "usage") == 9
+    assert "is no row and is left out" in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_copying_again_changes_nothing(database: Database, as_superuser: Superuser) -> None:
@@ -138,15 +198,18 @@ async def test_any_text_of_a_caller_is_stored(database: Database, as_superuser: 
 def test_lines_are_told_apart_and_lose_their_mark() -> None:
     trace = new_id()
     odd = usage_line(row(end_user="a\tb"))
-    batch = split([usage_line(row()) + span_line(span(trace)) + span_line(span(trace)), odd, usage_line(row())])
+    records = [usage_line(row()) + span_line(span(trace)) + span_line(span(trace)), odd, usage_line(row())]
+    assert list(split(records)) == ["2026-05"]
+    batch = split(records)["2026-05"]
     assert (batch.usage.count(b"\n"), batch.odd_usage.count(b"\n"), batch.spans.count(b"\n")) == (2, 1, 2)
     assert batch.usage.startswith(f'"{UUID(int=7)}",'.encode())
     assert batch.odd_usage.startswith(str(UUID(int=7)).encode())
 
 
-@given(st.floats(1.7e9, 2e9), st.text(max_size=20), st.none() | st.integers(0, 2**31 - 1))
-def test_a_usage_line_is_one_line_whichever_its_form(arrived_at: float, text: str, tokens: int | None) -> None:
+@given(st.datetimes(timezones=st.just(UTC)), st.text(max_size=20), st.none() | st.integers(0, 2**31 - 1))
+def test_a_usage_line_is_one_line_whichever_its_form(arrived_at: datetime, text: str, tokens: int | None) -> None:
     line = usage_line(row(arrived_at=arrived_at, asked_model=text, input_tokens=tokens))
+    assert list(split([line, span_line(span(new_id(), arrived_at=arrived_at))])) == [arrived_at.isoformat()[:7]]
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert b"\r" not in line
@@ -243,6 +306,7 @@ async def until(what: Callable[[], bool]) -> None:
 
 WRITER = """
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 sys.path[:0] = [sys.argv[2]]
@@ -253,7 +317,7 @@ from headworks.types.records import UsageRow
 records = Records(Journal(Path(sys.argv[1])))
 while True:
     request = new_id()
-    records.write(UsageRow(UUID(int=7), 1780000000.0, request, request, "chat", "answer", "m"))
+    records.write(UsageRow(UUID(int=7), datetime.now(UTC), request, request, "chat", "answer", "m"))
     print(request, flush=True)
 """
 

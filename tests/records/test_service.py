@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -16,7 +17,9 @@ from headworks.types.records import UsageRow
 
 def row() -> UsageRow:
     request = new_id()
-    return UsageRow(UUID(int=7), 1_780_000_000.5, request, request, "chat", "answer", "openai/gpt-5-mini", 200)
+    return UsageRow(
+        UUID(int=7), datetime(2026, 5, 28, tzinfo=UTC), request, request, "chat", "answer", "openai/gpt-5-mini", 200
+    )
 
 
 def stored(records: Records) -> list[bytes]:

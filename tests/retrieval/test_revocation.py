@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -88,7 +89,7 @@ async def _jane(world: World) -> Principal:
 async def _scene(world: World, path: str, text: str, jane: Principal) -> Scene:
     await world.add("handbook", PATH, text)
     passage = next(each for each in (await world.search(jane, "handbook", "merger")).passages if each.path == path)
-    trace, span, at = new_id(), new_id(), 1_795_000_000.0
+    trace, span, at = new_id(), new_id(), datetime(2026, 11, 18, tzinfo=UTC)
     usage = UsageRow(jane.tenant, at, trace, trace, "chat", "answer", "claims", feature="claims", principal_id=jane.id)
     said = msgspec.json.encode({"question": "When does it close?", "answer": FACT})
     stage = Span(

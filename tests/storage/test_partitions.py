@@ -85,11 +85,20 @@ async def test_nobody_may_go_around_the_parent(
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             async with database.tx(who) as tx:
                 await tx.fetch_all(statement)
+    into_month = INSERT.replace("span (", "span_2031_11 (").replace("ON CONFLICT DO NOTHING", "")
+    row = {"tenant": who.tenant, "at": now, "trace": new_id(), "span": new_id()}
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        async with database.tx(who) as tx:
+            await tx.run(into_month, **row)
+    async with database.ingest() as tx:  # what arrives is appended there
+        assert await tx.run(into_month, **row) == 1
+    for statement in ("SELECT * FROM span_2031_11", "DELETE FROM span_2031_11", "UPDATE span_2031_11 SET name = ''"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            async with database.ingest() as tx:
+                await tx.fetch_all(statement)
+    with pytest.raises(psycopg.errors.CheckViolation):
         async with database.ingest() as tx:
-            await tx.run(
-                INSERT.replace("span (", "span_2031_11 ("), tenant=who.tenant, at=now, trace=new_id(), span=new_id()
-            )
+            await tx.run(into_month, **row | {"at": datetime(2031, 12, 1, tzinfo=UTC)})
 
 
 def test_two_replicas_that_make_them_at_once_both_succeed(database_urls: DatabaseUrls) -> None:

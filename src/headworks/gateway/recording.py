@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
@@ -274,7 +275,7 @@ class Record(msgspec.Struct):
             principal_id=row.principal_id,
             key_id=row.key_id,
             name=name,
-            started_at=row.arrived_at if parent is None else time.time(),
+            started_at=row.arrived_at if parent is None else datetime.now(UTC),
             release=row.release,
         )
 
@@ -310,7 +311,7 @@ class Ledger:
         """Enter it before anything is decided, so that a refusal is recorded too."""
         row = UsageRow(
             principal.tenant,
-            asked.arrived_at,
+            datetime.fromtimestamp(asked.arrived_at, UTC),
             asked.request or asked.trace,
             asked.trace,
             asked.surface,

@@ -9,7 +9,6 @@ spans are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -23,6 +22,8 @@ ODD_USAGE = b"o"
 SPAN = b"s"
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
+_MONTH = {USAGE: slice(41, 48), ODD_USAGE: slice(38, 45), SPAN: slice(38, 45)}
+"""Where a line says in which month it arrived: behind the tenant's id, which is as long as any other."""
 _MOST_TEXT = 512
 _MOST_LINE = 1500
 """Beyond, a text of the caller's is longer than what is kept of it."""
@@ -43,10 +44,6 @@ def _plain(value: float | UUID | None) -> object:
     return "\\N" if value is None else value
 
 
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
 def usage_line(row: UsageRow) -> bytes:
     """One usage row; columns in the order of `stage_usage` in queries.sql."""
     try:
@@ -62,7 +59,7 @@ def _odd_usage_line(row: UsageRow) -> bytes:
     """A row with a text that is long, or that JSON has to escape."""
     r = row
     return (
-        f"o{r.tenant_id}\t{r.arrived_at!r}\t{r.request_id}\t{r.trace_id}\t{r.surface}\t{r.purpose}\t"
+        f"o{r.tenant_id}\t{r.arrived_at.isoformat()}\t{r.request_id}\t{r.trace_id}\t{r.surface}\t{r.purpose}\t"
         f"{_text(r.asked_model)}\t{r.status}\t{'t' if r.streamed else 'f'}\t{r.total_us}\t{_plain(r.principal_id)}\t"
         f"{_plain(r.key_id)}\t{_text(r.feature)}\t{_text(r.channel)}\t{_text(r.release)}\t{_text(r.provider)}\t"
         f"{_text(r.model)}\t{_text(r.error_code)}\t{r.attempts}\t{_plain(r.input_tokens)}\t"
@@ -82,7 +79,7 @@ def span_line(span: Span) -> bytes:
     documents = "{" + ",".join(str(each) for each in s.documents) + "}"
     payload = "\\N" if s.payload is None else f"\\\\x{s.payload.hex()}"
     return (
-        f"s{s.tenant_id}\t{_time(s.arrived_at)}\t{s.trace_id}\t{s.span_id}\t{_text(s.name)}\t{_time(s.started_at)}\t"
+        f"s{s.tenant_id}\t{s.arrived_at.isoformat()}\t{s.trace_id}\t{s.span_id}\t{_text(s.name)}\t{s.started_at.isoformat()}\t"
         f"{_plain(s.parent_id)}\t{_plain(s.principal_id)}\t{_plain(s.key_id)}\t{s.duration_us}\t{_text(s.status)}\t"
         f"{_text(s.release)}\t{_plain(s.input_tokens)}\t{_plain(s.output_tokens)}\t{_plain(s.cost_micro_usd)}\t"
         f"{attributes}\t{documents}\t{payload}\n"
@@ -90,17 +87,27 @@ def span_line(span: Span) -> bytes:
 
 
 class Batch(NamedTuple):
-    """Many journal records as bodies for COPY: usage as CSV, odd usage and spans as text."""
+    """Journal records as bodies for COPY: usage as CSV, odd usage and spans as text."""
 
     usage: bytes
     odd_usage: bytes
     spans: bytes
 
 
-def split(records: Iterable[bytes]) -> Batch:
-    """The lines of many journal records by their kind, without their marks."""
-    lines: dict[bytes, list[bytes]] = {USAGE: [], ODD_USAGE: [], SPAN: []}
+def split(records: Iterable[bytes]) -> dict[str, Batch]:
+    """The lines of many journal records, without their marks, by the month of their arrival (UTC): `2026-11`.
+
+    What is no line of ours stands under something that is no month.
+    """
+    found: dict[str, dict[bytes, list[bytes]]] = {}
     for record in records:
         for line in record.splitlines(keepends=True):
-            lines[line[:1]].append(line[1:])
-    return Batch(b"".join(lines[USAGE]), b"".join(lines[ODD_USAGE]), b"".join(lines[SPAN]))
+            mark = line[:1]
+            month = line[_MONTH[mark]].decode("ascii", "replace")
+            if month not in found:
+                found[month] = {USAGE: [], ODD_USAGE: [], SPAN: []}
+            found[month][mark].append(line[1:])
+    return {
+        month: Batch(b"".join(lines[USAGE]), b"".join(lines[ODD_USAGE]), b"".join(lines[SPAN]))
+        for month, lines in found.items()
+    }

@@ -1,9 +1,23 @@
--- COPY is refused on tables with row-level security, so lines land in a temporary table first: emptied at every commit,
--- seen by nobody else. `hw_ingest` may append to usage and span, and read neither.
+-- COPY is refused on tables with row-level security. Records that were never sent before are copied into the partition of
+-- their month, where `hw_ingest` may append and nobody may read; all others land in a temporary table, emptied at every
+-- commit and seen by nobody else, and go through the parent, which takes those that are new.
+
+-- name: append_usage
+COPY {partition} (tenant_id, arrived_at, request_id, trace_id, surface, purpose, asked_model, status, streamed, total_us,
+    principal_id, key_id, feature, channel, release, provider, model, error_code, attempts, input_tokens,
+    cached_input_tokens, output_tokens, is_estimated, cost_micro_usd, price_version, end_user, admit_us, retrieval_us,
+    render_us, first_byte_us, upstream_us, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
+    audio_input_tokens, audio_output_tokens, service_tier, continuations)
+FROM STDIN WITH ({form});
+
+-- name: append_spans
+COPY {partition} (tenant_id, arrived_at, trace_id, span_id, name, started_at, parent_id, principal_id, key_id, duration_us,
+    status, release, input_tokens, output_tokens, cost_micro_usd, attributes, documents, payload)
+FROM STDIN;
 
 -- name: stage_usage
 CREATE TEMPORARY TABLE IF NOT EXISTS usage_arrival (
-    tenant_id uuid, arrived_at double precision, request_id uuid, trace_id uuid, surface text, purpose text, asked_model text,
+    tenant_id uuid, arrived_at timestamptz, request_id uuid, trace_id uuid, surface text, purpose text, asked_model text,
     status smallint, streamed boolean, total_us integer, principal_id uuid, key_id uuid, feature text, channel text,
     release text, provider text, model text, error_code text, attempts smallint, input_tokens integer,
     cached_input_tokens integer, output_tokens integer, is_estimated boolean, cost_micro_usd bigint, price_version text,
@@ -25,7 +39,7 @@ INSERT INTO usage (tenant_id, arrived_at, request_id, trace_id, surface, purpose
     cached_input_tokens, output_tokens, is_estimated, cost_micro_usd, price_version, end_user, admit_us, retrieval_us,
     render_us, first_byte_us, upstream_us, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,
     audio_input_tokens, audio_output_tokens, service_tier, continuations)
-SELECT tenant_id, to_timestamp(arrived_at), request_id, trace_id, surface, purpose, asked_model, status, streamed, total_us,
+SELECT tenant_id, arrived_at, request_id, trace_id, surface, purpose, asked_model, status, streamed, total_us,
     principal_id, key_id, feature, channel, release, provider, model, error_code, attempts, input_tokens,
     cached_input_tokens, output_tokens, is_estimated, cost_micro_usd, price_version, end_user, admit_us, retrieval_us,
     render_us, first_byte_us, upstream_us, cache_write_tokens, cache_write_1h_tokens, reasoning_tokens,

@@ -1,7 +1,8 @@
 """Monthly partitions of the tables that only grow, by the moment a row arrived; made ahead, by hw_owner.
 
-Nobody is given rights on a partition itself: requests go through the parent, where row-level security is. What arrives
-for a month without a partition lands in `…_default` and is moved when the month gets one, so nothing is ever lost.
+Nobody reads a partition itself: requests go through the parent, where row-level security is. `hw_ingest` may append to
+a month's, since COPY, which takes half of what INSERT does, is refused where that security is. What arrives for a month
+without a partition lands in `…_default` and is moved when the month gets one, so nothing is ever lost.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Month:
     def next(self) -> Month:
         """The month after."""
         return Month(self.year + self.month // 12, self.month % 12 + 1)
+
+    def of(self, table: str) -> str:
+        """The name of its partition of `table`."""
+        return f"{table}_{self.year:04d}_{self.month:02d}"
 
     def begins(self) -> str:
         """Its first moment, as PostgreSQL reads it."""
@@ -64,7 +69,7 @@ def _ensure_default(connection: psycopg.Connection[Any], table: str) -> list[str
 
 def _ensure_month(connection: psycopg.Connection[Any], table: str, month: Month) -> list[str]:
     """Made beside, filled with what is in the default partition already, then attached, in one transaction."""
-    name = f"{table}_{month.year:04d}_{month.month:02d}"
+    name = month.of(table)
     if _exists(connection, name):
         return []
     words = {
@@ -78,7 +83,7 @@ def _ensure_month(connection: psycopg.Connection[Any], table: str, month: Month)
         _lock(connection, table)
         if _exists(connection, name):
             return []  # another process was first
-        for statement in (_MAKE, _MOVE, _ATTACH):
+        for statement in (_MAKE, _MOVE, _ATTACH, _GRANT):
             connection.execute(sql.SQL(statement).format(**words))
     return [name]
 
@@ -89,6 +94,7 @@ _MOVE = """
     INSERT INTO {name} SELECT * FROM moved
 """
 _ATTACH = "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({begins}) TO ({ends})"
+_GRANT = "GRANT INSERT ON {name} TO hw_ingest"
 
 
 def _exists(connection: psycopg.Connection[Any], name: str) -> bool:

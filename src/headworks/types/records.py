@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,11 @@ class UsageRow(msgspec.Struct, array_like=True, gc=False):
     """One call of a model, as the journal and the table `usage` keep it: in this order, encoded by one call.
 
     Times are microseconds of the stage, money is micro-dollars; `cost_micro_usd` None: no price is known.
-    `arrived_at` is seconds since 1970 (UTC).
+    `arrived_at` knows its time zone, and is written in UTC.
     """
 
     tenant_id: UUID
-    arrived_at: float
+    arrived_at: datetime
     request_id: UUID
     trace_id: UUID
     surface: str
@@ -62,16 +63,16 @@ class Span:
     """One stage of a feature's request.
 
     `payload` is sealed before it leaves the process; `documents` are those whose text the payload may hold, so that
-    it is shown only to who may read them all. `attributes` never hold text of users or documents. Times: `started_at`
-    seconds since 1970, `duration_us` microseconds.
+    it is shown only to who may read them all. `attributes` never hold text of users or documents. Times: `arrived_at`
+    and `started_at` know their time zone, `duration_us` is microseconds.
     """
 
     tenant_id: UUID
-    arrived_at: float
+    arrived_at: datetime
     trace_id: UUID
     span_id: UUID
     name: str
-    started_at: float
+    started_at: datetime
     parent_id: UUID | None = None
     principal_id: UUID | None = None
     key_id: UUID | None = None

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from headworks.errors import HeadworksError
@@ -186,7 +187,7 @@ def _share(trace: Any) -> float:  # noqa: ANN401 -- a UUID
 
 
 def _span(task: _Task) -> Span:
-    now = time.time()
+    now = datetime.now(UTC)
     return Span(
         tenant_id=task.principal.tenant,
         arrived_at=now,
