@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
@@ -48,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False  # pytest-xdist's own order leaves long files with few tests to the end
     for name in _OURS:
         os.environ.pop(name, None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script: children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.geteuid() == 0 and config.option.basetemp is None:
         # As root, PostgreSQL runs as another user, who has to pass through the folders above its own.
         folder = Path(tempfile.mkdtemp(prefix="headworks-tests-"))

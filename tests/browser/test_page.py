@@ -116,7 +116,7 @@ def test_a_session_that_ended_elsewhere_shuts_the_page(open_page: OpenPage, tena
     page.goto(tenant.claim())
     page.wait_for_selector("#desk:visible")
     ask(page, LEAVE)
-    page.wait_for_selector("#stages:visible")  # its record has come: until then the page asks for it by itself
+    page.wait_for_selector("#stages:not([hidden])", state="attached")  # till then the page asks for it by itself
     page.context.clear_cookies()
     page.fill("#question", "And holidays?")
     page.press("#question", "Enter")
