@@ -212,3 +212,15 @@ async def test_errors_of_what_is_awaited_arrive() -> None:
     failing.set_exception(ValueError("broken"))
     await asyncio.sleep(0.001)
     assert said == ["broken"]
+
+
+async def test_who_gives_way_first_thing_has_not_ended() -> None:
+    done = asyncio.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        done.set()
+
+    start(work())
+    assert not done.is_set()
+    await asyncio.wait_for(done.wait(), 20)

@@ -66,16 +66,16 @@ class _Driven:
 
 
 _driven = _Driven()
-_PROMOTE = object()
+_PROMOTE, _ENDED = object(), object()
 
 
 class Run:
     """A coroutine under way; see the module. It must handle its own errors: what escapes goes to the loop's handler."""
 
-    __slots__ = ("_coroutine", "_is_cancelled", "_signal", "_task", "_waits_for")
+    __slots__ = ("_is_cancelled", "_signal", "_steps", "_task", "_waits_for")
 
     def __init__(self, work: Coroutine[Any, Any, None]) -> None:
-        self._coroutine = work
+        self._steps = work.__await__()
         self._is_cancelled = False
         self._signal: Signal | None = None
         self._task: asyncio.Task[None] | None = None
@@ -85,13 +85,15 @@ class Run:
         """Run it further, until it waits or ends."""
         outer, _driven.run = _driven.run, self
         try:
-            waits_for = self._coroutine.send(None)
+            waits_for = next(self._steps, _ENDED)  # unlike `send`, makes no exception of the end
         except BaseException as error:  # noqa: BLE001 -- sorted there
             self._end(error)
         else:
             if isinstance(waits_for, Signal):
                 self._signal = waits_for
                 waits_for.resume = self.step
+            elif waits_for is _ENDED:
+                self._signal = None
             else:
                 self._promote(waits_for)
         finally:
@@ -111,7 +113,7 @@ class Run:
     def _throw(self, error: BaseException) -> None:
         outer, _driven.run = _driven.run, self
         try:
-            waits_for = self._coroutine.throw(error)
+            waits_for = self._steps.throw(error)
         except BaseException as raised:  # noqa: BLE001 -- sorted there
             self._end(raised)
         else:
@@ -138,19 +140,19 @@ class Run:
     def _rest(self) -> Generator[Any, Any, None]:
         """What is left of the coroutine, as its task runs it."""
         waits_for, self._waits_for = self._waits_for, None
-        push: Callable[[Any], Any] = self._coroutine.send
+        push: Callable[[Any], Any] = self._steps.send
         value: Any = None
         if self._is_cancelled:
-            push, value = self._coroutine.throw, asyncio.CancelledError()
+            push, value = self._steps.throw, asyncio.CancelledError()
         elif waits_for is not _PROMOTE:
             push, value = _again, waits_for
         try:
             while True:
                 waits_for = push(value)
                 try:
-                    push, value = self._coroutine.send, (yield waits_for)
+                    push, value = self._steps.send, (yield waits_for)
                 except BaseException as error:  # noqa: BLE001 -- handed in, as `yield from` does
-                    push, value = self._coroutine.throw, error
+                    push, value = self._steps.throw, error
         except StopIteration:
             return
 

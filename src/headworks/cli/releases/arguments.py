@@ -15,12 +15,14 @@ Feature = Annotated[str, typer.Argument(help="The feature's name.", metavar="FEA
 Number = Annotated[int, typer.Argument(help="The proposal's number.", metavar="NUMBER")]
 Project = Annotated[str, typer.Option("--project", help="The project that the feature is in.", metavar="NAME")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; everybody sees it.", metavar="TEXT")]
+_DIGEST_FROM = 6
+"""Digits by which a digest may be named."""
 
 
 def proposal_number(what: str) -> str | None:
-    """The number of a proposal, None for a digest."""
+    """The number of a proposal, None for a digest: from six digits on only `#` tells them apart."""
     bare = what.removeprefix("#")
-    return bare if bare.isdigit() and len(bare) < 10 else None
+    return bare if bare.isdecimal() and (what != bare or len(bare) < _DIGEST_FROM) else None
 
 
 def find_digest(client: Client, given: str) -> str:
@@ -28,7 +30,8 @@ def find_digest(client: Client, given: str) -> str:
     bare = given.rpartition("@")[2].removeprefix("sha256:")
     if len(bare) == 64:
         return f"sha256:{bare}"
-    found = [row["digest"] for row in client.get(place("releases"), digits=bare)["releases"]] if len(bare) >= 6 else []
+    rows = client.get(place("releases"), digits=bare)["releases"] if len(bare) >= _DIGEST_FROM else []
+    found = [row["digest"] for row in rows]
     if len(found) != 1:
         raise NotFound(
             f"`{given}` is {'the beginning of several releases' if found else 'no release'}.",
