@@ -265,8 +265,9 @@ class ArrivedExchange(Exchange):
 
     async def begin(self, headers: list[Header], direct: Direct | None) -> None:
         """See Exchange."""
-        self._has_started = True
-        if not self._request.begin(200, headers):
+        if self._request.begin(200, headers):
+            self._has_started = True
+        else:
             await self.start(200, headers)
         self._request.let_go()
         if direct is not None:

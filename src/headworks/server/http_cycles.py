@@ -226,7 +226,11 @@ class ShortCycle(JoiningCycle):
         """The head of an answer in pieces, now. False, and nothing is done: it is for `send`; so with those below."""
         if self.response_started or self.disconnected or self.flow.write_paused:
             return False
-        self._write_head({"status": status, "headers": headers})
+        try:
+            self._write_head({"status": status, "headers": headers})
+        except (RuntimeError, ValueError):  # nothing of it is written: the caller can still be told
+            self.response_started, self.chunked_encoding = False, None
+            raise
         return True
 
     def write(self, piece: bytes) -> bool:
