@@ -305,6 +305,7 @@ async def serve(runtime: Runtime) -> None:
     import uvicorn
 
     from headworks.server.http_protocol import OneWriteProtocol
+    from headworks.server.steady import SteadyServer
 
     limit_memory(runtime.settings.server.worker_memory_mb)
     allow_many_files()
@@ -336,7 +337,7 @@ async def serve(runtime: Runtime) -> None:
         timeout_keep_alive=75,
         h11_max_incomplete_event_size=None,
     )
-    server = uvicorn.Server(config)
+    server = SteadyServer(config)
     await server.serve(sockets=[socket.socket(fileno=runtime.socket_fd)])
     if not server.started:
         raise StartupRefused("The worker could not start; its last lines above say why.")

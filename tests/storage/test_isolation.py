@@ -250,7 +250,7 @@ class Tenants(RuleBasedStateMachine):
 
         async def ask() -> None:
             lender = self.world.database._connections["app"]
-            connection = await lender.begin(b"BEGIN")
+            connection = (await lender.begin(b"BEGIN")).connection
             try:
                 assert await everything(Tx(connection), self.world.tables) == set()
                 await connection.rollback()

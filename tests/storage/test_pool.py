@@ -45,7 +45,7 @@ async def test_nothing_of_one_transaction_is_left_for_the_next(
     async with Database(database_urls, pool_size=1) as database:
         async with database.tx(who) as tx:
             first = await tx.fetch_value("SELECT pg_backend_pid()")
-        connection = await database._connections["app"].begin(b"SELECT 1")
+        connection = (await database._connections["app"].begin(b"SELECT 1")).connection
         try:
             row = await (await connection.execute(f"{WHO}, pg_backend_pid()")).fetchone()
         finally:
@@ -308,6 +308,21 @@ async def test_system_reads_all_tenants_and_can_write_nothing(
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             async with tx.savepoint():
                 await tx.fetch_all("SELECT * FROM document_text")
+
+
+async def test_a_glance_reads_what_system_reads_and_keeps_no_connection(
+    database_urls: DatabaseUrls, make_principal: MakePrincipal
+) -> None:
+    told: list[str] = []
+    who = make_principal()
+    async with Database(database_urls, on_system=told.append) as database:
+        for _ in range(5):  # more than there are connections
+            rows = dict(await database.glance("a test", "SELECT tenant_id, version FROM snapshot_version"))
+            assert rows[who.tenant] > 0
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await database.glance("a test", "DELETE FROM snapshot_version")
+        assert await database.glance("a test", "SELECT 1") == [(1,)]
+    assert told == ["a test"] * 7
 
 
 async def test_the_reason_of_a_system_transaction_is_told_before_it_begins(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from headworks.eager import in_task
@@ -116,6 +116,19 @@ class Snapshots:
             except Exception:  # noqa: BLE001 -- one bad row must not end the renewal; the last good view stays
                 _log.exception("the view could not be renewed")
 
+    def _moved(self, versions: Mapping[TenantId, int]) -> list[TenantId]:
+        return [tenant for tenant, version in versions.items() if self._versions.get(tenant) != version]
+
+    async def _read(self, view: View | None, prices: PriceTable) -> View:
+        """The view as of one moment; what has not moved since `view` is taken from there."""
+        async with self._db.system("snapshot", repeatable=True) as tx:
+            versions = {row.tenant_id: row.version for row in await tx.fetch_all(_SQL.snapshot_versions)}
+            known = None if view is None else view.identity
+            identity = await self._identity.load(tx, known, self._moved(versions))
+            read = self._make_view(identity, await self._releases.load(tx), prices)
+        self._versions = versions
+        return read
+
     async def look(self) -> None:
         """Compare versions; what moved is read anew, in one transaction. Prices are those of the files now.
 
@@ -124,15 +137,10 @@ class Snapshots:
         async with self._looking, asyncio.timeout(_LOOK_TIMEOUT_S):
             asked_at = time.monotonic()
             prices = await asyncio.to_thread(self._prices)
-            async with self._db.system("snapshot", repeatable=True) as tx:
-                versions = {row.tenant_id: row.version for row in await tx.fetch_all(_SQL.snapshot_versions)}
-                changed = [tenant for tenant, version in versions.items() if self._versions.get(tenant) != version]
-                if changed or self._view is None:
-                    previous = None if self._view is None else self._view.identity
-                    identity = await self._identity.load(tx, previous, changed)
-                    self._view = self._make_view(identity, await self._releases.load(tx), prices)
-                    self._versions = versions
-            if self._view.prices is not prices:
+            versions = dict(await self._db.glance("snapshot", _SQL.snapshot_versions))
+            if self._view is None or self._moved(versions):
+                self._view = await self._read(self._view, prices)
+            elif self._view.prices is not prices:
                 self._view = self._make_view(self._view.identity, self._view.releases, prices)
             self._seen_at = asked_at
             self._good_until = asked_at + max(self._stale_max_s, _SILENCE_S)

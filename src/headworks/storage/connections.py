@@ -120,8 +120,8 @@ class Connections:
         self._is_probing = False
         self._is_closed = False
 
-    async def begin(self, statement: bytes) -> Connection:
-        """A connection on which `statement`, which opens a transaction, has been executed; `give_back` it.
+    async def begin(self, statement: bytes) -> psycopg.AsyncCursor[Any]:
+        """What `statement` has found on a connection that is lent with it; `give_back` that.
 
         Raises DatabaseUnavailable at once when PostgreSQL is away, Unavailable when all connections stay lent.
         """
@@ -130,16 +130,14 @@ class Connections:
         try:
             if (connection := self._pop_idle()) is not None:
                 try:
-                    await connection.execute(statement, prepare=False)
+                    return await connection.execute(statement, prepare=False)
                 except psycopg.OperationalError as error:
                     if not _is_lost(connection, error):
                         raise
                     self._drop_idle()  # the server was restarted: its other connections are dead, too
                     close(connection)
-                else:
-                    return connection
             connection = await self._connect()
-            await connection.execute(statement, prepare=False)
+            return await connection.execute(statement, prepare=False)
         except psycopg.Error as error:
             shown = translated(error, connection)
             self._give_up(connection)
@@ -147,7 +145,6 @@ class Connections:
         except BaseException:
             self._give_up(connection)
             raise
-        return connection
 
     def give_back(self, connection: Connection) -> None:
         """Take a connection back; one that is still in a transaction, or broken, is closed instead."""
