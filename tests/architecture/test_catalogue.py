@@ -128,7 +128,9 @@ CHECKS: dict[str, str] = {
                              JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.ours
                              JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = k.theirs
                             WHERE a.attname = 'tenant_id' AND b.attname = 'tenant_id')""",
-    "nobody has rights on a partition": f"SELECT c.relname || ' ' || r.rolname {GRANTS} AND c.relispartition",
+    "who has rights on a partition appends to a month's": f"""
+        SELECT c.relname || ' ' || r.rolname || ' ' || g.privilege_type {GRANTS} AND c.relispartition
+           AND (r.rolname <> 'hw_ingest' OR g.privilege_type <> 'INSERT' OR c.relname !~ '_[0-9]{{4}}_[0-9]{{2}}$')""",
     "nobody else has rights on anything of ours": f"""
         SELECT c.relname || ' ' || coalesce(r.rolname, 'PUBLIC') {GRANTS}
            AND coalesce(r.rolname, '') NOT IN ('hw_app', 'hw_system', 'hw_ingest')""",
@@ -238,7 +240,8 @@ PLANTED = [
         "CREATE TABLE stray (tenant_id uuid, id uuid UNIQUE, other uuid REFERENCES stray (id))",
         "a foreign key compares the tenants",
     ),
-    ("GRANT SELECT ON usage_default TO hw_app", "nobody has rights on a partition"),
+    ("GRANT SELECT ON usage_default TO hw_app", "who has rights on a partition appends to a month's"),
+    ("GRANT INSERT ON usage_default TO hw_ingest", "who has rights on a partition appends to a month's"),
     ("GRANT SELECT ON project TO PUBLIC", "nobody else has rights on anything of ours"),
     ("GRANT TRUNCATE ON project TO hw_app", "rights are to read and write rows, and nothing more"),
     ("GRANT REFERENCES ON project TO hw_app", "rights are to read and write rows, and nothing more"),

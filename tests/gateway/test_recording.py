@@ -72,6 +72,21 @@ def test_what_the_provider_does_not_count_is_estimated(world: World, provider: S
     assert 1000 <= (row.input_tokens or 0) <= 1100
 
 
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("counted", [(-5, 5), (10, -1), (2**31, 5), (10, 10**30)])
+def test_what_nobody_can_have_counted_is_estimated(
+    world: World, provider: SimulatedProvider, counted: tuple[int, int], *, is_stream: bool
+) -> None:
+    usage = {"prompt_tokens": counted[0], "completion_tokens": counted[1], "total_tokens": sum(counted)}
+    provider.will(Reply.events(streamed("ok", usage=usage)) if is_stream else Reply.json(completion("ok", usage=usage)))
+    world.post({"model": "priced", "messages": ASK, "stream": is_stream})
+    row = world.records.row()
+    assert row.is_estimated
+    assert 0 < (row.input_tokens or 0) < 1000
+    assert 0 <= (row.output_tokens or 0) < 1000
+    assert 0 < (row.cost_micro_usd or 0) < 10_000
+
+
 @pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": "many"}, [], "none", 7])
 def test_an_odd_usage_object_breaks_nothing(world: World, provider: SimulatedProvider, usage: Any) -> None:
     body = completion("ok", usage=usage)

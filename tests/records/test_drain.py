@@ -6,9 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -20,7 +22,8 @@ from headworks.records.drain import Drain, append, append_all_good, replay, stor
 from headworks.records.journal import Journal
 from headworks.records.lines import span_line, split, usage_line
 from headworks.records.service import Records
-from headworks.storage.pool import Database
+from headworks.storage.partitions import ensure_partitions
+from headworks.storage.pool import Database, DatabaseUrls, Tx, owner_connection
 from headworks.storage.queries import load
 from headworks.types.ids import new_id
 from headworks.types.records import Span, UsageRow
@@ -195,6 +198,11 @@ async def test_any_text_of_a_caller_is_stored(database: Database, as_superuser: 
         assert found == (str(each.end_user).encode("utf-8", "replace").decode().replace("\0", ""),)
 
 
+def test_a_line_with_a_mark_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="a mark that nobody knows"):
+        split([usage_line(row()), b"x and more\n"])
+
+
 def test_lines_are_told_apart_and_lose_their_mark() -> None:
     trace = new_id()
     odd = usage_line(row(end_user="a\tb"))
@@ -214,6 +222,120 @@ def test_a_usage_line_is_one_line_whichever_its_form(arrived_at: datetime, text:
     assert line.count(b"\n") == 1
     assert b"\r" not in line
     assert (line[:1] == b"u") == (b"\\" not in line and b"\t" not in line)
+
+
+@pytest.mark.parametrize("odd", ["", "a\tb"])
+@pytest.mark.parametrize("how", [append_all_good, store_all_good])
+async def test_a_number_that_no_column_holds_costs_no_record(
+    database: Database, as_superuser: Superuser, how: Callable[..., Any], odd: str
+) -> None:
+    trace, now = new_id(), datetime.now(UTC)
+    usage = row(
+        arrived_at=now, trace_id=trace, end_user=odd or None, input_tokens=10**30, output_tokens=-(10**12),
+        cost_micro_usd=10**20, total_us=3 * 3600 * 10**6,
+    )  # fmt: skip
+    stage = span(trace, arrived_at=now, input_tokens=2**31, cost_micro_usd=2**63)
+    await how(database, [usage_line(row(arrived_at=now)), usage_line(usage) + span_line(stage)])
+    assert count(as_superuser, "usage") == 2
+    found = as_superuser.execute(
+        "SELECT input_tokens, output_tokens, cost_micro_usd, total_us FROM usage WHERE trace_id = %s", [trace]
+    ).fetchone()
+    assert found == (2**31 - 1, -(2**31 - 1), 2**63 - 1, 3 * 3600 * 10**6)
+    assert as_superuser.execute("SELECT input_tokens, cost_micro_usd, duration_us FROM span").fetchone() == (
+        2**31 - 1,
+        2**63 - 1,
+        500,
+    )
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"says": r"a literal \u0000 and \\u0000"},
+        {"says": "a \0 nul"},
+        {"half": "a\ud800b", "\udfff": 1},
+        {"long": 2**70, 7: "a number"},
+        {"half": "\ud800", "nul": "\0", "literal": r"\u0000"},
+    ],
+)
+async def test_odd_attributes_cost_no_span(
+    database: Database, as_superuser: Superuser, attributes: dict[Any, Any]
+) -> None:
+    await store(database, [span_line(span(new_id(), attributes=attributes))])
+    (kept,) = as_superuser.execute("SELECT attributes FROM span").fetchone() or ({},)
+    assert isinstance(kept, dict)
+    assert len(kept) == len(attributes)
+    if "says" in attributes:
+        assert kept["says"] == attributes["says"].replace("\0", "")
+
+
+async def test_what_lacks_what_a_row_must_have_is_left_out(
+    database: Database, as_superuser: Superuser, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = usage_line(row(surface=None))
+    await append_all_good(database, [bad, usage_line(row(arrived_at=datetime.now(UTC)))])
+    assert count(as_superuser, "usage") == 1
+    assert "is no row and is left out: NotNullViolation" in caplog.text
+
+
+async def test_where_nothing_may_be_appended_all_is_stored(database: Database, as_superuser: Superuser) -> None:
+    now = datetime.now(UTC)
+    as_superuser.execute(f"REVOKE INSERT ON usage_{now:%Y_%m} FROM hw_ingest")  # type: ignore[arg-type] # a month
+    await append_all_good(database, [usage_line(row(arrived_at=now))])
+    assert count(as_superuser, "usage") == 1
+
+
+async def test_making_partitions_meanwhile_and_appending_wait_for_each_other(
+    database: Database, database_urls: DatabaseUrls, as_superuser: Superuser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    copy_in = Tx.copy_in
+
+    @asynccontextmanager
+    async def slowly(self: Tx, statement: str) -> AsyncIterator[psycopg.AsyncCopy]:
+        async with copy_in(self, statement) as copy:
+            begun.set()
+            await go_on.wait()
+            yield copy
+
+    monkeypatch.setattr(Tx, "copy_in", slowly)
+    appending = asyncio.create_task(append(database, [usage_line(row(arrived_at=datetime.now(UTC)))]))
+    await begun.wait()
+
+    def make() -> list[str]:
+        with owner_connection(database_urls) as connection:
+            return ensure_partitions(connection, date(2041, 1, 1))
+
+    making = asyncio.create_task(asyncio.to_thread(make))
+    await until(lambda: is_waited_for(as_superuser))
+    go_on.set()
+    await appending
+    assert len(await making) == 6
+    assert count(as_superuser, "usage") == 1
+
+
+def is_waited_for(superuser: Superuser) -> bool:
+    return superuser.execute("SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'").rowcount > 0
+
+
+async def test_nothing_ends_the_drain(
+    database: Database, as_superuser: Superuser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    async def fails(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    journal = Journal(tmp_path)
+    records = Records(journal)
+    drain = Drain(database, records, batch_s=0.01)
+    drain.start()
+    with monkeypatch.context() as patch:
+        patch.setattr("headworks.records.drain.append", fails)
+        records.write(row())
+        await until(lambda: "Too many open files" in caplog.text)
+    await until(lambda: count(as_superuser, "usage") == 1)
+    await drain.stop()
+    journal.close()
 
 
 async def test_the_drain_copies_what_was_written_and_lets_the_journal_go(

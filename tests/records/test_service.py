@@ -71,6 +71,21 @@ def test_what_cannot_be_written_is_kept_nowhere_and_later_records_are(
     assert len(stored(records)) == 2
 
 
+def test_who_answers_hears_that_the_drain_could_not_write(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, rotate_bytes=1)
+    records = Records(journal)
+    records.write(row())
+    aside = tmp_path / "aside"
+    journal.path.rename(aside)
+    records.gather(row())
+    for ask in (records.take_recent, records.flush):
+        with pytest.raises(Unavailable, match="could not be recorded"):
+            ask()
+    aside.rename(journal.path)
+    records.flush()
+    assert len(stored(records)) == 1
+
+
 def test_it_says_when_there_are_enough_for_a_batch_and_how_many_it_can_keep(tmp_path: Path) -> None:
     records = Records(Journal(tmp_path))
     for _ in range(BATCH - 1):

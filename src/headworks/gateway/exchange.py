@@ -152,8 +152,8 @@ class Exchange:
 
     async def start(self, status: int, headers: list[Header]) -> None:
         """The head of the answer."""
-        self._has_started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._has_started = True
 
     async def begin(self, headers: list[Header], direct: Direct | None) -> None:  # noqa: ARG002 -- as above
         """The head of a stream; `direct` is told how its bytes are written without waiting, where they can be."""

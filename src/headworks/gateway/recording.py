@@ -28,6 +28,8 @@ from headworks.types.spending import Purse
 
 CLIENT_CLOSED = 499
 _BYTES_PER_TOKEN = 4
+_MOST_TOKENS = 2**31 - 1
+"""Beyond it, and below nought, a provider has not counted."""
 
 
 class Sized(Protocol):
@@ -149,7 +151,11 @@ class Record(msgspec.Struct):
     def settle(self, usage: Usage | None, *, is_last: bool = True) -> None:
         """What the provider says that it counted; not `is_last`: before the end of the answer."""
         self._is_partial = not is_last
-        if usage is not None and (usage.input_tokens is not None or usage.calls is not None):
+        if usage is None:
+            return
+        counted = usage.input_tokens
+        is_counted = usage.calls is not None if counted is None else 0 <= counted <= _MOST_TOKENS
+        if is_counted and 0 <= (usage.output_tokens or 0) <= _MOST_TOKENS:
             self._usage = usage
 
     @property

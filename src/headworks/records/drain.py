@@ -15,15 +15,18 @@ import psycopg
 
 from headworks.errors import HeadworksError, UnstorableText
 from headworks.records.journal import read_journal, replayable
-from headworks.records.lines import split
+from headworks.records.lines import split, within_bounds
 from headworks.records.service import BATCH, Records
 from headworks.storage import queries
+from headworks.storage.connections import first_line
 from headworks.storage.partitions import Month
 from headworks.storage.pool import Database, Tx
 
 _SQL = queries.load(__package__)
 _log = logging.getLogger(__name__)
 
+_NO_ROW = (psycopg.DataError, psycopg.IntegrityError, UnstorableText, ValueError)
+_NOT_SO = (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege, *_NO_ROW)
 _APART = 4
 """In batch_s."""
 
@@ -31,10 +34,10 @@ _APART = 4
 async def append(db: Database, records: Sequence[bytes]) -> None:
     """Keep journal records that were never sent before, in one transaction.
 
-    Raises psycopg.errors.UndefinedTable, IntegrityError, DataError, UnstorableText, ValueError where `store` has to.
+    Raises what is in `_NOT_SO` where `store` has to do it.
     """
     batches = [(_month(name), batch) for name, batch in split(records).items()]
-    async with db.ingest() as tx:
+    async with db.ingest(_SQL["take_tables"]) as tx:
         for month, batch in batches:
             words = {"partition": month.of("usage"), "form": "FORMAT csv, NULL 'null'"}
             await _copy(tx, _SQL["append_usage"].format(**words), batch.usage)
@@ -74,16 +77,22 @@ async def append_all_good(db: Database, records: Sequence[bytes]) -> None:
     """As `store_all_good` for records that were never sent before: nearly always at half of its price."""
     try:
         await append(db, records)
-    except (psycopg.errors.UndefinedTable, psycopg.IntegrityError, psycopg.DataError, UnstorableText, ValueError):
+    except _NOT_SO:
         await store_all_good(db, records)
 
 
 async def store_all_good(db: Database, records: Sequence[bytes]) -> None:
-    """Keep all that PostgreSQL takes; a record that it refuses is logged by its size and left out, the rest goes on."""
+    """Keep all that PostgreSQL takes; a record that it refuses is logged by its size and left out, the rest goes on.
+
+    Numbers that no column holds are brought within what it holds.
+    """
     try:
         await store(db, records)
-    except (psycopg.DataError, UnstorableText) as error:
+    except _NO_ROW as error:
         if len(records) == 1:
+            if (held := within_bounds(records[0])) != records[0]:
+                await store_all_good(db, [held])
+                return
             _log.error(
                 "a record of %d bytes is no row and is left out: %s", len(records[0]), type(error).__name__
             )  # a traceback would hold its text
@@ -120,7 +129,8 @@ class Drain:
         try:
             await self.copy()
         except (HeadworksError, psycopg.Error) as error:
-            _log.warning("records stay in the journal until the next start: %s", error)
+            shown = first_line(error) if isinstance(error, psycopg.Error) else error
+            _log.warning("records stay in the journal until the next start: %s", shown)
 
     async def copy(self) -> None:
         """Copy all that was written up to now. After a failure, or when memory did not keep all, from the journal."""
@@ -159,8 +169,13 @@ class Drain:
                     await self._records.many.wait()
             try:
                 await self.copy()
-            except (HeadworksError, psycopg.Error) as error:
-                _log.warning("records wait in the journal: %s", error)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the next copy may succeed
+                if isinstance(error, psycopg.Error):
+                    _log.warning("records wait in the journal: %s", first_line(error))  # below it stands a row
+                elif isinstance(error, HeadworksError):
+                    _log.warning("records wait in the journal: %s", error)
+                else:
+                    _log.exception("records wait in the journal")
                 self._records.some.set()
                 await asyncio.sleep(1.0)
             copied_at = time.monotonic()

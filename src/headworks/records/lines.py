@@ -8,8 +8,11 @@ spans are.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import fields
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,6 +27,17 @@ SPAN = b"s"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": ""})
 _MONTH = {USAGE: slice(41, 48), ODD_USAGE: slice(38, 45), SPAN: slice(38, 45)}
 """Where a line says in which month it arrived: behind the tenant's id, which is as long as any other."""
+_BITS = {
+    **{name: 32 for name in UsageRow.__struct_fields__ if name.endswith("_tokens")},
+    **{name: 64 for name in UsageRow.__struct_fields__ if name.endswith(("_us", "_usd"))},
+    "duration_us": 64,
+    "attempts": 16,
+    "continuations": 16,
+}
+"""Of the columns that hold counts."""
+_SPAN_FIELDS = tuple(each.name for each in fields(Span))
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""As JSON writes it: behind an even number of backslashes."""
 _MOST_TEXT = 512
 _MOST_LINE = 1500
 """Beyond, a text of the caller's is longer than what is kept of it."""
@@ -75,7 +89,7 @@ def _odd_usage_line(row: UsageRow) -> bytes:
 def span_line(span: Span) -> bytes:
     """One span; columns in the order of `stage_spans` in queries.sql. The payload must be sealed already."""
     s = span
-    attributes = orjson.dumps(s.attributes, default=str).decode().replace("\\u0000", "").translate(_ESCAPES)
+    attributes = _attributes(s.attributes).translate(_ESCAPES)
     documents = "{" + ",".join(str(each) for each in s.documents) + "}"
     payload = "\\N" if s.payload is None else f"\\\\x{s.payload.hex()}"
     return (
@@ -84,6 +98,44 @@ def span_line(span: Span) -> bytes:
         f"{_text(s.release)}\t{_plain(s.input_tokens)}\t{_plain(s.output_tokens)}\t{_plain(s.cost_micro_usd)}\t"
         f"{attributes}\t{documents}\t{payload}\n"
     ).encode()
+
+
+def _attributes(given: dict[str, Any]) -> str:
+    """As JSON that PostgreSQL takes: without NUL and halves of surrogate pairs."""
+    try:
+        text = orjson.dumps(given, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # half of a pair, or a number that is longer than others
+        text = json.dumps(given, default=str, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return _NUL.sub(r"\1", text) if "\\u0000" in text else text
+
+
+def within_bounds(record: bytes) -> bytes:
+    """A journal record with each number as near as its column holds it; itself where that changes nothing."""
+    return b"".join(_within_bounds(line) for line in record.splitlines(keepends=True))
+
+
+def _within_bounds(line: bytes) -> bytes:
+    mark, text = line[:1], line[1:].removesuffix(b"\n")
+    if mark == USAGE:
+        try:
+            values = json.loads(b"[%b]" % text)
+        except ValueError:
+            return line
+        held = [_nearest(name, value) for name, value in zip(UsageRow.__struct_fields__, values, strict=False)]
+        return line if held == values else b"u%b\n" % _encode(held)[1:-1]
+    names = UsageRow.__struct_fields__ if mark == ODD_USAGE else _SPAN_FIELDS
+    cells = text.split(b"\t")
+    for at, (name, cell) in enumerate(zip(names, cells, strict=False)):
+        if name in _BITS and cell.removeprefix(b"-").isdigit():
+            cells[at] = b"%d" % _nearest(name, int(cell))
+    return mark + b"\t".join(cells) + b"\n"
+
+
+def _nearest(name: str, value: Any) -> Any:  # noqa: ANN401 -- of any column
+    if name not in _BITS or not isinstance(value, int):
+        return value
+    most = 2 ** (_BITS[name] - 1) - 1
+    return max(-most, min(most, value))
 
 
 class Batch(NamedTuple):
@@ -97,12 +149,14 @@ class Batch(NamedTuple):
 def split(records: Iterable[bytes]) -> dict[str, Batch]:
     """The lines of many journal records, without their marks, by the month of their arrival (UTC): `2026-11`.
 
-    What is no line of ours stands under something that is no month.
+    What is no line of ours stands under something that is no month; ValueError for one with another mark.
     """
     found: dict[str, dict[bytes, list[bytes]]] = {}
     for record in records:
         for line in record.splitlines(keepends=True):
             mark = line[:1]
+            if mark not in _MONTH:
+                raise ValueError(f"A line of {len(line)} bytes has a mark that nobody knows.")
             month = line[_MONTH[mark]].decode("ascii", "replace")
             if month not in found:
                 found[month] = {USAGE: [], ODD_USAGE: [], SPAN: []}

@@ -2,6 +2,10 @@
 -- their month, where `hw_ingest` may append and nobody may read; all others land in a temporary table, emptied at every
 -- commit and seen by nobody else, and go through the parent, which takes those that are new.
 
+-- name: take_tables
+-- Before a partition of theirs: whoever makes partitions takes them in this order, too.
+LOCK TABLE ONLY usage, ONLY span IN ROW EXCLUSIVE MODE;
+
 -- name: append_usage
 COPY {partition} (tenant_id, arrived_at, request_id, trace_id, surface, purpose, asked_model, status, streamed, total_us,
     principal_id, key_id, feature, channel, release, provider, model, error_code, attempts, input_tokens,
@@ -18,10 +22,10 @@ FROM STDIN;
 -- name: stage_usage
 CREATE TEMPORARY TABLE IF NOT EXISTS usage_arrival (
     tenant_id uuid, arrived_at timestamptz, request_id uuid, trace_id uuid, surface text, purpose text, asked_model text,
-    status smallint, streamed boolean, total_us integer, principal_id uuid, key_id uuid, feature text, channel text,
+    status smallint, streamed boolean, total_us bigint, principal_id uuid, key_id uuid, feature text, channel text,
     release text, provider text, model text, error_code text, attempts smallint, input_tokens integer,
     cached_input_tokens integer, output_tokens integer, is_estimated boolean, cost_micro_usd bigint, price_version text,
-    end_user text, admit_us integer, retrieval_us integer, render_us integer, first_byte_us integer, upstream_us integer,
+    end_user text, admit_us bigint, retrieval_us bigint, render_us bigint, first_byte_us bigint, upstream_us bigint,
     cache_write_tokens integer, cache_write_1h_tokens integer, reasoning_tokens integer, audio_input_tokens integer,
     audio_output_tokens integer, service_tier text, continuations smallint
 ) ON COMMIT DELETE ROWS;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from headworks.errors import Unavailable
 from headworks.records.journal import Journal
 from headworks.records.lines import span_line, usage_line
 from headworks.types.records import Span, UsageRow
@@ -69,9 +70,14 @@ class Records:
     def take_recent(self) -> tuple[list[bytes] | None, int]:
         """All records since the last call and the journal's position after them; None: more than memory kept.
 
-        Raises Unavailable as `flush`.
+        Raises Unavailable as `flush`, and leaves what was gathered to the flush of who answers it.
         """
-        self.flush()
+        gathered = self._gathered
+        try:
+            self.flush()
+        except Unavailable:
+            self._gathered = gathered
+            raise
         recent = self._recent if self._is_whole else None
         self._recent = []
         self._is_whole = True

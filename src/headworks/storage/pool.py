@@ -238,9 +238,12 @@ class Database:
         finally:
             self._connections["system"].give_back(found.connection)
 
-    def ingest(self) -> _Transaction:
-        """A transaction that may append usage, spans and audit events of any tenant, and read nothing."""
-        return _Transaction(self._connections["ingest"], _BEGIN[False])
+    def ingest(self, first: str = "") -> _Transaction:
+        """A transaction that may append usage, spans and audit events of any tenant, and read nothing.
+
+        `first` is a statement that travels with its beginning.
+        """
+        return _Transaction(self._connections["ingest"], f"{_BEGIN[False]}; {first}")
 
     async def wakeups(self, channel: str, every_s: float) -> AsyncIterator[None]:
         """Comes round at once, after each NOTIFY on the channel, and at least every `every_s`, also without PostgreSQL.

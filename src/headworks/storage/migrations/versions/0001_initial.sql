@@ -927,7 +927,7 @@ CREATE TABLE job_pause (                -- runs of these partitions of durable w
     PRIMARY KEY (tenant_id, partition)
 );
 
--- ── Records: append-only; partitions by arrival are made ahead by storage/partitions.py ───────────────────────────────
+-- ── Records: append-only; partitions by arrival are made ahead, and granted, by storage/partitions.py ───────────────────────────────
 
 CREATE TABLE usage (                    -- one row per call of a model; stage timings are columns
     tenant_id       uuid NOT NULL,
@@ -962,12 +962,12 @@ CREATE TABLE usage (                    -- one row per call of a model; stage ti
     cost_micro_usd  bigint,              -- null: no price is known
     price_version   text,
     end_user        text,
-    admit_us        integer,
-    retrieval_us    integer,
-    render_us       integer,
-    first_byte_us   integer,
-    upstream_us     integer,
-    total_us        integer NOT NULL,
+    admit_us        bigint,
+    retrieval_us    bigint,
+    render_us       bigint,
+    first_byte_us   bigint,
+    upstream_us     bigint,
+    total_us        bigint NOT NULL,
     PRIMARY KEY (tenant_id, arrived_at, request_id)
 ) PARTITION BY RANGE (arrived_at);
 
