@@ -78,6 +78,25 @@ def test_a_splice_changes_what_it_names_and_nothing_else(
     assert list(json.loads(spliced)) == [*value, *(key for key in changes if key not in value)]
 
 
+@given(
+    objects().map(lambda made: made[0])
+    | st.lists(st.tuples(KEY, VALUE), max_size=4).map(
+        lambda pairs: b"{%b}" % b",".join(f"{json.dumps(k)}:{json.dumps(v)}".encode() for k, v in pairs)
+    )
+)
+def test_a_large_body_is_cut_as_a_small_one(raw: bytes) -> None:
+    def cut() -> list[bytes] | str:
+        try:
+            return [bytes(each) for each in Body.read(raw)._pieces]
+        except InvalidRequest as error:
+            return str(error)
+
+    small = cut()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("headworks.gateway.wire.bodies._LARGE", -1)
+        assert cut() == small
+
+
 @given(objects())
 def test_no_change_is_no_change(made: tuple[bytes, dict[str, Any]]) -> None:
     raw, _ = made

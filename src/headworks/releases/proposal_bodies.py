@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from pydantic import BaseModel
 
 from headworks.releases.bodies import StandingBody, standing_body
+from headworks.releases.proposals.file_diffs import FileDiff
 from headworks.releases.proposals.lifecycle import ProposalView
 from headworks.releases.proposals.store import Listed, Proposal
 from headworks.types.json_values import JsonObject
@@ -42,9 +44,13 @@ class FileBody(BaseModel):
 
 
 class EntryBody(BaseModel):
-    """A release or gate that a proposal brings; `base` is what was there when it was written."""
+    """A release or gate that a proposal brings; `base` is what was there when it was written.
+
+    `files`: what it changes of that beside the proposal's own files.
+    """
 
     base: str | None
+    files: list[FileBody]
     standing: StandingBody
 
 
@@ -78,12 +84,13 @@ def whole_proposal_body(view: ProposalView) -> WholeProposalBody:
     return WholeProposalBody(
         **_row(view.proposal, view.proposal.content.title),
         description=view.proposal.content.description,
-        files=[
-            FileBody(path=each.path, kind=each.kind, pieces=[PieceBody(op=p.op, text=p.text) for p in each.pieces])
-            for each in view.files
-        ],
+        files=_files(view.files),
         releases=[
-            EntryBody(base=each.entry.base, standing=standing_body(each.standing, each.conditions, each.behaviour))
+            EntryBody(
+                base=each.entry.base,
+                files=_files(each.files),
+                standing=standing_body(each.standing, each.conditions, each.behaviour),
+            )
             for each in view.entries
         ],
         comments=[
@@ -92,6 +99,13 @@ def whole_proposal_body(view: ProposalView) -> WholeProposalBody:
         ],
         stale=view.stale,
     )
+
+
+def _files(diffs: Iterable[FileDiff]) -> list[FileBody]:
+    return [
+        FileBody(path=each.path, kind=each.kind, pieces=[PieceBody(op=p.op, text=p.text) for p in each.pieces])
+        for each in diffs
+    ]
 
 
 def _row(proposal: Proposal | Listed, title: str) -> JsonObject:

@@ -74,6 +74,8 @@ class Move:
     way: Way = "apply"
     reason: str = ""
     proposal: int | None = None
+    is_past_rule: bool = False
+    """Whether what is there then is live past the rule, whichever way it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,12 @@ async def move_channel(tx: Tx, principal: Principal, move: Move, current: Channe
         "feature": move.feature,
         "name": move.channel,
         "digest": move.digest,
-        "way": move.way,
     }
+    stands: Way = "break_glass" if move.is_past_rule else move.way
     if current is None:
-        moved = await tx.run(_SQL["open_channel"], **scope)
+        moved = await tx.run(_SQL["open_channel"], way=stands, **scope)
     else:
-        moved = await tx.run(_SQL["move_channel"], revision=current.revision, **scope)
+        moved = await tx.run(_SQL["move_channel"], revision=current.revision, way=stands, **scope)
     if moved != 1:
         raise Conflict(
             f"`{move.feature}@{move.channel}` was moved by somebody else.", next_step="Look at it and apply again."
@@ -216,6 +218,7 @@ async def move_channel(tx: Tx, principal: Principal, move: Move, current: Channe
         reason=move.reason,
         proposal=move.proposal,
         by=principal.id,
+        way=move.way,
         **scope,
     )
 

@@ -17,7 +17,7 @@ def standing(digest: str = A, **more: Any) -> dict[str, Any]:
 def proposal(*standings: dict[str, Any], **more: Any) -> dict[str, Any]:
     usual = {"number": 7, "title": "Kinder", "state": "open", "by": "jane", "at": "2026-01-02T03:04:05.6Z"}
     empty: dict[str, Any] = {"stale": None, "description": "", "files": [], "comments": []}
-    return usual | empty | {"releases": [{"base": None, "standing": each} for each in standings]} | more
+    return usual | empty | {"releases": [{"base": None, "files": [], "standing": each} for each in standings]} | more
 
 
 def test_an_open_proposal_ends_with_the_command_that_approves_what_was_shown() -> None:

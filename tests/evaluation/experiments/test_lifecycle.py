@@ -123,6 +123,19 @@ async def test_a_price_that_is_not_known_stops_what_has_a_ceiling(stage: Stage) 
     assert (stopped.state, "price" in stopped.why) == ("stopped", True)
 
 
+async def test_who_starts_the_same_again_looks_on_at_what_is_under_way(stage: Stage) -> None:
+    first = await stage.start(most_cost_micro_usd=10_000)
+    assert (await stage.start(most_cost_micro_usd=10_000)).id == first.id
+    others = [await stage.start(), await stage.start(repeats=2), await stage.start(retries_errors=True)]
+    assert len({first.id, *(each.id for each in others)}) == 4
+    answerer = Scripted()
+    assert (await stage.work(first, answerer)).state == "done"
+    again = await stage.start(most_cost_micro_usd=10_000)
+    assert again.id != first.id
+    assert (await stage.work(again, answerer)).state == "done"
+    assert len(answerer.asked) == N
+
+
 async def test_cancelled_nothing_more_is_asked(stage: Stage) -> None:
     experiment = await stage.start()
     experiments, admin = stage.evaluation.experiments, stage.world.admin

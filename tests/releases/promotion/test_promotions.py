@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any, Literal
 
 import psycopg
@@ -378,22 +379,53 @@ async def test_broken_glass_is_loud(alone: Acting, as_superuser: Superuser, capl
     )  # fmt: skip
 
 
+async def notice(world: World) -> str:
+    """What every answer of the live release says."""
+    async with world.db.system("test") as tx:
+        found = (await world.releases.load(tx)).feature(world.admin.tenant, "claims")
+    assert found is not None
+    return found.notice
+
+
 async def test_every_call_says_that_the_glass_is_broken_until_a_regular_promotion(acting: Acting) -> None:
     world = acting.world
-
-    async def notice() -> str:
-        async with world.db.system("test") as tx:
-            found = (await world.releases.load(tx)).feature(world.admin.tenant, "claims")
-        assert found is not None
-        return found.notice
-
     digest = await acting.staged("medium")
     await acting.promote(digest, glass=True, reason="now")
-    assert await notice() == "break-glass"
+    assert await notice(world) == "break-glass"
     await acting.judged(digest)
     await acting.promotions.approve(await world.person("jane", "expert"), digest)
     await acting.promote(digest)
-    assert await notice() == ""
+    assert await notice(world) == ""
+
+
+async def test_going_back_to_what_only_came_past_the_rule_is_past_the_rule_again(acting: Acting) -> None:
+    world = acting.world
+    engineer = await world.person("ed", "engineer")
+    first = await released(acting, 1)
+    second = await acting.staged("high", prompt=kinder(2))
+    await acting.promote(second, glass=True, reason="patients wait")
+    assert (await acting.back()).after == first
+    assert await notice(world) == ""
+    back = partial(acting.promotions.roll_back, project="default", feature="claims", to=second)
+    with pytest.raises(Forbidden, match="release:break_glass"):
+        await back(engineer, reason="sneak")
+    with pytest.raises(InvalidRequest, match="A reason is needed"):
+        await back(world.admin)
+    assert (await back(world.admin, reason="they wait again")).after == second
+    assert await notice(world) == "break-glass"
+    log, _ = await acting.promotions.log(world.admin, "default", "claims")
+    assert [each.way for each in log if each.channel == "prod"] == ["apply", "break_glass", "rollback", "rollback"]
+    assert (await acting.promotions.roll_back(engineer, "default", "claims", "worse")).after == first
+    assert await notice(world) == ""
+
+
+async def test_where_nothing_came_by_the_rule_a_rollback_goes_to_the_last_and_says_so(acting: Acting) -> None:
+    engineer = await acting.world.person("ed", "engineer")
+    first = await acting.staged("high")
+    await acting.promote(first, glass=True, reason="start")
+    await acting.promote(await acting.staged("high", prompt=kinder(2)), glass=True, reason="again")
+    assert (await acting.promotions.roll_back(engineer, "default", "claims", "worse")).after == first
+    assert await notice(acting.world) == "break-glass"
 
 
 # ── Clocks that jump ──

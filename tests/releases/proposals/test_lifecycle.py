@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from release_world import FEATURE, PROMPT, World, workspace
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound, NotSupportedYet, WorkspaceInvalid
 from headworks.releases.evidence.attestations import COMPARISON, VERDICT
+from headworks.releases.proposals.file_diffs import FileDiff
 from headworks.releases.proposals.resolving import Wanted
 from headworks.releases.proposals.word_diff import Piece, word_diff
 from headworks.types.identity import Principal
@@ -68,6 +70,51 @@ async def test_a_proposal_of_higher_risk_is_accepted_when_the_rule_is_met(guest:
     assert [(each.by, each.text) for each in view.comments] == [("ed", "good")]
     with pytest.raises(Conflict, match="is accepted"):
         await proposals.accept(engineer, number)
+
+
+def told(files: Sequence[FileDiff]) -> dict[str, tuple[str, str]]:
+    """What goes and what comes, by path."""
+    return {
+        each.path: tuple("".join(p.text for p in each.pieces if p.op == op) for op in ("removed", "added"))
+        for each in files
+    }  # type: ignore[return-value] # two
+
+
+async def test_what_waits_on_staging_is_shown_though_no_file_of_the_proposal_changes(guest: World) -> None:
+    medium = FEATURE + "risk: medium\n"
+    await guest.apply(workspace(feature=FEATURE))
+    live = await guest.digest()
+    await guest.apply(workspace(prompt=KIND, feature=medium) | GATE)
+    assert await guest.digest() == live
+    by_feature = await propose(guest, Wanted("what waits", features=["claims"]))
+    view = await guest.releases.proposals.show(guest.admin, by_feature)
+    assert view.files == ()
+    changed = told(view.entries[0].files)
+    assert changed.keys() == {"claims: prompts/answer.prompty", "claims: feature.json"}
+    assert "kind, and " in changed["claims: prompts/answer.prompty"][1]
+    assert "medium" in changed["claims: feature.json"][1]
+
+    # One who proposes another file brings live what waits there, too, and is told so.
+    brisk = edit(KIND.replace("brief", "brisk"))
+    view = await guest.releases.proposals.show(guest.admin, await propose(guest, brisk))
+    assert told(view.files)[AT] == ("brief", "brisk")
+    assert told(view.entries[0].files)["claims: prompts/answer.prompty"][1] == "kind, and brisk"
+
+
+async def test_a_gate_that_was_applied_is_shown_beside_the_one_that_judges(guest: World) -> None:
+    await guest.apply(workspace() | GATE)
+    await guest.apply(workspace() | {"features/claims/evals/gate.yaml": b"alpha: 0.2\n"})
+    view = await guest.releases.proposals.show(guest.admin, await propose(guest, Wanted("tidy", gates=["claims"])))
+    assert view.files == ()
+    ((entry),) = view.entries
+    assert told(entry.files)["claims: evals/gate.yaml"][1].endswith("2")
+
+
+async def test_what_a_file_of_the_proposal_says_is_not_said_twice(guest: World) -> None:
+    await guest.apply()
+    view = await guest.releases.proposals.show(guest.admin, await propose(guest))
+    assert told(view.files).keys() == {AT}
+    assert view.entries[0].files == ()
 
 
 async def test_of_two_proposals_on_one_base_the_second_is_stale_and_says_so(guest: World) -> None:

@@ -261,9 +261,13 @@ def power(
 
 
 def _watch(client: Client, row: JsonObject) -> JsonObject:
-    """Look on until it has ended."""
-    with progress() as bars:
-        return awaiting.ended(client, row, bars.start(f"{row['feature']} {short(row['release'])}").update)
+    """Look on until it has ended. Interrupted, it goes on without anybody who looks, and that is said."""
+    try:
+        with progress() as bars:
+            return awaiting.ended(client, row, bars.start(f"{row['feature']} {short(row['release'])}").update)
+    except KeyboardInterrupt:
+        note(f"It goes on as {row['id']}: `headworks eval show` looks at it, `headworks eval cancel` ends it.")
+        raise
 
 
 def _to_its_end(client: Client, row: JsonObject, by: str | None, *, as_json: bool) -> None:

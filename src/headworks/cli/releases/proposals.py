@@ -103,10 +103,14 @@ def diff(client: Client, number: Number, *, as_json: AsJson = False) -> None:
     found = client.get(place("proposals", str(number)))
     if as_json:
         behaviours = [each["standing"]["behaviour"] for each in found["releases"]]
-        print_json({"files": found["files"], "behaviour": behaviours})
+        releases = [{"digest": each["standing"]["digest"], "files": each["files"]} for each in found["releases"]]
+        print_json({"files": found["files"], "releases": releases, "behaviour": behaviours})
         return
-    print(shown.changes(found["files"]))
+    if found["files"]:
+        print(shown.changes(found["files"]))
     for each in found["releases"]:
+        if each["files"]:
+            print(shown.beside_live(each))
         behaviour = each["standing"]["behaviour"]
         print(shown.behaviour(behaviour) if behaviour else f"  {each['standing']['feature']}: nobody compared yet.")
 

@@ -61,6 +61,8 @@ def proposal(found: JsonObject) -> str:
     if found["files"]:
         lines += ["", changes(found["files"])]
     for each in found["releases"]:
+        if each["files"]:
+            lines += ["", beside_live(each)]
         lines += ["", standing(each["standing"])]
     for each in found["comments"]:
         about = f" on {each['path']}{':' + str(each['line']) if each['line'] else ''}" if each["path"] else ""
@@ -81,6 +83,13 @@ def names(brought: Iterable[JsonObject]) -> str:
     """Releases and gates in a sentence."""
     kinds = {"gate": "the gate of "}
     return ", ".join(f"{kinds.get(each['kind'], '')}`{each['feature']}` {short(each['digest'])}" for each in brought)
+
+
+def beside_live(brought: JsonObject) -> str:
+    """What a release or gate changes of the live one, beside the proposal's own files."""
+    what = "the gate" if brought["standing"]["kind"] == "gate" else "the release"
+    told = f"Beside {what} that was there ({short(brought['base'])}), and in no file of the proposal:"
+    return f"{paint(told, 'dim')}\n{changes(brought['files'])}"
 
 
 def changes(files: Iterable[JsonObject]) -> str:
@@ -125,7 +134,7 @@ def log(found: JsonObject) -> str:
         for each in found["moves"]
     ]
     lines = [table(("when", "channel", "release", "how", "who", "why"), rows)] if rows else ["Nothing was moved yet."]
-    if (last := _last_of_prod(found["moves"])) and last["way"] == "break_glass":
+    if _is_past_the_rules(found["moves"]):
         lines.append(paint("WARNING: prod is live past the rules until the next regular promotion.", "red"))
     lines += [
         paint(f"blocked by {each['by']} at {moment(each['at'])}: {visible(each['reason'])} ({each['id']})", "red")
@@ -134,8 +143,13 @@ def log(found: JsonObject) -> str:
     return "\n".join(lines)
 
 
-def _last_of_prod(moves: Sequence[JsonObject]) -> JsonObject | None:
-    return next((each for each in reversed(moves) if each["channel"] == "prod"), None)
+def _is_past_the_rules(moves: Sequence[JsonObject]) -> bool:
+    """Whether `prod` came to where it is past the rules, or went back to what only ever came so."""
+    of_prod = [each for each in moves if each["channel"] == "prod"]
+    if not of_prod or of_prod[-1]["way"] != "rollback":
+        return bool(of_prod) and of_prod[-1]["way"] == "break_glass"
+    ways = {each["way"] for each in of_prod if each["to"] == of_prod[-1]["to"]}
+    return not ways & {"apply", "promote"}
 
 
 def _way(move: JsonObject) -> str:

@@ -106,7 +106,10 @@ class Experiments:
         self.keeping = Keeping(keyring)
 
     async def start(self, principal: Principal, subject: Subject, order: Order) -> Experiment:
-        """Store it and have it run. Raises WorkspaceInvalid for files that say no suite, InvalidRequest."""
+        """Store it and have it run, or give one's own that is under way already and asks the same.
+
+        Raises WorkspaceInvalid for files that say no suite, InvalidRequest.
+        """
         allow(principal, "experiment:run")
         refuse_limited(principal, "An experiment")
         with naming(subject.feature):
@@ -117,17 +120,22 @@ class Experiments:
         await self._keyring.ensure(self._db, principal.tenant)
         material = msgspec.msgpack.encode(Material(dict(order.files), order.dataset))
         content = self._keyring.seal(principal.tenant, "experiment.content", identifier, material)
+        asks = {
+            "tenant": principal.tenant, "by": principal.id, "project": subject.project, "release": subject.digest,
+            "gate": order.gate, "dataset": plan.dataset_digest, "dataset_name": plan.dataset,
+            "scorers": orjson.dumps(_described(plan)).decode(), "repeats": repeats,
+            "most_cost": order.most_cost_micro_usd,
+        }  # fmt: skip
         async with self._db.tx(principal) as tx:
             await refuse_erased(tx, principal, [(d, e.id) for d, e in zip(plan.digests, plan.examples, strict=True)])
             if order.retries_errors:
                 await self._forget_errors(tx, principal, subject.digest, plan)
+            elif (running := await tx.fetch_value(SQL["running_alike"], **asks)) is not None:
+                return await self._found(tx, principal, running)
             await tx.run(
                 SQL["add_experiment"],
-                tenant=principal.tenant, experiment=identifier, project=subject.project, feature=subject.feature,
-                release=subject.digest, gate=order.gate, dataset=plan.dataset_digest, dataset_name=plan.dataset,
-                scorers=orjson.dumps(_described(plan)).decode(), examples=len(plan.examples), repeats=repeats,
-                at_once=order.at_once, most_cost=order.most_cost_micro_usd, content=content, by=principal.id,
-                traces=_traces_in(order.files),
+                experiment=identifier, feature=subject.feature, examples=len(plan.examples), at_once=order.at_once,
+                content=content, traces=_traces_in(order.files), **asks,
             )  # fmt: skip
             await self._enqueue(tx, principal, identifier, 1)
             detail = {
@@ -141,7 +149,10 @@ class Experiments:
     async def find(self, principal: Principal, experiment: UUID) -> Experiment:
         """Raises NotFound."""
         async with self._db.tx(principal) as tx:
-            row = await tx.fetch_one(SQL["find_experiment"], tenant=principal.tenant, experiment=experiment)
+            return await self._found(tx, principal, experiment)
+
+    async def _found(self, tx: Tx, principal: Principal, experiment: UUID) -> Experiment:
+        row = await tx.fetch_one(SQL["find_experiment"], tenant=principal.tenant, experiment=experiment)
         if row is None:
             raise NotFound(f"There is no experiment `{experiment}`.", next_step="`headworks eval list` shows them.")
         return read_row(row)

@@ -6,6 +6,14 @@ INSERT INTO experiment (tenant_id, experiment_id, project_id, feature, release, 
 VALUES (%(tenant)s, %(experiment)s, %(project)s, %(feature)s, %(release)s, %(gate)s, %(dataset)s, %(dataset_name)s,
         %(scorers)s, %(examples)s, %(repeats)s, %(at_once)s, %(most_cost)s, 'running', %(content)s, %(traces)s, %(by)s)
 
+-- name: running_alike
+-- Of the same person, about the same answers and scores, with the same ceiling: to start another would ask twice.
+SELECT experiment_id FROM experiment
+ WHERE tenant_id = %(tenant)s AND made_by = %(by)s AND state = 'running' AND project_id = %(project)s AND release = %(release)s
+   AND gate IS NOT DISTINCT FROM %(gate)s AND dataset = %(dataset)s AND dataset_name = %(dataset_name)s
+   AND scorers = %(scorers)s::jsonb AND repeats = %(repeats)s AND most_cost_micro_usd IS NOT DISTINCT FROM %(most_cost)s
+ ORDER BY number LIMIT 1
+
 -- name: find_experiment
 SELECT e.*, p.name AS project, r.name AS made_by_name
   FROM experiment e

@@ -21,6 +21,7 @@ _NEXT = re.compile(_WHITE + rb"(?:,(?:" + _KEY + rb")|(\}))")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 
+_LARGE = 64 * 1024
 _MOST_TOKENS = 256
 _LONGEST_TOKEN = 64
 
@@ -163,6 +164,9 @@ def _as_written(raw: bytes, found: Mapping[str, msgspec.Raw]) -> list[bytes | ms
         pieces += (following[key], value)
     pieces[0] = first[name]
     pieces.append(b"}")
+    if len(raw) > _LARGE and following is _COMPACT[1]:
+        # No layout is shorter, so what is as long as this one has it. To write it out would take its copy.
+        return pieces if sum(memoryview(each).nbytes for each in pieces) == len(raw) else None
     return pieces if b"".join(pieces) == raw else None
 
 

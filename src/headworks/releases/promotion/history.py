@@ -57,8 +57,10 @@ def short(digest: str) -> str:
 def rollback_target(
     feature: str, live: Digest, moves: Sequence[MoveRow], blocked: Collection[Digest], to: Digest | None
 ) -> Digest:
-    """What to roll back to: the pointer before this one that nobody rolled back from or blocked."""
-    good = _pointers(moves)
+    """What to roll back to: the pointer before this one that nobody rolled back from or blocked.
+
+    One that came by the rule, unless there is none.
+    """
     if to is not None:
         was_live = {each.to_digest for each in moves}
         if to not in was_live:
@@ -68,20 +70,26 @@ def rollback_target(
         if to == live:
             raise Conflict(f"{short(to)} is live already.", code="already_live")
         return to
-    for digest in reversed(good):
-        if digest != live and digest not in blocked:
-            return digest
+    good = [each for each in reversed(_pointers(moves)) if each != live and each not in blocked]
+    for digest in [each for each in good if came_by_rule(moves, each)] or good:
+        return digest
     raise NotFound(
-        f"`{feature}` has no earlier release that was good.", next_step="`headworks release log` shows all moves."
+        f"`{feature}` has no earlier release that was good.",
+        next_step=f"`headworks release log {feature}` shows all moves; `--to DIGEST` goes back to any of them.",
     )
+
+
+def came_by_rule(moves: Sequence[MoveRow], digest: Digest) -> bool:
+    """Whether the rule ever let a digest come to where it was: to go back to it says nothing of that."""
+    return any(each.to_digest == digest and each.way in {"apply", "promote"} for each in moves)
 
 
 def _pointers(moves: Sequence[MoveRow]) -> list[Digest]:
     """What was live, one upon the other, without what was rolled back from."""
     stack: list[Digest] = []
     for move in moves:
-        if move.way == "rollback":
-            while stack and stack[-1] != move.to_digest:
+        if move.way == "rollback" and move.to_digest in stack:
+            while stack[-1] != move.to_digest:
                 stack.pop()
         if not stack or stack[-1] != move.to_digest:
             stack.append(move.to_digest)

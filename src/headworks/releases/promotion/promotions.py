@@ -18,7 +18,7 @@ from headworks.releases import store
 from headworks.releases.channels import PROD, Moved, Order, Way
 from headworks.releases.evidence.attestations import APPROVAL, Decision
 from headworks.releases.evidence.store import Attested, Evidence
-from headworks.releases.promotion.history import MoveRow, moved_first, rollback_target, short
+from headworks.releases.promotion.history import MoveRow, came_by_rule, moved_first, rollback_target, short
 from headworks.releases.promotion.rules import Block, Condition, Standing, judge
 from headworks.releases.promotion.standings import Standings, authors_of, blocks, find_release, gate_of, moves
 from headworks.releases.store import ChannelRow
@@ -102,6 +102,8 @@ class Promotions:
     ) -> Moved:
         """Point `prod` at what was live before, or at `to` if that was ever live; no gate, no evidence is asked.
 
+        What the rule never let go live is live past it again, and says so; to name it takes who may break the glass,
+        and a reason.
         Raises NotFound where nothing was live before, Conflict where `to` is blocked.
         """
         allow(principal, "release:promote", "release:break_glass")
@@ -116,14 +118,21 @@ class Promotions:
             open_blocks = await blocks(tx, principal, project_id, feature)
             blocked = {each.digest for each in open_blocks if each.digest is not None}
             target = rollback_target(feature, current.digest, history, blocked, to)
-            move = store.Move(project_id, feature, PROD, target, is_ungated=False, way="rollback", reason=checked)
+            is_past_rule = not came_by_rule(history, target)
+            if is_past_rule and to is not None:
+                allow(principal, "release:break_glass")
+                checked = _checked_reason(reason, is_needed=True)
+            move = store.Move(
+                project_id, feature, PROD, target,
+                is_ungated=False, way="rollback", reason=checked, is_past_rule=is_past_rule,
+            )  # fmt: skip
             await store.move_channel(tx, principal, move, current)
             await note_audit(
                 tx,
                 principal,
                 "release.rollback",
                 feature,
-                {"from": current.digest, "to": target, "reason": checked},
+                {"from": current.digest, "to": target, "reason": checked, "break_glass": is_past_rule},
             )
         return Moved(feature, PROD, current.digest, target, "rollback", is_ungated=False)
 

@@ -6,7 +6,7 @@ What is accepted is written into the workspace byte for byte, so that `pull` giv
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest
@@ -21,32 +21,24 @@ from headworks.releases.promotion.rules import Condition, Gate, Standing, deares
 from headworks.releases.promotion.standings import attach_gate, gate_of, moves
 from headworks.releases.proposals import store as proposal_store
 from headworks.releases.proposals.behaviour import BehaviourDiff, behaviour_diff
+from headworks.releases.proposals.file_diffs import FileDiff, release_diffs, workspace_diffs
 from headworks.releases.proposals.resolving import Resolved, Resolving, Wanted, check_wanted, text_of
 from headworks.releases.proposals.store import Comment, Content, Entry, Listed, Proposal, State
-from headworks.releases.proposals.word_diff import Piece, word_diff
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.features import RiskTier
 from headworks.types.identity import Principal
-from headworks.types.ids import ProjectId
+from headworks.types.ids import Digest, ProjectId
 
 _LONGEST_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class FileDiff:
-    """One file of a proposal: `added`, `changed` or `removed`, word by word."""
-
-    path: str
-    kind: str
-    pieces: tuple[Piece, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class EntryView:
-    """A release of a proposal, and how it stands."""
+    """A release of a proposal, and how it stands. `files`: what it changes beside the proposal's own files."""
 
     entry: Entry
+    files: tuple[FileDiff, ...]
     standing: Standing
     conditions: tuple[Condition, ...]
     behaviour: BehaviourDiff | None
@@ -168,8 +160,10 @@ class Proposals:
         async with self._db.tx(principal) as tx:
             proposal = await proposal_store.find(tx, self._keyring, principal, number)
             if proposal.state != "open":
-                raise Conflict(f"Proposal {number} is {proposal.state}.", next_step="Only open ones are approved.")
+                raise Conflict(_ended(proposal), next_step="Only open ones are approved.")
             entries = await proposal_store.entries(tx, principal, proposal.id)
+            if decision == "approve" and (stale := await self._stale(tx, principal, proposal, entries)):
+                raise Conflict(f"Proposal {number} is stale: {stale}", next_step=_REFRESH, code="proposal_stale")
         if digests is not None and {each.digest for each in entries} != set(digests):
             raise Conflict(
                 f"Proposal {number} brings other releases than those that you have read.",
@@ -196,7 +190,7 @@ class Proposals:
             await store.lock_project(tx, proposal.project)
             proposal = await proposal_store.find(tx, self._keyring, principal, number)
             if proposal.state != "open":
-                raise Conflict(f"Proposal {number} is {proposal.state}.", next_step="Only open ones are accepted.")
+                raise Conflict(_ended(proposal), next_step="Only open ones are accepted.")
             entries = await proposal_store.entries(tx, principal, proposal.id)
             if stale := await self._stale(tx, principal, proposal, entries):
                 raise Conflict(f"Proposal {number} is stale: {stale}", next_step=_REFRESH, code="proposal_stale")
@@ -226,16 +220,18 @@ class Proposals:
             for each in entries:
                 standing = await self._standings.of(tx, principal, proposal.project, each.digest)
                 behaviour = behaviour_diff(standing.attested, standing.live)
-                views.append(EntryView(each, standing, judge(standing), behaviour))
+                base, made = await self._files(tx, principal, each.base), await self._files(tx, principal, each.digest)
+                files = await asyncio.to_thread(release_diffs, each, proposal.content, base, made)
+                views.append(EntryView(each, files, standing, judge(standing), behaviour))
             comments = await proposal_store.comments(tx, self._keyring, principal, proposal.id)
             is_open = proposal.state in {"draft", "open"}
             stale = await self._stale(tx, principal, proposal, entries) if is_open else None
-        bases = proposal.content.bases
-        changed = proposal.content.files.items()
-        files = await asyncio.to_thread(
-            lambda: tuple(_file_diff(path, bases.get(path), text) for path, text in changed)
-        )
-        return ProposalView(proposal, files, tuple(views), tuple(comments), stale)
+        changed = await asyncio.to_thread(workspace_diffs, proposal.content)
+        return ProposalView(proposal, changed, tuple(views), tuple(comments), stale)
+
+    async def _files(self, tx: Tx, principal: Principal, digest: Digest | None) -> Mapping[str, bytes]:
+        found = None if digest is None else await store.release_files(tx, self._keyring, principal.tenant, digest)
+        return {} if found is None else found.files
 
     async def list(
         self, principal: Principal, project: str | None = None, state: State | None = None, most: int = 100
@@ -308,6 +304,13 @@ class Proposals:
 _REFRESH = "Its maker proposes it again on what is live now: `headworks release propose --update`."
 
 
+def _ended(proposal: Proposal) -> str:
+    """That it is not open, and who saw to that."""
+    by = f" by {proposal.closer}" if proposal.closer else ""
+    at = f" at {proposal.closed_at:%Y-%m-%d %H:%M:%S} UTC" if proposal.closed_at else ""
+    return f"Proposal {proposal.number} is {proposal.state}{by and ','}{by}{at}."
+
+
 def _content(wanted: Wanted, found: Resolved) -> Content:
     files = {path: None if content is None else content.decode() for path, content in sorted(wanted.files.items())}
     return Content(wanted.title.strip(), wanted.description, files, found.bases)
@@ -321,12 +324,3 @@ def _wanted(content: Content, entries: Sequence[Entry]) -> Wanted:
 
 def _digests(entries: Iterable[Entry]) -> dict[str, str]:
     return {f"{each.kind} {each.feature}": each.digest for each in entries}
-
-
-def _file_diffs(content: Content) -> tuple[FileDiff, ...]:
-    return tuple(_file_diff(path, content.bases.get(path), text) for path, text in content.files.items())
-
-
-def _file_diff(path: str, before: str | None, after: str | None) -> FileDiff:
-    kind = "added" if before is None else "removed" if after is None else "changed"
-    return FileDiff(path, kind, word_diff(before or "", after or ""))
