@@ -28,7 +28,7 @@ import orjson
 
 from headworks.errors import Conflict, HeadworksError, ModelMissing, StartupRefused
 from headworks.server import first_words
-from headworks.server.child import allow_many_files, die_with_parent, limit_memory, say_ready
+from headworks.server.child import allow_many_files, die_with_parent, keep_freed_memory, limit_memory, say_ready
 from headworks.server.runtime import Runtime, read_runtime
 from headworks.storage.keys import derive
 from headworks.storage.pool import Database, owner_connection
@@ -309,6 +309,7 @@ async def serve(runtime: Runtime) -> None:
 
     limit_memory(runtime.settings.server.worker_memory_mb)
     allow_many_files()
+    keep_freed_memory()
     found = await _found(runtime)
     services = compose(runtime, found)
 

@@ -12,6 +12,10 @@ from contextlib import suppress
 from headworks.server.runtime import Runtime
 
 _PR_SET_PDEATHSIG = 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGEST_IN_HEAP = 32 << 20
+"""To what glibc raises it by itself as long as nobody sets the other."""
+_KEPT = 16 << 20
 
 
 def die_with_parent() -> None:
@@ -29,6 +33,13 @@ def limit_memory(megabytes: int) -> None:
         _, top = resource.getrlimit(resource.RLIMIT_DATA)
         wanted = megabytes << 20
         resource.setrlimit(resource.RLIMIT_DATA, (wanted if top == resource.RLIM_INFINITY else min(wanted, top), top))
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what it would give back: large bodies come and go, and fresh pages cost as much as they do."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_IN_HEAP)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 def allow_many_files() -> None:
