@@ -89,7 +89,7 @@ class Comparison(_Shown):
 
     @property
     def flips(self) -> list[Row]:
-        """Examples that one of the two passes and the other does not, with their failure modes and traces."""
+        """Examples that one of the two passes and the other does not: a row for each metric, with modes and traces."""
         return [dict(each) for each in self.said["flips"]]
 
     def __repr__(self) -> str:

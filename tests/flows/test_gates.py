@@ -22,6 +22,7 @@ PROMPT = "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:
 GATE = """compare_to: channel:prod
 must_not_get_worse:
   - {metric: right, margin: 0.05}
+  - {metric: near, margin: 0.05}
 must_be_perfect: [said]
 budgets: {p95_ms: 60000}
 slices: {by: intent, margin: 0.2, min_n: 20, action: warn}
@@ -29,6 +30,7 @@ slices: {by: intent, margin: 0.2, min_n: 20, action: warn}
 SUITE = """dataset: golden
 scorers:
   right: {scorer: exact}
+  near: {scorer: contains}
   said: {scorer: regex, pattern: "."}
 """
 
@@ -139,8 +141,10 @@ def test_the_command_says_it_in_its_exit_status_in_junit_and_in_markdown(live: S
     done = command(live, "gate", "coder", "--junit", str(junit), "--markdown", str(report), "--svg", str(plot))
     assert done.returncode == 1, done.stderr
     assert "rules_interpretation" in done.stdout
-    assert ET.fromstring(junit.read_text()).get("failures") == "1"  # noqa: S314 -- our own
+    assert ET.fromstring(junit.read_text()).get("failures") == "2"  # noqa: S314 -- our own
     assert report.read_text().startswith("<!-- headworks-gate:coder -->")
+    assert "| rules_interpretation | 20 | 0 |" in report.read_text()
+    assert report.read_text().count("`case-1` (right, near)") == report.read_text().count("`case-1`") == 1
     assert ET.fromstring(plot.read_text()).tag.endswith("svg")  # noqa: S314 -- our own
     assert command(live, "gate", "nobody").returncode == 3
     assert command(live, "gate", "--no-such-option").returncode == 3

@@ -141,10 +141,13 @@ def markdown(said: JsonObject) -> str:
         parts += ["| failure mode | broke | fixed |", "|---|---|---|"]
         parts += [f"| {_cell(each['mode'])} | {each['broken']} | {each['fixed']} |" for each in said["modes"]]
         parts.append("")
-    broken = [each for each in said["flips"] if each["to"] == "fail"][:_MOST_FLIPS]
-    if broken:
-        names = ", ".join(f"`{_cell(each['example'])}`" for each in broken)
-        parts += [f"<details><summary>Examples that broke</summary>\n\n{names}\n</details>", ""]
+    if broken := _broken(said["flips"]):
+        shown = [f"`{_cell(name)}` ({_cell(metrics)})" for name, metrics in list(broken.items())[:_MOST_FLIPS]]
+        more = f" and {len(broken) - _MOST_FLIPS} more" if len(broken) > _MOST_FLIPS else ""
+        listed = (
+            f"<details><summary>Examples that broke: {len(broken)}</summary>\n\n{', '.join(shown)}{more}\n</details>"
+        )
+        parts += [listed, ""]
     return "\n".join([*parts, _look(said), ""])
 
 
@@ -219,6 +222,15 @@ def _modes(rows: Sequence[JsonObject]) -> list[str]:
         return []
     cells = [(each["mode"], each["broken"], each["fixed"]) for each in rows]
     return [table(("failure mode", "broke", "fixed"), cells), ""]
+
+
+def _broken(flips: Sequence[JsonObject]) -> dict[str, str]:
+    """The metrics by which each example broke."""
+    found: dict[str, list[str]] = {}
+    for each in flips:
+        if each["to"] == "fail":
+            found.setdefault(each["example"], []).append(each["metric"])
+    return {example: ", ".join(metrics) for example, metrics in found.items()}
 
 
 def _spent_line(spent: JsonObject) -> str:

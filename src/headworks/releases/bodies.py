@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from headworks.releases.channels import Moved
 from headworks.releases.evidence.store import Attested, SigningKey
 from headworks.releases.promotion.history import MoveRow
 from headworks.releases.promotion.rules import Block, Condition, Standing
-from headworks.releases.proposals.behaviour import BehaviourDiff
+from headworks.releases.proposals.behaviour import BehaviourDiff, FlippedExample
 
 
 class Asked(BaseModel):
@@ -110,10 +111,10 @@ class StandingBody(BaseModel):
 
 
 class FlipBody(BaseModel):
-    """One example that base and candidate answer differently."""
+    """One example that base and candidate answer differently, and the metrics that say so."""
 
     example: str
-    metric: str
+    metrics: list[str]
     base_trace: str | None
     trace: str | None
 
@@ -225,11 +226,8 @@ def standing_body(
 
 
 def _behaviour_body(behaviour: BehaviourDiff) -> BehaviourBody:
-    def flips(found: Any) -> list[FlipBody]:  # noqa: ANN401 -- a tuple of flips
-        return [
-            FlipBody(**{name: value for name, value in msgspec.structs.asdict(each).items() if name in _FLIP})
-            for each in found
-        ]
+    def flips(found: Iterable[FlippedExample]) -> list[FlipBody]:
+        return [FlipBody(**asdict(each)) for each in found]
 
     return BehaviourBody(
         base=behaviour.base,
@@ -243,9 +241,6 @@ def _behaviour_body(behaviour: BehaviourDiff) -> BehaviourBody:
         current=behaviour.is_current,
         at=behaviour.made_at,
     )
-
-
-_FLIP = frozenset(FlipBody.model_fields)
 
 
 def key_body(key: SigningKey) -> KeyBody:

@@ -295,6 +295,8 @@ def test_what_flipped_is_grouped_by_failure_mode() -> None:
         ("case-1", "pass", "fail"),
     ]
     assert by_mode(found) == {"(no failure mode)": (1, 0), "rules": (1, 0)}
+    by_another = [replace(each, metric="cited") for each in found]
+    assert by_mode([*found, *by_another]) == by_mode(found), "an example that broke by two metrics broke once"
 
 
 def test_repeats_are_one_example_and_their_disagreement_is_flakiness() -> None:

@@ -231,7 +231,8 @@ async def test_behaviour_is_shown_by_failure_mode(guest: World) -> None:
     assert entry.behaviour is None
     flips = [
         {"example": "a", "from": "fail", "to": "pass", "modes": ["rules"]},
-        {"example": "b", "from": "pass", "to": "fail", "modes": ["rules", "extraction"]},
+        {"example": "b", "from": "pass", "to": "fail", "modes": ["rules", "extraction"], "metric": "right"},
+        {"example": "b", "from": "pass", "to": "fail", "modes": ["rules", "extraction"], "metric": "cited"},
         {"example": "c", "from": "pass", "to": "fail"},
     ]
     words = {"base": live, "dataset": None, "examples": 120, "flips": flips}
@@ -245,6 +246,8 @@ async def test_behaviour_is_shown_by_failure_mode(guest: World) -> None:
         ("(no failure mode)", 0, 1),
         ("extraction", 0, 1),
     ]
+    (once,) = found.modes[0].broken
+    assert (once.example, once.metrics) == ("b", ("right", "cited"))
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class FlippedExample:
-    """An example that one of the two passes and the other does not."""
+    """An example that one of the two passes by a metric and the other does not."""
 
     example: Example
     before: PassFail
@@ -229,13 +229,16 @@ def flips(base: Sequence[Result], candidate: Sequence[Result], metric: Metric, e
 
 
 def by_mode(flipped: Sequence[FlippedExample]) -> dict[str, tuple[int, int]]:
-    """How many examples broke and were fixed, by failure mode, those that broke most first."""
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    """How many examples broke and were fixed, by failure mode, those that broke most first.
+
+    An example counts once, by however many metrics it flipped.
+    """
+    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
     for each in flipped:
         for mode in each.example.failure_modes or ("(no failure mode)",):
-            counts[mode][each.after == "pass"] += 1
-    ordered = sorted(counts.items(), key=lambda item: (-item[1][0], -item[1][1], item[0]))
-    return {mode: (broken, fixed) for mode, (broken, fixed) in ordered}
+            found[mode][each.after == "pass"].add(each.example.id)
+    counts = {mode: (len(broken), len(fixed)) for mode, (broken, fixed) in found.items()}
+    return dict(sorted(counts.items(), key=lambda item: (-item[1][0], -item[1][1], item[0])))
 
 
 def slices(found: Paired, tag: str) -> dict[str, Paired]:

@@ -60,7 +60,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Flip(msgspec.Struct, frozen=True, omit_defaults=True, rename={"before": "from", "after": "to"}):
-    """One example that base and candidate answer differently."""
+    """One example that base and candidate answer differently by one metric."""
 
     example: str
     before: Literal["pass", "fail"]

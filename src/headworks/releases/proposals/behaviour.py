@@ -1,8 +1,11 @@
-"""What a release does otherwise than the live one: examples that flipped, grouped by failure mode. Pure."""
+"""What a release does otherwise than the live one: examples that flipped, grouped by failure mode. Pure.
+
+A comparison has a flip for each metric; people count examples, so that each is counted and named once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,17 +17,27 @@ UNNAMED = "(no failure mode)"
 
 
 @dataclass(frozen=True, slots=True)
+class FlippedExample:
+    """An example that flipped one way, by these metrics."""
+
+    example: str
+    metrics: tuple[str, ...]
+    base_trace: str | None
+    trace: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModeFlips:
     """The examples of one failure mode that pass now (`fixed`), and those that fail now (`broken`)."""
 
     mode: str
-    fixed: tuple[Flip, ...]
-    broken: tuple[Flip, ...]
+    fixed: tuple[FlippedExample, ...]
+    broken: tuple[FlippedExample, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BehaviourDiff:
-    """One comparison of a candidate with `base`. `is_current`: base is what is live now."""
+    """One comparison of a candidate with `base`, in examples. `is_current`: base is what is live now."""
 
     base: str
     dataset: str | None
@@ -53,8 +66,8 @@ def behaviour_diff(attested: Sequence[Attested], live: Digest | None) -> Behavio
         base=words.base,
         dataset=words.dataset,
         examples=words.examples,
-        fixed=sum(_is_fixed(each) for each in words.flips),
-        broken=sum(_is_broken(each) for each in words.flips),
+        fixed=len(_once(filter(_is_fixed, words.flips))),
+        broken=len(_once(filter(_is_broken, words.flips))),
         modes=_grouped(words.flips),
         is_current=bool(current),
         made_at=attestation.made_at,
@@ -68,14 +81,21 @@ def _grouped(flips: Sequence[Flip]) -> tuple[ModeFlips, ...]:
         for mode in each.modes or (UNNAMED,):
             modes.setdefault(mode, []).append(each)
     grouped = [
-        ModeFlips(
-            mode,
-            tuple(each for each in found if _is_fixed(each)),
-            tuple(each for each in found if _is_broken(each)),
-        )
+        ModeFlips(mode, _once(filter(_is_fixed, found)), _once(filter(_is_broken, found)))
         for mode, found in modes.items()
     ]
     return tuple(sorted(grouped, key=lambda each: (-len(each.broken), -len(each.fixed), each.mode)))
+
+
+def _once(flips: Iterable[Flip]) -> tuple[FlippedExample, ...]:
+    """Each example once; its traces are the same for every metric."""
+    found: dict[str, list[Flip]] = {}
+    for each in flips:
+        found.setdefault(each.example, []).append(each)
+    return tuple(
+        FlippedExample(name, tuple(each.metric for each in same if each.metric), same[0].base_trace, same[0].trace)
+        for name, same in found.items()
+    )
 
 
 def _is_fixed(flip: Flip) -> bool:
