@@ -32,6 +32,7 @@ scorers:
   right: {scorer: exact}
   near: {scorer: contains}
   said: {scorer: regex, pattern: "."}
+  parsed: {scorer: exact, path: /answer}
 """
 
 
@@ -169,9 +170,14 @@ def test_a_notebook_shows_the_same_and_has_rows_for_data_frames(live: Server) ->
         first = there.experiment(run.id).rows()[0]
         assert (first["example"], first["right"], first["said"], bool(first["trace"])) == ("case-0", 1.0, 1.0, True)
         assert "right, intent=surgery" in repr(run)
+        parsed = next(each for each in run.metrics if each["metric"] == "parsed")
+        assert (parsed["mean"], parsed["errors"], parsed["error_codes"]) == (None, N, {"not_json": N})
+        assert re.search(rf"^parsed +– +– +0 +{N} not_json +–$", repr(run), re.MULTILINE)
         right = {each["slice"]: each["mean"] for each in run.slices if each["metric"] == "right"}
         assert right == {"intent=imaging": 0.5, "intent=surgery": 1.0}
         compared = there.compare(there.run("coder@prod"), run, by="intent")
+        assert re.search(r"^parsed +– +– +– +– ", repr(compared), re.MULTILINE)
+        assert f"parsed: {N} base, {N} candidate scores are errors." in repr(compared)
         assert {each["slice"] for each in compared.rows()} == {None, "intent=imaging", "intent=surgery"}
         assert {each["to"] for each in compared.flips} == {"fail"}
         said = there.gate("coder")

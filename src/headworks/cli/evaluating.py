@@ -12,6 +12,7 @@ _STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
 _MARKS = {"PASS": "✅", "FAIL": "❌", "INCONCLUSIVE": "❔"}
 _PLOT_WIDTH = 41
 _MOST_FLIPS = 20
+_ERRORS_COUNT = "An error counts as a failure in a mean; of what nothing limits, such as seconds, it is left out."
 
 
 def experiment_line(row: JsonObject) -> str:
@@ -31,16 +32,17 @@ def results(found: JsonObject) -> str:
         (
             each["metric"],
             _number(each["mean"]),
-            f"{_number(each['low'])} to {_number(each['high'])}",
+            "–" if each["mean"] is None else f"{_number(each['low'])} to {_number(each['high'])}",
             each["n"],
-            each["errors"],
+            _counts(each["error_codes"]) or 0,
             _flaky(each["repeated"]),
         )
         for each in [*found["metrics"], *_indented(found["slices"])]
     ]
-    spent = found["spent"]
     shown = table(("metric", "mean", "95 % interval", "examples", "errors", "flaky"), rows)
-    return f"{experiment_line(found['experiment'])}\n\n{shown}\n\n{_spent_line(spent)}"
+    has_errors = any(each["errors"] and each["mean"] is not None for each in found["metrics"])
+    told = [f"\n{_ERRORS_COUNT}"] if has_errors else []
+    return "\n".join([f"{experiment_line(found['experiment'])}\n", shown, *told, "", _spent_line(found["spent"])])
 
 
 def compared(found: JsonObject) -> str:
@@ -51,7 +53,7 @@ def compared(found: JsonObject) -> str:
             _number(each["base"]),
             _number(each["candidate"]),
             _signed(each["difference"]),
-            f"{_signed(each['low'])} to {_signed(each['high'])}",
+            "–" if each["difference"] is None else f"{_signed(each['low'])} to {_signed(each['high'])}",
             f"{each['n']} in {each['clusters']}",
             f"+{each['wins']} -{each['losses']}",
         )
@@ -64,11 +66,21 @@ def compared(found: JsonObject) -> str:
         "",
         table(columns, rows),
         "",
+        *_errors_of_both(found["metrics"]),
         *_modes(found["modes"]),
         f"base       {_spent_line(found['spent']['base'])}",
         f"candidate  {_spent_line(found['spent']['candidate'])}",
     ]
     return "\n".join(parts)
+
+
+def _errors_of_both(metrics: Sequence[JsonObject]) -> list[str]:
+    told = [
+        f"{each['metric']}: {_counts(each['errors'])} scores are errors."
+        for each in metrics
+        if any(each["errors"].values())
+    ]
+    return [*told, _ERRORS_COUNT, ""] if told else []
 
 
 def _indented(slices: Sequence[JsonObject]) -> list[JsonObject]:
@@ -246,6 +258,10 @@ def _flaky(found: JsonObject | None) -> str:
         return "–"
     last = found["pass_all"][str(found["repeats"])]
     return f"{found['flaky']:.1%}, pass^{found['repeats']} {last:.3f}"
+
+
+def _counts(counts: JsonObject) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _number(value: float | None) -> str:

@@ -15,6 +15,7 @@ from headworks.evaluation.experiments.comparing import (
     average,
     by_mode,
     by_tag,
+    errors_of,
     repeated,
     spent,
 )
@@ -50,11 +51,12 @@ def results_body(experiment: Experiment, results: Sequence[Result], slice_by: st
 
 def _metric(metric: Metric, results: Sequence[Result]) -> JsonObject:
     found = average(results, metric, "count_as_fail")
-    errors = sum(each.scores.get(metric.name) is None or each.scores[metric.name].is_error for each in results)
+    errors = errors_of(results, metric)
     mean, low, high, n = (None, None, None, 0) if found is None else (found[0], found[1].low, found[1].high, found[2])
     body = {"metric": metric.name, "scale": metric.scale, "mean": mean, "low": low, "high": high, "n": n}
     again = _repeated(repeated(results, metric))
-    return {key: _finite(value) for key, value in body.items()} | {"errors": errors, "repeated": again}
+    counted = {"errors": sum(errors.values()), "error_codes": errors, "repeated": again}
+    return {key: _finite(value) for key, value in body.items()} | counted
 
 
 def compared_body(compared: Compared) -> JsonObject:
@@ -126,12 +128,14 @@ def _result(release: Digest, each: Result) -> JsonObject:
 
 
 def _difference(each: Difference) -> JsonObject:
+    has_base, has_candidate = each.scored
+    is_compared = has_base and has_candidate
     numbers = {
-        "base": each.base,
-        "candidate": each.candidate,
-        "difference": each.difference,
-        "low": each.interval.low,
-        "high": each.interval.high,
+        "base": each.base if has_base else None,
+        "candidate": each.candidate if has_candidate else None,
+        "difference": each.difference if is_compared else None,
+        "low": each.interval.low if is_compared else None,
+        "high": each.interval.high if is_compared else None,
     }
     return {"metric": each.metric.name, "scale": each.metric.scale, "is_better_high": each.metric.is_better_high} | {
         **{key: _finite(value) for key, value in numbers.items()},

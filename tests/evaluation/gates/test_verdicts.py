@@ -19,6 +19,7 @@ from headworks.evaluation.experiments.comparing import (
     average,
     by_mode,
     difference,
+    errors_of,
     flips,
     paired,
     repeated,
@@ -144,6 +145,33 @@ def test_a_judge_that_is_not_calibrated_informs_but_can_not_gate() -> None:
         "Calibrate it: `headworks eval calibrate`.",
     )
     assert say(spec, *sides, calibrated=frozenset({"helpful"})).verdict == "PASS"
+
+
+@pytest.mark.parametrize("calibrated", [frozenset[str](), frozenset({"helpful"})])
+def test_a_judge_that_gives_hardly_a_verdict_is_mended_before_people_are_asked(
+    calibrated: frozenset[str],
+) -> None:
+    corrected = "must_not_get_worse:\n  - {metric: helpful, margin: 0.2, judge: {correct: ppi, min_human: 50}}\n"
+    spec = gate(f"errors: count_as_fail\n{corrected}")
+    sides = results([None] * 60 + [1.0] * 40, "helpful"), results([None] * 100, "helpful")
+    said = say(spec, *sides, calibrated=calibrated)
+    assert (said.verdict, said.needed, said.wanted, said.waits) == ("INCONCLUSIVE", None, (), False)
+    assert "160 of its judge's 200 scores are errors: 160 judge_failed" in said.lines[0].message
+    assert "Mend the judge first" in said.lines[0].next_step
+    few = results([None] * 10 + [1.0] * 90, "helpful")
+    assert say(spec, few, few, calibrated=calibrated).wanted
+
+
+def test_where_there_is_no_verdict_there_is_no_mean() -> None:
+    broken, good = results([None] * 6, repeats=2), results([1.0] * 6, repeats=2)
+    assert average(broken, RIGHT, "count_as_fail") is None
+    assert repeated(broken, RIGHT) is None
+    assert errors_of(results([None, math.nan, None, 1.0]), RIGHT) == {"judge_failed": 2, "not_a_number": 1}
+    found = difference(paired(good, broken, RIGHT, "count_as_fail"))
+    assert found is not None
+    assert found.scored == (True, False)
+    part = slices(paired(results([1.0] * 4), results([None, 1.0] * 2), RIGHT, "count_as_fail"), "intent")["even"]
+    assert [any(side) for side in zip(*part.scored, strict=True)] == [True, False]
 
 
 def test_judgements_are_asked_for_in_an_order_known_before_and_only_those_that_are_missing() -> None:

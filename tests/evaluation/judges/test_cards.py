@@ -39,7 +39,10 @@ def test_a_card_counts_what_people_and_judge_said() -> None:
         (_pairs((90, 1, 1), (5, 0, 0)), "5 more answers that people failed are needed: 5 of 10"),
         (_pairs((90, 0, 0), (5, 1, 1)), "5 more answers that people passed are needed: 5 of 10"),
         (_pairs((30, 1, 1), (20, 1, 0), (20, 0, 1), (30, 0, 0)), "kappa is 0.20"),
-        ([*_pairs((45, 1, 1), (45, 0, 0)), *[Pair(1, Score(error_code="judge_unparsable"))] * 10], "10 of 100 answers"),
+        (
+            [*_pairs((45, 1, 1), (45, 0, 0)), *[Pair(1, Score(error_code="judge_unparsable"))] * 10],
+            "10 judge_unparsable",
+        ),
         (_pairs((100, 1, 1)), "kappa is 0.00"),
         ([], "50 more judgements"),
     ],

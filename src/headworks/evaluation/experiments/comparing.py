@@ -7,7 +7,7 @@ examples. An example counts as its weight says. An error stays an error until so
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -64,6 +64,8 @@ class Paired:
     candidate: tuple[float, ...]
     base_errors: int
     candidate_errors: int
+    scored: tuple[tuple[bool, bool], ...]
+    """Whether base and candidate have a score of the example that is no error."""
 
     def clusters(self, by: str = "cluster") -> list[str]:
         """The cluster of each example: its own, `none`, or by a tag; who has none stands alone."""
@@ -85,6 +87,7 @@ class Paired:
             tuple(self.candidate[at] for at in kept),
             self.base_errors,
             self.candidate_errors,
+            tuple(self.scored[at] for at in kept),
         )
 
 
@@ -114,6 +117,8 @@ class Difference:
     pairs: Pairs
     base_errors: int
     candidate_errors: int
+    scored: tuple[bool, bool]
+    """Whether base and candidate have a score at all that is no error; else their mean is only what errors count as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,22 @@ def value_of(score: Score | None, metric: Metric, errors: Errors) -> float:
     return 0.0 if errors == "count_as_fail" and metric.is_bounded else math.nan
 
 
+def errors_of(results: Sequence[Result], metric: Metric) -> dict[str, int]:
+    """How many scores are errors, by code, the most frequent first; what was not scored is one, too."""
+    scores = [each.scores.get(metric.name) for each in results]
+    codes = [_code(each) for each in scores if each is None or each.is_error]
+    return dict(Counter(codes).most_common())
+
+
+def _code(error: Score | None) -> str:
+    return "not_scored" if error is None else error.error_code or "not_a_number"
+
+
+def _is_scored(results: Sequence[Result], metric: Metric) -> bool:
+    """Whether any of the scores is no error."""
+    return sum(errors_of(results, metric).values()) < len(results)
+
+
 def by_example(results: Sequence[Result]) -> dict[Digest, list[Result]]:
     """Repeats of each example, in the order of the results."""
     grouped: dict[Digest, list[Result]] = defaultdict(list)
@@ -167,6 +188,7 @@ def paired(base: Sequence[Result], candidate: Sequence[Result], metric: Metric, 
     """
     before, after = by_example(base), by_example(candidate)
     kept: list[tuple[Digest, float, float]] = []
+    scored: list[tuple[bool, bool]] = []
     counted = [0, 0]
     for digest in [each for each in after if each in before]:
         values = []
@@ -176,6 +198,7 @@ def paired(base: Sequence[Result], candidate: Sequence[Result], metric: Metric, 
             values.append(_mean([value_of(each, metric, errors) for each in scores]))
         if not any(math.isnan(each) for each in values):
             kept.append((digest, values[0], values[1]))
+            scored.append((_is_scored(before[digest], metric), _is_scored(after[digest], metric)))
     return Paired(
         metric,
         tuple(after[digest][0].example for digest, _, _ in kept),
@@ -184,6 +207,7 @@ def paired(base: Sequence[Result], candidate: Sequence[Result], metric: Metric, 
         tuple(value for _, _, value in kept),
         counted[0],
         counted[1],
+        tuple(scored),
     )
 
 
@@ -210,6 +234,7 @@ def difference(found: Paired, cluster: str = "cluster") -> Difference | None:
         pairs(found.base, found.candidate, clusters, weights=weights),
         found.base_errors,
         found.candidate_errors,
+        (any(base for base, _ in found.scored), any(candidate for _, candidate in found.scored)),
     )
 
 
@@ -261,9 +286,9 @@ def by_tag(results: Sequence[Result], tag: str) -> dict[str, list[Result]]:
 
 
 def repeated(results: Sequence[Result], metric: Metric, errors: Errors = "count_as_fail") -> Repeated | None:
-    """Flakiness and pass^k over the repeats of each example; None without bounded scores."""
+    """Flakiness and pass^k over the repeats of each example; None without bounded scores that are no errors."""
     grouped = list(by_example(results).values())
-    if not metric.is_bounded or not grouped:
+    if not metric.is_bounded or not _is_scored(results, metric):
         return None
     repeats = min(len(each) for each in grouped)
     passes = [
@@ -281,8 +306,10 @@ def average(
 ) -> tuple[float, Interval, int] | None:
     """The mean of one experiment with its 95 % interval, and how many examples, each counted by its weight.
 
-    None where none is scored.
+    None where nothing but errors is there: what those count as would pass for a mean.
     """
+    if not _is_scored(results, metric):
+        return None
     rows = [
         (group[0].example, value)
         for group in by_example(results).values()

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headworks.evaluation.contract import Result
-from headworks.evaluation.experiments.comparing import Metric, Paired, by_example, paired
+from headworks.evaluation.experiments.comparing import Metric, Paired, by_example, errors_of, paired
 from headworks.evaluation.gates.correction import Labels, uncalibrated
 from headworks.evaluation.gates.lines import Line, inconclusive
+from headworks.evaluation.scorers.contract import NO_ANSWER
 from headworks.evaluation.suites.gate_files import GateSpec
 
 
@@ -29,6 +30,11 @@ class Case:
     why_missing: str = ""
     """Why answers are missing, if they are."""
 
+    def errors(self, metric: Metric) -> tuple[dict[str, int], int]:
+        """How many scores of both sides are errors, by code, and how many scores there are."""
+        scored = [*self.candidate, *(self.base or ())]
+        return errors_of(scored, metric), len(scored)
+
 
 def unfit(rule: str, metric: str, spec: GateSpec, case: Case) -> Line | None:
     """Why a metric can't be looked at, if so."""
@@ -37,16 +43,33 @@ def unfit(rule: str, metric: str, spec: GateSpec, case: Case) -> Line | None:
         names = ", ".join(sorted(case.metrics)) or "none"
         return inconclusive(rule, metric, "No scorer of the suite gives it.", f"The suite gives: {names}.")
     if known.is_judge and metric not in case.calibrated:
+        if (broken := broken_judge(rule, known, case)) is not None:
+            return broken
         known_labels = case.labels.get(metric) or Labels({}, {})
         digests = tuple(by_example(case.candidate))
         return uncalibrated(rule, metric, spec, digests, known_labels, has_base=case.base is not None)
     blocking = spec.errors == "block" or not known.is_bounded
-    sides = (case.candidate,) if case.base is None else (case.candidate, case.base)
-    errors = sum(each.scores.get(metric) is None or each.scores[metric].is_error for side in sides for each in side)
+    errors, _ = case.errors(known)
     if errors and blocking:
         step = "Find out why, and score them again: `headworks eval run … --retry-errors`."
-        return inconclusive(rule, metric, f"{errors} scores are errors, and errors block.", step)
+        said = f"{sum(errors.values())} scores are errors, and errors block: {_told(errors)}."
+        return inconclusive(rule, metric, said, step)
     return None
+
+
+def broken_judge(rule: str, metric: Metric, case: Case) -> Line | None:
+    """Why people can't help a judge, if so: where most of its scores are errors, they have nothing to be put beside."""
+    errors, scores = case.errors(metric)
+    if 2 * sum(errors.values()) <= scores:
+        return None
+    what = "the release" if next(iter(errors)) == NO_ANSWER else "the judge"
+    said = f"{sum(errors.values())} of its judge's {scores} scores are errors: {_told(errors)}."
+    step = f"Mend {what} first, then ask again with `--retry-errors`: only a judge that gives verdicts needs people."
+    return inconclusive(rule, metric.name, said, step)
+
+
+def _told(errors: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {code}" for code, count in errors.items())
 
 
 def pairs_of(metric: str, mode: str | None, spec: GateSpec, case: Case) -> Paired:

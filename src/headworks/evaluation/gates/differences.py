@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from headworks.evaluation.contract import VerdictWord
 from headworks.evaluation.experiments.comparing import Metric, Paired, slices
-from headworks.evaluation.gates.case import Case, pairs_of, unfit
+from headworks.evaluation.gates.case import Case, broken_judge, pairs_of, unfit
 from headworks.evaluation.gates.correction import corrected
 from headworks.evaluation.gates.lines import Line, inconclusive, number
 from headworks.evaluation.suites.gate_files import GateSpec, Improve, NotWorse, Slices
@@ -35,7 +35,8 @@ def _not_worse(line: NotWorse, spec: GateSpec, case: Case) -> Line:
     if len(found.examples) < 2:
         return inconclusive(_NOT_WORSE, line.metric, f"Only {len(found.examples)} examples show it.", "Add examples.")
     if line.min_human is not None:
-        return _uncorrectable(line, found) or corrected(line, spec, found, case.labels.get(line.metric), case.alpha)
+        broken = _uncorrectable(line, found) or broken_judge(_NOT_WORSE, found.metric, case)
+        return broken or corrected(line, spec, found, case.labels.get(line.metric), case.alpha)
     return _compared(line, found, case.alpha)
 
 

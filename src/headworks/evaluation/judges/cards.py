@@ -213,6 +213,10 @@ def _segments(pairs: Sequence[Pair], people: Sequence[int], judged: Sequence[int
 
 def _lacks(card: JudgeCard, bar: Bar) -> tuple[str, ...]:
     missing = []
+    broken = sum(card.errors.values())
+    if broken > bar.errors * (card.n + broken):
+        codes = ", ".join(f"{count} {code}" for code, count in card.errors.items())
+        missing.append(f"{broken} of {card.n + broken} answers got no verdict ({codes}); {bar.errors:.0%} may.")
     if card.n < bar.judgements:
         missing.append(f"{bar.judgements - card.n} more judgements are needed: {card.n} of {bar.judgements}.")
     for rate, what in ((card.sensitivity, "passed"), (card.specificity, "failed")):
@@ -221,7 +225,4 @@ def _lacks(card: JudgeCard, bar: Bar) -> tuple[str, ...]:
     if card.kappa.low < bar.kappa:
         found = f"kappa is {card.kappa.value:.2f} and may be as low as {card.kappa.low:.2f}"
         missing.append(f"{found}; at least {bar.kappa:g} is needed.")
-    broken = sum(card.errors.values())
-    if broken > bar.errors * (card.n + broken):
-        missing.append(f"{broken} of {card.n + broken} answers got no verdict; {bar.errors:.0%} may.")
     return tuple(missing)
