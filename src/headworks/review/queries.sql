@@ -89,7 +89,10 @@ SELECT j.subject, coalesce(p.name, j.rater) AS rater, j.kind, j.verdict, j.rater
 
 -- name: list_wanted
 -- Open is what has too few raters whose word counts for it, and none of it the caller's; he is none of those whose does not.
-SELECT w.wanted_id AS id, w.queue, w.metric, w.subject, w.release, w.dataset, w.example, w.trace_id, w.chance, w.reason,
+-- An answer that several ask for in one queue is told once: by the request that has the fewest opinions.
+SELECT * FROM (
+SELECT DISTINCT ON (w.queue, w.metric, w.subject)
+       w.wanted_id AS id, w.queue, w.metric, w.subject, w.release, w.dataset, w.example, w.trace_id, w.chance, w.reason,
        w.made_at, d.judged, d.is_mine
   FROM judgement_wanted w
  CROSS JOIN LATERAL (
@@ -100,11 +103,12 @@ SELECT w.wanted_id AS id, w.queue, w.metric, w.subject, w.release, w.dataset, w.
  WHERE w.tenant_id = %(tenant)s AND w.project_id = %(project)s AND (%(queue)s::text IS NULL OR w.queue = %(queue)s)
    AND (%(metric)s::text IS NULL OR w.metric = %(metric)s)
    AND (%(done)s OR NOT d.is_mine AND d.judged < %(opinions)s AND %(by)s <> ALL (w.not_by))
- ORDER BY w.made_at, w.wanted_id LIMIT %(most)s;
+ ORDER BY w.queue, w.metric, w.subject, d.judged, w.made_at, w.wanted_id) once
+ ORDER BY made_at, id LIMIT %(most)s;
 
 -- name: own_wanted
 -- How much is open that the caller's word does not count for.
-SELECT count(*) FROM judgement_wanted w
+SELECT count(DISTINCT (w.queue, w.metric, w.subject)) FROM judgement_wanted w
  WHERE w.tenant_id = %(tenant)s AND w.project_id = %(project)s AND (%(queue)s::text IS NULL OR w.queue = %(queue)s)
    AND (%(metric)s::text IS NULL OR w.metric = %(metric)s) AND %(by)s = ANY (w.not_by)
    AND (SELECT count(DISTINCT j.rater) FROM judgement j

@@ -7,13 +7,16 @@ import json
 import psycopg
 import pytest
 from experiment_stage import Scripted, evaluation_over
-from release_world import World, guest, shared_superuser, shared_urls, workspace
+from release_world import PROMPT, Declared, World, guest, releases_over, shared_superuser, shared_urls, workspace
+from scripted_judge import ScriptedModels, verdict
 
 from headworks.errors import Conflict
 from headworks.evaluation.experiments.running import ExperimentRuns
 from headworks.evaluation.gates.gating import GateOrder
 from headworks.evaluation.service import Evaluation
+from headworks.evaluation.suites.suite_files import suite_reader
 from headworks.jobs.engine import Jobs
+from headworks.review.judgements import Judgements
 from headworks.storage.sealing import Keyring
 
 __all__ = ["guest", "shared_superuser", "shared_urls"]
@@ -104,3 +107,41 @@ async def test_asking_the_gate_again_goes_on_with_what_is_missing(bench: Bench) 
     assert (said.judged.verdict, said.attestation is not None) == ("PASS", True)
     await gates.start(admin, ORDER)
     assert len(await bench.states()) == 3
+
+
+JUDGED = {
+    "features/claims/evals/gate.yaml": "must_not_get_worse:\n  - {metric: polite, margin: 0.2}\n",
+    "features/claims/evals/suite.yaml": "dataset: golden\nscorers: {polite: {scorer: judge, judge: manners}}\n",
+    "features/claims/judges/manners/judge.yaml": "model: simulated/judge\ncriteria: {polite: It is polite.}\n",
+    "features/claims/judges/manners/judge.prompty": "---\ninputs:\n  question: {kind: string, from: question}\n"
+    "  answer: {kind: string}\n---\nsystem:\nYou judge manners.\nuser:\n{{ answer }}\n",
+    "features/claims/golden/golden.jsonl": "".join(
+        f'{{"id": "case-{at}", "question": "case {at}", "reference": "answer {at}"}}\n' for at in range(N)
+    ),
+}
+
+
+async def test_what_one_gate_has_asked_for_no_other_asks_again(guest: World, keyring: Keyring) -> None:
+    ana, bob = [await guest.person(name, "engineer") for name in ("ana", "bob")]
+    judging = {path: text.encode() for path, text in JUDGED.items()}
+    await guest.apply(workspace(), by=ana)
+    await guest.apply(workspace() | judging, by=ana)
+    await guest.apply(workspace(prompt=PROMPT.replace("brief", "short")) | judging, by=bob)
+    bench = Bench(guest, keyring)
+    read = suite_reader(ScriptedModels(lambda prompt, _: verdict(prompt, {"polite": "pass"})))
+    releases = releases_over(guest.db, keyring, guest.identity, Declared())
+    bench.evaluation = Evaluation(guest.db, keyring, Jobs(), releases, read)
+    asked = []
+    for release in ("claims@prod", "claims@staging"):
+        order = GateOrder("default", release)
+        await bench.evaluation.gates.start(guest.admin, order)
+        await bench.work(Scripted())
+        said = await bench.evaluation.gates.verdict(guest.admin, order)
+        asked.append((said.judged.needed, said.asked))
+    assert asked == [(N, N), (2 * N, N)], "the live release beside itself is asked about once, and then not again"
+    judgements = Judgements(guest.db, keyring, guest.identity, releases)
+    for done in (False, True):
+        rows, _ = await judgements.wanted(guest.admin, "default", done=done)
+        assert len(rows) == len({(row.subject, row.metric, row.queue) for row in rows}) == 2 * N
+    may_judge = [len((await judgements.wanted(each, "default"))[0]) for each in (ana, bob)]
+    assert may_judge == [2 * N, N], "ana for the gate of bob's release, bob for the one of ana's"

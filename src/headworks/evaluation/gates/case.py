@@ -30,9 +30,14 @@ class Case:
     why_missing: str = ""
     """Why answers are missing, if they are."""
 
+    @property
+    def has_two_sides(self) -> bool:
+        """Whether two releases are compared: the live one may be looked at beside itself."""
+        return self.base is not None and self.base is not self.candidate
+
     def errors(self, metric: Metric) -> tuple[dict[str, int], int]:
-        """How many scores of both sides are errors, by code, and how many scores there are."""
-        scored = [*self.candidate, *(self.base or ())]
+        """How many scores are errors, by code, and how many scores there are."""
+        scored = [*self.candidate, *((self.has_two_sides and self.base) or ())]
         return errors_of(scored, metric), len(scored)
 
 
@@ -47,7 +52,7 @@ def unfit(rule: str, metric: str, spec: GateSpec, case: Case) -> Line | None:
             return broken
         known_labels = case.labels.get(metric) or Labels({}, {})
         digests = tuple(by_example(case.candidate))
-        return uncalibrated(rule, metric, spec, digests, known_labels, has_base=case.base is not None)
+        return uncalibrated(rule, metric, spec, digests, known_labels, has_base=case.has_two_sides)
     blocking = spec.errors == "block" or not known.is_bounded
     errors, _ = case.errors(known)
     if errors and blocking:

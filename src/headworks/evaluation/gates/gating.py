@@ -139,7 +139,9 @@ class Gates:
             if each is not None and each.state == "running":
                 raise Conflict("The experiments are running.", code="experiment_running")
         candidate = await self._experiments.results(principal, run.candidate)
-        base = None if run.base is None else await self._experiments.results(principal, run.base)
+        base: Sequence[Result] | None = None
+        if run.base is not None:
+            base = candidate if run.base is run.candidate else await self._experiments.results(principal, run.base)
         case = await self._case(principal, run, candidate, base)
         flipped = _flips(run.spec, case)
         async with self._db.tx(principal) as tx:
@@ -287,7 +289,7 @@ class Gates:
         asked = 0
         for each in wanted:
             side = run.candidate if each.side == "candidate" or run.base is None else run.base
-            asked += await tx.run(
+            is_new = await tx.fetch_value(
                 _SQL["ask_for_judgement"],
                 tenant=principal.tenant, id=new_id(), project=run.subject.project, queue=run.spec.queue or "gate",
                 metric=each.metric, subject=subject_of(side.release, each.example, each.repeat), release=side.release,
@@ -295,6 +297,7 @@ class Gates:
                 not_by=sorted(run.not_by),
                 reason=f"The gate of `{run.subject.feature}` corrects its judge by it.",
             )  # fmt: skip
+            asked += bool(is_new)
         return asked
 
 

@@ -15,8 +15,16 @@ VALUES (%(tenant)s, %(id)s, %(project)s, %(feature)s, %(golden)s, %(base)s, %(ca
         %(look)s, %(attempt)s, %(alpha)s, %(verdict)s, %(waits)s, %(by)s)
 
 -- name: ask_for_judgement
+-- Asked once: another request for the same answer is kept only where other people's word does not count for it, since nobody
+-- might be left who may judge for both; people see one (`list_wanted`). True where nobody had asked before.
+WITH asked AS (
+    SELECT not_by FROM judgement_wanted
+     WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND queue = %(queue)s AND metric = %(metric)s
+       AND subject = %(subject)s)
 INSERT INTO judgement_wanted (tenant_id, wanted_id, project_id, queue, metric, subject, release, dataset, example, trace_id, not_by,
                               reason, made_by)
-VALUES (%(tenant)s, %(id)s, %(project)s, %(queue)s, %(metric)s, %(subject)s, %(release)s, %(dataset)s, %(example)s, %(trace)s,
-        %(not_by)s::uuid[], %(reason)s, %(by)s)
+SELECT %(tenant)s, %(id)s, %(project)s, %(queue)s, %(metric)s, %(subject)s, %(release)s, %(dataset)s, %(example)s, %(trace)s::uuid,
+       %(not_by)s::uuid[], %(reason)s, %(by)s
+ WHERE NOT EXISTS (SELECT FROM asked WHERE not_by @> %(not_by)s::uuid[])
 ON CONFLICT DO NOTHING
+RETURNING NOT EXISTS (SELECT FROM asked)
