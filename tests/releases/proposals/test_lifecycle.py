@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -199,8 +200,13 @@ async def test_a_gate_is_changed_by_a_proposal_of_its_own_that_judges_what_is_li
     await guest.releases.promotions.promote(guest.admin, "default", _glass(digest))
     with pytest.raises(Conflict, match=r"not judged the live release yet.*approvals: 0 of 1"):
         await guest.releases.proposals.accept(guest.admin, number)
-    words = {"verdict": "FAIL", "gate": entry.entry.digest}
-    await guest.releases.evidence.attest(guest.admin, digest, VERDICT, words)
+    for word in ("PASS", "FAIL"):
+        words = {"verdict": word, "gate": entry.entry.digest, "summary": f"{word} by three lines."}
+        await guest.releases.evidence.attest(guest.admin, digest, VERDICT, words)
+    (entry,) = (await guest.releases.proposals.show(guest.admin, number)).entries
+    told = next(each for each in entry.conditions if each.rule == "live release")
+    assert told.is_met
+    assert re.fullmatch(r"The new gate said FAIL of the live release at .+ UTC\. FAIL by three lines\.", told.message)
     await guest.releases.proposals.approve(await guest.person("jane", "expert"), number)
     (moved,) = await guest.releases.proposals.accept(guest.admin, number)
     assert (moved.channel, moved.after) == ("gate", entry.entry.digest)

@@ -204,19 +204,23 @@ def _why_stale(standing: Standing, gate: Gate, attested: Attested, words: Verdic
 def _rejudged(standing: Standing) -> Condition:
     if standing.live is None:
         return Condition("live release", is_met=True, message="Nothing is live that it would have to judge first.")
-    is_done = any(
-        each.counts
-        and each.statement
-        and isinstance(words := each.statement.words, Verdict)
-        and words.gate == standing.digest
+    said = [
+        (each, words)
         for each in standing.of_live
-    )
-    return Condition(
-        "live release",
-        is_done,
-        "The new gate has judged the live release." if is_done else "The new gate has not judged the live release yet.",
-        "" if is_done else "Run the new gate on the live release: its verdict is shown to who approves.",
-    )
+        if each.counts and each.statement
+        for words in [each.statement.words]
+        if isinstance(words, Verdict) and words.gate == standing.digest
+    ]
+    if not said:
+        return Condition(
+            "live release",
+            is_met=False,
+            message="The new gate has not judged the live release yet.",
+            next_step="Run the new gate on the live release: its verdict is shown to who approves.",
+        )
+    each, words = said[-1]
+    message = f"The new gate said {words.verdict} of the live release at {_minute(each.made_at)}. {words.summary}"
+    return Condition("live release", is_met=True, message=message.strip())
 
 
 def _approvals(standing: Standing) -> list[Condition]:
