@@ -217,7 +217,10 @@ def test_a_loosened_gate_judges_only_once_somebody_else_has_approved_it(live: Se
     place = f"/api/proposals/{proposal['number']}"
     gate = proposal["releases"][0]["standing"]["digest"]
 
-    said = json.loads(command(live, "gate", "coder", "--gate", gate, "--json").stdout)
+    unknown = command(live, "gate", "coder", "--gate", "0123456789ab")
+    assert (unknown.returncode, "`0123456789ab` is no gate of `coder`." in unknown.stderr) == (3, True)
+    assert "release show NUMBER" in unknown.stderr
+    said = json.loads(command(live, "gate", "coder", "--gate", gate[7:13], "--json").stdout)
     assert (said["verdict"], said["gate"]) == ("PASS", gate), "it is that loose"
     order = {"feature": "coder", "digest": said["release"], "expected": said["base"]}
     status, refused = live.api("POST", "/api/releases/promote", order, key=bob)

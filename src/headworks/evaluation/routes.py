@@ -64,7 +64,7 @@ class WantedComparison(Asked):
 
 
 class WantedVerdict(Asked):
-    """A release to be judged by the gate attached to `prod`, or by the bundle `gate`."""
+    """A release to be judged by the gate attached to `prod`, or by the bundle `gate`, of which the first digits do."""
 
     release: str
     project: str = "default"
@@ -75,9 +75,8 @@ class WantedVerdict(Asked):
 
     def order(self) -> GateOrder:
         """As the service takes it."""
-        gate = None if self.gate is None else Digest(self.gate)
         return GateOrder(
-            self.project, self.release, gate, self.most_cost_micro_usd, self.concurrency, self.retry_errors
+            self.project, self.release, self.gate, self.most_cost_micro_usd, self.concurrency, self.retry_errors
         )
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from headworks.errors import InvalidRequest, NotFound
 from headworks.identity.service import Identity
 from headworks.releases import store
-from headworks.releases.channels import PROD
+from headworks.releases.channels import PROD, Kind
 from headworks.releases.gate_bundles import judging_of
-from headworks.releases.promotion.standings import authors_of, find_release, gate_of
-from headworks.storage.pool import Database
+from headworks.releases.promotion.standings import authors_of, gate_of
+from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, PrincipalId, ProjectId
@@ -61,9 +61,7 @@ class JudgedReleases:
         found = await self._identity.find_project(principal, project)
         async with self._db.tx(principal) as tx:
             if at.startswith("sha256:"):
-                is_enough = len(at) >= len("sha256:") + _LEAST_DIGITS
-                rows = await store.releases(tx, principal, {}, _MOST_TOLD, found.id, at) if is_enough else []
-                digest = _only({row.digest for row in rows if (row.feature, row.kind) == (feature, "feature")}, name)
+                digest = await _named(tx, principal, found.id, at, feature, "feature")
             else:
                 channels = await store.channels(tx, principal, found.id)
                 row = channels.get((feature, at or usual))
@@ -84,29 +82,43 @@ class JudgedReleases:
         async with self._db.tx(principal) as tx:
             return frozenset([author for each in digests for author in await authors_of(tx, principal, each)])
 
-    async def gate(
-        self, principal: Principal, project: ProjectId, feature: str, digest: Digest | None = None
-    ) -> GateBundle:
-        """The gate attached to a feature's `prod`, or another bundle that is to judge it. Raises NotFound."""
+    async def gate(self, principal: Principal, project: ProjectId, feature: str, name: str | None = None) -> GateBundle:
+        """The gate attached to a feature's `prod`, or another that is to judge it, by its digest or the first digits.
+
+        Raises NotFound, InvalidRequest for digits that fit several.
+        """
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
-            if digest is None:
+            if name is None:
                 attached = await gate_of(tx, principal, project, feature)
                 digest = None if attached is None else attached.digest
-            if digest is None:
-                raise NotFound(
-                    f"No gate judges `{feature}`.",
-                    next_step="Write `evals/gate.yaml` and apply it: the first gate of a feature is attached at once.",
-                )
-            row = await find_release(tx, principal, digest)
-            stored = await store.release_files(tx, self._keyring, principal.tenant, digest)
-        if stored is None or row.kind != "gate" or row.feature != feature:
-            raise NotFound(f"`{digest}` is no gate of `{feature}`.", next_step="`headworks release list` shows them.")
+            else:
+                digits = f"sha256:{name.removeprefix('sha256:')}"
+                digest = await _named(tx, principal, project, digits, feature, "gate")
+            stored = None if digest is None else await store.release_files(tx, self._keyring, principal.tenant, digest)
+        if digest is None or stored is None:
+            raise _no_gate(feature, name)
         judging = judging_of(feature, {f"features/{feature}/{path}": each for path, each in stored.files.items()})
         return GateBundle(digest, None if judging is None else judging.dataset, stored.files)
 
 
-def _only(fitting: set[Digest], name: str) -> Digest | None:
+async def _named(
+    tx: Tx, principal: Principal, project: ProjectId, digits: str, feature: str, kind: Kind
+) -> Digest | None:
+    """The release or gate of a feature whose digest alone begins so. Raises InvalidRequest where several do."""
+    if len(digits) < len("sha256:") + _LEAST_DIGITS:
+        return None
+    rows = await store.releases(tx, principal, {}, _MOST_TOLD, project, digits)
+    fitting = {row.digest for row in rows if (row.feature, row.kind) == (feature, kind)}
     if len(fitting) > 1:
-        raise InvalidRequest(f"`{name}` fits {len(fitting)} releases.", next_step="Give more digits.")
+        what = "gates" if kind == "gate" else "releases"
+        raise InvalidRequest(f"`{digits}` fits {len(fitting)} {what} of `{feature}`.", next_step="Give more digits.")
     return next(iter(fitting), None)
+
+
+def _no_gate(feature: str, name: str | None) -> NotFound:
+    if name is None:
+        step = "Write `evals/gate.yaml` and apply it: the first gate of a feature is attached at once."
+        return NotFound(f"No gate judges `{feature}`.", next_step=step)
+    step = "`headworks release show NUMBER` shows the gate that a proposal brings; six digits of it or more are enough."
+    return NotFound(f"`{name}` is no gate of `{feature}`.", next_step=step)

@@ -164,7 +164,9 @@ def compare(
 def gate(  # noqa: PLR0913 -- each is an option of the command
     release: _Release,
     *,
-    bundle: Annotated[str | None, typer.Option("--gate", help="A gate bundle, else the one of prod.")] = None,
+    bundle: Annotated[
+        str | None, typer.Option("--gate", help="A gate's digest or first digits, else the one of prod.")
+    ] = None,
     max_cost: _Cost = None,
     concurrency: _AtOnce = 4,
     retry_errors: _Retry = False,

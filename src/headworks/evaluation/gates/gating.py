@@ -61,13 +61,13 @@ class JudgeCards(Protocol):
 class GateOrder:
     """What is to be judged. `release` as `feature`, `feature@staging` or `feature@sha256:…`.
 
-    `gate` None: the one attached to `prod`; else a bundle that is proposed to be. Without a ceiling each side may cost
-    what it costs.
+    `gate` None: the one attached to `prod`; else a bundle that is proposed to be, by its first digits at least. Without
+    a ceiling each side may cost what it costs.
     """
 
     project: str
     release: str
-    gate: Digest | None = None
+    gate: str | None = None
     most_cost_micro_usd: int | None = None
     at_once: int = 4
     retries_errors: bool = False
@@ -133,7 +133,7 @@ class Gates:
         """
         allow(principal, "experiment:run")
         run = await self._sides(principal, replace(order, retries_errors=False), goes_on=False)
-        proposed = [run.subject.digest] if order.gate is None else [run.subject.digest, order.gate]
+        proposed = [run.subject.digest] if order.gate is None else [run.subject.digest, run.bundle.digest]
         run = replace(run, not_by=await self._releases.judged.authors(principal, proposed))
         for each in (run.candidate, run.base):
             if each is not None and each.state == "running":
