@@ -28,6 +28,8 @@ def test_what_can_judge_is_taken() -> None:
     checked(None, cases=GOOD["golden/cases.jsonl"].replace("rules", "anything"))
     checked(gate=None, suite="dataset: pushed\nscorers:\n  right: {scorer: exact}\n")
     checked(gate=None, suite=None)
+    seconds = "dataset: cases\nscorers:\n  fast: {scorer: latency}\n"
+    checked(gate="must_not_get_worse:\n  - {metric: fast, margin: 500}\n", suite=seconds)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,21 @@ def test_what_can_judge_is_taken() -> None:
     [
         ("gate", "alpha: 0.05\n", r"features/claims/evals/gate\.yaml:1: the gate asks for nothing"),
         ("gate", "must_be_perfect: [rigth]\n", r"evals/gate\.yaml:1: no scorer .* `rigth`\. Did you mean `right`"),
+        (
+            "gate",
+            "must_not_get_worse:\n  - {metric: right, margin: 1.5}\n",
+            r"evals/gate\.yaml:2: `margin` is 1\.5, and `right` lies from 0 to 1\. .* below 1",
+        ),
+        (
+            "gate",
+            "must_improve:\n  - {metric: right, min_delta: 1}\n",
+            r"evals/gate\.yaml:2: `min_delta` is 1, and `right`",
+        ),
+        (
+            "gate",
+            "must_not_get_worse:\n  - {metric: right, margin: 0.1}\nslices: {by: intent, margin: 5}\n",
+            r"evals/gate\.yaml:3: `margin` is 5, and `right`",
+        ),
         ("suite", None, r"features/claims/evals/suite\.yaml:1: there is no such file"),
         (
             "suite",

@@ -34,6 +34,7 @@ def check_judging(folder: str, files: Mapping[str, bytes], modes: Collection[str
     if gate is not None:
         _check_dataset(folder, suite, golden)
         _check_metrics(folder + GATE_PATH, gate, suite)
+        _check_margins(folder + GATE_PATH, gate, suite)
 
 
 def _check_examples(path: str, lines: Sequence[tuple[int, Example]], modes: Collection[str] | None) -> None:
@@ -69,4 +70,19 @@ def _check_metrics(path: str, gate: GateSpec, suite: Suite) -> None:
             raise WorkspaceInvalid(
                 f"{path}:{line.line}: no scorer of the suite gives `{line.metric}`.",
                 next_step=nearest(line.metric, known),
+            )
+
+
+def _check_margins(path: str, gate: GateSpec, suite: Suite) -> None:
+    """What lies from 0 to 1 never differs by more: such a margin would allow anything, and such a gain nothing has."""
+    shares = {each.name for each in suite.scorers if each.scale != "number"}
+    asked = [(each.line, each.metric, "margin", each.margin) for each in gate.not_worse]
+    asked += [(each.line, each.metric, "min_delta", each.min_delta) for each in gate.improve]
+    if gate.slices is not None:
+        asked.append((gate.slices.line, gate.not_worse[0].metric, "margin", gate.slices.margin))
+    for line, metric, key, value in asked:
+        if value >= 1 and metric in shares:
+            raise WorkspaceInvalid(
+                f"{path}:{line}: `{key}` is {value:g}, and `{metric}` lies from 0 to 1.",
+                next_step="Say it as a share below 1, like 0.05.",
             )

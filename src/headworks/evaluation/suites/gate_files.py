@@ -90,6 +90,7 @@ class Slices:
     margin: float
     min_n: int
     action: Literal["warn", "block"]
+    line: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +256,7 @@ def _slices(section: Section) -> Slices | None:
         _required(slices, "margin", 1e-9, 1e9),
         slices.whole("min_n", 40, 2, 1_000_000),
         cast("Literal['warn', 'block']", _one_of(slices, "action", "warn", "block")),
+        _line(slices),
     )
     slices.finish()
     return found
