@@ -151,15 +151,15 @@ class Section:
             self.complain(key, f"{self._name(key)} is {value!r}.", nearest(value, allowed))
         return value
 
-    def names(self, key: str, default: tuple[str, ...] | None = ()) -> tuple[str, ...]:
-        """A list of names; None as default makes it required."""
+    def names(self, key: str, default: tuple[str, ...] | None = (), like: str = "everyone") -> tuple[str, ...]:
+        """A list of names, such as `like`; None as default makes it required."""
         value = self._take(key)
         if value is None:
             if default is None:
                 self.complain(None, f"{self._name(key)} is missing.")
             return default
         if not isinstance(value, CommentedSeq) or not all(isinstance(each, str) for each in value):
-            self.complain(key, f"{self._name(key)} must be a list of names, like [everyone].")
+            self.complain(key, f"{self._name(key)} must be a list of names, like [{like}].")
         return tuple(str(each) for each in value)
 
     def section(self, key: str) -> Section | None:

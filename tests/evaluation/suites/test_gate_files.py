@@ -54,6 +54,10 @@ def test_what_is_not_said_is_careful() -> None:
         ("must_not_get_worse:\n  - {metric: a, margin: 0.1}\n  - {metric: b}\n", "evals/gate.yaml:3: `margin`"),
         ("must_not_get_worse:\n  - {metric: a, margin: 0.1, clutser: x}\n", "evals/gate.yaml:2: unknown key"),
         ("must_not_get_worse: [a]\n", "evals/gate.yaml:1:"),
+        (
+            "must_be_perfect: right\n",
+            "evals/gate.yaml:1: `must_be_perfect` must be a list of names, like [schema_valid].",
+        ),
         ("alpha: 0.5\nmust_be_perfect: [a]\n", "evals/gate.yaml:1:"),
         ("looks: 0\nmust_be_perfect: [a]\n", "evals/gate.yaml:1:"),
         ("errors: ignore\nmust_be_perfect: [a]\n", "evals/gate.yaml:1:"),

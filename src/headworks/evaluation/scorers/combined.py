@@ -71,7 +71,11 @@ def _told(lost: list[str], scores: Mapping[str, Score]) -> str:
 def _reader(how: How) -> Callable[[Section, Surroundings], Combined]:
     def read(section: Section, surroundings: Surroundings) -> Combined:
         least = section.number("least", 0.0, 0.0, 1.0) if how == "weighted" and section.has("least") else None
-        parts = _weights(section) if how == "weighted" else dict.fromkeys(section.names("of", None), 1.0)
+        parts = (
+            _weights(section)
+            if how == "weighted"
+            else dict.fromkeys(section.names("of", None, like="schema_valid"), 1.0)
+        )
         if not parts:
             section.complain(None, f"`{how}` puts nothing together.", "Name other scorers of the suite.")
         return Combined(how, tuple((_part(section, how, name, surroundings), parts[name]) for name in parts), least)

@@ -44,7 +44,7 @@ def read_ignore(section: Section) -> tuple[str, ...]:
     """`ignore: [case, whitespace]`, beside what is usual; `ignore: []` compares as it is written."""
     if not section.has("ignore"):
         return USUAL
-    given = section.names("ignore")
+    given = section.names("ignore", like="case")
     for name in given:
         if name not in _STEPS:
             section.complain("ignore", f"`ignore` names `{name}`.", nearest(name, _STEPS))

@@ -216,7 +216,7 @@ def _below(section: Section) -> Below:
 
 def _perfect(section: Section) -> tuple[Perfect, ...]:
     line = int(section.where("must_be_perfect").rpartition(":")[2])
-    return tuple(Perfect(each, line) for each in section.names("must_be_perfect"))
+    return tuple(Perfect(each, line) for each in section.names("must_be_perfect", like="schema_valid"))
 
 
 def _improve(section: Section) -> Improve:

@@ -81,7 +81,7 @@ def read_suite(path: str, content: bytes, surroundings: Surroundings | None = No
 
 def _splits(section: Section) -> tuple[Split, ...]:
     known: tuple[Split, ...] = get_args(Split)
-    given = section.names("splits", ("test",))
+    given = section.names("splits", ("test",), like="test")
     for each in given:
         if each not in known:
             section.complain("splits", f"`splits` names `{each}`.", nearest(each, known))

@@ -110,7 +110,7 @@ def _guardrails(section: Section | None, pii_kinds: frozenset[str]) -> PiiSettin
     inner = section.section("pii")
     settings = None
     if inner is not None:
-        kinds = inner.names("kinds")
+        kinds = inner.names("kinds", like="email")
         for each in kinds:
             if each not in pii_kinds:
                 inner.complain("kinds", f"unknown kind of personal data `{each}`.", nearest(each, pii_kinds))

@@ -130,7 +130,7 @@ def _read_roles(reading: _Reading, path: str, content: bytes) -> None:
     top = read_yaml(path, decode(path, content))
     for name, section in top.sections("roles"):
         section.text("description", "")
-        permissions = section.names("permissions", None)
+        permissions = section.names("permissions", None, like="feature:call")
         for each in permissions:
             if each not in reading.around.permissions:
                 section.complain(
