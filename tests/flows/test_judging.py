@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -139,6 +140,13 @@ def test_a_gate_waits_for_people_and_decides_by_what_they_say(ward: Ward) -> Non
     assert polite["evidence"]["judgements"] == 40
     assert (third["look"], third["alpha"]) == (1, first["alpha"]), "what people were asked for is no further look"
     assert third["attestation"]
+
+
+def test_what_its_ceiling_has_stopped_goes_on_with_another(ward: Ward) -> None:
+    stopped = ward.server.cli("eval", "run", "coder", "--repeats", "2", "--max-cost", "1", check=False)
+    assert stopped.returncode == 1
+    (run,) = re.findall(r"It is stopped: .+ Go on with `headworks eval resume (\S+) --max-cost USD`\.", stopped.stderr)
+    assert ward.server.must("GET", f"/api/experiments/{run}")["state"] == "stopped"
 
 
 def test_what_rests_on_documents_is_shown_to_who_may_read_them(ward: Ward) -> None:

@@ -286,7 +286,8 @@ def _show_results(client: Client, row: JsonObject, by: str | None, *, as_json: b
     else:
         print(evaluating.results(found))
         if row["state"] not in {"done", "running"}:
-            note(f"It is {row['state']}: {row['why']} Go on with `headworks eval resume {row['id']}`.")
+            ceiling = " --max-cost USD" if row["state"] == "stopped" else ""
+            note(f"It is {row['state']}: {row['why']} Go on with `headworks eval resume {row['id']}{ceiling}`.")
 
 
 def _micro(usd: float | None) -> int | None:
