@@ -30,6 +30,11 @@ def visible(text: str) -> str:
     return text.replace("\r\n", "\n").translate(_REPLACED)
 
 
+def escaped(name: str) -> str:
+    """A name as one word that can be read: what is no printable character is escaped as Python does."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name)
+
+
 def moment(at: str | None) -> str | None:
     """A moment of the API for people, to the second; it stays in UTC."""
     return None if at is None else at[:19].replace("T", " ")

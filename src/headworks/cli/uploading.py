@@ -24,6 +24,7 @@ from headworks.retrieval.sources.vanishing import MOST_DELETIONS, are_too_many
 UPLOAD = "upload"
 _DETAIL_CHARACTERS = 40
 _TAKEN_ELSEWHERE = "twice"
+_NO_PATH = "path"
 _POLL_S = (0.1, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -102,6 +103,7 @@ class Ingest:
         if not self.allows_deletions:
             _refuse_emptied(folder, sync["known"], seen)
         self._send(pieces, sync, outcome)
+        seen -= {each.path for each in outcome.failed if each.code == _NO_PATH}
         self.client.post(place("collections", self.collection, "syncs", sync["id"], "finish"), {"seen": sorted(seen)})
         outcome.failed += [Failed(each.path, each.code, each.why) for each in skipped if each.code != _TAKEN_ELSEWHERE]
         outcome.take(self._wait(sync["id"], outcome))

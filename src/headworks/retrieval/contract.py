@@ -22,6 +22,8 @@ ItemState = Literal["queued", "done", "unchanged", "failed", "superseded"]
 Ranking = Literal["hybrid", "keywords", "vectors"]
 _LONGEST_PATH = 1_000
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+NO_PATH = "path"
+"""The code of what can't be taken because its name is no path of a document."""
 
 
 def check_path(path: str) -> str:
@@ -33,6 +35,7 @@ def check_path(path: str) -> str:
             f"{path[:80]!r} is not a path of a document.",
             next_step="Use a relative one such as `policies/claims.md`, without `..`, empty parts and control "
             f"characters, of at most {_LONGEST_PATH} characters.",
+            code=NO_PATH,
             param="path",
         )
     return normal

@@ -90,6 +90,22 @@ def test_what_fails_is_named_with_its_code_and_the_rest_goes_on(cli: Any, folder
     assert "  out.md\n    outside_folder: The link leads out of the folder" in done.stdout
 
 
+def test_a_file_whose_name_is_no_path_is_one_more_that_failed(
+    cli: Any, folder: Path, word: Callable[[int], str]
+) -> None:
+    (folder / "new\nline.md").write_text("# New\n")
+    (folder / "empty.md").write_text("")
+    done = cli("ingest", "docs", str(folder), check=False)
+    assert done.returncode == 1
+    assert "3 documents in " in done.stdout
+    assert "4 sent, 0 unchanged, 2 failed." in done.stdout
+    assert "\n  new\\nline.md\n    path: 'new\\nline.md' is not a path of a document." in done.stdout
+    assert "\n  empty.md\n    empty: " in done.stdout
+    (folder / "one.md").unlink()
+    cli("ingest", "docs", str(folder), check=False)
+    assert word(1) not in found_text(cli, word(1)), "the pass came to its end: what is gone vanished"
+
+
 def test_single_files_are_uploads_and_do_not_push_each_other_out(
     cli: Any, folder: Path, word: Callable[[int], str]
 ) -> None:

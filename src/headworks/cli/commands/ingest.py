@@ -12,7 +12,7 @@ from headworks.cli.lazy import new_app
 from headworks.cli.metadata import metadata_of
 from headworks.cli.options import AsJson, split, with_client
 from headworks.cli.syncing import sync_sources
-from headworks.cli.terminal import note, one_line, print_json, progress, visible, width
+from headworks.cli.terminal import escaped, note, one_line, print_json, progress, width
 from headworks.cli.uploading import Ingest, Outcome
 from headworks.config import load_settings
 from headworks.errors import InvalidRequest
@@ -103,4 +103,4 @@ def _print(outcome: Outcome) -> None:
         f"{outcome.unchanged} unchanged, {len(outcome.failed)} failed.{state}"
     )
     for each in outcome.failed:
-        print(f"  {visible(each.path)}\n    {each.code}: {one_line(each.message, 4 * width())}")
+        print(f"  {escaped(each.path)}\n    {each.code}: {one_line(each.message, 4 * width())}")
