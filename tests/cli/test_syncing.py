@@ -100,6 +100,16 @@ def test_nobody_waits_where_nobody_wants_to() -> None:
     assert len(server.asked) == 1
 
 
+def test_nobody_waits_for_what_is_paused() -> None:
+    server = Server([row("changes", is_paused=True)])
+    assert run(server).paused == ["docs/site"]
+    behind = row("done", 1, 3)
+    behind["progress"]["is_paused"] = True
+    outcome = run(Server([behind]))
+    assert (outcome.paused, outcome.is_waiting) == (["docs"], False)
+    assert run(Server([row("done", is_paused=True)])).paused == [], "nothing waits there"
+
+
 def test_a_collection_without_sources_is_said() -> None:
     with pytest.raises(NotFound, match="names no sources"):
         run(Server([]))

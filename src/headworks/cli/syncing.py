@@ -33,14 +33,14 @@ def sync_sources(
         )
     bar = bars.start("syncing")
     for pause_s in itertools.chain(_POLL_S, itertools.repeat(_POLL_S[-1])):
-        if not waits or not any(_is_busy(row) for row in rows):
+        if not waits or not any(_is_busy(row) and not _paused(row, collection) for row in rows):
             break
         time.sleep(pause_s)
         rows = client.get(place("collections", collection, "sources"))["rows"]
         looked_at, expected = _sum(rows, "looked_at"), _sum(rows, "expected")
         trouble = next((row["trouble"] for row in rows if row["trouble"]), "")
         bar.update(looked_at, max(looked_at, expected), one_line(trouble, _DETAIL_CHARACTERS))
-    return _outcome(rows)
+    return _outcome(rows, collection)
 
 
 def _is_busy(row: JsonObject) -> bool:
@@ -48,14 +48,24 @@ def _is_busy(row: JsonObject) -> bool:
     return row["state"] in _UNDER_WAY or (progress is not None and progress["done"] < progress["total"])
 
 
+def _paused(row: JsonObject, collection: str) -> str:
+    """The lane that a source waits for until somebody resumes it; empty: none."""
+    if row.get("is_paused"):
+        return f"{collection}/{row['source']}"
+    return collection if row["progress"] is not None and row["progress"].get("is_paused") else ""
+
+
 def _sum(rows: Iterable[JsonObject], name: str) -> int:
     return sum(row[name] or 0 for row in rows)
 
 
-def _outcome(rows: Iterable[JsonObject]) -> Outcome:
+def _outcome(rows: Iterable[JsonObject], collection: str) -> Outcome:
     outcome = Outcome()
     for row in rows:
-        outcome.is_waiting = outcome.is_waiting or _is_busy(row)
+        if _is_busy(row) and (lane := _paused(row, collection)):
+            outcome.paused.append(lane)
+        else:
+            outcome.is_waiting = outcome.is_waiting or _is_busy(row)
         if row["state"] == "failed":
             outcome.failed.append(Failed(row["source"], "sync_failed", row["trouble"]))
         if row["progress"] is not None:

@@ -50,6 +50,8 @@ class Outcome:
     sent: int = 0
     unchanged: int = 0
     is_waiting: bool = False
+    paused: list[str] = field(default_factory=list)
+    """Lanes that nothing goes on in: nobody waits for what is in them."""
     failed: list[Failed] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
@@ -160,6 +162,9 @@ class Ingest:
             progress: JsonObject = self.client.get(place("collections", self.collection, "syncs", sync))
             bar.update(progress["done"], progress["total"])
             if progress["done"] >= progress["total"]:
+                break
+            if progress.get("is_paused"):
+                outcome.paused.append(self.collection)
                 break
             if not self.waits:
                 outcome.is_waiting = True

@@ -75,7 +75,8 @@ class Progress:
     """How far what the caller handed in is: of one sync, or of all in a collection.
 
     `total` and `done` count files; `documents` and `chunks` are what is in the collection from that source. `notice`
-    says so where some chunks have no vector yet, and only keywords find them.
+    says so where some chunks have no vector yet, and only keywords find them. `is_paused`: what is not done waits until
+    somebody resumes the collection's lane.
     """
 
     total: int
@@ -84,6 +85,7 @@ class Progress:
     chunks: int
     failed: tuple[Failure, ...]
     notice: str = ""
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

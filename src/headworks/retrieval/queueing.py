@@ -27,9 +27,7 @@ class Queue:
     async def ingest(self, tx: Tx, tenant: TenantId, collection: UUID, wave: int) -> None:
         """Work on what is handed in to this wave; asked for by each file, run once."""
         arguments = (str(tenant), str(collection), wave)
-        await self._jobs.enqueue(
-            tx, INGEST, f"ingest:{collection}:{wave}", *arguments, partition=_partition(collection)
-        )
+        await self._jobs.enqueue(tx, INGEST, f"ingest:{collection}:{wave}", *arguments, partition=lane_of(collection))
 
     async def ingest_again(self, tx: Tx, tenant: TenantId, collection: UUID, wave: int) -> None:
         """Work on what is queued although the run of this wave is known: it failed, or has done its share."""
@@ -41,7 +39,7 @@ class Queue:
 
     async def embed(self, tx: Tx, tenant: TenantId, collection: UUID, attempt: int = 0, delay_s: float = 0) -> None:
         """Make the vectors that are missing."""
-        name, partition = f"embed:{collection}:{new_id()}", _partition(collection)
+        name, partition = f"embed:{collection}:{new_id()}", lane_of(collection)
         arguments = (str(tenant), str(collection), attempt)
         await self._jobs.enqueue(tx, EMBED, name, *arguments, partition=partition, delay_s=delay_s)
 
@@ -51,7 +49,7 @@ class Queue:
 
     async def sync(self, tx: Tx, tenant: TenantId, source: UUID, chain: UUID, delay_s: float = 0) -> None:
         """Go on with the sync of a source. Handing in does not wait for it: it has a partition of its own."""
-        arguments, partition = (str(tenant), str(source), str(chain)), f"source:{source}"
+        arguments, partition = (str(tenant), str(source), str(chain)), lane_of_source(source)
         await self._jobs.enqueue(tx, SYNC, f"sync:{new_id()}", *arguments, partition=partition, delay_s=delay_s)
 
     async def recrawl(self, tx: Tx, tenant: TenantId, source: UUID, due_at: datetime, delay_s: float) -> None:
@@ -67,8 +65,14 @@ class Queue:
 
     async def _once(self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str | int) -> None:
         arguments = (str(tenant), str(collection), *more)
-        await self._jobs.enqueue(tx, name, f"{name}:{new_id()}", *arguments, partition=_partition(collection))
+        await self._jobs.enqueue(tx, name, f"{name}:{new_id()}", *arguments, partition=lane_of(collection))
 
 
-def _partition(collection: UUID) -> str:
+def lane_of(collection: UUID) -> str:
+    """What the runs of a collection go one after the other in."""
     return f"collection:{collection}"
+
+
+def lane_of_source(source: UUID) -> str:
+    """The same of a source's syncs."""
+    return f"source:{source}"

@@ -176,6 +176,31 @@ def test_nobody_waits_with_no_wait(cli: Any, folder: Path, word: Callable[[int],
     eventually(lambda: word(3) in found_text(cli, word(3)))
 
 
+def test_nobody_waits_for_a_collection_that_is_paused(
+    cli: Any, server: Server, folder: Path, tmp_path: Path
+) -> None:
+    server.api("POST", "/api/projects", {"name": "pauses"})  # its own, so that the workspace of others stays
+    file = tmp_path / "workspace" / "collections" / "resting.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("readers: [everyone]\n")
+    cli("apply", str(tmp_path / "workspace"), "--project", "pauses")
+    cli("jobs", "pause", "resting")
+    for path in (folder, folder / "one.md"):
+        done = cli("ingest", "resting", str(path))
+        assert "`resting` is paused: " in done.stderr
+        assert "`headworks jobs resume resting`" in done.stderr
+        assert "sent" in done.stdout
+    health = cli("collections", "health", "resting", check=False)
+    assert health.returncode == 1
+    assert "Work on `resting` is paused. 4 files wait." in health.stdout
+    assert "headworks jobs resume resting" in health.stdout
+    cli("jobs", "resume", "resting")
+    again = cli("ingest", "resting", str(folder))
+    assert "0 sent, 3 unchanged, 0 failed" in again.stdout
+    assert "paused" not in again.stderr
+    assert "paused" not in cli("collections", "health", "resting", check=False).stdout
+
+
 def test_an_interrupted_ingest_goes_on_where_it_stopped(cli: Any, tmp_path: Path, server: Server) -> None:
     home = tmp_path / "many"
     home.mkdir()

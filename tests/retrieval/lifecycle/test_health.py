@@ -82,6 +82,25 @@ async def test_vectors_that_are_being_made_are_progress_and_no_trouble(filled: W
         assert making.message.startswith("Vectors are being made: 2 of 3 chunks have theirs.")
 
 
+async def test_a_pause_is_something_to_do_and_nothing_is_being_made_meanwhile(filled: World) -> None:
+    source = SourceSpec("wiki", "web", {"url": "https://x.example"})
+    await filled.collection("handbook", "everyone", sources=(source,))
+    await filled.retrieval.sync_sources(filled.admin, "handbook")
+    filled.behind.execute(b"DELETE FROM embedding")
+    work = filled.retrieval.lifecycle.work
+    for lane in ("handbook/wiki", "handbook"):
+        await work.pause(filled.admin, lane)
+    paused = [each for each in (await _health(filled)).problems if each.needs_action]
+    assert [(each.code, each.next_step) for each in paused] == [
+        ("paused", "Let it go on: headworks jobs resume handbook"),
+        ("paused", "Let it go on: headworks jobs resume handbook/wiki"),
+    ]
+    assert {each.code for each in (await _health(filled)).problems} == {"paused"}
+    for lane in ("handbook/wiki", "handbook"):
+        await work.resume(filled.admin, lane)
+    assert "paused" not in {each.code for each in (await _health(filled)).problems}
+
+
 async def test_durable_work_that_gave_up_or_does_not_come_further_is_told(filled: World) -> None:
     expected = {"ERROR": "work_failed", "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "work_failed", "PENDING": "work_stuck"}
     for state, code in expected.items():

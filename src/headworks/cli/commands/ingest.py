@@ -58,6 +58,8 @@ def ingest(  # noqa: PLR0913 -- each is an option of the command
     Where that would be most of it, nothing is changed, since the folder may not be mounted: --allow-deletions says that
     it is meant. For sources it confirms what their last sync has held back.
 
+    Where the collection is paused, it says so and does not wait.
+
     Interrupted, run it again: nothing that was handed in is lost. With --readers, --deny or --metadata every file is
     sent again. A value of --metadata is a number, true, false or a JSON list where it reads as one, else text or a
     date; the same key again makes a list.
@@ -87,6 +89,8 @@ def ingest(  # noqa: PLR0913 -- each is an option of the command
 
 
 def _end(outcome: Outcome, *, as_json: bool) -> NoReturn:
+    for lane in dict.fromkeys(outcome.paused):
+        note(f"`{lane}` is paused: what is handed in is stored, and waits for `headworks jobs resume {lane}`.")
     if as_json:
         print_json(outcome.as_json())
     else:

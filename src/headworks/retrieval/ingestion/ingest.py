@@ -16,13 +16,14 @@ from uuid import UUID, uuid5
 import orjson
 
 from headworks.errors import BodyTooLarge, Conflict, HeadworksError, InvalidRequest, NotFound
+from headworks.jobs.control import JobControl
 from headworks.retrieval import collections, freshness
 from headworks.retrieval.access.readers import AS_COLLECTION, read_patterns, refuse_given
 from headworks.retrieval.contract import Directory, Failure, Item, ItemState, Progress, Sync, check_path
 from headworks.retrieval.freshness import CONFIGURED, validity_of
 from headworks.retrieval.ingestion import parts
 from headworks.retrieval.metadata import given_metadata
-from headworks.retrieval.queueing import Queue
+from headworks.retrieval.queueing import Queue, lane_of
 from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
 from headworks.storage.blobs import Blobs
 from headworks.storage.pool import Database, Tx
@@ -120,6 +121,7 @@ class Ingestion:
         self._blobs = Blobs(keyring)
         self._directory = directory
         self._queue = queue
+        self._control = JobControl(db)
         self.max_file_bytes = max_file_bytes
 
     async def begin_sync(self, principal: Principal, collection: str, source: str) -> Sync:
@@ -299,7 +301,11 @@ class Ingestion:
         if counts.done == counts.total and begun is not None and begun.finished_at is not None:
             here = await self._of_source(principal, row, begun.source)
         failed = tuple(Failure(each.path, each.error_code, each.error_message) for each in failures)
-        return Progress(counts.total, counts.done, *here, failed, await self._notice(row, principal))
+        is_paused = counts.done < counts.total and await self._is_paused(principal, row)
+        return Progress(counts.total, counts.done, *here, failed, await self._notice(row, principal), is_paused)
+
+    async def _is_paused(self, principal: Principal, row: CollectionRow) -> bool:
+        return lane_of(row.collection_id) in await self._control.paused_lanes(principal)
 
     async def _notice(self, row: CollectionRow, principal: Principal) -> str:
         idle = ""

@@ -12,6 +12,7 @@ from headworks.jobs.control import JobControl, RunView
 from headworks.retrieval import collections, freshness
 from headworks.retrieval.contract import Directory
 from headworks.retrieval.lifecycle.failures import SQL
+from headworks.retrieval.queueing import lane_of, lane_of_source
 from headworks.retrieval.store import INGEST_SQL, CollectionRow, Payloads
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
@@ -93,6 +94,7 @@ class Checkup:
         curator = await self._directory.curator(asker.tenant)
         await self._keyring.ensure(self._db, asker.tenant)
         runs = await self._control.listed(asker)
+        paused = await self._control.paused_lanes(asker)
         async with self._db.tx(curator, statement_timeout_s=120) as tx:
             row = await collections.find(tx, asker, collection)
             keys = {"tenant": asker.tenant, "collection": row.collection_id}
@@ -116,13 +118,16 @@ class Checkup:
             not_yet_valid=documents.not_yet_valid, expired=documents.expired, opened=len(texts), unreadable=unreadable,
             sources=tuple(_source(each) for each in sources), problems=(),
         )  # fmt: skip
-        lanes = {f"collection:{row.collection_id}", *(f"source:{each.source_id}" for each in sources)}
+        whole = lane_of(row.collection_id)
+        lanes = {whole: row.name}
+        lanes |= {lane_of_source(each.source_id): f"{row.name}/{_source(each).source}" for each in sources}
         own = [each for each in runs if each.lane in lanes]
         problems = (
             *_of_items(found),
+            *_of_pauses([name for lane, name in lanes.items() if lane in paused], found),
             *_of_work(own, queue.now),
             *_of_index(found, documents),
-            *_of_vectors(found, row, is_at_work=any(each.state in {"queued", "running"} for each in own)),
+            *(() if whole in paused else _of_vectors(found, row, own)),
             *_of_time(found),
             *_of_sources(sources, queue.now),
         )
@@ -182,6 +187,18 @@ def _of_items(found: Health) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def _of_pauses(lanes: list[str], found: Health) -> Iterator[Problem]:
+    """Lanes, as people name them, in which nothing is done until somebody says so."""
+    for each in lanes:
+        waiting = ""
+        if each == found.collection and found.queued:
+            waiting = f" {counted(found.queued, 'file waits', 'files wait')}."
+        yield Problem(
+            "paused", f"Work on `{each}` is paused.{waiting}", f"Let it go on: headworks jobs resume {each}",
+            needs_action=True,
+        )  # fmt: skip
+
+
 def _of_work(runs: list[RunView], now: datetime) -> Iterator[Problem]:
     """Runs of the collection and its sources that gave up, or that don't come further than one step."""
     for each in runs:
@@ -202,11 +219,11 @@ def _day(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _of_vectors(found: Health, row: CollectionRow, *, is_at_work: bool) -> Iterator[Problem]:
+def _of_vectors(found: Health, row: CollectionRow, runs: list[RunView]) -> Iterator[Problem]:
     """Chunks without a vector: being made while somebody works on it, else missing."""
     if not found.missing_vectors:
         return
-    if found.queued or is_at_work:
+    if found.queued or any(each.state in {"queued", "running"} for each in runs):
         yield Problem(
             "vectors_being_made", f"Vectors are being made: {found.chunks - found.missing_vectors:,} of "
             f"{counted(found.chunks, 'chunk has its own', 'chunks have theirs')}. The others are found by keywords "

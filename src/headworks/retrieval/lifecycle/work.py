@@ -127,7 +127,7 @@ class Work:
             collection, slash, source = name.partition("/")
             row = await collections.find(tx, asker, collection)
         if not slash:
-            return f"collection:{row.collection_id}"
+            return queueing.lane_of(row.collection_id)
         raise NotFound(
             f"The collection `{collection}` has no source `{source[:100]}` that was ever synced.",
             next_step="Its file names its sources; headworks jobs list names lanes.",
@@ -139,9 +139,9 @@ async def _names(tx: Tx, asker: Principal) -> Mapping[str, str]:
     """Lanes of collections and sources, and what people call them."""
     names: dict[str, str] = {}
     for row in await tx.fetch_all(LIFECYCLE_SQL.list_lanes, tenant=asker.tenant):
-        names[f"collection:{row.collection_id}"] = row.name
+        names[queueing.lane_of(row.collection_id)] = row.name
         if row.source_id is not None:
-            names[f"source:{row.source_id}"] = f"{row.name}/{row.source.removeprefix(CONFIGURED)}"
+            names[queueing.lane_of_source(row.source_id)] = f"{row.name}/{row.source.removeprefix(CONFIGURED)}"
     return names
 
 

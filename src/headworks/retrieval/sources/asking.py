@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from headworks.jobs.control import JobControl
 from headworks.retrieval import collections
 from headworks.retrieval.contract import Directory, Progress
 from headworks.retrieval.freshness import CONFIGURED
 from headworks.retrieval.ingestion.ingest import Ingestion
-from headworks.retrieval.queueing import Queue
+from headworks.retrieval.queueing import Queue, lane_of_source
 from headworks.retrieval.sources.stepping import SQL
 from headworks.retrieval.sources.syncing import configured_sources
 from headworks.retrieval.store import INGEST_SQL, CollectionRow
@@ -28,6 +29,7 @@ class SourceView:
     it is with the changes, where the source can tell. `hidden_from`: when its documents hide unless a sync goes through
     before; null where it does not tell who reads them. `progress` is of the documents that the sync brought.
     `held_back`: so many documents are no longer there that none was removed; who asks for the next sync may confirm it.
+    `is_paused`: its syncs wait until somebody resumes its lane.
     """
 
     source: str
@@ -40,6 +42,7 @@ class SourceView:
     hidden_from: datetime | None
     progress: Progress | None
     held_back: int | None = None
+    is_paused: bool = False
 
 
 class SourceSyncs:
@@ -50,6 +53,7 @@ class SourceSyncs:
         self._directory = directory
         self._queue = queue
         self._ingestion = ingestion
+        self._control = JobControl(db)
 
     async def ask(self, principal: Principal, collection: str, *, confirms_deletions: bool = False) -> list[SourceView]:
         """A sync of every source of the collection's file; of one that it no longer has, what came from it vanishes.
@@ -101,6 +105,7 @@ class SourceSyncs:
         of_collection = {"tenant": curator.tenant, "collection": row.collection_id}
         configured = configured_sources(row.settings)
         views = []
+        paused = await self._control.paused_lanes(curator)
         async with self._db.tx(curator) as tx:
             stored = {each.name: each for each in await tx.fetch_all(SQL.list_sources, **of_collection)}
             syncs = {name: await tx.fetch_value(SQL.last_sync, **of_collection, name=name) for name in stored}
@@ -114,6 +119,7 @@ class SourceSyncs:
                 SourceView(
                     _short(name), kind, now.phase, now.error_message or "", now.looked_at, now.expected, now.synced_at,
                     now.readable_until if now.carries_permissions else None, progress, now.held_back,
+                    lane_of_source(now.source_id) in paused,
                 )
             )  # fmt: skip
         return views
