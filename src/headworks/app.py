@@ -388,7 +388,13 @@ def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN4
     control.state.models = gateway.models
     control.state.datasets = Datasets(services.db, services.keyring, services.identity)
     control.state.review = Review(
-        services.db, services.keyring, services.identity, services.releases, services.traces, services.evaluation
+        services.db,
+        services.keyring,
+        services.identity,
+        services.releases,
+        services.traces,
+        services.evaluation,
+        services.retrieval,
     )
     control.state.promotion = Promotion(services.traces, Guardrails())
     control.state.callable_features = gateway.features

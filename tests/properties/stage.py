@@ -86,7 +86,9 @@ class Stage:
         self.answerer = Scripted()
         self.runs = ExperimentRuns(self.db, self.keyring, identity, self.evaluation.experiments, self.answerer)
         self.runs.register(jobs)
-        self.review = Review(self.db, self.keyring, identity, releases, self.traces, self.evaluation)
+        self.review = Review(
+            self.db, self.keyring, identity, releases, self.traces, self.evaluation, self.world.retrieval
+        )
         self.promotion = Promotion(self.traces, Guardrails())
 
     def _look_behind(self) -> psycopg.Connection[Any]:

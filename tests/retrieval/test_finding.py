@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from retrieval_world import World
 
 from headworks.errors import InvalidRequest, NotFound
+from headworks.types.retrieval import Place, PlaceRead
 
 
 async def test_documents_are_found_by_their_paths_with_id_and_version(world: World) -> None:
@@ -38,3 +41,21 @@ async def test_too_many_paths_at_once_are_refused(world: World) -> None:
     await world.collection("handbook", "everyone")
     with pytest.raises(InvalidRequest, match="at most 1000"):
         await world.retrieval.find_documents(world.admin, "handbook", ["a.md"] * 1001)
+
+
+async def test_a_place_is_read_under_the_rights_of_who_looks_and_of_this_very_version(world: World) -> None:
+    await world.collection("handbook", "everyone", documents=[("board/**", ("administrators",))])
+    await world.add("handbook", "board/leave.md", "# Leave\n\n## Parental\n\nTwelve weeks.\n\n## Sick\n\nCall us.")
+    found = (await world.search(world.admin, "handbook", "weeks call")).passages
+    places = {Place(each.document, each.version, each.start, each.end): each for each in found}
+    assert len(places) == 2
+    read = await world.retrieval.read_places(world.admin, [*places])
+    assert read == {
+        place: PlaceRead("board/leave.md", "Leave", each.section, None, each.text) for place, each in places.items()
+    }
+    bob = await world.person("bob")
+    assert await world.retrieval.read_places(bob, [*places]) == {}
+    (first, *_) = places
+    assert (await world.retrieval.read_places(world.admin, [replace(first, version=7)])).popitem()[1].text == ""
+    await world.add("handbook", "board/leave.md", "# Leave\n\nNone.")
+    assert {each.text for each in (await world.retrieval.read_places(world.admin, [*places])).values()} == {""}

@@ -69,7 +69,7 @@ class Scene:
         world = self.world
         releases = releases_over(world.db, world.keyring, world.identity, Declared())
         traces = Traces(world.db, world.keyring)
-        return Review(world.db, world.keyring, world.identity, releases, traces, self.evaluation)
+        return Review(world.db, world.keyring, world.identity, releases, traces, self.evaluation, world.retrieval)
 
 
 @pytest.fixture

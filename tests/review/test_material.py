@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from headworks.review.material import NOT_KEPT, WITHHELD, Material, Materials
 from headworks.types.evaluation import Example, Output
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, DocumentId, ProjectId, new_id
-from headworks.types.retrieval import Passage
+from headworks.types.retrieval import Passage, Place, PlaceRead
 
 __all__ = ["guest", "shared_urls"]
 
@@ -34,12 +34,13 @@ class Span:
 
 @dataclass
 class Above:
-    """Stands in for evaluation and observability, with one answer and one trace."""
+    """Stands in for evaluation, observability and retrieval, with one answer, one trace and one document."""
 
     output: Output
     is_readable: bool = True
     spans: tuple[Span, ...] = ()
     usage: Mapping[str, Any] = field(default_factory=dict)
+    stands: PlaceRead | None = None
 
     async def answer(
         self, principal: Principal, project: ProjectId, release: Digest, example: Digest, repeat: int, metric: str
@@ -59,10 +60,14 @@ class Above:
         del principal, trace
         return replace(self, usage={"feature": "claims"})
 
+    async def read_places(self, principal: Principal, places: Collection[Place]) -> Mapping[Place, PlaceRead]:
+        del principal
+        return {} if self.stands is None else dict.fromkeys(places, self.stands)
+
 
 async def shown(guest: World, above: Above, subject: str = SUBJECT, **more: Any) -> Material:
     await guest.apply(workspace() | {"features/claims/taxonomy.yaml": TAXONOMY})
-    materials = Materials(guest.identity, guest.releases, above, above)
+    materials = Materials(guest.identity, guest.releases, above, above, above)
     return await materials.show(more.get("by", guest.admin), "default", subject, "polite")
 
 
@@ -85,9 +90,15 @@ async def test_a_trace_is_shown_as_far_as_its_viewer_may_see_it(guest: World) ->
     place = {"number": 1, "document": str(new_id()), "version": 1, "start": 0, "end": 4, "score": 1.0}
     whole = (asked, Span("retrieve", {"passages": [place]}), Span("request", {"answer": "Me."}))
     subject = f"trace:{new_id()}"
-    found = await shown(guest, Above(Output(), spans=(*whole, Span("cite", {"citations": [place]}))), subject)
+    spans = (*whole, Span("cite", {"citations": [place]}))
+    stands = PlaceRead("a.pdf", "A", ("One",), 3, "It is me.")
+    found = await shown(guest, Above(Output(), spans=spans, stands=stands), subject)
     assert (found.question, found.answer, found.inputs) == ("Who?", "Me.", {"tone": "kind"})
-    assert [(each.number, each.is_cited, each.text) for each in found.passages] == [(1, True, "")]
+    (read,) = found.passages
+    assert (read.number, read.is_cited, read.text) == (1, True, "It is me.")
+    assert (read.path, read.title, read.section, read.page) == ("a.pdf", "A", ("One",), 3)
+    (unread,) = (await shown(guest, Above(Output(), spans=spans), subject)).passages
+    assert (unread.title, unread.text, unread.page) == ("", "", None), "the document is not to be read any more"
     assert found.criteria == {"polite": "Is claims polite?"}
     hidden = (asked, Span("request", None, is_withheld=True))
     assert (await shown(guest, Above(Output(), spans=hidden), subject)).withheld == WITHHELD

@@ -152,6 +152,13 @@ SELECT d.media_type, d.path AS file, d.part, d.blob_id, c.settings -> 'sections'
   JOIN collection c ON c.tenant_id = d.tenant_id AND c.collection_id = d.collection_id
  WHERE d.tenant_id = %(tenant)s AND d.document_id = %(document)s AND d.tombstoned_at IS NULL
 
+-- name: read_places
+-- Of these versions what the caller may read, now: the text of one that is no longer current is for nobody.
+SELECT d.document_id, wanted.version, d.shown_path AS path, d.title, t.content
+  FROM unnest(%(documents)s::uuid[], %(versions)s::integer[]) AS wanted (document_id, version)
+  JOIN document d ON d.tenant_id = %(tenant)s AND d.document_id = wanted.document_id AND d.tombstoned_at IS NULL
+  LEFT JOIN document_text t ON t.tenant_id = %(tenant)s AND t.document_id = wanted.document_id AND t.version = wanted.version
+
 -- name: read_texts
 -- What the caller may read of these versions, now; and how fresh it is.
 SELECT t.document_id, t.version, t.content, d.source, d.confirmed_at, d.review_at, now() AS now,

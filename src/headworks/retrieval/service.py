@@ -47,14 +47,14 @@ from headworks.retrieval.sources.catalog import usual_openers
 from headworks.retrieval.sources.recrawling import Recrawls
 from headworks.retrieval.sources.stepping import SyncLimits, Tools
 from headworks.retrieval.sources.syncing import Opener, SourceWork
-from headworks.retrieval.store import INGEST_SQL, SQL, Payloads, find_collection
+from headworks.retrieval.store import INGEST_SQL, SQL, Payloads, StoredText, find_collection
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.features import RetrievalSettings
 from headworks.types.identity import Principal
 from headworks.types.ids import ProjectId, TenantId, TraceId
 from headworks.types.models import Message, Models
-from headworks.types.retrieval import Passage
+from headworks.types.retrieval import Passage, Place, PlaceRead
 from headworks.types.workspace import CollectionSpec
 
 __all__ = ["HandedIn", "Retrieval"]
@@ -166,6 +166,27 @@ class Retrieval:
             has_pictures=is_drawable(row),
         )  # fmt: skip
 
+    async def read_places(self, principal: Principal, places: Collection[Place]) -> dict[Place, PlaceRead]:
+        """What stands at these places, of what the caller may read now; the others are not among them."""
+        if not places:
+            return {}
+        wanted = sorted({(each.document, each.version) for each in places})
+        await self._keyring.ensure(self._db, principal.tenant)
+        async with self._db.tx(principal) as tx:
+            rows = await tx.fetch_all(
+                SQL.read_places,
+                tenant=principal.tenant,
+                documents=[document for document, _ in wanted],
+                versions=[version for _, version in wanted],
+            )
+        payloads, found = Payloads(self._keyring, principal.tenant), {}
+        for row in rows:
+            of_document = [each for each in places if (each.document, each.version) == (row.document_id, row.version)]
+            stored = None if row.content is None else payloads.open_text(row.document_id, row.version, row.content)
+            for each in of_document:
+                found[each] = _read_place(row.path, row.title, stored, each)
+        return found
+
     async def page(self, principal: Principal, document: UUID, number: int) -> PagePicture:
         """A page of a PDF as it is printed; see `Originals.page`."""
         return await self._originals.page(principal, document, number)
@@ -274,3 +295,10 @@ class Retrieval:
                 await self._queue.embed(tx, principal.tenant, collection)
         except HeadworksError as error:
             _log.warning("Vectors could not be asked for: %s", error.code)
+
+
+def _read_place(path: str, title: str, stored: StoredText | None, place: Place) -> PlaceRead:
+    if stored is None:
+        return PlaceRead(path, title)
+    section = stored.section_of(place.start, place.end)
+    return PlaceRead(path, title, section, stored.page_of(place.start), stored.text[place.start : place.end])

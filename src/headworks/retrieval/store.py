@@ -62,6 +62,19 @@ class StoredText:
         """The page (from 1) that a character stands on; None where the format has no pages."""
         return bisect_right(self.pages, offset) or None
 
+    def section_of(self, start: int, end: int) -> tuple[str, ...]:
+        """The headings that these characters stand under or begin with, the outermost first."""
+        path: list[Heading] = []
+        for heading in self.headings:
+            if heading.start > start or heading.start >= end:
+                break
+            while path and path[-1].level >= heading.level:
+                path.pop()
+            path.append(heading)
+            if heading.end > start:
+                start = heading.end + len(self.text[heading.end : end]) - len(self.text[heading.end : end].lstrip())
+        return tuple(each.text for each in path if each.text)
+
     def areas_of(self, start: int, end: int) -> tuple[Area, ...]:
         """Where the lines stand that hold these characters."""
         first = bisect_right(self.boxes, start, key=lambda box: box.end)

@@ -5,7 +5,7 @@ An answer that rests on documents is shown to who may, in this very moment, read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
@@ -19,7 +19,7 @@ from headworks.review.taxonomy import FailureMode, read_taxonomy, taxonomy_path
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, DocumentId, ProjectId
 from headworks.types.models import Message
-from headworks.types.retrieval import Passage
+from headworks.types.retrieval import Passage, Place, PlaceRead
 from headworks.types.traces import TraceReader, is_answer_withheld, kept_of
 
 WITHHELD = "The answer rests on documents that you may not read: somebody who may has to judge it."
@@ -40,9 +40,21 @@ class Evaluated(Protocol):
         ...
 
 
+class Library(Protocol):
+    """Implemented by retrieval.service.Retrieval, injected by app.py."""
+
+    async def read_places(self, principal: Principal, places: Collection[Place]) -> Mapping[Place, PlaceRead]:
+        """What stands at these places, of what the caller may read now; the others are not among them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A passage that the model was shown; without `text` it has to be re-read. `is_cited`: the answer quotes it."""
+    """A passage that the model was shown. `is_cited`: the answer quotes it.
+
+    `page` is the one that it begins on, None where there are none. `text` is empty where the document is another
+    version by now, or not to be read any more.
+    """
 
     number: int
     document: DocumentId
@@ -54,6 +66,25 @@ class Shown:
     title: str = ""
     section: tuple[str, ...] = ()
     text: str = ""
+    page: int | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.document, self.version, self.start, self.end)
+
+    def read(self, found: PlaceRead | None) -> Shown:
+        """With what stands there, as far as it is not known."""
+        if found is None:
+            return self
+        return replace(
+            self,
+            path=self.path or found.path,
+            title=self.title or found.title,
+            section=self.section or found.section,
+            text=self.text or found.text,
+            page=found.page,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +119,13 @@ class Materials:
         files: Files,
         traces: TraceReader,
         evaluated: Evaluated,
+        library: Library,
     ) -> None:
         self._identity = identity
         self._files = files
         self._traces = traces
         self._evaluated = evaluated
+        self._library = library
 
     async def show(self, principal: Principal, project: str, subject: str, metric: str) -> Material:
         """What somebody looks at who judges `subject`. Raises NotFound, also for a trace that he may not see."""
@@ -129,7 +162,7 @@ class Materials:
         )
         if not found.is_readable:
             return replace(asked, withheld=WITHHELD)
-        passages = tuple(_shown(each, cited) for each in output.passages)
+        passages = await self._read(principal, (_shown(each, cited) for each in output.passages))
         return replace(asked, answer=output.text, error=output.error_message, passages=passages)
 
     async def _of_trace(self, principal: Principal, project: str, trace: UUID, metric: str) -> Material:
@@ -137,6 +170,7 @@ class Materials:
         kept, is_withheld = kept_of(seen), is_answer_withheld(seen)
         feature = str(seen.usage.get("feature") or "")
         cited = {each["number"] for each in kept.get("citations", ())}
+        places = () if is_withheld else kept.get("passages", ())
         return Material(
             subject=f"trace:{trace}",
             metric=metric,
@@ -144,11 +178,17 @@ class Materials:
             question=str(kept.get("question", "")),
             inputs=kept.get("inputs") or {},
             answer="" if is_withheld else str(kept.get("answer", "")),
-            passages=() if is_withheld else tuple(_referred(each, cited) for each in kept.get("passages", ())),
+            passages=await self._read(principal, (_referred(each, cited) for each in places)),
             criteria=await self._evaluated.criteria(principal, project, feature, metric),
             modes=await self._modes(principal, project, feature),
             withheld=WITHHELD if is_withheld else "" if "answer" in kept else NOT_KEPT,
         )
+
+    async def _read(self, principal: Principal, passages: Iterable[Shown]) -> tuple[Shown, ...]:
+        """With what the caller may read of them at this moment: a trace keeps places only, an answer no pages."""
+        shown = tuple(passages)
+        found = await self._library.read_places(principal, [each.place for each in shown])
+        return tuple(each.read(found.get(each.place)) for each in shown)
 
     async def _modes(self, principal: Principal, project: str, feature: str) -> tuple[FailureMode, ...]:
         """The taxonomy as a judgement is checked by it; none where the project has none, or it is another's feature."""

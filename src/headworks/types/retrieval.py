@@ -29,6 +29,30 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a passage stands, without a word of it: characters `start` to `end` of a version of a document."""
+
+    document: DocumentId
+    version: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRead:
+    """What stands at a place, for who may read it now. `text` is empty where the document is another version by now.
+
+    `page` is the one that it begins on (from 1), None where the document has no pages.
+    """
+
+    path: str
+    title: str
+    section: tuple[str, ...] = ()
+    page: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Area:
     """A part of a page: corners in points (1/72 inch) from its top left; `page` counts from 1."""
 

@@ -176,9 +176,7 @@ def test_nobody_waits_with_no_wait(cli: Any, folder: Path, word: Callable[[int],
     eventually(lambda: word(3) in found_text(cli, word(3)))
 
 
-def test_nobody_waits_for_a_collection_that_is_paused(
-    cli: Any, server: Server, folder: Path, tmp_path: Path
-) -> None:
+def test_nobody_waits_for_a_collection_that_is_paused(cli: Any, server: Server, folder: Path, tmp_path: Path) -> None:
     server.api("POST", "/api/projects", {"name": "pauses"})  # its own, so that the workspace of others stays
     file = tmp_path / "workspace" / "collections" / "resting.yaml"
     file.parent.mkdir(parents=True)

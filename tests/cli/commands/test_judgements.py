@@ -30,6 +30,19 @@ def test_answers_are_drawn_judged_blind_decided_and_told_of_all(cli: Any, tmp_pa
     assert f"disputed: {first}" in cli("judgements", "agreement", "--metric", metric, key=omar).stdout
     assert first not in {row["subject"] for row in cli.json("judgements", "wanted", "--metric", metric, key=omar)}
 
+    shown = cli("judgements", "show", first, "--metric", metric).stdout.partition("Passages (* cited)")[2]
+    assert "[1]" in shown
+    assert "can't be read" not in shown
+    read = cli.json("judgements", "show", first, "--metric", metric)["passages"]
+    assert read
+    stored = {each["document"]: cli.server.must("GET", f"/api/documents/{each['document']}") for each in read}
+    for each in read:
+        document = stored[each["document"]]
+        assert (each["title"], each["path"]) == (document["title"], document["path"])
+        assert each["text"] == document["text"][each["start"] : each["end"]] != ""
+        assert f"{each['path']}, characters {each['start']:,} to {each['end']:,}" in shown
+        assert f"    {each['text'].splitlines()[0]}" in shown
+
     refused = cli("judgements", "add", first, "fail", "--metric", metric, "--adjudicate", key=omar, check=False)
     assert refused.returncode == 1
     assert "judgement:adjudicate" in refused.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated
 
 import typer
@@ -301,7 +302,7 @@ def _material(shown: JsonObject) -> list[str]:
         "Wanted answer": shown["reference"],
         "Context": "\n".join(shown["context"]),
         "Answer": shown["answer"] or shown["withheld"] or shown["error"],
-        "Passages (* cited)": "\n".join(_passage(each) for each in shown["passages"]),
+        "Passages (* cited)": "\n\n".join(_passage(each) for each in shown["passages"]),
         "Criteria": "\n".join(f"{name}: {asked}" for name, asked in shown["criteria"].items()),
         "Failure modes": "\n".join(f"{each['id']}: {each['definition']}" for each in shown["modes"]),
     }
@@ -317,8 +318,13 @@ def _as_text(value: object) -> str:
 
 
 def _passage(shown: JsonObject) -> str:
-    place = " › ".join([shown["title"] or shown["path"] or f"document {shown['document']}", *shown["section"]])
-    return f"[{shown['number']}]{'*' if shown['is_cited'] else ''} {place}: {shown['text']}"
+    """What it is of, where it stands there, and what it says."""
+    head = " › ".join([shown["title"] or shown["path"] or f"document {shown['document']}", *shown["section"]])
+    characters = f"characters {shown['start']:,} to {shown['end']:,}"
+    page = None if shown["page"] is None else f"page {shown['page']}"
+    where = ", ".join(part for part in (shown["path"], page, characters) if part)
+    text = shown["text"] or "(It can't be read any more as it was then.)"
+    return f"[{shown['number']}]{'*' if shown['is_cited'] else ''} {head} ({where})\n{indent(text, '    ')}"
 
 
 def _criteria(given: list[str]) -> JsonObject:
