@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from release_world import World, guest, shared_superuser, shared_urls, workspace
 
-from headworks.errors import Conflict, Forbidden, InvalidRequest
-from headworks.evaluation.contract import HumanLabels
+from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from headworks.evaluation.contract import HumanLabels, subject_of
 from headworks.review.contract import Judgement
 from headworks.review.judgements import Judgements
 from headworks.review.store import Filter
@@ -23,6 +23,11 @@ TAXONOMY = b"""failure_modes:
   - {id: negation, definition: A negation is missed., parent: rules_interpretation}
 """
 ANY = Filter()
+RELEASE = Digest(f"sha256:{'0' * 64}")
+
+
+def digest_of(letter: str) -> Digest:
+    return Digest(f"sha256:{letter * 64}")
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def judgements(guest: World, keyring: Keyring) -> Judgements:
     return Judgements(guest.db, keyring, guest.identity, guest.releases)
 
 
-def said(verdict: Any = "fail", subject: str = "trace:1", **more: Any) -> Judgement:
+def said(verdict: Any = "fail", subject: str = "case:1", **more: Any) -> Judgement:
     return Judgement(subject, "task_success", verdict, **more)
 
 
@@ -69,7 +74,7 @@ async def test_the_second_reviewer_reads_the_first_only_after_his_own_opinion(
     rita, omar = await guest.person("rita", "reviewer"), await guest.person("omar", "expert")
     await judgements.give(rita, "default", said("fail"))
     assert await judgements.list(omar, "default", ANY) == ([], 1)
-    assert await judgements.list(omar, "default", Filter(subject="trace:2")) == ([], 0)
+    assert await judgements.list(omar, "default", Filter(subject="case:2")) == ([], 0)
     await judgements.give(omar, "default", said("pass"))
     found, hidden = await judgements.list(omar, "default", ANY)
     assert {each.rater: each.judgement.verdict for each in found} == {"rita": "fail", "omar": "pass"}
@@ -112,7 +117,7 @@ async def test_the_principal_expert_decides_and_both_opinions_stay(guest: World,
     await judgements.give(omar, "default", said("pass"))
     with pytest.raises(Forbidden, match="judgement:adjudicate"):
         await judgements.give(omar, "default", said("pass"), is_adjudication=True)
-    assert (await judgements.agreement(dora, "default", "task_success")).disputed == ("trace:1",)
+    assert (await judgements.agreement(dora, "default", "task_success")).disputed == ("case:1",)
     await judgements.give(dora, "default", said("fail", critique="Clause 4.2"), is_adjudication=True)
     assert (await judgements.agreement(dora, "default", "task_success")).disputed == ()
     found, _ = await judgements.list(dora, "default", ANY)
@@ -148,7 +153,7 @@ async def test_failure_modes_are_those_of_the_taxonomy(guest: World, judgements:
         said(severity=4),
         said(critique="x" * 20_001),
         said(criteria={"clear": "first"}),
-        Judgement("trace:1", "task success", "pass"),
+        Judgement("case:1", "task success", "pass"),
         said(critique="half: \ud83d"),
         said(release="r\0"),
         said(example="x" * 3000),
@@ -207,17 +212,53 @@ async def test_an_import_is_kept_once_replaced_when_it_changes_and_is_nobody_her
         await judgements.take_in(guest.admin, "default", [*rows, rows[0]])
 
 
-async def test_labels_for_gates_are_the_decision_or_the_mean_of_the_opinions(
-    guest: World, judgements: Judgements
+def answered(superuser: Any, world: World, example: Digest, repeat: int = 0) -> str:
+    """The subject of an answer that an experiment has kept."""
+    superuser.execute(
+        "INSERT INTO experiment_output (tenant_id, release, example, repeat, content) VALUES (%s, %s, %s, %s, '')",
+        [world.admin.tenant, RELEASE, example, repeat],
+    )
+    return subject_of(RELEASE, example, repeat)
+
+
+async def test_what_stands_for_no_answer_here_is_refused_and_names_from_elsewhere_are_taken(
+    guest: World, judgements: Judgements, shared_superuser: Any
 ) -> None:
-    release, project = "sha256:r", (await guest.identity.find_project(guest.admin, "default")).id
+    example = digest_of("a")
+    there = answered(shared_superuser, guest, example)
+    nowhere = (f"trace:{new_id()}", subject_of(RELEASE, example, 1), subject_of(RELEASE, digest_of("b")))
+    for subject in nowhere:
+        with pytest.raises(NotFound, match=r"There is no answer .*judgements wanted"):
+            await judgements.give(guest.admin, "default", said(subject=subject))
+        with pytest.raises(NotFound, match="There is no answer"):
+            await judgements.take_in(
+                guest.admin, "default", [("ann", said(subject=there)), ("ann", said(subject=subject))]
+            )
+    for subject in ("trace:nope", "answer:44ee58:mri-roofer-1:1", f"answer:{RELEASE}:mri-roofer-2:0"):
+        with pytest.raises(InvalidRequest, match=r"neither `trace:ID` nor .*judgements wanted"):
+            await judgements.give(guest.admin, "default", said(subject=subject))
+        with pytest.raises(InvalidRequest, match="neither"):
+            await judgements.take_in(guest.admin, "default", [("ann", said(subject=subject))])
+    assert await judgements.list(guest.admin, "default", ANY) == ([], 0)
+    await judgements.give(guest.admin, "default", said(subject=there))
+    assert await judgements.take_in(guest.admin, "default", [("ann", said(subject=there)), ("ann", said())]) == 2
+    shared_superuser.execute("DELETE FROM experiment_output WHERE tenant_id = %s", [guest.admin.tenant])
+    await judgements.give(guest.admin, "default", said("pass", there))  # who has judged may change his mind
+
+
+async def test_labels_for_gates_are_the_decision_or_the_mean_of_the_opinions(
+    guest: World, judgements: Judgements, shared_superuser: Any
+) -> None:
+    project = (await guest.identity.find_project(guest.admin, "default")).id
     rita, omar = await guest.person("rita", "reviewer"), await guest.person("omar", "reviewer")
     dora = await guest.person("dora", "principal-expert")
 
     async def give(who: Any, example: str, verdict: str, repeat: int = 0, **more: Any) -> None:
-        subject = f"answer:{release}:{example}:{repeat}"
-        given = said(verdict, subject, release=release, example=example)
+        given = said(verdict, subject_of(RELEASE, digest_of(example), repeat))
         await judgements.give(who, "default", given, **more)
+
+    for example in "abcde":
+        answered(shared_superuser, guest, digest_of(example), repeat=int(example == "e"))
 
     for who, verdicts in ((rita, ("pass", "fail", "fail")), (omar, ("pass", "pass", "pass"))):
         for example, verdict in zip(("a", "b", "c"), verdicts, strict=True):
@@ -225,24 +266,24 @@ async def test_labels_for_gates_are_the_decision_or_the_mean_of_the_opinions(
     await give(dora, "c", "fail", is_adjudication=True)
     await give(rita, "d", "unsure")
     await give(rita, "e", "fail", repeat=1)
-    examples = [Digest(each) for each in "abcde"]
-    labels = await judgements.labels(guest.admin, project, "task_success", Digest(release), examples)
+    examples = [digest_of(each) for each in "abcde"]
+    labels = await judgements.labels(guest.admin, project, "task_success", RELEASE, examples)
     assert labels == HumanLabels(dict(zip(examples, (1.0, 0.5, 0.0), strict=False)))
-    assert await judgements.labels(guest.admin, project, "other", Digest(release), examples) == HumanLabels({})
+    assert await judgements.labels(guest.admin, project, "other", RELEASE, examples) == HumanLabels({})
 
 
 async def test_a_reviewer_reckons_agreement_only_on_what_he_has_judged(guest: World, judgements: Judgements) -> None:
     rita, omar = await guest.person("rita", "reviewer"), await guest.person("omar", "reviewer")
     for at, verdict in enumerate(("pass", "fail", "pass", "fail")):
-        await judgements.give(rita, "default", said(verdict, f"trace:{at}"))
+        await judgements.give(rita, "default", said(verdict, f"case:{at}"))
     with pytest.raises(InvalidRequest, match="Nobody has judged"):
         await judgements.agreement(omar, "default", "task_success")
     for at, verdict in enumerate(("pass", "fail", "fail")):
-        await judgements.give(omar, "default", said(verdict, f"trace:{at}"))
+        await judgements.give(omar, "default", said(verdict, f"case:{at}"))
     found = await judgements.agreement(omar, "default", "task_success")
     assert found.subjects == 3
     (pair,) = found.pairs
     assert (pair.first, pair.second, pair.kappa.n) == ("omar", "rita", 3)
     assert found.alpha is not None
     assert found.alpha.low <= found.alpha.value <= found.alpha.high
-    assert found.disputed == ("trace:2",)
+    assert found.disputed == ("case:2",)

@@ -15,9 +15,9 @@ from headworks.review.agreement import Concord, concord
 from headworks.review.contract import Given, Judgement, Kept, Kind, Verdict, Wanted
 from headworks.review.labels import labels_of
 from headworks.review.store import Current, Filter
-from headworks.review.subjects import placed
+from headworks.review.subjects import named, no_answer, placed
 from headworks.review.taxonomy import read_taxonomy, taxonomy_path
-from headworks.storage.pool import Database
+from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, PrincipalId, ProjectId
@@ -61,7 +61,8 @@ class Judgements:
     ) -> Kept:
         """Keep one's opinion in the place of an earlier one, or decide where others disagree.
 
-        Failure modes must be in the taxonomy of `feature`. Raises Conflict for deciding what nobody else has judged.
+        Failure modes must be in the taxonomy of `feature`. Raises Conflict for deciding what nobody else has judged,
+        NotFound for a trace or an answer of an experiment that is not there.
         """
         allow(principal, "judgement:adjudicate") if is_adjudication else allow(principal, "judgement:write")
         check(given)
@@ -72,6 +73,7 @@ class Judgements:
         kind: Kind = "adjudication" if is_adjudication else "opinion"
         me = str(principal.id)
         async with self._db.tx(principal) as tx:
+            await _refuse_unknown(tx, principal, project_id, [given])
             standing = await store.current(tx, principal, project_id, given)
             others = [each for each in standing if each.rater != me and each.kind == "opinion"]
             if is_adjudication and not others:
@@ -111,7 +113,7 @@ class Judgements:
     async def take_in(self, principal: Principal, project: str, rows: Sequence[tuple[str, Judgement]]) -> int:
         """Import judgements with the names of their raters; how many are new or changed.
 
-        They stand beside those of people here under `import:NAME`, and never count as blind.
+        They stand beside those of people here under `import:NAME`, and never count as blind. Raises NotFound as `give`.
         """
         allow(principal, "judgement:write")
         if not 0 < len(rows) <= MOST_IMPORTED:
@@ -131,6 +133,7 @@ class Judgements:
         project_id = (await self._identity.find_project(principal, project)).id
         await self._keyring.ensure(self._db, principal.tenant)
         async with self._db.tx(principal) as tx:
+            await _refuse_unknown(tx, principal, project_id, [given for _, given in rows])
             count = await store.add_imported(tx, self._keyring, principal, project_id, rows)
             await note_audit(tx, principal, "judgement.import", project, {"judgements": count})
         return count
@@ -226,6 +229,13 @@ def check(given: Judgement) -> None:
         if (value := getattr(given, name)) is not None and not _NAME.fullmatch(value):
             raise InvalidRequest(f"`{name}` is no name or digest.", next_step="Leave it out.", param=name)
     _check_criteria(given.criteria)
+
+
+async def _refuse_unknown(tx: Tx, principal: Principal, project: ProjectId, judgements: Sequence[Judgement]) -> None:
+    """Raises NotFound for a subject of this server that stands for nothing: nobody could look at what was judged."""
+    ours = [found for each in judgements if (found := named(each.subject)) is not None]
+    if ours and (unknown := await store.unknown(tx, principal, project, ours)):
+        raise no_answer(unknown[0])
 
 
 def _check_criteria(criteria: Mapping[str, str]) -> None:

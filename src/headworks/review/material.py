@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
 
-from headworks.errors import InvalidRequest, NotFound
+from headworks.errors import InvalidRequest
 from headworks.evaluation.contract import JudgedAnswer
 from headworks.identity.service import Identity, allow
 from headworks.review.judgements import Files
-from headworks.review.subjects import ANSWER, TRACE
+from headworks.review.subjects import OfTrace, named, no_answer
 from headworks.review.taxonomy import FailureMode, read_taxonomy, taxonomy_path
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, DocumentId, ProjectId
@@ -130,20 +130,21 @@ class Materials:
     async def show(self, principal: Principal, project: str, subject: str, metric: str) -> Material:
         """What somebody looks at who judges `subject`. Raises NotFound, also for a trace that he may not see."""
         allow(principal, "judgement:write", "judgement:adjudicate")
-        if named := ANSWER.fullmatch(subject):
-            place = (await self._identity.find_project(principal, project)).id
-            cell = (Digest(named["release"]), Digest(named["example"]), int(named["repeat"]))
-            found = await self._evaluated.answer(principal, place, *cell, metric)
-            if found is None:
-                raise NotFound("There is no such answer.", next_step="`headworks judgements wanted` lists some.")
-            return await self._of_experiment(principal, project, found, Material(subject, metric, found.feature))
-        if named := TRACE.fullmatch(subject):
-            return await self._of_trace(principal, project, UUID(named["trace"]), metric)
-        raise InvalidRequest(
-            f"`{subject[:100]}` is neither a trace nor an answer of an experiment.",
-            next_step="What was imported is shown where it comes from.",
-            param="subject",
-        )
+        meant = named(subject)
+        if meant is None:
+            raise InvalidRequest(
+                f"`{subject[:100]}` is neither a trace nor an answer of an experiment.",
+                next_step="What was imported is shown where it comes from.",
+                param="subject",
+            )
+        if isinstance(meant, OfTrace):
+            return await self._of_trace(principal, project, meant.trace, metric)
+        place = (await self._identity.find_project(principal, project)).id
+        cell = (meant.release, meant.example, meant.repeat)
+        found = await self._evaluated.answer(principal, place, *cell, metric)
+        if found is None:
+            raise no_answer(subject)
+        return await self._of_experiment(principal, project, found, Material(subject, metric, found.feature))
 
     async def _of_experiment(
         self, principal: Principal, project: str, found: JudgedAnswer, named: Material

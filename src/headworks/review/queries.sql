@@ -8,6 +8,21 @@ SELECT j.judgement_id, j.rater, j.kind
  WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.metric = %(metric)s AND j.subject = %(subject)s
    AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id);
 
+-- name: unknown_subjects
+-- Of these the ones that no trace and no answer of an experiment stands for, that nobody asks for, and that nobody has judged
+-- before: what was judged may have been purged or erased since.
+SELECT s.subject
+  FROM unnest(%(subjects)s::text[], %(traces)s::uuid[], %(releases)s::text[], %(examples)s::text[], %(repeats)s::int[])
+       AS s (subject, trace_id, release, example, repeat)
+ WHERE NOT EXISTS (SELECT FROM span p WHERE p.tenant_id = %(tenant)s AND p.trace_id = s.trace_id)
+   AND NOT EXISTS (SELECT FROM usage u WHERE u.tenant_id = %(tenant)s AND u.trace_id = s.trace_id)
+   AND NOT EXISTS (SELECT FROM experiment_output o
+                    WHERE o.tenant_id = %(tenant)s AND o.release = s.release AND o.example = s.example AND o.repeat = s.repeat)
+   AND NOT EXISTS (SELECT FROM judgement_wanted w
+                    WHERE w.tenant_id = %(tenant)s AND w.project_id = %(project)s AND w.subject = s.subject)
+   AND NOT EXISTS (SELECT FROM judgement j
+                    WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.subject = s.subject);
+
 -- name: add_judgement
 INSERT INTO judgement (tenant_id, judgement_id, project_id, metric, subject, release, dataset, example, trace_id, kind, is_blind,
                        rater, verdict, severity, failure_modes, content, replaces, made_by)

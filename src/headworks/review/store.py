@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from headworks.review.contract import IMPORTED, Given, Judgement, Kind, Verdict, Wanted
+from headworks.review.subjects import OfExperiment, OfTrace
 from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
@@ -111,6 +112,22 @@ class _Row(_Imported):
     is_erased: bool
     is_readable: bool
     """Whether the caller may, in this very moment, read every document that the answer may quote."""
+
+
+async def unknown(
+    tx: Tx, principal: Principal, project: ProjectId, subjects: Sequence[OfTrace | OfExperiment]
+) -> list[str]:
+    """Those of these subjects that stand for no answer that is or was there."""
+    rows = await tx.fetch_all(
+        _SQL["unknown_subjects"],
+        **_place(principal, project),
+        subjects=[each.subject for each in subjects],
+        traces=[getattr(each, "trace", None) for each in subjects],
+        releases=[getattr(each, "release", None) for each in subjects],
+        examples=[getattr(each, "example", None) for each in subjects],
+        repeats=[getattr(each, "repeat", None) for each in subjects],
+    )
+    return [row.subject for row in rows]
 
 
 async def current(tx: Tx, principal: Principal, project: ProjectId, given: Judgement) -> list[Current]:
