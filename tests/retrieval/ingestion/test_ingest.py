@@ -236,6 +236,15 @@ async def test_a_file_without_extension_is_read_by_its_media_type(world: World) 
     assert [each.title for each in (await world.search(world.admin, "handbook", "leave")).passages] == ["Leave"]
 
 
+async def test_a_file_without_extension_of_which_nothing_is_said_is_not_given_one(world: World) -> None:
+    await world.collection("handbook", "everyone")
+    await world.hand_in("handbook", "notes/noext", b"\x00\x01" * 50, media_type="application/octet-stream")
+    await world.drain()
+    (failure,) = (await world.progress("handbook")).failed
+    assert failure.code == "unsupported"
+    assert "no parser for files of this kind" in failure.message
+
+
 async def test_one_source_does_not_touch_the_documents_of_another(world: World) -> None:
     await world.collection("handbook", "everyone")
     await world.add("handbook", "leave.md", LEAVE)

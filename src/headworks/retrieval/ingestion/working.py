@@ -320,4 +320,5 @@ def _name(item: ItemRow) -> str:
     if name.suffix:
         return item.path
     kind = item.media_type.partition(";")[0].strip().lower()
-    return f"{item.path}{_EXTENSIONS.get(kind) or mimetypes.guess_extension(kind) or ''}"
+    known = _EXTENSIONS.get(kind)
+    return f"{item.path}{(mimetypes.guess_extension(kind) or '') if known is None else known}"
