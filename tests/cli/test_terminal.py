@@ -49,6 +49,19 @@ def test_cells_read_like_words() -> None:
     assert lines[1].split() == ["–", "yes", "x,", "y", "–"]
 
 
+def test_what_is_piped_is_whole_and_what_is_drawn_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"answer:{'0' * 100}:{number}" for number in range(2)]
+    assert terminal.table(("subject",), [[name] for name in names]).splitlines()[1:] == names
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    assert all(len(line) == 80 for line in terminal.table(("subject",), [[name] for name in names]).splitlines()[1:])
+
+
 @given(st.text(alphabet="ab \n", max_size=400))
 def test_wrapped_text_fits_and_loses_no_word(text: str) -> None:
     lines = terminal.wrapped(text, "    ").splitlines()

@@ -107,7 +107,7 @@ def wrapped(text: str, indent: str = "") -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned columns under their names; the last one takes what room is left."""
+    """Aligned columns under their names; on a terminal long cells are cut, the last one takes what room is left."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(each) for each in column) for column in zip(columns, *cells, strict=True)]
     lines = [paint(_row(columns, widths), "dim"), *(_row(row, widths) for row in cells)]
@@ -123,9 +123,11 @@ def _cell(value: object) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    # What is piped is worked on with other commands: a name that was cut is none.
+    is_cut = is_drawn(sys.stdout)
     if isinstance(value, (list, tuple)):
-        return one_line(", ".join(str(each) for each in value) or "–", 60)
-    return one_line(str(value), 80) or "–"
+        return one_line(", ".join(str(each) for each in value) or "–", 60 if is_cut else sys.maxsize)
+    return one_line(str(value), 80 if is_cut else sys.maxsize) or "–"
 
 
 def pick(row: JsonObject, *names: str) -> list[Json]:

@@ -13,7 +13,7 @@ from headworks.cli.folders import text_of
 from headworks.cli.json_values import JsonObject
 from headworks.cli.lazy import new_app
 from headworks.cli.options import AsJson, split, with_client
-from headworks.cli.terminal import note, one_line, print_json, table, visible
+from headworks.cli.terminal import note, print_json, table, visible
 from headworks.errors import Conflict, InvalidRequest, NotFound
 from headworks.types.wording import counted
 
@@ -87,7 +87,7 @@ def list_all(
         return
     cells = [
         (
-            one_line(row["subject"], 50),
+            row["subject"],
             row["metric"],
             f"{row['verdict']} (decided)" if row["kind"] == "adjudication" else row["verdict"],
             row["rater"],
