@@ -239,6 +239,11 @@ def test_a_release_travels_as_one_file(people: People, server: Server, tmp_path:
     for file in (one, two):
         people("expert", "release", "export", digest[7:19], str(file))
     assert one.read_bytes() == two.read_bytes()
+    one.write_bytes(b"mine")
+    assert "is there already" in people("expert", "release", "export", digest, str(one), status=1)
+    assert one.read_bytes() == b"mine"
+    people("expert", "release", "export", digest, str(one), "--force")
+    assert one.read_bytes() == two.read_bytes()
     (key,) = people.json("expert", "release", "keys")
     other = server.as_tenant(f"elsewhere-{tmp_path.name}")
     people.keys["other"] = other.admin_key

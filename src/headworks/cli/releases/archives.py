@@ -13,6 +13,7 @@ from headworks.cli.options import AsJson, split, with_client
 from headworks.cli.releases import shown
 from headworks.cli.releases.arguments import Digest, Project, find_digest
 from headworks.cli.terminal import Columns, moment, tell, tell_rows, visible
+from headworks.errors import Conflict
 from headworks.types.wording import counted
 
 
@@ -34,12 +35,15 @@ def export(
     digest: Digest,
     file: Annotated[Path, typer.Argument(help="Where to write it.", metavar="FILE")],
     *,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.", show_default=False)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a release with its attestations into one file; the same release gives the same bytes.
 
     Example: headworks release export 3f9c2b7a10de claims.tar
     """
+    if file.exists() and not force:
+        raise Conflict(f"{file} is there already.", next_step="Choose another name, or give --force.")
     whole = find_digest(client, digest)
     content = client.download(f"{place('releases', whole)}/archive")
     file.write_bytes(content)
