@@ -9,6 +9,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -227,7 +229,7 @@ def test_an_error_in_the_stream_has_the_servers_words(start: Start, client: Make
     assert caught.value.code == "stream_truncated"
 
 
-@given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=4))
+@given(st.lists(st.text(st.characters(exclude_characters="/"), min_size=1, max_size=20), min_size=1, max_size=4))
 def test_any_name_is_one_part_of_a_path(names: list[str]) -> None:
     names = [name.encode("utf-8", "replace").decode() for name in names]
     path = place(*names)
@@ -235,6 +237,15 @@ def test_any_name_is_one_part_of_a_path(names: list[str]) -> None:
     assert path.count("/") == 1 + len(names)
     assert path.isascii()
     assert not {" ", "?", "#", "\n"} & set(path)
+
+
+@pytest.mark.parametrize("name", ["x/../../collections", "a/versions"])
+def test_a_name_is_never_two_parts_of_a_path(name: str, cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "cases.jsonl").write_text('{"id": "a", "question": "q"}\n')
+    for words in (("show", name), ("push", name, str(tmp_path / "cases.jsonl")), ("pull", name, str(tmp_path / "out"))):
+        done = cli("datasets", *words, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"`{name}` is no name or id: none of them holds a `/`." in done.stderr
 
 
 def test_threads_have_connections_of_their_own(server: Server, client: Make) -> None:

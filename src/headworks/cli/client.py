@@ -174,7 +174,13 @@ class Client:
 
 
 def place(*parts: str) -> str:
-    """A path of the API from parts that may hold any characters: `place("groups", name)` is `/api/groups/…`."""
+    """A path of the API from parts that may hold any characters but `/`: `place("groups", name)` is `/api/groups/…`.
+
+    Raises InvalidRequest for a part with a `/`: servers take an escaped one for a plain one, so it would be two parts.
+    """
+    for part in parts:
+        if "/" in part:
+            raise InvalidRequest(f"`{part[:100]}` is no name or id: none of them holds a `/`.")
     return "/api/" + "/".join(quote(part, safe="") for part in parts)
 
 
