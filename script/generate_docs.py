@@ -41,7 +41,8 @@ def settings_page() -> str:
     rows = [
         "# Settings",
         "",
-        "Defaults < `headworks.toml` < environment < command line. Unknown keys are errors. Written by `script/docs`.",
+        "Defaults < `headworks.toml` < environment < command line. Unknown keys are errors. A relative path in the file starts",
+        "from the file's folder. Written by `script/docs`.",
         "",
         "| key | variable | default | meaning |",
         "|---|---|---|---|",
@@ -100,28 +101,35 @@ def errors_page() -> str:
 
 def routes_page() -> str:
     """Every HTTP route with the permission it needs."""
-    from headworks.identity.routes import router as identity
-    from headworks.observability.routes import router as traces
-    from headworks.releases.routes import router as releases
-    from headworks.retrieval.routes import router as retrieval
-    from headworks.server import console, health
+    from fastapi.routing import iter_route_contexts
+
+    from headworks.app import routers
+    from headworks.gateway.openapi.document import OPERATIONS
 
     rows = [
         "# HTTP routes",
         "",
-        "`/v1/*` speaks OpenAI's wire format: `POST /v1/chat/completions`, `POST /v1/embeddings`, `GET /v1/models`,",
-        "`GET /v1/models/{id}`; `POST /api/ask` is the first of them for the signed-in page. The others, with",
-        "schemas in `/api/openapi.json`, need an API key or a session. Written by `script/docs`.",
+        "All of them, with schemas, are in `/api/openapi.json`. What is not open needs an API key or a session. Written by",
+        "`script/docs`.",
+        "",
+        "## Calling models and features",
+        "",
+        "In the formats of OpenAI, Anthropic, Google, Cohere and Jina. A feature needs `feature:call`, everything else",
+        "`model:call`. `POST /api/ask` is Chat Completions for the signed-in page.",
+        "",
+        "| route | meaning |",
+        "|---|---|",
+        *(f"| `{' '.join(each.route)}` | {each.says}. |" for each in OPERATIONS),
+        "",
+        "## Everything else",
         "",
         "| route | permission | audit event | meaning |",
         "|---|---|---|---|",
     ]
     found = []
-    for router in (identity, releases, retrieval, traces, console.router, health.router(lambda: None)):
-        for route in router.routes:
-            extra = (getattr(route, "openapi_extra", None) or {}).get("x-headworks")
-            if extra is None:
-                continue
+    for router in routers(lambda: None):
+        for route in iter_route_contexts(router.routes):
+            extra = route.openapi_extra["x-headworks"]
             meaning = (inspect.getdoc(route.endpoint) or "").split("\n", 1)[0]
             for method in sorted(route.methods):
                 permission = (extra["permission"] or "open").replace("|", " or ")

@@ -41,6 +41,15 @@ def test_a_file_is_overruled_by_the_environment(tmp_path: Path) -> None:
     assert settings.providers.probe_local is False
 
 
+def test_a_path_in_a_file_starts_from_its_folder(tmp_path: Path) -> None:
+    file = written(tmp_path, 'data = "data"\n[prices]\noverrides = "~/p.toml"\ntables = "/srv/tables"\n')
+    settings = load_settings(file, {"HEADWORKS_MODELS_DIR": "weights"})
+    assert settings.data == tmp_path / "data"
+    assert settings.models == Path("weights")
+    assert settings.prices.overrides == Path.home() / "p.toml"
+    assert settings.prices.tables == Path("/srv/tables")
+
+
 def test_deadlines_are_a_table_in_a_table_and_have_variables_of_their_own(tmp_path: Path) -> None:
     file = written(tmp_path, "[gateway.deadlines]\nconnect_s = 2\nidle_s = 1.5\n")
     found = load_settings(file, {"HEADWORKS_GATEWAY_DEADLINES_FIRST_BYTE_S": "0.25"}).gateway.deadlines

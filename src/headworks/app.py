@@ -36,6 +36,8 @@ from headworks.storage.sealing import Keyring
 from headworks.types.retrieval import Passage
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from headworks.evaluation.scorers.interpreters import Interpreters
     from headworks.evaluation.service import Evaluation
     from headworks.gateway.service import Gateway
@@ -344,42 +346,44 @@ async def serve(runtime: Runtime) -> None:
         raise StartupRefused("The worker could not start; its last lines above say why.")
 
 
-def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN401 -- an ASGI application
-    """The request path and the control plane as one application."""
-    from headworks.evaluation.datasets.promotion import Promotion
+def routers(is_ready: Callable[[], str | None]) -> list[APIRouter]:
+    """Every route of the control plane; `is_ready` gives None, or what is missing."""
     from headworks.evaluation.datasets.routes import router as dataset_routes
-    from headworks.evaluation.datasets.versions import Datasets
     from headworks.evaluation.routes import router as evaluation_routes
-    from headworks.gateway.openapi.document import description, joined
-    from headworks.guardrails.service import Guardrails
-    from headworks.identity.door import Door
-    from headworks.identity.routes import install
     from headworks.identity.routes import router as identity_routes
     from headworks.observability.routes import router as trace_routes
     from headworks.releases.routes import router as release_routes
     from headworks.retrieval.routes import router as retrieval_routes
     from headworks.review.routes import router as review_routes
-    from headworks.review.service import Review
     from headworks.server import console, health
+
+    domains = (
+        dataset_routes,
+        evaluation_routes,
+        identity_routes,
+        release_routes,
+        retrieval_routes,
+        review_routes,
+        trace_routes,
+    )
+    return [health.router(is_ready), *domains, console.router]
+
+
+def front(services: Services, lifespan: Callable[[], Any]) -> Any:  # noqa: ANN401 -- an ASGI application
+    """The request path and the control plane as one application."""
+    from headworks.evaluation.datasets.promotion import Promotion
+    from headworks.evaluation.datasets.versions import Datasets
+    from headworks.gateway.openapi.document import description, joined
+    from headworks.guardrails.service import Guardrails
+    from headworks.identity.door import Door
+    from headworks.identity.routes import install
+    from headworks.review.service import Review
     from headworks.server.asgi import Server, control_plane
     from headworks.server.asking import asking
 
     gateway = services.gateway
     hot, prefixes = gateway.hot_routes(), gateway.hot_prefixes()
-    control = control_plane(
-        {
-            "health": health.router(gateway.missing),
-            "datasets": dataset_routes,
-            "evaluation": evaluation_routes,
-            "identity": identity_routes,
-            "releases": release_routes,
-            "retrieval": retrieval_routes,
-            "judgements": review_routes,
-            "traces": trace_routes,
-            "console": console.router,
-        },
-        lambda document: joined(document, description(hot, prefixes)),
-    )
+    control = control_plane(routers(gateway.missing), lambda document: joined(document, description(hot, prefixes)))
     install(control, services.identity, gateway.authenticate)
     control.state.releases = services.releases
     control.state.retrieval = services.retrieval

@@ -161,14 +161,14 @@ class Settings:
 def load_settings(file: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from a TOML file (None: `headworks.toml` here, if it exists) and the environment.
 
-    The variable of `server.port` is `HEADWORKS_SERVER_PORT`; `DATABASE_URL` stands for `database.url`.
+    A relative path in the file starts from the file's folder, one in the environment from the current one. The variable of `server.port` is `HEADWORKS_SERVER_PORT`; `DATABASE_URL` stands for `database.url`.
     Raises StartupRefused with file and key for what is unknown or of the wrong type.
     """
     environ = os.environ if environ is None else environ
     path = file or Path("headworks.toml")
     settings = Settings()
     if file is not None or path.exists():
-        settings = _merge(settings, _read_toml(path), str(path))
+        settings = _merge(settings, _read_toml(path), str(path), path.parent)
     if url := environ.get("DATABASE_URL"):
         settings = replace(settings, database=replace(settings.database, url=url))
     return _from_environment(settings, environ)
@@ -190,7 +190,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise StartupRefused(f"{path}: {error}.") from None
 
 
-def _merge(settings: Any, given: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 -- any dataclass of the tree
+def _merge(settings: Any, given: Mapping[str, Any], where: str, folder: Path) -> Any:  # noqa: ANN401 -- any dataclass
     hints = get_type_hints(type(settings))
     changes: dict[str, Any] = {}
     for key, value in given.items():
@@ -201,9 +201,9 @@ def _merge(settings: Any, given: Mapping[str, Any], where: str) -> Any:  # noqa:
         if is_dataclass(current):
             if not isinstance(value, Mapping):
                 raise StartupRefused(f"{where}: `{key}` is a table of settings, not a value.")
-            changes[key] = _merge(current, value, f"{where}: [{key}]")
+            changes[key] = _merge(current, value, f"{where}: [{key}]", folder)
         else:
-            changes[key] = _typed(hints[key], value, f"{where}: `{key}`")
+            changes[key] = _typed(hints[key], value, f"{where}: `{key}`", folder)
     return replace(settings, **changes)
 
 
@@ -218,7 +218,7 @@ def _from_environment(settings: Settings, environ: Mapping[str, str]) -> Setting
             given["data"] = environ["HEADWORKS_DATA"]
         elif entry.name == "models" and "HEADWORKS_MODELS_DIR" in environ:
             given["models"] = environ["HEADWORKS_MODELS_DIR"]
-    merged: Settings = _merge(settings, given, "environment")
+    merged: Settings = _merge(settings, given, "environment", Path())
     return merged
 
 
@@ -241,19 +241,19 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
-def _path(value: str, where: str) -> Path:
+def _path(value: str, where: str, folder: Path) -> Path:
     try:
-        return Path(value).expanduser()
+        return folder / Path(value).expanduser()
     except RuntimeError:
         raise StartupRefused(
             f"{where}: {value[:80]!r} names the home of a user who has none.", next_step="Write the whole path."
         ) from None
 
 
-def _typed(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 -- values of a settings file
+def _typed(hint: Any, value: Any, where: str, folder: Path) -> Any:  # noqa: ANN401 -- values of a settings file
     """The value as its field wants it; text from the environment is converted."""
     if hint in {Path, Path | None} and isinstance(value, str):
-        return _path(value, where)
+        return _path(value, where, folder)
     if get_origin(hint) is Literal:
         return _one_of(get_args(hint), value, where)
     if hint is float:

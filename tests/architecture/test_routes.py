@@ -5,41 +5,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from http.client import HTTPConnection, HTTPResponse
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from running_server import Server
 
-from headworks.evaluation.datasets.routes import router as dataset_routes
-from headworks.evaluation.routes import router as evaluation_routes
+from headworks.app import routers
 from headworks.gateway.openapi.document import OPERATIONS
 from headworks.identity.roles import PERMISSIONS
-from headworks.identity.routes import router as identity_routes
-from headworks.observability.routes import router as trace_routes
-from headworks.releases.routes import router as release_routes
-from headworks.retrieval.routes import router as retrieval_routes
-from headworks.review.routes import router as review_routes
-from headworks.server import console, health
 from headworks.server.fences import SECURITY_HEADERS
 
 SOURCE = Path(__file__).parents[2] / "src" / "headworks"
-ROUTERS = (
-    health.router(lambda: None),
-    dataset_routes,
-    evaluation_routes,
-    identity_routes,
-    release_routes,
-    retrieval_routes,
-    review_routes,
-    trace_routes,
-    console.router,
-)
 RATES = {"control", "search", "upload", "sign-in", "health"}
 OPEN = {
     ("GET", "/livez"),
@@ -71,14 +52,12 @@ HAND_IN = {
 """Each pass and each file has a row of its own; an audit event for each of thousands would bury the rest."""
 
 
-def routes(routers: Iterable[Any] = ROUTERS) -> Iterator[APIRoute]:
+def routes() -> Iterator[APIRoute]:
     """Every route, also of routers inside routers."""
-    for router in routers:
-        for route in router.routes:
-            if isinstance(route, APIRoute):
-                yield route
-            else:
-                yield from routes([route.original_router])
+    for router in routers(lambda: None):
+        for each in iter_route_contexts(router.routes):
+            assert isinstance(each.original_route, APIRoute)
+            yield each.original_route
 
 
 def named(route: APIRoute) -> tuple[str, str]:
@@ -202,6 +181,24 @@ def test_each_route_that_is_not_open_turns_strangers_away(server: Server, name: 
         assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
         assert is_secured(answer)
         assert answer.getheader("cache-control") == "no-store"
+
+
+@pytest.fixture(scope="module")
+def powerless(server: Server) -> str:
+    """A key that may do nothing."""
+    token: str = server.must("POST", "/api/keys", {"permissions": []})["token"]
+    return token
+
+
+@pytest.mark.parametrize(
+    "name", [each for each in ALL if declared(each)["permission"] not in {None, "any"}], ids=" ".join
+)
+def test_each_route_turns_away_who_lacks_its_permission(server: Server, powerless: str, name: tuple[str, str]) -> None:
+    method, path = name
+    kind = "application/octet-stream" if method == "PUT" else "application/json"
+    answer, body = ask(server, method, address(path), content_type=kind, authorization=f"Bearer {powerless}")
+    assert answer.status == 403
+    assert json.loads(body)["error"]["code"] == "permission_denied"
 
 
 @pytest.mark.parametrize("name", sorted(OPEN), ids=" ".join)

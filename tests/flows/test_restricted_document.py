@@ -296,7 +296,15 @@ def test_who_hands_in_the_same_path_is_told_nothing_of_what_was_there(scene: Sce
     )
     assert {**accepted, "id": "", "path": ""} == {**fresh, "id": "", "path": ""}
     progress = scene.server.worked_on("docs", key=writer)
-    assert progress == {"total": 2, "done": 2, "documents": 2, "chunks": 2, "failed": [], "notice": ""}
+    assert progress == {
+        "total": 2,
+        "done": 2,
+        "documents": 2,
+        "chunks": 2,
+        "failed": [],
+        "notice": "",
+        "is_paused": False,
+    }
     # Leaving readers out opens nothing: its list holds for whatever comes at this path.
     nurse = scene.unentitled["not a reader"]
     found = scene.server.must("POST", "/api/search", {"collection": "docs", "query": "Mine"}, key=nurse)["rows"]

@@ -86,7 +86,7 @@ async def client(
     identity: Identity, by_key: Callable[[str], Awaitable[Principal]]
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A browser or program on this machine, without a key."""
-    app = control_plane({"identity": router})
+    app = control_plane([router])
     install(app, identity, by_key)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url=ADDRESS) as client:

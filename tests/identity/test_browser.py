@@ -51,7 +51,7 @@ class Running:
             async def lifespan() -> AsyncIterator[None]:
                 yield
 
-            app = control_plane({"identity": router, "console": console.router})
+            app = control_plane([router, console.router])
             install(app, identity, by_key)
             config = uvicorn.Config(Server({}, {}, app, lifespan), port=0, log_config=None, timeout_graceful_shutdown=1)
             self._server = uvicorn.Server(config)

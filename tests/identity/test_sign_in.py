@@ -182,7 +182,7 @@ def at(identity: Identity, by_key: Callable[[str], Awaitable[Principal]]) -> Cal
     """A browser that reaches the server under another address."""
 
     def make(address: str) -> Client:
-        app = control_plane({"identity": router})
+        app = control_plane([router])
         install(app, identity, by_key)
         return Client(transport=httpx2.ASGITransport(app), base_url=address)
 

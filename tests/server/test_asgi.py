@@ -87,7 +87,7 @@ def front(lifespan: Callable[[], Any] = nothing) -> Server:
         ("POST", "/v1/both"): hot_answer,
         ("GET", "/v1/both"): hot_answer,
     }
-    return Server(hot, {("GET", "/v1/models/"): prefix_answer}, control_plane({"things": routes()}), lifespan)
+    return Server(hot, {("GET", "/v1/models/"): prefix_answer}, control_plane([routes()]), lifespan)
 
 
 @dataclass

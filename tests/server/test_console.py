@@ -16,7 +16,7 @@ SCRIPTS = [name for name in STATIC if name.endswith(".js")]
 
 
 async def get(path: str, **headers: str) -> httpx.Response:
-    app = control_plane({"console": console.router})
+    app = control_plane([console.router])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client:
         return await client.get(path, headers=headers)
 

@@ -8,7 +8,7 @@ from headworks.server.asgi import control_plane
 
 
 async def probe(missing: str | None, path: str) -> httpx.Response:
-    app = control_plane({"health": health.router(lambda: missing)})
+    app = control_plane([health.router(lambda: missing)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client:
         return await client.get(path)
 

@@ -458,7 +458,7 @@ class Running:
             server = Server(
                 world.gateway.hot_routes(),
                 world.gateway.hot_prefixes(),
-                control_plane({}),
+                control_plane([]),
                 lambda: _nothing,
                 world.gateway.at_once(),
             )

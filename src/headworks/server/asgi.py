@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -78,7 +78,7 @@ class Server:
 
 
 def control_plane(
-    routers: Mapping[str, APIRouter], document: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    routers: Iterable[APIRouter], document: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 ) -> FastAPI:
     """FastAPI with every domain's routes and our error shape. `document` adds the hot ones to its document."""
     app = FastAPI(
@@ -90,7 +90,7 @@ def control_plane(
         redirect_slashes=False,
         max_body_size=MAX_BODY_MB << 20,
     )
-    for router in routers.values():
+    for router in routers:
         app.include_router(router)
     install_refusals(app)
     if document is not None:
