@@ -41,8 +41,8 @@ def settings_page() -> str:
     rows = [
         "# Settings",
         "",
-        "Defaults < `headworks.toml` < environment < command line. Unknown keys are errors. A relative path in the file starts",
-        "from the file's folder. Written by `script/docs`.",
+        "Defaults < `headworks.toml` < environment < command line. Unknown keys are errors. A relative path in the",
+        "file starts from the file's folder. Written by `script/docs`.",
         "",
         "| key | variable | default | meaning |",
         "|---|---|---|---|",
@@ -109,8 +109,8 @@ def routes_page() -> str:
     rows = [
         "# HTTP routes",
         "",
-        "All of them, with schemas, are in `/api/openapi.json`. What is not open needs an API key or a session. Written by",
-        "`script/docs`.",
+        "All of them, with schemas, are in `/api/openapi.json`. What is not open needs an API key or a session.",
+        "Written by `script/docs`.",
         "",
         "## Calling models and features",
         "",

@@ -161,7 +161,8 @@ class Settings:
 def load_settings(file: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from a TOML file (None: `headworks.toml` here, if it exists) and the environment.
 
-    A relative path in the file starts from the file's folder, one in the environment from the current one. The variable of `server.port` is `HEADWORKS_SERVER_PORT`; `DATABASE_URL` stands for `database.url`.
+    A relative path in the file starts from the file's folder, one in the environment from the current one. The variable
+    of `server.port` is `HEADWORKS_SERVER_PORT`; `DATABASE_URL` stands for `database.url`.
     Raises StartupRefused with file and key for what is unknown or of the wrong type.
     """
     environ = os.environ if environ is None else environ
