@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers import html, markdown, plain, tables
-from headworks.retrieval.parsers.building import TextBuilder, decoded
+from headworks.retrieval.parsers.building import TextBuilder
+from headworks.retrieval.parsers.characters import decoded
 from headworks.retrieval.parsers.contract import ParsedDocument, Parser
 
 
@@ -49,6 +50,36 @@ def read(parse: Parser, name: str, data: bytes) -> ParsedDocument | str:
 )
 def test_the_usual_encodings_are_recognised(data: bytes) -> None:
     assert decoded(data).startswith("naïve café")
+
+
+JAPANESE = "契約は、いずれかの当事者が三か月前に通知した場合に終了します。支払期限は請求書の日付から三十日以内です。\n"
+RUSSIAN = "Договор прекращается, если одна из сторон уведомляет об этом за три месяца. Срок оплаты — тридцать дней.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (JAPANESE, "shift_jis"),
+        (JAPANESE, "euc_jp"),
+        ("任何一方提前三个月通知时，合同终止。付款期限为发票日期后三十天内。", "gb18030"),
+        ("任何一方提前三個月通知時，合約終止。付款期限為發票日期後三十天內。", "big5"),
+        ("계약은 어느 한 당사자가 3개월 전에 통지하면 종료됩니다. 지급 기한은 30일 이내입니다.", "euc_kr"),
+        (RUSSIAN, "cp1251"),
+        (RUSSIAN.replace("—", "-"), "koi8_r"),
+        ("Η σύμβαση λήγει όταν ένα από τα μέρη ειδοποιήσει τρεις μήνες νωρίτερα.", "cp1253"),
+        ("החוזה מסתיים כאשר אחד הצדדים מודיע שלושה חודשים מראש. מועד התשלום הוא שלושים יום.", "cp1255"),
+        ("ينتهي العقد عندما يخطر أحد الطرفين قبل ثلاثة أشهر. موعد الدفع ثلاثون يوما.", "cp1256"),
+        (JAPANESE * 3000, "shift_jis"),
+        ("Größe: 5 µm, Überdruck 3 §", "cp1252"),
+        ("été, où, çà et là: œuvre – «déjà»", "cp1252"),
+    ],
+)
+def test_texts_from_before_unicode_are_read_in_the_encoding_that_their_letters_fit(text: str, encoding: str) -> None:
+    assert decoded(text.encode(encoding)) == text
+
+
+def test_utf_8_with_a_stray_byte_stays_utf_8() -> None:
+    assert decoded(RUSSIAN.encode() + b"caf\xe9") == RUSSIAN + "café"
 
 
 @pytest.mark.parametrize("data", [b"a\0b\0\0c", bytes(range(256)) * 4, b"\x7fELF\x02\x01\x01\0\0\0\0"])

@@ -1,8 +1,7 @@
-"""Bytes to characters, and blocks to a document with exact offsets: what the parsers share."""
+"""Blocks to a document with exact offsets: what the parsers share."""
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,70 +11,10 @@ from pathlib import PurePosixPath
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.contract import Box, Heading, ParsedDocument, Table
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_STRAY = "headworks-windows-1252"
-"""The name of `_as_windows` among the ways to go on after a byte that can't be decoded."""
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_MOST_CONTROLS = 0.01
-"""Of the characters: text has none, files of other kinds have many."""
 _DEEPEST = 9
 """Of headings."""
 _CELL_END = re.compile(r"(?<!\\)\|")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-
-
-def decoded(data: bytes, encoding: str | None = None) -> str:
-    """The characters of a text file: by its byte order mark, else by `encoding`, else UTF-8, UTF-16 or Windows-1252.
-
-    A file may be of UTF-8 here and Windows-1252 there. Line ends become line feeds. Raises DocumentUnreadable
-    `corrupt` when it is no text, and `empty` without a byte.
-    """
-    if not data:
-        raise DocumentUnreadable("The file has no bytes.", code="empty")
-    text = _characters(data, encoding)
-    if "\0" in text or len(_CONTROL.findall(text)) > _MOST_CONTROLS * len(text):
-        raise DocumentUnreadable("The file is not text: it holds bytes that no text has.", code="corrupt")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _characters(data: bytes, encoding: str | None) -> str:
-    for mark, name in _BOMS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(name, "replace")
-    for name in filter(None, (encoding, "utf-8", _utf16_without_mark(data))):
-        try:
-            text = data.decode(name)
-        except (UnicodeDecodeError, LookupError):
-            continue
-        if "\0" not in text:
-            return text
-    return data.decode("utf-8", _STRAY)
-
-
-def _as_windows(error: UnicodeError) -> tuple[str, int]:
-    """Bytes that are no UTF-8, as the characters that they are in Windows-1252: texts are sometimes of both."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-codecs.register_error(_STRAY, _as_windows)
-
-
-def _utf16_without_mark(data: bytes) -> str | None:
-    """UTF-16 if nearly every other byte is zero, as it is in Latin text."""
-    sample = data[:4096]
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    most = 0.4 * len(sample) / 2
-    if odd > most and not even:
-        return "utf-16-le"
-    return "utf-16-be" if even > most and not odd else None
 
 
 def clean(text: str) -> str:

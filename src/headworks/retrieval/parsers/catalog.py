@@ -144,7 +144,7 @@ def _refuse_picture(data: bytes, ocr: Ocr) -> None:
         )
 
 
-def preload(modules: Iterable[str] = ("kreuzberg", "pypdfium2", "pypdfium2.raw")) -> None:
+def preload(modules: Iterable[str] = ("charset_normalizer", "kreuzberg", "pypdfium2", "pypdfium2.raw")) -> None:
     """Imports every parser and the libraries behind them, so that children forked from here need not."""
     for module in modules:
         import_module(module)

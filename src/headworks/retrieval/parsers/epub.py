@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 from headworks.errors import DocumentUnreadable
 from headworks.retrieval.parsers.archives import open_archive, read_entry
-from headworks.retrieval.parsers.building import TextBuilder, decoded
+from headworks.retrieval.parsers.building import TextBuilder
+from headworks.retrieval.parsers.characters import decoded
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.html import declared_encoding, read_into
 from headworks.retrieval.parsers.office.docx import read_xml

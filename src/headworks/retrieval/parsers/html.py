@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 
-from headworks.retrieval.parsers.building import TextBuilder, decoded
+from headworks.retrieval.parsers.building import TextBuilder
+from headworks.retrieval.parsers.characters import decoded
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.facts import page_fact
 from headworks.retrieval.parsers.grids import Cell, spelled_out, write_table

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers.building import TextBuilder, decoded, one_line
+from headworks.retrieval.parsers.building import TextBuilder, one_line
+from headworks.retrieval.parsers.characters import decoded
 from headworks.retrieval.parsers.compound import Storage, read_compound
 from headworks.retrieval.parsers.html import read_into
 from headworks.retrieval.parsers.messages import DEEPEST, Attached, Letter, names_of

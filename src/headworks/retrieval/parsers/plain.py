@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from headworks.retrieval.parsers.building import decoded, finished, one_line, title_from
+from headworks.retrieval.parsers.building import finished, one_line, title_from
+from headworks.retrieval.parsers.characters import decoded
 from headworks.retrieval.parsers.contract import Heading, ParsedDocument
 
 _LONGEST_HEADING = 100

@@ -6,7 +6,8 @@ import csv
 import io
 
 from headworks.errors import DocumentUnreadable
-from headworks.retrieval.parsers.building import TextBuilder, decoded
+from headworks.retrieval.parsers.building import TextBuilder
+from headworks.retrieval.parsers.characters import decoded
 from headworks.retrieval.parsers.contract import ParsedDocument
 from headworks.retrieval.parsers.grids import write_sheet
 
