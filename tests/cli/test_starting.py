@@ -26,9 +26,10 @@ def test_every_file_of_the_templates_is_commented() -> None:
         assert b"#" in content, path
 
 
-def test_the_settings_are_the_defaults(tmp_path: Path) -> None:
+def test_the_settings_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_templates(tmp_path)
-    assert load_settings(tmp_path / "headworks.toml", {}) == Settings()
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(None, {}) == Settings()
 
 
 def test_each_key_that_is_commented_out_is_one(tmp_path: Path) -> None:

@@ -39,6 +39,13 @@ class LateRecorder(Recorder, Protocol):
         ...
 
 
+class Head(Protocol):
+    """The head that a connection's requests repeat."""
+
+    notes: Any
+    """What was made of the headers once, None before."""
+
+
 class Arrived(Protocol):
     """A POST that has arrived whole, with the connection to answer it on. Implemented by the server's HTTP protocol."""
 
@@ -48,6 +55,11 @@ class Arrived(Protocol):
     @property
     def body(self) -> bytes:
         """All of it."""
+        ...
+
+    @property
+    def head(self) -> Head | None:
+        """The one of this request, where others of the connection had the same."""
         ...
 
     def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:

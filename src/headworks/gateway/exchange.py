@@ -230,7 +230,13 @@ class ArrivedExchange(Exchange):
 
     def arrived(self, limit: int) -> bytes:
         """See Exchange."""
-        self.scan(limit)
+        head = self._request.head
+        if head is None or head.notes is None:
+            self.scan(limit)
+            if head is not None:
+                head.notes = (self.token, self.forwarded)
+        else:
+            self.token, self.forwarded = head.notes
         body = self._request.body
         if len(body) > limit:
             raise _too_large(limit)

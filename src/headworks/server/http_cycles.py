@@ -18,6 +18,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from headworks.server.known_heads import KnownHead
+
 _KNOWN = 1024
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))
 _WITHOUT_BODY = frozenset((204, 304))
@@ -172,11 +174,18 @@ class ShortCycle(JoiningCycle):
     _is_read = False
 
     def __init__(
-        self, protocol: Connection, headers: list[tuple[bytes, bytes]], body: bytes, *, keep_alive: bool
+        self,
+        protocol: Connection,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        keep_alive: bool,
+        head: KnownHead | None = None,
     ) -> None:
         # Not uvicorn's: most of what it sets stands above and below.
         self._protocol = protocol
         self.headers = headers
+        self.head = head
         self.body = body  # type: ignore[assignment] # uvicorn collects in a bytearray
         self.keep_alive = keep_alive
 

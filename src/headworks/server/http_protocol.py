@@ -2,9 +2,9 @@
 
 uvicorn writes the head of an answer and each part of its body by a system call of its own, sets a timer after each
 answer, and builds for each request what it needs to wait for a body. Here writes are kept until the answer is complete,
-the connection closes, a buffer is full, or the turn of the event loop ends, whichever comes first; the timer stays; and
-a request that has arrived whole takes a short way. The bytes, their order, and every rule are uvicorn's: the tests
-compare them.
+the connection closes, a buffer is full, or the turn of the event loop ends, whichever comes first; the timer stays; a
+request that has arrived whole takes a short way, and is not parsed where its head repeats one before. The bytes, their
+order, and every rule are uvicorn's: the tests compare them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headworks.server.http_cycles import Flow, JoiningCycle, ShortCycle
 from headworks.server.joining import JoiningTransport
+from headworks.server.known_heads import KnownHead, known_head
 
 _KNOWN = 1024
 _SHORT = 200
+_LESSONS = 3
+"""How often a connection may learn its head: one that changes with each request is not worth it."""
 _TIMER_GRAIN_S = 0.002
 _NOBODY: deque[Any] = deque(maxlen=0)
 """Requests that wait behind another on a connection where none does."""
@@ -35,10 +38,25 @@ class OneWriteProtocol(HttpToolsProtocol):
     """For `uvicorn.Config(http=OneWriteProtocol)`."""
 
     # With uvicorn's they would be too many for a dictionary that shares its keys: a kilobyte for each connection.
-    __slots__ = ("_at_once", "_has_short_way", "_idle_since", "_joining", "_keep_alive", "_pieces")
+    __slots__ = (
+        "_at_once",
+        "_data",
+        "_has_short_way",
+        "_idle_since",
+        "_is_between",
+        "_joining",
+        "_keep_alive",
+        "_known",
+        "_lessons",
+        "_pieces",
+    )
 
     _pieces: list[bytes] | None
     """Body of a request that may turn out to have arrived whole; None: another way was taken."""
+    _data: bytes
+    """What the parser is reading."""
+    _is_between: bool
+    """Whether it has read the last byte of a request, and none of the next."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         """A client has connected."""
@@ -47,6 +65,10 @@ class OneWriteProtocol(HttpToolsProtocol):
         self.pipeline = _NOBODY
         self._idle_since: float | None = None
         self._pieces = None
+        self._data = b""
+        self._is_between = False
+        self._known: KnownHead | None = None
+        self._lessons = _LESSONS
         self._joining = JoiningTransport(transport, self.loop)
         self.transport = cast("asyncio.Transport", self._joining)
         self._has_short_way = not (self.access_log or self.limit_concurrency or self.config.reset_contextvars)
@@ -65,10 +87,20 @@ class OneWriteProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Part of a request, or several."""
         self._idle_since = None
+        known = self._known
+        if known is not None and self._is_between and self.cycle.response_complete:
+            again = known.request(data)
+            if again is not None:
+                self.url, (self.headers, body) = known.target, again
+                cycle = self.cycle = ShortCycle(self, self.headers, body, keep_alive=True, head=known)
+                self._at_once[known.target](cycle)
+                return
+        self._data = data
         try:
             (self.parser or self._new_parser()).feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._stop_parsing(error)
+        self._data = b""
         if self._pieces is not None:  # the rest of the body is still to come
             pieces, self._pieces = self._pieces, None
             if not self._joining.is_closing():
@@ -92,6 +124,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
+        self._is_between = False
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -123,13 +156,18 @@ class OneWriteProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The last byte of a request."""
         pieces, self._pieces = self._pieces, None
+        self._is_between = True
         if pieces is None:
             super().on_message_complete()
         else:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            is_first = self.cycle is None
             cycle = self.cycle = ShortCycle(self, self.headers, body, keep_alive=self._keep_alive)
             serve = self._at_once.get(self.url)
             if serve is not None and self.parser.get_method() == b"POST":
+                if self._lessons and self._keep_alive and not is_first:  # many connections have one request only
+                    self._lessons -= 1
+                    self._known = known_head(self._data, self.url, self.headers, body) or self._known
                 serve(cycle)
                 return
             self._describe()

@@ -26,7 +26,7 @@ def test_a_paused_collection_takes_files_and_works_on_them_later(
     eventually(lambda: not waiting(cli))  # others use the collection, too
     assert cli("jobs", "pause", "docs").stdout.startswith("docs: paused, with ")
     try:
-        assert "Some are still being read" in cli("ingest", "docs", str(file), "--no-wait").stdout
+        assert "`docs` is paused" in cli("ingest", "docs", str(file)).stderr
         done = cli("jobs", "list")
         assert "docs: paused, 1 file waits" in done.stdout
         (run,) = waiting(cli)

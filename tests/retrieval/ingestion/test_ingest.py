@@ -242,7 +242,7 @@ async def test_a_file_without_extension_of_which_nothing_is_said_is_not_given_on
     await world.drain()
     (failure,) = (await world.progress("handbook")).failed
     assert failure.code == "unsupported"
-    assert "no parser for files of this kind" in failure.message
+    assert failure.message == "No parser knows this kind of file."
 
 
 async def test_one_source_does_not_touch_the_documents_of_another(world: World) -> None:

@@ -16,7 +16,7 @@ from headworks.errors import InvalidRequest
 from headworks.retrieval import collections
 from headworks.retrieval.access import denials
 from headworks.retrieval.access.readers import read_patterns
-from headworks.retrieval.contract import check_path
+from headworks.retrieval.contract import NO_PATH, check_path
 from headworks.retrieval.ingestion.ingest import Ingestion, NewItem, sweep
 from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.queueing import Queue
@@ -209,7 +209,7 @@ class OneSync:
         except Gone:
             self._forget(change.path)
         except InvalidRequest as error:
-            await self._fail([Failed(storable(change.path[:1000]), "path", error.message)])
+            await self._fail([Failed(storable(change.path[:1000]), NO_PATH, error.message)])
         except Unfetchable as error:
             await self._fail([Failed(change.path, error.code, error.message)])
             if change.path not in self._position.retry and len(self._position.retry) < _MOST_RETRIED:
