@@ -108,6 +108,9 @@ def test_nobody_waits_for_what_is_paused() -> None:
     outcome = run(Server([behind]))
     assert (outcome.paused, outcome.is_waiting) == (["docs"], False)
     assert run(Server([row("done", is_paused=True)])).paused == [], "nothing waits there"
+    server = Server([row("done", 1, 3, is_paused=True)], [row("done", 3, 3, is_paused=True)])
+    assert run(server).paused == [], "what the sync has brought is read by the collection, which is not paused"
+    assert len(server.asked) == 2
 
 
 def test_a_collection_without_sources_is_said() -> None:

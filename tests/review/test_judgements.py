@@ -14,7 +14,8 @@ from headworks.review.contract import Judgement
 from headworks.review.judgements import Judgements
 from headworks.review.store import Filter
 from headworks.storage.sealing import Keyring
-from headworks.types.ids import Digest, new_id
+from headworks.types.identity import Principal
+from headworks.types.ids import Digest, TenantId, made_at, new_id
 
 __all__ = ["guest", "shared_superuser", "shared_urls"]
 
@@ -215,6 +216,13 @@ async def test_an_import_is_kept_once_replaced_when_it_changes_and_is_nobody_her
 def answered(superuser: Any, world: World, example: Digest, repeat: int = 0) -> str:
     """The subject of an answer that an experiment has kept."""
     superuser.execute(
+        "INSERT INTO experiment (tenant_id, experiment_id, project_id, feature, release, dataset, dataset_name, "
+        "scorers, examples, repeats, at_once, state, content, made_by) "
+        "SELECT tenant_id, %s, project_id, 'claims', %s, '', '', '[]', 1, 1, 1, 'done', '', %s "
+        "FROM project WHERE tenant_id = %s AND name = 'default'",
+        [new_id(), RELEASE, world.admin.id, world.admin.tenant],
+    )
+    superuser.execute(
         "INSERT INTO experiment_output (tenant_id, release, example, repeat, content) VALUES (%s, %s, %s, %s, '')",
         [world.admin.tenant, RELEASE, example, repeat],
     )
@@ -244,6 +252,46 @@ async def test_what_stands_for_no_answer_here_is_refused_and_names_from_elsewher
     assert await judgements.take_in(guest.admin, "default", [("ann", said(subject=there)), ("ann", said())]) == 2
     shared_superuser.execute("DELETE FROM experiment_output WHERE tenant_id = %s", [guest.admin.tenant])
     await judgements.give(guest.admin, "default", said("pass", there))  # who has judged may change his mind
+
+
+def called(superuser: Any, tenant: TenantId, by: Principal, *, feature: bool) -> str:
+    """The subject of a call's answer: of a feature there are spans, of a model only what it used."""
+    trace = new_id()
+    moment = made_at(trace)
+    if feature:
+        superuser.execute(
+            "INSERT INTO span (tenant_id, arrived_at, trace_id, span_id, principal_id, name, started_at, duration_us) "
+            "VALUES (%s, %s, %s, %s, %s, 'request', %s, 1)",
+            [tenant, moment, trace, new_id(), by.id, moment],
+        )
+    else:
+        superuser.execute(
+            "INSERT INTO usage (tenant_id, arrived_at, request_id, trace_id, principal_id, surface, purpose, "
+            "asked_model, status, streamed, total_us) "
+            "VALUES (%s, %s, %s, %s, %s, 'chat', 'answer', 'm', 200, false, 1)",
+            [tenant, moment, trace, trace, by.id],
+        )
+    return f"trace:{trace}"
+
+
+async def test_what_one_may_not_see_is_not_there_to_be_judged(
+    guest: World, judgements: Judgements, shared_superuser: Any
+) -> None:
+    await guest.identity.define_roles(guest.admin, {"clerk": ["judgement:write", "trace:own"]})
+    omar, nora = await guest.person("omar", "clerk"), await guest.person("nora", "clerk")
+    for feature in (True, False):
+        subject = called(shared_superuser, guest.admin.tenant, omar, feature=feature)
+        with pytest.raises(NotFound, match="There is no answer"):
+            await judgements.give(nora, "default", said(subject=subject))
+        await judgements.give(omar, "default", said(subject=subject))
+        await judgements.give(nora, "default", said(subject=subject))  # now others have judged it
+        of_admin = called(shared_superuser, guest.admin.tenant, omar, feature=feature)
+        await judgements.give(guest.admin, "default", said(subject=of_admin))
+    answer = answered(shared_superuser, guest, digest_of("a"))
+    await guest.identity.create_project(guest.admin, "elsewhere")
+    with pytest.raises(NotFound, match="There is no answer"):
+        await judgements.give(guest.admin, "elsewhere", said(subject=answer))
+    await judgements.give(guest.admin, "default", said(subject=answer))
 
 
 async def test_labels_for_gates_are_the_decision_or_the_mean_of_the_opinions(

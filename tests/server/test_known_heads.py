@@ -241,6 +241,28 @@ def test_a_connection_that_knows_its_heads_answers_as_one_that_does_not(
     both(pieces, waits=waits)
 
 
+HELD = post(b"authorization: Bearer of-somebody-else\r\ncontent-length: %d\r\n", b"x")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "after"),
+    [
+        (
+            b"POST " + PATH + b" HTTP/1.1\r\nauthorization: Bearer of-somebody-else\r\nx: ",
+            post(b"content-length: %d\r\n", b"q", b"/other"),
+            post(b"content-length: %d\r\n", b"login", b"/other"),
+        ),
+        (
+            HELD[: HELD.index(b"\r\ncontent-length")],
+            b"\r\ncontent-length: 1\r\n\r\nx",
+            b"\r\ncontent-length: 5\r\n\r\nlogin",
+        ),
+    ],
+)
+def test_the_end_of_a_head_is_never_taken_for_a_whole_one(first: bytes, second: bytes, after: bytes) -> None:
+    both([(each, True) for each in (A, first, second, after, after)], waits=False)
+
+
 @pytest.mark.parametrize("begun", [A[:5], A[:60], A[:-3], post(LINES[0], A)[: -len(A)], b"\r\n", b"\r"])
 def test_what_looks_like_a_known_request_in_the_middle_of_another_is_part_of_that(begun: bytes) -> None:
     pieces = [(each, True) for each in (A, A, B, begun, A, A, A)]

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import time
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from headworks.types.ids import new_id
+from headworks.types.ids import made_at, new_id
 
 
 def test_ids_are_of_version_7_and_differ() -> None:
@@ -24,3 +24,8 @@ def test_an_id_tells_when_it_was_made() -> None:
     before = time.time_ns() // 1_000_000
     made: UUID = new_id()
     assert before <= made.int >> 80 <= time.time_ns() // 1_000_000
+    moment = made_at(made)
+    assert moment is not None
+    assert round(moment.timestamp() * 1000) == made.int >> 80
+    assert made_at(uuid4()) is None
+    assert made_at(UUID(int=made.int | 0xFFFFFFFFFFFF << 80)) is None, "no calendar goes so far"

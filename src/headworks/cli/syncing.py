@@ -50,7 +50,7 @@ def _is_busy(row: JsonObject) -> bool:
 
 def _paused(row: JsonObject, collection: str) -> str:
     """The lane that a source waits for until somebody resumes it; empty: none."""
-    if row.get("is_paused"):
+    if row.get("is_paused") and row["state"] in _UNDER_WAY:
         return f"{collection}/{row['source']}"
     return collection if row["progress"] is not None and row["progress"].get("is_paused") else ""
 

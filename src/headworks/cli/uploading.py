@@ -57,7 +57,13 @@ class Outcome:
 
     def as_json(self) -> JsonObject:
         """As scripts see it."""
-        return {"documents": self.documents, "chunks": self.chunks, "failed": [each.as_json() for each in self.failed]}
+        return {
+            "documents": self.documents,
+            "chunks": self.chunks,
+            "failed": [each.as_json() for each in self.failed],
+            "is_waiting": self.is_waiting or bool(self.paused),
+            "paused": list(dict.fromkeys(self.paused)),
+        }
 
     def take(self, progress: JsonObject) -> None:
         """Add what the server says of one sync."""

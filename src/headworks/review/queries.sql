@@ -8,20 +8,33 @@ SELECT j.judgement_id, j.rater, j.kind
  WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.metric = %(metric)s AND j.subject = %(subject)s
    AND NOT EXISTS (SELECT FROM judgement n WHERE n.tenant_id = j.tenant_id AND n.replaces = j.judgement_id);
 
--- name: unknown_subjects
--- Of these the ones that no trace and no answer of an experiment stands for, that nobody asks for, and that nobody has judged
--- before: what was judged may have been purged or erased since.
+-- name: unknown_traces
+-- Of these the ones that the caller can see no trace of, that nobody asks for, and that nobody has judged before: what was judged
+-- may have been purged or erased since. The record of a call arrives in the moment that its trace's id tells.
 SELECT s.subject
-  FROM unnest(%(subjects)s::text[], %(traces)s::uuid[], %(releases)s::text[], %(examples)s::text[], %(repeats)s::int[])
-       AS s (subject, trace_id, release, example, repeat)
- WHERE NOT EXISTS (SELECT FROM span p WHERE p.tenant_id = %(tenant)s AND p.trace_id = s.trace_id)
-   AND NOT EXISTS (SELECT FROM usage u WHERE u.tenant_id = %(tenant)s AND u.trace_id = s.trace_id)
-   AND NOT EXISTS (SELECT FROM experiment_output o
-                    WHERE o.tenant_id = %(tenant)s AND o.release = s.release AND o.example = s.example AND o.repeat = s.repeat)
-   AND NOT EXISTS (SELECT FROM judgement_wanted w
+  FROM unnest(%(subjects)s::text[], %(traces)s::uuid[], %(made_at)s::timestamptz[]) AS s (subject, trace_id, made_at)
+ WHERE NOT EXISTS (SELECT FROM judgement_wanted w
                     WHERE w.tenant_id = %(tenant)s AND w.project_id = %(project)s AND w.subject = s.subject)
    AND NOT EXISTS (SELECT FROM judgement j
-                    WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.subject = s.subject);
+                    WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.subject = s.subject)
+   AND NOT EXISTS (SELECT FROM span p
+                    WHERE p.tenant_id = %(tenant)s AND p.trace_id = s.trace_id AND (%(everybody)s OR p.principal_id = %(by)s))
+   AND NOT EXISTS (SELECT FROM usage u
+                    WHERE u.tenant_id = %(tenant)s AND u.arrived_at BETWEEN s.made_at - interval '2s' AND s.made_at + interval '2s'
+                      AND u.trace_id = s.trace_id AND (%(everybody)s OR u.principal_id = %(by)s));
+
+-- name: unknown_answers
+-- As `unknown_traces`: no experiment of the project has them.
+SELECT s.subject
+  FROM unnest(%(subjects)s::text[], %(releases)s::text[], %(examples)s::text[], %(repeats)s::int[])
+       AS s (subject, release, example, repeat)
+ WHERE NOT EXISTS (SELECT FROM judgement_wanted w
+                    WHERE w.tenant_id = %(tenant)s AND w.project_id = %(project)s AND w.subject = s.subject)
+   AND NOT EXISTS (SELECT FROM judgement j
+                    WHERE j.tenant_id = %(tenant)s AND j.project_id = %(project)s AND j.subject = s.subject)
+   AND NOT EXISTS (SELECT FROM experiment_output o
+                     JOIN experiment e ON e.tenant_id = o.tenant_id AND e.release = o.release AND e.project_id = %(project)s
+                    WHERE o.tenant_id = %(tenant)s AND o.release = s.release AND o.example = s.example AND o.repeat = s.repeat);
 
 -- name: add_judgement
 INSERT INTO judgement (tenant_id, judgement_id, project_id, metric, subject, release, dataset, example, trace_id, kind, is_blind,
@@ -131,9 +144,10 @@ SELECT count(DISTINCT (w.queue, w.metric, w.subject)) FROM judgement_wanted w
            AND j.made_by <> ALL (w.not_by)) < %(opinions)s;
 
 -- name: wanted_of_subject
+-- Where several ask for it, one for which the caller's word counts.
 SELECT release, dataset, example, trace_id, %(by)s = ANY (not_by) AS is_own FROM judgement_wanted
  WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND metric = %(metric)s AND subject = %(subject)s
- ORDER BY is_own DESC, wanted_id LIMIT 1;
+ ORDER BY is_own, wanted_id LIMIT 1;
 
 -- name: add_sample
 INSERT INTO review_sample (tenant_id, sample_id, project_id, feature, metric, population, seed, made_by)

@@ -15,7 +15,7 @@ from headworks.storage.pool import Tx
 from headworks.storage.queries import load
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import ProjectId, new_id
+from headworks.types.ids import ProjectId, made_at, new_id
 
 _SQL = load(__package__)
 _CONTENT = "judgement.content"
@@ -117,16 +117,27 @@ class _Row(_Imported):
 async def unknown(
     tx: Tx, principal: Principal, project: ProjectId, subjects: Sequence[OfTrace | OfExperiment]
 ) -> list[str]:
-    """Those of these subjects that stand for no answer that is or was there."""
-    rows = await tx.fetch_all(
-        _SQL["unknown_subjects"],
-        **_place(principal, project),
-        subjects=[each.subject for each in subjects],
-        traces=[getattr(each, "trace", None) for each in subjects],
-        releases=[getattr(each, "release", None) for each in subjects],
-        examples=[getattr(each, "example", None) for each in subjects],
-        repeats=[getattr(each, "repeat", None) for each in subjects],
-    )
+    """Those of these subjects that stand for no answer that is or was there, as far as the caller may know."""
+    place, rows = _place(principal, project), []
+    if traces := [each for each in subjects if isinstance(each, OfTrace)]:
+        rows += await tx.fetch_all(
+            _SQL["unknown_traces"],
+            **place,
+            subjects=[each.subject for each in traces],
+            traces=[each.trace for each in traces],
+            made_at=[made_at(each.trace) for each in traces],
+            everybody=principal.may("trace:read"),
+            by=principal.id,
+        )
+    if answers := [each for each in subjects if isinstance(each, OfExperiment)]:
+        rows += await tx.fetch_all(
+            _SQL["unknown_answers"],
+            **place,
+            subjects=[each.subject for each in answers],
+            releases=[each.release for each in answers],
+            examples=[each.example for each in answers],
+            repeats=[each.repeat for each in answers],
+        )
     return [row.subject for row in rows]
 
 

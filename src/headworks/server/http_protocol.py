@@ -54,7 +54,7 @@ class OneWriteProtocol(HttpToolsProtocol):
     _pieces: list[bytes] | None
     """Body of a request that may turn out to have arrived whole; None: another way was taken."""
     _data: bytes
-    """What the parser is reading."""
+    """What the parser is reading, if a request begins with it."""
     _is_between: bool
     """Whether it has read the last byte of a request, and none of the next."""
 
@@ -95,7 +95,7 @@ class OneWriteProtocol(HttpToolsProtocol):
                 cycle = self.cycle = ShortCycle(self, self.headers, body, keep_alive=True, head=known)
                 self._at_once[known.target](cycle)
                 return
-        self._data = data
+        self._data = data if self._is_between else b""
         try:
             (self.parser or self._new_parser()).feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:

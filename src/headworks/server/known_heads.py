@@ -13,6 +13,7 @@ Headers = list[tuple[bytes, bytes]]
 _CONTENT_LENGTH = b"content-length"
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,10})\r\n", re.IGNORECASE)
 _MOST_DIGITS = 10
+_BEGINNING = b"POST "
 _END = b"\r\n\r\n"
 _LARGEST = 8192
 _LEFT_TO_THE_PARSER = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"connection"))
@@ -51,12 +52,18 @@ class KnownHead:
 
 
 def known_head(data: bytes, target: bytes, headers: Headers, body: bytes) -> KnownHead | None:
-    """Of the bytes of one whole request, of which the parser has read the rest; None where it had better read the next.
+    """Of the bytes of one whole POST, as the parser has read it; None where it had better read the next one, too.
 
     Names of headers are in lower case.
     """
     size = len(data) - len(body)
-    if not body or size > _LARGEST or not data.endswith(body) or data.find(_END) != size - len(_END):
+    if (
+        not body
+        or size > _LARGEST
+        or not data.startswith(_BEGINNING)
+        or not data.endswith(body)
+        or data.find(_END) != size - len(_END)
+    ):
         return None
     names = [name for name, _ in headers]
     lengths = list(_LENGTH.finditer(data, 0, size))

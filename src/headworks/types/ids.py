@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import NewType
 from uuid import UUID, SafeUUID
 
@@ -23,7 +25,8 @@ Digest = NewType("Digest", str)
 
 
 _RANDOM = ~(0xF << 76 | 0x3 << 62)
-_VERSION_7 = 0x7 << 76 | 0x2 << 62
+_VERSION = 7
+_VERSION_7 = _VERSION << 76 | 0x2 << 62
 _UNKNOWN = SafeUUID.unknown
 _encode = msgspec.json.Encoder().encode
 _new, _set = object.__new__, object.__setattr__
@@ -41,6 +44,15 @@ def new_id(now_ns: int | None = None) -> UUID:
     _set(made, "int", value)
     _set(made, "is_safe", _UNKNOWN)
     return made
+
+
+def made_at(identifier: UUID) -> datetime | None:
+    """When an id of `new_id` was made, to the millisecond; None: `new_id` has not made it."""
+    if identifier.version != _VERSION:
+        return None
+    with suppress(OverflowError):  # in the year 10000
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=identifier.int >> 80)
+    return None
 
 
 def id_text(identifier: UUID) -> bytes:

@@ -12,12 +12,16 @@ from scripted_judge import ScriptedModels, verdict
 
 from headworks.errors import Conflict
 from headworks.evaluation.experiments.running import ExperimentRuns
+from headworks.evaluation.gates import gating
 from headworks.evaluation.gates.gating import GateOrder
 from headworks.evaluation.service import Evaluation
 from headworks.evaluation.suites.suite_files import suite_reader
 from headworks.jobs.engine import Jobs
+from headworks.review.contract import Judgement
 from headworks.review.judgements import Judgements
 from headworks.storage.sealing import Keyring
+from headworks.types.identity import Principal
+from headworks.types.ids import new_id
 
 __all__ = ["guest", "shared_superuser", "shared_urls"]
 
@@ -119,6 +123,33 @@ JUDGED = {
         f'{{"id": "case-{at}", "question": "case {at}", "reference": "answer {at}"}}\n' for at in range(N)
     ),
 }
+
+
+async def test_what_is_asked_of_fewer_people_is_asked_again_of_more(guest: World, keyring: Keyring) -> None:
+    """Whose word does not count for one gate is asked by another for which it does."""
+    ana, bob = [await guest.person(name, "engineer") for name in ("ana", "bob")]
+    judgements = Judgements(guest.db, keyring, guest.identity, guest.releases)
+    project = (await guest.identity.find_project(guest.admin, "default")).id
+
+    async def ask(*not_by: Principal) -> bool:
+        async with guest.db.tx(guest.admin) as tx:
+            is_new = await tx.fetch_value(
+                gating._SQL["ask_for_judgement"],
+                tenant=guest.admin.tenant, id=new_id(), project=project, queue="gate", metric="polite",
+                subject="case:1", release=None, dataset=None, example=None, trace=None,
+                not_by=[each.id for each in not_by], reason="", by=guest.admin.id,
+            )  # fmt: skip
+        return bool(is_new)
+
+    assert await ask(ana, bob)
+    assert (await judgements.wanted(bob, "default"))[0] == []
+    assert not await ask(ana), "it is asked for, if by others"
+    for _ in range(2):
+        assert not await ask(bob, ana)
+        assert len((await judgements.wanted(bob, "default"))[0]) == 1
+    kept = await judgements.give(bob, "default", Judgement("case:1", "polite", "pass"))
+    assert kept.is_counted, "for the gate of ana's release"
+    assert not (await judgements.give(ana, "default", Judgement("case:1", "polite", "pass"))).is_counted
 
 
 async def test_what_one_gate_has_asked_for_no_other_asks_again(guest: World, keyring: Keyring) -> None:

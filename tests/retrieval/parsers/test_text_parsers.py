@@ -72,6 +72,9 @@ RUSSIAN = "Договор прекращается, если одна из ст�
         (JAPANESE * 3000, "shift_jis"),
         ("Größe: 5 µm, Überdruck 3 §", "cp1252"),
         ("été, où, çà et là: œuvre – «déjà»", "cp1252"),
+        ("Prämienübersicht für das Jahr\nBeitrag Januar" + "\xa0" * 20 + "10,50 €\n", "cp1252"),
+        ("§" * 12 + " Größe und Änderung der Prämie " + "§" * 12, "cp1252"),
+        ("Coût" + "·" * 40 + "1er février\n", "cp1252"),
     ],
 )
 def test_texts_from_before_unicode_are_read_in_the_encoding_that_their_letters_fit(text: str, encoding: str) -> None:

@@ -58,7 +58,8 @@ def ingest(  # noqa: PLR0913 -- each is an option of the command
     Where that would be most of it, nothing is changed, since the folder may not be mounted: --allow-deletions says that
     it is meant. For sources it confirms what their last sync has held back.
 
-    Where the collection is paused, it says so and does not wait.
+    Where the collection is paused, it says so and does not wait; with --json `paused` names what is, and `is_waiting`
+    says that not everything is searchable yet.
 
     Interrupted, run it again: nothing that was handed in is lost. With --readers, --deny or --metadata every file is
     sent again. A value of --metadata is a number, true, false or a JSON list where it reads as one, else text or a

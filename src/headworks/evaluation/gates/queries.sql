@@ -15,8 +15,8 @@ VALUES (%(tenant)s, %(id)s, %(project)s, %(feature)s, %(golden)s, %(base)s, %(ca
         %(look)s, %(attempt)s, %(alpha)s, %(verdict)s, %(waits)s, %(by)s)
 
 -- name: ask_for_judgement
--- Asked once: another request for the same answer is kept only where other people's word does not count for it, since nobody
--- might be left who may judge for both; people see one (`list_wanted`). True where nobody had asked before.
+-- Asked once: another request for the same answer is kept only where other people's word does not count for it, since who may
+-- judge for the one may not for the other; people see one (`list_wanted`). True where nobody had asked before.
 WITH asked AS (
     SELECT not_by FROM judgement_wanted
      WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND queue = %(queue)s AND metric = %(metric)s
@@ -25,6 +25,6 @@ INSERT INTO judgement_wanted (tenant_id, wanted_id, project_id, queue, metric, s
                               reason, made_by)
 SELECT %(tenant)s, %(id)s, %(project)s, %(queue)s, %(metric)s, %(subject)s, %(release)s, %(dataset)s, %(example)s, %(trace)s::uuid,
        %(not_by)s::uuid[], %(reason)s, %(by)s
- WHERE NOT EXISTS (SELECT FROM asked WHERE not_by @> %(not_by)s::uuid[])
+ WHERE NOT EXISTS (SELECT FROM asked WHERE not_by @> %(not_by)s::uuid[] AND not_by <@ %(not_by)s::uuid[])
 ON CONFLICT DO NOTHING
 RETURNING NOT EXISTS (SELECT FROM asked)

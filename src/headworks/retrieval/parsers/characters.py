@@ -22,6 +22,9 @@ _MOST_CONTROLS = 0.01
 _ASCII = bytes(range(128))
 _WORD = re.compile(rb"[\x80-\xff]{3,}")
 """In Latin script letters above ASCII stand alone or in pairs, in others words are made of them."""
+_PADDING = re.compile(rb"([\x80-\xff])\1{3,}")
+"""Fixed spaces, dots and lines."""
+_OTHER_SCRIPT = re.compile(r"[\u0370-\u1dff\u2e80-\ud7ff\uf900-\uffef\U00010000-\U0003ffff]")
 _SAMPLE = 64 * 1024
 
 
@@ -78,12 +81,17 @@ def _utf16_without_mark(data: bytes) -> str | None:
 def _of_another_script(data: bytes) -> str | None:
     """The encoding before Unicode of a text that is neither UTF-8 nor in Latin script, such as Shift JIS or KOI8-R."""
     sample = data if len(data) <= _SAMPLE else data[: data.rfind(b"\n", 0, _SAMPLE) + 1 or _SAMPLE]
-    high = sample.translate(None, _ASCII)
-    if 2 * sum(map(len, _WORD.findall(sample))) <= len(high) or b"\0" in sample:
+    words = _PADDING.sub(b"", sample)
+    if 2 * sum(map(len, _WORD.findall(words))) <= len(words.translate(None, _ASCII)) or b"\0" in sample:
         return None
+    high = sample.translate(None, _ASCII)
     if 2 * len(sample.decode("utf-8", "ignore").encode().translate(None, _ASCII)) > len(high):
         return None  # most of it is UTF-8
     from charset_normalizer import from_bytes  # 20 ms, for files that are rare
 
     found = from_bytes(sample).best()
-    return None if found is None else found.encoding
+    if found is None:
+        return None
+    above_ascii = [each for each in str(found) if each > "\x7f"]
+    is_other = 2 * len(_OTHER_SCRIPT.findall(str(found))) > len(above_ascii)
+    return found.encoding if is_other else None
