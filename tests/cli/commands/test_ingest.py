@@ -21,7 +21,8 @@ def ingest(cli: Any, *words: str, status: int = 0) -> dict[str, Any]:
     done = cli("ingest", "docs", *words, "--json", check=False)
     assert done.returncode == status, done
     found = json.loads(done.stdout)
-    assert sorted(found) == ["chunks", "documents", "failed"]
+    assert sorted(found) == ["chunks", "documents", "failed", "is_waiting", "paused"]
+    assert (found["is_waiting"], found["paused"]) == (False, [])
     return dict(found)
 
 
@@ -188,6 +189,8 @@ def test_nobody_waits_for_a_collection_that_is_paused(cli: Any, server: Server, 
         assert "`resting` is paused: " in done.stderr
         assert "`headworks jobs resume resting`" in done.stderr
         assert "sent" in done.stdout
+    told = json.loads(cli("ingest", "resting", str(folder), "--json").stdout)
+    assert (told["is_waiting"], told["paused"]) == (True, ["resting"])
     health = cli("collections", "health", "resting", check=False)
     assert health.returncode == 1
     assert "Work on `resting` is paused. 4 files wait." in health.stdout
