@@ -8,20 +8,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headworks.evaluation.gates.looks import NextLook, PastLook, Sight, next_look
+from headworks.statistics.spending import obrien_fleming
 from headworks.types.ids import Digest
 
 A, B, C = (Digest(f"sha256:{each}") for each in "abc")
 R1, R2, R3 = (Digest(f"sha256:r{each}") for each in "123")
+GOLDEN, GROWN = Digest("sha256:golden"), Digest("sha256:grown")
 
 
 def taken(candidate: Digest, results: Digest, look: int, attempt: int, alpha: float, **more: Any) -> PastLook:
-    return PastLook(candidate, more.pop("answers", results), results, look, attempt, alpha, **more)
+    golden, answers = more.pop("golden", GOLDEN), more.pop("answers", results)
+    return PastLook(candidate, golden, answers, results, look, attempt, alpha, **more)
+
+
+def sight(candidate: Digest, results: Digest, **more: Any) -> Sight:
+    return Sight(candidate, more.pop("golden", GOLDEN), more.pop("answers", results), results, **more)
 
 
 def looked(past: Sequence[PastLook], candidate: Digest, results: Digest, declared: int, **more: Any) -> NextLook:
-    return next_look(past, Sight(candidate, more.get("answers", results), results), declared, 0.05)
+    return next_look(past, sight(candidate, results, **more), declared, 0.05)
 
 
 def test_the_first_look_has_the_whole_level_where_one_is_declared() -> None:
@@ -38,7 +47,7 @@ def test_the_same_results_are_the_same_look() -> None:
 def test_other_results_of_the_same_release_are_another_look_which_may_not_be_there() -> None:
     past = [taken(A, R1, 1, 1, 0.05)]
     assert looked(past, A, R2, 1).alpha is None
-    second = looked(past, A, R2, 2)
+    second = looked([taken(A, R1, 1, 1, obrien_fleming(2, 0.05)[0].alpha)], A, R2, 2)
     assert second.look == 2
     assert second.alpha is not None
     assert 0.04 < second.alpha < 0.05
@@ -55,6 +64,45 @@ def test_judgements_that_a_verdict_waited_for_are_the_same_look_and_more_of_them
     assert looked([whole, waiting], A, R3, 2, answers=B).look == 2
 
 
+def test_examples_that_are_added_because_a_verdict_asked_for_them_are_another_look() -> None:
+    past = [taken(A, R1, 1, 1, 0.05)]
+    assert looked(past, A, R2, 1, golden=GROWN).alpha is None
+    first = looked([], A, R1, 2)
+    assert first.alpha is not None
+    assert first.next_alpha is not None
+    second = looked([taken(A, R1, 1, 1, first.alpha)], A, R2, 2, golden=GROWN)
+    assert (second.look, second.alpha, second.next_alpha) == (2, first.next_alpha, None)
+    assert looked(past, B, R2, 1, golden=GROWN).attempt == 1, "another release has examples that it was not tried on"
+
+
+def test_looks_that_are_declared_later_have_what_is_left_of_the_error_rate() -> None:
+    assert looked([taken(A, R1, 1, 1, 0.05)], A, R2, 5).alpha is None
+    planned = obrien_fleming(2, 0.05)
+    past = [taken(A, R1, 1, 1, planned[0].alpha), taken(A, R2, 2, 1, planned[1].alpha)]
+    assert looked(past, A, R3, 3).alpha is None
+    third = looked(past[:1], A, R3, 4)
+    assert third.alpha is not None
+    assert math.isclose(third.alpha + planned[0].alpha, obrien_fleming(4, 0.05)[1].spent)
+
+
+@given(
+    declared=st.lists(st.integers(1, 6), min_size=1, max_size=12),
+    error_rate=st.lists(st.sampled_from([0.01, 0.05, 0.1]), min_size=12, max_size=12),
+)
+def test_however_looks_are_declared_anew_one_release_spends_no_more_than_the_highest_plan(
+    declared: list[int], error_rate: list[float]
+) -> None:
+    past: list[PastLook] = []
+    for at, (looks, alpha) in enumerate(zip(declared, error_rate, strict=False)):
+        name = Digest(f"sha256:{at}")
+        look = next_look(past, sight(A, name, golden=name), looks, alpha)
+        if look.alpha is not None:
+            past.append(taken(A, name, look.look, look.attempt, look.alpha, golden=name))
+    whole = max(error_rate[: len(declared)])
+    within_a_plan = max(sum(each.alpha for each in obrien_fleming(looks, whole)) for looks in declared)
+    assert sum(each.alpha for each in past) <= within_a_plan + 1e-9
+
+
 def test_each_further_candidate_against_the_same_base_is_tested_more_strictly() -> None:
     past = [taken(A, R1, 1, 1, 0.05), taken(B, R2, 1, 2, 0.0125)]
     third = looked(past, C, R3, 1)
@@ -65,12 +113,12 @@ def test_each_further_candidate_against_the_same_base_is_tested_more_strictly() 
 
 
 def test_the_live_release_judged_by_a_gate_that_is_to_come_takes_nothing_from_candidates() -> None:
-    itself = next_look([taken(B, R2, 1, 1, 0.05)], Sight(A, R1, R1, live=A), 1, 0.05)
+    itself = looked([taken(B, R2, 1, 1, 0.05)], A, R1, 1, live=A)
     assert itself.attempt == 1
     past = [taken(A, R1, 1, 1, 0.05)]
-    assert next_look(past, Sight(B, R2, R2, live=A), 1, 0.05).attempt == 1
+    assert looked(past, B, R2, 1, live=A).attempt == 1
     past.append(taken(B, R2, 1, 1, 0.05))
-    assert next_look(past, Sight(C, R3, R3, live=A), 1, 0.05).attempt == 2
+    assert looked(past, C, R3, 1, live=A).attempt == 2
 
 
 @pytest.mark.parametrize("tries", [1, 5, 20])

@@ -29,6 +29,8 @@ class Case:
     """What humans said, by metric."""
     why_missing: str = ""
     """Why answers are missing, if they are."""
+    next_alpha: float | None = None
+    """The level of the next look at this release; None: there is none."""
 
     @property
     def has_two_sides(self) -> bool:

@@ -40,7 +40,15 @@ class Labels:
         return f" Judgements of {who} do not count: {self.left_out}." if self.left_out else ""
 
 
-def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | None, alpha: float) -> Line:
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Of this look, and of the next one at the same release; None: there is none."""
+
+    now: float
+    later: float | None
+
+
+def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | None, levels: Levels) -> Line:
     """The line, judged by what humans would say of all examples."""
     known = labels or Labels({}, {})
     order = drawn(found.digests, line.metric)
@@ -53,19 +61,23 @@ def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | No
     judge = [after - before for before, after in zip(found.base, found.candidate, strict=True)]
     clusters = found.clusters(line.cluster)
     result = corrected_mean(judge, [human.get(each) for each in found.digests], clusters, limits=_limits(found))
-    test = verdict_of(result.estimate, line.margin, alpha)
+    test = verdict_of(result.estimate, line.margin, levels.now)
     evidence = {"difference": test.difference, "lower_bound": test.lower_bound, "upper_bound": test.upper_bound}
-    evidence |= {"margin": line.margin, "alpha": alpha, "p_value": test.p_value, "n": len(found.digests)}
+    evidence |= {"margin": line.margin, "alpha": levels.now, "p_value": test.p_value, "n": len(found.digests)}
     evidence |= {"clusters": test.clusters, "judgements": done, "weight": result.weight, "gain": result.gain}
     said = f"{number(test.difference)} (at least {number(test.lower_bound)}), corrected by {done} judgements a side"
     if test.is_shown:
         return Line(_RULE, line.metric, "PASS", f"Shown: {said}.{known.told}", evidence)
     if test.is_refuted:
         return Line(_RULE, line.metric, "FAIL", f"Worse than allowed: {said}.{known.told}", evidence)
-    wanted = _next(line, result, alpha, done, len(order))
+    wanted = _next(line, result, levels.later or levels.now, done, len(order))
     if wanted is None:
         step = "More judgements alone do not decide it: add examples that the judge scores."
         return Line(_RULE, line.metric, "INCONCLUSIVE", f"Not shown yet: {said}.{known.told}", evidence, next_step=step)
+    if levels.later is None:  # more judgements would be another look
+        step = f"Have {wanted} examples judged before the next release is looked at: `min_human: {wanted}`."
+        message = f"Not shown: {said}.{known.told}"
+        return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence, wanted - done, step)
     return _asking(line, order[:wanted], known, spec, f"Not shown yet: {said}.{known.told}", evidence)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from headworks.evaluation.contract import VerdictWord
 from headworks.evaluation.experiments.comparing import Metric, Paired, slices
 from headworks.evaluation.gates.case import Case, broken_judge, pairs_of, unfit
-from headworks.evaluation.gates.correction import corrected
+from headworks.evaluation.gates.correction import Levels, corrected
 from headworks.evaluation.gates.lines import Line, inconclusive, number
 from headworks.evaluation.suites.gate_files import GateSpec, Improve, NotWorse, Slices
 from headworks.statistics.multiplicity import holm
@@ -36,8 +36,9 @@ def _not_worse(line: NotWorse, spec: GateSpec, case: Case) -> Line:
         return inconclusive(_NOT_WORSE, line.metric, f"Only {len(found.examples)} examples show it.", "Add examples.")
     if line.min_human is not None:
         broken = _uncorrectable(line, found) or broken_judge(_NOT_WORSE, found.metric, case)
-        return broken or corrected(line, spec, found, case.labels.get(line.metric), case.alpha)
-    return _compared(line, found, case.alpha)
+        levels = Levels(case.alpha, case.next_alpha)
+        return broken or corrected(line, spec, found, case.labels.get(line.metric), levels)
+    return _compared(line, found, case)
 
 
 def _uncorrectable(line: NotWorse, found: Paired) -> Line | None:
@@ -51,15 +52,16 @@ def _uncorrectable(line: NotWorse, found: Paired) -> Line | None:
     return None
 
 
-def _compared(line: NotWorse, found: Paired, alpha: float) -> Line:
+def _compared(line: NotWorse, found: Paired, case: Case) -> Line:
     rule, clusters, reach = _NOT_WORSE, found.clusters(line.cluster), found.metric.reach
     if len(set(clusters)) == 1:
         step = "Add examples of other documents, patients or templates."
         return inconclusive(rule, line.metric, "All examples are of one cluster, which shows nothing.", step)
     if reach is not None and line.margin >= reach:
         return inconclusive(rule, line.metric, f"A margin of {line.margin:g} allows anything.", "Lower it.")
-    test = _test(found, line.margin, clusters, alpha)
-    return _tested(rule, found.metric, test, pairs(found.base, found.candidate, clusters, weights=found.weights))
+    test = _test(found, line.margin, clusters, case.alpha)
+    known = pairs(found.base, found.candidate, clusters, weights=found.weights)
+    return _tested(rule, found.metric, test, known, case.next_alpha or case.alpha)
 
 
 def _test(found: Paired, margin: float, clusters: list[str], alpha: float) -> NonInferiority:
@@ -81,7 +83,7 @@ def _nothing_live(rule: str, metric: str) -> Line:
     return Line(rule, metric, "PASS", "Nothing is live yet that it could be worse than.")
 
 
-def _tested(rule: str, metric: Metric, test: NonInferiority, known: Pairs) -> Line:
+def _tested(rule: str, metric: Metric, test: NonInferiority, known: Pairs, next_alpha: float) -> Line:
     evidence = {
         "difference": test.difference,
         "lower_bound": test.lower_bound,
@@ -101,7 +103,7 @@ def _tested(rule: str, metric: Metric, test: NonInferiority, known: Pairs) -> Li
     if test.is_refuted:
         step = "Look at the examples that broke: `headworks eval compare`."
         return Line(rule, metric.name, "FAIL", f"Worse than allowed: {said}.", evidence, next_step=step)
-    needed = _needed(metric, test, known)
+    needed = _needed(metric, test, known, next_alpha)
     if needed is None:
         step = "It looks worse than the margin allows: look at the examples that broke before you add any."
         return Line(rule, metric.name, "INCONCLUSIVE", f"Not shown: {said}.", evidence, next_step=step)
@@ -110,10 +112,10 @@ def _tested(rule: str, metric: Metric, test: NonInferiority, known: Pairs) -> Li
     return Line(rule, metric.name, "INCONCLUSIVE", f"Not shown yet: {said}.", evidence, needed=more, next_step=step)
 
 
-def _needed(metric: Metric, test: NonInferiority, known: Pairs) -> int | None:
-    """Examples in all: for an equal release, or for one that truly differs as this one seems to."""
+def _needed(metric: Metric, test: NonInferiority, known: Pairs, alpha: float) -> int | None:
+    """Examples in all at that level: for an equal release, or for one that truly differs as this one seems to."""
     for truth in (0.0, min(0.0, test.difference)):
-        goal = Goal(test.margin, truth, test.alpha)
+        goal = Goal(test.margin, truth, alpha)
         if test.margin + truth <= 0:
             return None
         discordance = max(known.discordance, abs(truth))

@@ -231,7 +231,6 @@ class Gates:
             "tenant": principal.tenant,
             "project": run.subject.project,
             "feature": run.subject.feature,
-            "golden": golden_digest(run.bundle.files),
             "base": run.live or _NOTHING,
         }
         await tx.fetch_all(
@@ -240,13 +239,13 @@ class Gates:
         past = await tx.fetch_all(_SQL["looks_of"], into=PastLook, **place)
         sight = _sight(run, case)
         look = next_look(past, sight, run.spec.looks, run.spec.alpha)
-        judged = _used_up(run.spec) if look.alpha is None else judge(run.spec, replace(case, alpha=look.alpha))
+        judged = _judged(run.spec, case, look)
         is_complete = not any(each.rule in {"answers", "dataset"} for each in judged.lines)
         if look.alpha is not None and not look.is_repeated and _has_tested(judged):
             await tx.run(
-                _SQL["add_look"], **place, id=new_id(), candidate=sight.candidate, gate=run.bundle.digest,
-                answers=sight.answers, results=sight.results, look=look.look, attempt=look.attempt, alpha=look.alpha,
-                verdict=judged.verdict, waits=judged.waits, by=principal.id,
+                _SQL["add_look"], **place, id=new_id(), candidate=sight.candidate, golden=sight.golden,
+                gate=run.bundle.digest, answers=sight.answers, results=sight.results, look=look.look,
+                attempt=look.attempt, alpha=look.alpha, verdict=judged.verdict, waits=judged.waits, by=principal.id,
             )  # fmt: skip
         detail = {"verdict": judged.verdict, "gate": run.bundle.digest, "look": look.look, "attempt": look.attempt}
         await note_audit(tx, principal, "gate.verdict", run.subject.digest, detail)
@@ -327,16 +326,24 @@ def _sight(run: GateRun, case: Case) -> Sight:
         name: [dict(each.base), dict(each.candidate)] for name, each in case.labels.items() if name in case.calibrated
     }
     results = digest_of({"answers": answers, "calibrated": sorted(case.calibrated), "labels": labels})
-    return Sight(run.subject.digest, answers, results, run.live or _NOTHING)
+    return Sight(run.subject.digest, golden_digest(run.bundle.files), answers, results, run.live or _NOTHING)
+
+
+def _judged(spec: GateSpec, case: Case, look: NextLook) -> Judged:
+    """The verdict at the level of this look, and what can still be done where it is the last one."""
+    if look.alpha is None:
+        message = "The looks at this release are used up; these are other results."
+        step = "Change the release: another try at the same one would pass by luck."
+        return Judged("INCONCLUSIVE", (inconclusive("looks", "", message, step),))
+    judged = judge(spec, replace(case, alpha=look.alpha, next_alpha=look.next_alpha))
+    is_last = look.next_alpha is None and _has_tested(judged) and not judged.waits
+    if judged.verdict != "INCONCLUSIVE" or not is_last:
+        return judged
+    message = "This was the last look at this release: what is asked for here serves the next one."
+    step = f"Declare `looks: {spec.looks + 1}`, and a release may come back with more examples or judgements."
+    return replace(judged, lines=(*judged.lines, inconclusive("looks", "", message, step)))
 
 
 def _has_tested(judged: Judged) -> bool:
     """Whether a line was tested: only that spends a look."""
     return any("p_value" in each.evidence or "upper_bound" in each.evidence for each in judged.lines)
-
-
-def _used_up(spec: GateSpec) -> Judged:
-    looks = "look" if spec.looks == 1 else "looks"
-    message = f"The {spec.looks} declared {looks} at this release are used up; these are other results."
-    step = "Change the release, or propose more examples: another try at the same ones would pass by luck."
-    return Judged("INCONCLUSIVE", (inconclusive("looks", "", message, step),))

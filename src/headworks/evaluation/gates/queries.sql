@@ -4,8 +4,8 @@
 SELECT pg_advisory_xact_lock(hashtextextended('gate_look:' || %(tenant)s::text || %(project)s::text || %(feature)s, 0))
 
 -- name: looks_of
-SELECT candidate, answers, results, look, attempt, alpha, waits FROM gate_look
- WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND feature = %(feature)s AND golden = %(golden)s AND base = %(base)s
+SELECT candidate, golden, answers, results, look, attempt, alpha, waits FROM gate_look
+ WHERE tenant_id = %(tenant)s AND project_id = %(project)s AND feature = %(feature)s AND base = %(base)s
  ORDER BY look, made_at, look_id
 
 -- name: add_look
