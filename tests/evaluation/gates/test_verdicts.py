@@ -28,8 +28,10 @@ from headworks.evaluation.experiments.comparing import (
 )
 from headworks.evaluation.gates.case import Case
 from headworks.evaluation.gates.correction import Labels, drawn
-from headworks.evaluation.gates.verdicts import Judged, judge
+from headworks.evaluation.gates.looks import NextLook
+from headworks.evaluation.gates.verdicts import Judged, judge, judge_at
 from headworks.evaluation.suites.gate_files import GateSpec, read_gate
+from headworks.statistics.spending import obrien_fleming
 from headworks.types.evaluation import Example, Output, Score
 from headworks.types.ids import Digest
 
@@ -187,6 +189,41 @@ def test_judgements_are_asked_for_in_an_order_known_before_and_only_those_that_a
     assert [(each.side, each.example) for each in rest.wanted] == [("candidate", each) for each in order[30:50]]
     whole = Labels(dict.fromkeys(order[:50], 1.0), dict.fromkeys(order[:50], 1.0))
     assert say(spec, *sides, **more, labels={"helpful": whole}).verdict == "PASS"
+
+
+@pytest.mark.parametrize(("looks", "word"), [(1, "Declare `looks: 2` for it"), (2, "")])
+def test_on_the_last_look_nobody_is_asked_for_what_could_decide_nothing_any_more(looks: int, word: str) -> None:
+    lines = "must_not_get_worse:\n  - {metric: helpful, margin: 0.1, judge: {correct: ppi, min_human: 30}}\n"
+    spec = gate(f"looks: {looks}\n{lines}")
+    values = [float(at % 4 > 0) for at in range(400)]
+    case = Case(
+        results(values, "helpful"), results(values[::-1], "helpful"), METRICS, 400, 0.05, frozenset({"helpful"})
+    )
+    order = drawn(tuple(each.example_digest for each in case.candidate), "helpful")[:30]
+    people = Labels(*({each: float((at + side) % 3 > 0) for at, each in enumerate(order)} for side in (0, 1)))
+    levels = obrien_fleming(looks, spec.alpha)
+    later = levels[1].alpha if looks > 1 else None
+    look = NextLook(1, 1, levels[0].alpha, next_alpha=later)
+    said = judge_at(look, spec, replace(case, labels={"helpful": people}))
+    assert (said.verdict, said.has_tested, said.waits) == ("INCONCLUSIVE", True, False)
+    assert bool(said.wanted) is (looks > 1)
+    assert said.needed
+    steps = " ".join(each.next_step for each in said.lines)
+    assert word in steps
+    assert ("judged before the next release is looked at: `min_human: " in steps) is (looks == 1)
+    waiting = judge_at(look, spec, case)
+    assert waiting.waits
+    assert waiting.wanted, "what people were asked for is no further look"
+    assert [each.rule for each in waiting.lines] == ["must_not_get_worse"]
+
+
+def test_the_examples_asked_for_are_for_the_level_of_the_look_that_comes() -> None:
+    sides = results([1.0] * 30), results([1.0] * 30)
+    plan = obrien_fleming(2, 0.05)
+    case = Case(*sides, METRICS, 30, 0.05)
+    first = judge_at(NextLook(1, 1, plan[0].alpha, next_alpha=plan[1].alpha), WORSE, case)
+    last = judge_at(NextLook(2, 1, plan[1].alpha), WORSE, case)
+    assert first.needed == last.needed
 
 
 def test_what_nothing_limits_is_not_corrected_by_people() -> None:

@@ -13,10 +13,10 @@ from headworks.evaluation.experiments.comparing import FlippedExample, flips
 from headworks.evaluation.experiments.lifecycle import Experiment, Experiments, Order
 from headworks.evaluation.gates.case import Case
 from headworks.evaluation.gates.correction import Labels
-from headworks.evaluation.gates.lines import Wanted, inconclusive
+from headworks.evaluation.gates.lines import Wanted
 from headworks.evaluation.gates.looks import NextLook, PastLook, Sight, next_look
 from headworks.evaluation.gates.statements import comparison_of, line_json
-from headworks.evaluation.gates.verdicts import Judged, judge
+from headworks.evaluation.gates.verdicts import Judged, judge_at
 from headworks.evaluation.suites.gate_files import GateSpec
 from headworks.evaluation.suites.reading import golden_digest, read_gate_of
 from headworks.identity.service import allow
@@ -239,9 +239,9 @@ class Gates:
         past = await tx.fetch_all(_SQL["looks_of"], into=PastLook, **place)
         sight = _sight(run, case)
         look = next_look(past, sight, run.spec.looks, run.spec.alpha)
-        judged = _judged(run.spec, case, look)
+        judged = judge_at(look, run.spec, case)
         is_complete = not any(each.rule in {"answers", "dataset"} for each in judged.lines)
-        if look.alpha is not None and not look.is_repeated and _has_tested(judged):
+        if look.alpha is not None and not look.is_repeated and judged.has_tested:
             await tx.run(
                 _SQL["add_look"], **place, id=new_id(), candidate=sight.candidate, golden=sight.golden,
                 gate=run.bundle.digest, answers=sight.answers, results=sight.results, look=look.look,
@@ -327,23 +327,3 @@ def _sight(run: GateRun, case: Case) -> Sight:
     }
     results = digest_of({"answers": answers, "calibrated": sorted(case.calibrated), "labels": labels})
     return Sight(run.subject.digest, golden_digest(run.bundle.files), answers, results, run.live or _NOTHING)
-
-
-def _judged(spec: GateSpec, case: Case, look: NextLook) -> Judged:
-    """The verdict at the level of this look, and what can still be done where it is the last one."""
-    if look.alpha is None:
-        message = "The looks at this release are used up; these are other results."
-        step = "Change the release: another try at the same one would pass by luck."
-        return Judged("INCONCLUSIVE", (inconclusive("looks", "", message, step),))
-    judged = judge(spec, replace(case, alpha=look.alpha, next_alpha=look.next_alpha))
-    is_last = look.next_alpha is None and _has_tested(judged) and not judged.waits
-    if judged.verdict != "INCONCLUSIVE" or not is_last:
-        return judged
-    message = "This was the last look at this release: what is asked for here serves the next one."
-    step = f"Declare `looks: {spec.looks + 1}`, and a release may come back with more examples or judgements."
-    return replace(judged, lines=(*judged.lines, inconclusive("looks", "", message, step)))
-
-
-def _has_tested(judged: Judged) -> bool:
-    """Whether a line was tested: only that spends a look."""
-    return any("p_value" in each.evidence or "upper_bound" in each.evidence for each in judged.lines)

@@ -6,13 +6,14 @@ none needs a correction for the others (Berger 1982); claims of improvement are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headworks.evaluation.contract import VerdictWord
 from headworks.evaluation.gates.case import Case
 from headworks.evaluation.gates.differences import improve, not_worse, sliced
 from headworks.evaluation.gates.limits import below, budgets, perfect
 from headworks.evaluation.gates.lines import Line, Wanted, inconclusive
+from headworks.evaluation.gates.looks import NextLook
 from headworks.evaluation.suites.gate_files import GateSpec
 
 
@@ -39,12 +40,32 @@ class Judged:
         return any(each.waits for each in self.lines)
 
     @property
+    def has_tested(self) -> bool:
+        """Whether a line was tested: only that spends a look."""
+        return any("p_value" in each.evidence or "upper_bound" in each.evidence for each in self.lines)
+
+    @property
     def summary(self) -> str:
         """In one sentence, what decided."""
         deciding = [each for each in self.lines if each.verdict == self.verdict and each.blocks]
         if self.verdict == "PASS":
             return f"All {len(deciding)} lines are shown."
         return " ".join(f"{each.name}: {each.message}" for each in deciding[:3])
+
+
+def judge_at(look: NextLook, spec: GateSpec, case: Case) -> Judged:
+    """The verdict at the level of this look; where it is the last, it says what can still be done."""
+    if look.alpha is None:
+        message = "The looks at this release are used up; these are other results."
+        step = "Change the release: another try at the same one would pass by luck."
+        return Judged("INCONCLUSIVE", (inconclusive("looks", "", message, step),))
+    judged = judge(spec, replace(case, alpha=look.alpha, next_alpha=look.next_alpha))
+    is_over = look.next_alpha is None and judged.has_tested and not judged.waits
+    if judged.verdict != "INCONCLUSIVE" or not is_over:
+        return judged
+    message = "This was the last look at this release: what is asked for here serves the next one."
+    step = f"Declare `looks: {spec.looks + 1}` for it: then it may come back with more examples or judgements."
+    return replace(judged, lines=(*judged.lines, inconclusive("looks", "", message, step)))
 
 
 def judge(spec: GateSpec, case: Case) -> Judged:
