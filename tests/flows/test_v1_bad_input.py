@@ -103,12 +103,31 @@ def fault(answer: httpx.Response, path: str) -> dict[str, Any]:
         "content-length: 0x3",
         "transfer-encoding: chunked\r\ncontent-length: 3",
         "transfer-encoding: xchunked",
+        "host: elsewhere",
     ],
 )
 def test_heads_that_two_readers_would_read_apart_are_refused(stage: Stage, line: str) -> None:
     status, said = tell(stage, head_of(stage, CHAT, line), b"0\r\n\r\n")
     assert status == 400, said
     assert b"x-more" not in said
+
+
+@pytest.mark.parametrize("in_pieces", [True, False])
+def test_what_stands_behind_a_body_says_nothing_of_who_asks(stage: Stage, in_pieces: bool) -> None:  # noqa: FBT001 - a parameter
+    text = f"trailed {in_pieces}"
+    head = head_of(stage, CHAT, "transfer-encoding: chunked")
+    key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"authorization:"))
+    body = json.dumps(asked(CHAT, text=text)).encode()
+    chunks = b"%x\r\n%b\r\n0\r\n" % (len(body), body)
+    for trailers, without_key, status in (
+        (key + b"\r\n", head.replace(key + b"\r\n", b""), 401),
+        (b"authorization: Bearer none\r\nopenai-beta: late\r\ntraceparent: late\r\n", head, 200),
+    ):
+        pieces = [without_key, chunks + trailers + b"\r\n"]
+        answered, said = tell(stage, *(pieces if in_pieces else [b"".join(pieces)]))
+        assert answered == status, said
+    (one,) = stage.seen("gpt", text)
+    assert "late" not in repr(one.headers)
 
 
 def test_what_is_smuggled_behind_a_body_is_no_request(stage: Stage) -> None:
@@ -262,14 +281,33 @@ def test_an_unknown_parameter_passes_where_the_format_is_the_same(stage: Stage, 
     assert fault(answer, MESSAGES)["message"] == "brand_new: Extra inputs are not permitted"  # as Anthropic itself says
 
 
-@pytest.mark.parametrize(
-    ("path", "model"),
-    [
-        *[(CHAT, model) for model in ("claude", "gemini", "bedrock")],
-        *[(MESSAGES, model) for model in ("gpt", "gemini")],
-        *[(RESPONSES, model) for model in ("claude", "compatible")],
-    ],
-)
+ACROSS = [
+    *[(CHAT, model) for model in ("claude", "gemini", "bedrock")],
+    *[(MESSAGES, model) for model in ("gpt", "gemini")],
+    *[(RESPONSES, model) for model in ("claude", "compatible")],
+]
+
+
+@pytest.mark.parametrize(("path", "model"), [*ACROSS, (CHAT, "gpt"), (RESPONSES, "gpt")])
+@pytest.mark.parametrize("key", ["content", "c\\u006fntent"])
+def test_a_key_twice_deep_in_a_body_is_refused_by_who_reads_it(
+    stage: Stage, post: Any, path: str, model: str, key: str
+) -> None:
+    """In the same format the provider reads it; across formats one of the two values would be lost."""
+    text = f"twice in {len(key)} letters from {path} to {model}"
+    turn = f'{{"role": "user", "{key}": "lost", "content": {json.dumps(text)}}}'
+    member = "input" if path == RESPONSES else "messages"
+    body = json.dumps(asked(path, model) | {member: "here"}).replace('"here"', f"[{turn}]").encode()
+    answer = post(path, body)
+    if (path, model) not in ACROSS:
+        assert turn.encode() in stage.seen(model, text)[-1].body
+        return
+    assert answer.status_code == 400, answer.text
+    assert fault(answer, path)["message"].startswith("An object in the body has `content` twice.")
+    assert not stage.seen(model, text)
+
+
+@pytest.mark.parametrize(("path", "model"), ACROSS)
 @pytest.mark.parametrize("name", ["brand_new", "a`b\r\nc: d", "é" * 300, ""])
 def test_an_unknown_parameter_is_named_across_formats(
     stage: Stage, post: Any, path: str, model: str, name: str

@@ -75,6 +75,16 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send(body(received))
 
 
+async def by_the_short_way(scope: Any, receive: Any, send: Any) -> None:
+    short = scope.get("extensions", {}).get(SHORT_WAY)
+    if short is None:
+        await echo(scope, receive, send)
+        return
+    shown = repr((scope["method"], scope["path"], scope["raw_path"], scope["query_string"], scope["http_version"]))
+    answer = shown.encode() + short.body
+    short.answer(200, [(b"X-Seen", scope["type"].encode())], answer)
+
+
 class Side:
     """A server with one of the two protocols, and what its clients have seen."""
 
@@ -350,6 +360,106 @@ async def test_an_idle_connection_is_closed_and_one_at_work_is_not() -> None:
         assert not side.state.connections
 
 
+class Impatient(OneWriteProtocol):
+    patience_s = 0.3
+
+
+HEAD = b"POST /path HTTP/1.1\r\nhost: a\r\n"
+TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said"),
+    [
+        ([], b""),
+        ([b"\r\n"], TIMEOUT),
+        ([b"PO"], TIMEOUT),
+        ([HEAD], TIMEOUT),
+        ([HEAD, *[b"x: y\r\n"] * 40], TIMEOUT),
+        ([HEAD + b"content-length: 10\r\n\r\n", b"half"], TIMEOUT),
+        ([HEAD + b"content-length: 2\r\n\r\nok", HEAD], TIMEOUT),
+        ([HEAD + b"content-length: 2\r\n\r\nok" + HEAD], TIMEOUT),
+    ],
+)
+@pytest.mark.parametrize("app", [echo, by_the_short_way])
+async def test_nobody_waits_for_the_rest_of_a_request_for_ever(app: App, pieces: list[bytes], said: bytes) -> None:
+    async with Side(Impatient, app, timeout_keep_alive=LIMIT_S) as side, side.client() as (reader, writer):
+        with suppress(ConnectionError):
+            for piece in pieces:
+                with suppress(RuntimeError):  # uvloop's, of a connection that is closed
+                    writer.write(piece)
+                await asyncio.sleep(0.02)
+            answer = await asyncio.wait_for(reader.read(-1), LIMIT_S)
+            assert answer[answer.find(TIMEOUT) :].startswith(said) if said else answer == b""
+        await asyncio.sleep(0.05)
+        assert not side.state.connections
+
+
+async def test_an_application_that_waits_for_a_body_hears_that_it_does_not_come() -> None:
+    heard: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        heard.set_result((await receive())["type"])
+
+    async with Side(Impatient, app, limit_concurrency=100) as side, side.client() as (reader, writer):
+        writer.write(HEAD + b"content-length: 10\r\n\r\nhalf")
+        assert await asyncio.wait_for(heard, LIMIT_S) == "http.disconnect"
+        assert (await reader.read()).startswith(TIMEOUT)
+
+
+async def test_a_body_may_take_long_as_long_as_it_comes_and_an_answer_always() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        while message.get("more_body"):
+            message = await receive()
+        await asyncio.sleep(1.0)
+        await send(start([length(2)]))
+        await send(body(b"ok"))
+
+    async with Side(Impatient, app, timeout_keep_alive=LIMIT_S) as side, side.client() as (reader, writer):
+        writer.write(HEAD + b"content-length: 10\r\n\r\n")
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            writer.write(b"x")
+        writer.write(HEAD[:20])  # the next request begins before the first is answered: that one is not cut off
+        assert (await asyncio.wait_for(reader.readuntil(b"ok"), LIMIT_S)).startswith(b"HTTP/1.1 200 OK")
+        writer.write(HEAD[20:] + b"content-length: 2\r\n\r\nhi")
+        assert (await asyncio.wait_for(reader.readuntil(b"ok"), LIMIT_S)).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("app", [echo, by_the_short_way])
+async def test_a_head_has_a_largest_size(app: App) -> None:
+    async with Side(OneWriteProtocol, app, timeout_keep_alive=LIMIT_S) as side:
+        answer = await side.exchange(HEAD, b"x: " + b"y" * 65_536)
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
+@pytest.mark.parametrize("sized", [True, False])
+async def test_what_stands_behind_a_body_is_no_header(sized: bool) -> None:  # noqa: FBT001 - a parameter
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        seen.append(scope["headers"])
+        await send(start([length(2)]))
+        await send(body(b"ok"))
+
+    ask = HEAD + b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    rest = b"2\r\nhi\r\n0\r\nauthorization: Bearer late\r\nhost: b\r\nexpect: 100-continue\r\n\r\n"
+    async with Side(OneWriteProtocol, app) as side:
+        answer = await side.exchange(*([ask + rest] if sized else [ask, rest]))
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert [name for name, _ in seen[0]] == [b"host", b"transfer-encoding", b"connection"]
+
+
+async def test_nobody_names_two_hosts() -> None:
+    async with Side(OneWriteProtocol, echo) as side:
+        for line in (b"host: a", b"Host: b", b"HOST:"):
+            assert (await side.exchange(HEAD + line + b"\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+
+
 async def test_a_server_that_shuts_down_finishes_what_it_answers_and_says_that_it_closes() -> None:
     for protocol in (HttpToolsProtocol, OneWriteProtocol):
         begun, go_on = asyncio.Event(), asyncio.Event()
@@ -423,16 +533,6 @@ def test_joining_keeps_every_byte_in_its_order(writes: list[tuple[int, bool]], c
         return expected
 
     assert asyncio.run(main()) == b"".join(out)
-
-
-async def by_the_short_way(scope: Any, receive: Any, send: Any) -> None:
-    short = scope.get("extensions", {}).get(SHORT_WAY)
-    if short is None:
-        await echo(scope, receive, send)
-        return
-    shown = repr((scope["method"], scope["path"], scope["raw_path"], scope["query_string"], scope["http_version"]))
-    answer = shown.encode() + short.body
-    short.answer(200, [(b"X-Seen", scope["type"].encode())], answer)
 
 
 @pytest.mark.parametrize("request_name", [*REQUESTS, "in pieces", "with a body"])

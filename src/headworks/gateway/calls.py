@@ -105,6 +105,7 @@ class Call(Asked, kw_only=True):
         """What is asked, in neutral words. Raises InvalidRequest that names the field."""
         if self._neutral is None:
             assert self.dialect.format is not None  # noqa: S101 -- only formats are translated
+            self.body.refuse_repeated()
             self._neutral = self.dialect.format.read_request(self.body.raw)
         return self._neutral
 

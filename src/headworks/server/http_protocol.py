@@ -5,6 +5,9 @@ answer, and builds for each request what it needs to wait for a body. Here write
 the connection closes, a buffer is full, or the turn of the event loop ends, whichever comes first; the timer stays; a
 request that has arrived whole takes a short way, and is not parsed where its head repeats one before. The bytes, their
 order, and every rule are uvicorn's: the tests compare them.
+
+What uvicorn has no rule for: a client that stops in the middle of a request is not waited for longer than `patience_s`,
+a head has a largest size, trailers are no headers (RFC 9110 6.5.1), and nobody names two hosts (RFC 9112 3.2).
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ _SHORT = 200
 _LESSONS = 3
 """How often a connection may learn its head: one that changes with each request is not worth it."""
 _TIMER_GRAIN_S = 0.002
+_LARGEST_HEAD = 64 * 1024
 _NOBODY: deque[Any] = deque(maxlen=0)
 """Requests that wait behind another on a connection where none does."""
 _NO_PARSER = cast("httptools.HttpRequestParser", None)
@@ -41,38 +45,48 @@ class OneWriteProtocol(HttpToolsProtocol):
     __slots__ = (
         "_at_once",
         "_data",
+        "_has_head",
         "_has_short_way",
-        "_idle_since",
+        "_head_size",
         "_is_between",
         "_joining",
         "_keep_alive",
         "_known",
         "_lessons",
         "_pieces",
+        "_rings_at",
+        "_waits_since",
     )
 
+    patience_s = 60.0
+    """How long a head may take, and how long the next piece of a body; nginx waits as long."""
     _pieces: list[bytes] | None
     """Body of a request that may turn out to have arrived whole; None: another way was taken."""
     _data: bytes
     """What the parser is reading, if a request begins with it."""
     _is_between: bool
     """Whether it has read the last byte of a request, and none of the next."""
+    _waits_since: float | None
+    """Since when the client is waited for: for its next request, the end of a head, or more of a body."""
+    _rings_at: float
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         """A client has connected."""
         super().connection_made(transport)
         self.flow = Flow(transport)
         self.pipeline = _NOBODY
-        self._idle_since: float | None = None
         self._pieces = None
         self._data = b""
-        self._is_between = False
+        self._is_between = self._has_head = False
+        self._head_size = 0
         self._known: KnownHead | None = None
         self._lessons = _LESSONS
         self._joining = JoiningTransport(transport, self.loop)
         self.transport = cast("asyncio.Transport", self._joining)
         self._has_short_way = not (self.access_log or self.limit_concurrency or self.config.reset_contextvars)
         self._at_once = {} if self.root_path else getattr(self.config.app, "at_once", {})
+        self._waits_since = self.loop.time()
+        self._ring_by(self._waits_since + self.patience_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
@@ -86,7 +100,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Part of a request, or several."""
-        self._idle_since = None
+        since, self._waits_since = self._waits_since, None
         known = self._known
         if known is not None and self._is_between and self.cycle.response_complete:
             again = known.request(data)
@@ -101,6 +115,10 @@ class OneWriteProtocol(HttpToolsProtocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._stop_parsing(error)
         self._data = b""
+        if not self._is_between:
+            self._wait_for_the_rest(since, len(data))
+        elif self._waits_since is None and self.cycle is not None and self.cycle.response_complete:
+            self._waits_since = since  # empty lines between two requests are nothing
         if self._pieces is not None:  # the rest of the body is still to come
             pieces, self._pieces = self._pieces, None
             if not self._joining.is_closing():
@@ -109,8 +127,32 @@ class OneWriteProtocol(HttpToolsProtocol):
                 for piece in pieces:
                     self.on_body(piece)
 
+    def _wait_for_the_rest(self, since: float | None, size: int) -> None:
+        """A head or a body has not come to its end with these bytes; `since`: when a head began that goes on."""
+        now = self.loop.time()
+        if self._has_head:
+            self._waits_since = now
+        else:
+            self._waits_since = since if self._head_size else now
+            self._head_size += size
+            if self._head_size > _LARGEST_HEAD:
+                self._refuse(b"431 Request Header Fields Too Large", b"The head of the request is too large.")
+        self._ring_by(now + self.patience_s)
+
+    def _refuse(self, status: bytes, why: bytes) -> None:
+        """Say so where nothing is answered yet, and close."""
+        cycle = self.cycle
+        if not self._joining.is_closing():
+            if cycle is None or cycle.response_complete or not cycle.response_started:
+                if cycle is not None:
+                    cycle.disconnected = True  # it can answer nothing any more
+                head = b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+                self.transport.write(head % (status, len(why)) + b"connection: close\r\n\r\n" + why)
+            self.transport.close()
+
     def _stop_parsing(self, error: Exception) -> None:
         """As uvicorn's: 400, a WebSocket, or a request for another protocol that is let pass."""
+        self._is_between = True  # nothing more is waited for
         if isinstance(error, httptools.HttpParserUpgrade):
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
@@ -124,13 +166,26 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        self._is_between = False
+        self._is_between = self._has_head = False
+        self._head_size = 0
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer: nothing that comes behind a body may say who asks, and what."""
+        if self._has_head:
+            return
+        name = name.lower()
+        if name == b"host" and any(known == b"host" for known, _ in self.headers):
+            raise ValueError("two hosts")
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
     def on_headers_complete(self) -> None:
         """The head of a request is complete. As uvicorn's, with our cycles."""
+        self._has_head = True
         parser = self.parser
         if parser.should_upgrade() and self._should_upgrade():
             self._describe()
@@ -251,10 +306,11 @@ class OneWriteProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        else:
-            self._idle_since = self.loop.time()
-            if self.timeout_keep_alive_task is None:
-                self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._look_at_idleness)
+        elif self._is_between:
+            now = self._waits_since = self.loop.time()
+            closes_at = now + self.timeout_keep_alive
+            if self.timeout_keep_alive_task is None or self._rings_at > closes_at:
+                self._ring_by(closes_at)
 
     def rest(self, cycle: ShortCycle) -> None:
         """A long answer has begun: without its parser an open stream is a kilobyte less, and most read nothing more."""
@@ -270,14 +326,36 @@ class OneWriteProtocol(HttpToolsProtocol):
         return parser
 
     def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
+        self._waits_since = None
 
-    def _look_at_idleness(self) -> None:
+    def _ring_by(self, at: float) -> None:
+        """Have the one timer ring at `at` or earlier."""
+        timer = self.timeout_keep_alive_task
+        if timer is not None:
+            if self._rings_at <= at:
+                return
+            timer.cancel()
+        self._rings_at = at
+        self.timeout_keep_alive_task = self.loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
         self.timeout_keep_alive_task = None
-        if self._idle_since is None:  # at work: the next answer sets the timer again
+        since = self._waits_since
+        if since is None:  # at work: the next answer sets the timer again
             return
-        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left_s <= _TIMER_GRAIN_S:
-            self.timeout_keep_alive_handler()
+        now = self.loop.time() + _TIMER_GRAIN_S
+        is_at_work = self.cycle is not None and not self.cycle.response_complete
+        if self.flow.read_paused or (is_at_work and not self.cycle.more_body):  # it is the client who waits
+            self._waits_since = now
+            self._ring_by(now + self.patience_s)
+        elif self._is_between:
+            if now < since + self.timeout_keep_alive:
+                self._ring_by(since + self.timeout_keep_alive)
+            else:
+                self.timeout_keep_alive_handler()
+        elif now < since + self.patience_s:
+            self._ring_by(since + self.patience_s)
+        elif not self._has_head and not self._head_size:  # nothing came at all
+            self.transport.close()
         else:
-            self.timeout_keep_alive_task = self.loop.call_later(left_s, self._look_at_idleness)
+            self._refuse(b"408 Request Timeout", b"The rest of the request did not come.")

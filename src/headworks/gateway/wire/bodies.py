@@ -1,11 +1,13 @@
 """The JSON body of a request: its top-level members by where they stand, so that it is forwarded byte for byte.
 
 Nothing is parsed and written again. What must change is spliced: number texts, key order, escapes and fields that we
-don't know survive. A member that stands twice is refused, because two readers would take two different ones.
+don't know survive. A member that stands twice is refused, because two readers would take two different ones; deeper
+down that is left to the provider, unless somebody here reads it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -129,6 +131,17 @@ class Body:
         raw = self.value(name)
         return None if raw is None else msgspec.json.decode(raw)
 
+    def refuse_repeated(self) -> None:
+        """For who reads all of it: one of two values would be lost. Raises InvalidRequest for a key that stands twice.
+
+        In any object, at any depth.
+        """
+        try:
+            # Numbers stay texts: what they are worth is no matter here, and a long one would take long.
+            json.loads(self.raw.decode(), object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+        except RecursionError:
+            raise InvalidRequest("The body is nested too deeply.", next_step="Nest less deeply.") from None
+
     def spliced(self, changes: Mapping[str, bytes]) -> bytes:
         """The bytes with these members' values replaced; new ones are put at the end."""
         pieces = self._pieces.copy()
@@ -195,22 +208,32 @@ def _found_by_grammar(raw: bytes, found: Mapping[str, msgspec.Raw], inside: str)
 
 def _repeated(raw: bytes, inside: str) -> InvalidRequest:
     """Which key stands twice: found slowly, because it is never needed for a good request."""
-    import json
-
     name = ""
 
     def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal name
-        seen: set[str] = set()
-        name = ""
-        for key, _ in pairs:
-            if key in seen:
-                name = key
-            seen.add(key)
+        name = _twice(pairs)
         return dict(pairs)
 
     json.loads(raw, object_pairs_hook=look)  # the outermost object comes last
     return InvalidRequest(f"{_named(inside)} has `{name}` twice.", param=name, code="duplicate_key")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        name = _twice(pairs)
+        raise InvalidRequest(f"An object in the body has `{name}` twice.", param=name, code="duplicate_key")
+
+
+def _twice(pairs: list[tuple[str, Any]]) -> str:
+    """The last key that stands there already."""
+    seen: set[str] = set()
+    name = ""
+    for key, _ in pairs:
+        if key in seen:
+            name = key
+        seen.add(key)
+    return name
 
 
 def _named(inside: str) -> str:
