@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import pytest
 
 from headworks.config import PriceSettings
@@ -98,10 +99,24 @@ def test_facts_are_put_together_from_all_tables() -> None:
     assert PriceTable([Layer("a", made(row("m", 1)))]).find_facts("openai", "m") is None
 
 
-def test_the_shipped_table_knows_how_long_a_prompt_may_be() -> None:
-    facts = PriceTable.load().find_facts("openai", "gpt-4o-mini")
-    assert facts is not None
-    assert facts.context_tokens == 128_000
+def test_the_shipped_facts_fill_what_the_tables_do_not_say() -> None:
+    shipped = PriceTable.load().find_facts("openai", "GPT-4o-mini")
+    assert shipped is not None
+    assert (shipped.context_tokens, shipped.max_output_tokens, shipped.kind) == (128_000, 16_384, "chat")
+    stated = row("gpt-4o-mini", 1, facts=ModelFacts(9, retires_on="2027-03-01", supports={"tools": False}))
+    found = PriceTable([Layer("a", made(stated))]).find_facts("openai", "gpt-4o-mini")
+    assert found == msgspec.structs.replace(
+        shipped, context_tokens=9, retires_on="2027-03-01", supports={**shipped.supports, "tools": False}
+    )
+
+
+def test_when_a_model_retires_is_up_to_each_seller() -> None:
+    maker = row("m", 1, facts=ModelFacts(9, is_deprecated=True, retires_on="2027-03-01", supports={"tools": True}))
+    layers = [Layer("a", made(maker, resells={"azure": ["none", "openai"]}))]
+    assert PriceTable(layers).find_facts("azure", "m") == ModelFacts(9, supports={"tools": True})
+    own = row("m", 1, facts=ModelFacts(8, retires_on="2027-04-01"))
+    table = PriceTable([*layers, Layer("b", made(own, provider="azure"))])
+    assert table.find_facts("azure", "m") == own.facts
 
 
 def test_a_reseller_has_the_makers_price_unless_a_table_has_its_own() -> None:

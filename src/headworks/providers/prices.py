@@ -1,20 +1,24 @@
 """What a call costs, and what tables know of a model: exact names only; what is in no table has no price.
 
 The face of `providers/pricing/`. Tables lie above one another: the operator's own prices, then, in the order of the
-setting `prices.order`, the one that is shipped and those that were imported; the first that has a model decides.
+setting `prices.order`, the one that is shipped and those that were imported; the first that has a model decides. Below
+them all are the shipped facts, which have no prices.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from headworks.config import PriceSettings
 from headworks.errors import ModelUnpriced, StartupRefused
 from headworks.providers.catalog import Catalog
+from headworks.providers.pricing.fact_table import shipped_facts
 from headworks.providers.pricing.facts import ModelFacts
 from headworks.providers.pricing.layers import IMPORTED, SHIPPED, Layer, imported, place, shipped
 from headworks.providers.pricing.overrides import read_overrides
@@ -60,12 +64,25 @@ class PriceTable:
         return rates
 
     def find_facts(self, provider: str, model: str) -> ModelFacts | None:
-        """What the tables know of a model, the first that says something of each fact; None: nothing."""
-        facts: ModelFacts | None = None
-        for _, row in self.stated(provider, model):
-            if row.facts is not None:
-                facts = row.facts if facts is None else facts.filled_from(row.facts)
-        return facts
+        """What the tables know of a model, the first that says something of each fact, the shipped facts last.
+
+        Where nothing is known of it as this provider has it, what is known of it from a maker whose models it resells.
+        None: nothing.
+        """
+        seller, name = self._key(provider, model)
+        own = self._facts_of((seller, name))
+        if own is not None:
+            return own
+        makers = (maker for layer in self.layers for maker in layer.resells.get(seller, ()))
+        found = (self._facts_of((maker, name)) for maker in makers)
+        return next((facts.elsewhere() for facts in found if facts is not None), None)
+
+    def _facts_of(self, key: tuple[str, str]) -> ModelFacts | None:
+        rows = (layer.rows.get(key) for layer in self.layers)
+        said = [row.facts for row in rows if row is not None and row.facts is not None]
+        if (last := shipped_facts().get(key)) is not None:
+            said.append(last)
+        return reduce(ModelFacts.filled_from, said) if said else None
 
     def stated(self, provider: str, model: str) -> list[tuple[Layer, PriceRow]]:
         """What each table says of a model, the one that decides first.
@@ -132,7 +149,7 @@ class PriceFiles:
             ids = price_ids()
             own = read_overrides(
                 self.settings.overrides,
-                lambda provider, model: next((row for _, row in below.stated(provider, model)), None),
+                lambda provider, model: _row_in_force(below, provider, model),
                 lambda provider: ids.get(provider, provider),
             )
             self._table = PriceTable([own, *below.layers])
@@ -159,6 +176,12 @@ class PriceFiles:
         """What shows that a file has changed."""
         paths = [place(self.folder, name) for name in IMPORTED]
         return tuple(_mark(path) for path in [*paths, self.settings.overrides] if path is not None)
+
+
+def _row_in_force(table: PriceTable, provider: str, model: str) -> PriceRow | None:
+    """The row that decides a model's price, with all that is known of the model."""
+    stated = table.stated(provider, model)
+    return msgspec.structs.replace(stated[0][1], facts=table.find_facts(provider, model)) if stated else None
 
 
 def _mark(path: Path) -> tuple[int, int, int] | None:

@@ -39,6 +39,7 @@ def test_a_model_is_shown_with_its_conditions_and_its_table(capfd: pytest.Captur
     assert lines[0].split() == ["model", "openai/gpt-4o-mini"]
     assert lines[1].split()[:2] == ["table", "shipped,"]
     assert "fact   context tokens: 128000" in lines
+    assert any(line.startswith("fact   supports: tools, parallel tools, ") for line in lines)
     assert [line.split() for line in lines if line.startswith(("when", "always", "batch"))] == [
         ["when", "input", "output", "cached_input"],
         ["always", "0.15", "0.60", "0.075"],
@@ -50,7 +51,8 @@ def test_a_shown_model_as_json_has_integers(capfd: pytest.CaptureFixture[str]) -
     shown = answer(capfd, "show", "anthropic/claude-sonnet-4-5-20250929")
     assert shown["rates"]["cache_write_1h"] == 6_000_000
     assert shown["rates"]["batch: above 200000: output"] == 11_250_000
-    assert shown["facts"] == {"context_tokens": 200_000}
+    facts = shown["facts"]
+    assert (facts["context_tokens"], facts["kind"], facts["supports"]["tools"]) == (200_000, "chat", True)
     assert (shown["table"], shown["unused"]) == ("shipped", [])
     assert answer(capfd, "show", "builtin/minilm")["rates"] == {"input": 0, "output": 0}
 

@@ -93,7 +93,10 @@ def test_a_deployment_costs_what_its_model_costs_with_a_discount_on_everything(t
         full = listed.cost_micro_usd(usage)
         assert full is not None
         assert ours.cost_micro_usd(usage) == -(-full * 7 // 8)
-    assert priced.find_facts("azure", "ours") == priced.find_facts("anthropic", "claude-sonnet-4-5")
+    facts = priced.find_facts("anthropic", "claude-sonnet-4-5")
+    assert facts is not None
+    assert facts.supports["tools"]
+    assert priced.find_facts("azure", "ours") == facts.elsewhere() != facts
 
 
 def test_a_discount_alone_is_on_the_models_own_price(tmp_path: Path) -> None:

@@ -62,8 +62,8 @@ def show(
         return
     print(f"{paint('model', 'dim')}  {model.lower()}")
     print(f"{paint('table', 'dim')}  {found['table']}, {found['version']}")
-    for fact, value in found["facts"].items():
-        print(f"{paint('fact', 'dim')}   {fact.replace('_', ' ')}: {value}")
+    for fact, value in _told(found["facts"]).items():
+        print(f"{paint('fact', 'dim')}   {fact}: {value}".replace("_", " "))
     print()
     print(_by_condition(found["rates"]))
     for other in found["unused"]:
@@ -281,9 +281,15 @@ def _described(prices: PriceTable, provider: str, name: str) -> JsonObject | Non
 def _facts(facts: ModelFacts | None) -> JsonObject:
     import msgspec
 
-    found: JsonObject = {} if facts is None else msgspec.to_builtins(facts)
-    supports = found.pop("supports", {})
-    return found | {f"supports {name}": value for name, value in supports.items()}
+    return {} if facts is None else msgspec.to_builtins(facts)
+
+
+def _told(facts: JsonObject) -> JsonObject:
+    """Facts as people read them: all that a model supports in one line."""
+    supports = facts.get("supports", {})
+    names = {said: ", ".join(name for name, has in supports.items() if has is said) for said in (True, False)}
+    told = {**facts, "supports": names[True], "does not support": names[False]}
+    return {name: value for name, value in told.items() if value != ""}
 
 
 def _all_names(prices: PriceTable) -> list[str]:

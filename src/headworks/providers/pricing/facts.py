@@ -26,6 +26,10 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         supports = {"supports": {**other.supports, **self.supports}}
         return ModelFacts(**{**msgspec.structs.asdict(other), **mine, **supports})
 
+    def elsewhere(self) -> ModelFacts:
+        """What holds whoever sells the model; when it retires is up to each seller."""
+        return msgspec.structs.replace(self, is_deprecated=None, retires_on=None)
+
 
 SUPPORTS = (
     "tools",

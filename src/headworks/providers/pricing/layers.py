@@ -26,11 +26,11 @@ class Layer:
         self.source = table.source
         self.rows = table.by_name()
         """Each row by provider (as the tables name it) and model."""
-        self._resells = table.resells
+        self.resells = table.resells
 
     def resold(self, provider: str, model: str) -> PriceRow | None:
         """The row of another provider whose model this one has at the same price."""
-        rows = (self.rows.get((other, model)) for other in self._resells.get(provider, ()))
+        rows = (self.rows.get((other, model)) for other in self.resells.get(provider, ()))
         return next((row for row in rows if row is not None), None)
 
 

@@ -120,7 +120,9 @@ def _row(entry: _Entry, name: str, below: Find, price_id: Callable[[str], str], 
     if not (percent.is_finite() and 0 <= percent <= 100):
         raise StartupRefused(f"{where}: `percent_off` is from 0 to 100.")
     row = msgspec.convert({**_lowered(msgspec.to_builtins(found), 1 - percent / 100), "names": [name]}, PriceRow)
-    row.facts = found.facts
+    if found.facts is not None:
+        seller, _ = _split(entry.model, where)
+        row.facts = found.facts if seller == provider else found.facts.elsewhere()
     return row
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from types import MappingProxyType
@@ -110,8 +110,10 @@ def table_of(
     return Table(version=version, source=source, unit=UNIT, providers=kept, resells=dict(sorted(resells.items())))
 
 
-def digest(providers: Mapping[str, list[PriceRow]], resells: Mapping[str, list[str]] = MappingProxyType({})) -> str:
-    """The first 12 hex digits of the SHA-256 of all that decides a price."""
+def digest(
+    providers: Mapping[str, Sequence[msgspec.Struct]], resells: Mapping[str, list[str]] = MappingProxyType({})
+) -> str:
+    """The first 12 hex digits of the SHA-256 of all that decides a price, or of all facts."""
     return hashlib.sha256(msgspec.json.encode([dict(providers), dict(resells)], order="sorted")).hexdigest()[:12]
 
 
@@ -126,16 +128,21 @@ def parse(content: bytes) -> Table:
 def dump(table: Table) -> str:
     """The table's file."""
     head = {"version": table.version, "source": table.source, "unit": table.unit, "resells": table.resells}
+    return layout(head, table.providers)
+
+
+def layout(head: Mapping[str, object], providers: Mapping[str, Sequence[msgspec.Struct]]) -> str:
+    """A file of rows, one a line; each has `names`, which come first."""
     lines = [*(f"{'{' if not n else ' '}{_json(k)}: {_json(v)}," for n, (k, v) in enumerate(head.items()))]
     lines.append(' "providers": {')
-    for number, (provider, rows) in enumerate(table.providers.items(), 1):
+    for number, (provider, rows) in enumerate(providers.items(), 1):
         lines.append(f"  {_json(provider)}: [")
         lines += [f"   {_line(row)}{',' if place < len(rows) else ''}" for place, row in enumerate(rows, 1)]
-        lines.append("  ]" + ("," if number < len(table.providers) else ""))
+        lines.append("  ]" + ("," if number < len(providers) else ""))
     return "\n".join([*lines, " }", "}", ""])
 
 
-def _line(row: PriceRow) -> str:
+def _line(row: msgspec.Struct) -> str:
     members = msgspec.to_builtins(row)
     return _json({"names": members.pop("names"), **members})
 
