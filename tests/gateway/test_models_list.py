@@ -34,6 +34,34 @@ def test_a_route_with_one_target_says_what_the_tables_know_of_it(world: World) -
     assert (pricing["currency"], pricing["per_tokens"]) == ("USD", 1_000_000)
     assert (pricing["input"], pricing["output"], pricing["cached_input"]) == ("0.15", "0.6", "0.075")
     assert pricing["service_tiers"]["batch"]["input"] == "0.075"
+    assert (found["kind"], found["max_output_tokens"]) == ("chat", 16_384)
+    assert {"tools", "json_schema", "images"} <= {name for name, has in found["capabilities"].items() if has}
+
+
+def test_a_dated_model_says_when_it_retires(world: World) -> None:
+    found = shown(world, "claude/claude-sonnet-4-5-20250929")
+    assert (found["context_length"], found["max_output_tokens"]) == (200_000, 64_000)
+    assert (found["pricing"]["input"], found["pricing"]["output"]) == ("3", "15")
+    assert found["capabilities"]["computer_use"]
+    assert found["retires_on"] == "2026-11-30"
+
+
+def test_a_route_with_several_targets_says_what_holds_for_each(world: World) -> None:
+    found, chat, claude = (shown(world, name) for name in ("claude-pair", "other/gpt-4o", "claude/claude-sonnet-4-5"))
+    assert found["targets"] == ["claude/claude-sonnet-4-5", "other/gpt-4o"]
+    assert found["context_length"] == chat["context_length"] < claude["context_length"]
+    assert found["max_output_tokens"] == chat["max_output_tokens"] < claude["max_output_tokens"]
+    assert found["capabilities"]["tools"]
+    assert "computer_use" not in found["capabilities"], "nobody knows it of GPT-4o"
+    assert found["retires_on"] == claude["retires_on"]
+    assert "retires_on" not in chat
+    assert "pricing" not in found, "they cost different prices"
+
+
+def test_targets_that_cost_the_same_have_a_price(world: World) -> None:
+    found = shown(world, "same-pair")
+    assert found["pricing"] == shown(world, "outside/gpt-4o-mini")["pricing"]
+    assert found["max_output_tokens"] == 100, "the smaller of their caps"
 
 
 def test_a_model_may_be_asked_for_by_its_provider_s_name(world: World) -> None:
@@ -66,9 +94,15 @@ def test_a_feature_is_described_as_one_and_not_by_its_model(world: World) -> Non
     assert shown(world, "typed")["feature"]["inputs"] == ["plan", "year"]
 
 
+def test_the_limits_of_a_feature_are_those_of_its_route(world: World) -> None:
+    found, route = shown(world, "going-feature"), shown(world, "going-on")
+    limits = {name: route[name] for name in ("context_length", "max_output_tokens")}
+    assert found.keys() == {"id", "object", "created", "owned_by", "feature", *limits}
+    assert {name: found[name] for name in limits} == limits
+
+
 def test_a_route_s_cap_is_the_most_output(world: World) -> None:
     assert shown(world, "capped")["max_output_tokens"] == 50
-    assert row(facts=ModelFacts(max_output_tokens=10), cap=50)["max_output_tokens"] == 10
 
 
 def test_what_runs_here_costs_nothing(world: World) -> None:

@@ -151,6 +151,8 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "patient-chat": "[outside/m1], deadlines: {idle_s: 60}",
         "patient-claude": "[claude/claude-1], deadlines: {idle_s: 60}",
         "priced-pair": "[outside/gpt-4o-mini, other/gpt-4o]",
+        "same-pair": "[{target: outside/gpt-4o-mini, parameters: {max_tokens: 200}}, "
+        "{target: other/gpt-4o-mini, parameters: {max_tokens: 100}}]",
         "claude-pair": "[claude/claude-sonnet-4-5, other/gpt-4o]",
         "trying": "[outside/m1, other/m2], retries: {most: 2, base_s: 0.01, most_s: 2}",
         "widening": "[outside/m1, other/m2], fallback: {context_window: [other/m9], server_error: off}",

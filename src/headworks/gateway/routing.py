@@ -15,7 +15,8 @@ from headworks.identity.contract import Grant
 from headworks.identity.service import IdentityTable
 from headworks.policy.service import may_call
 from headworks.providers.contract import Provider
-from headworks.providers.prices import ModelFacts, PriceTable, Rates, Unpriced, check_priced
+from headworks.providers.prices import PriceTable, Rates, Unpriced, check_priced
+from headworks.providers.pricing.facts import UNKNOWN, ModelFacts, of_all
 from headworks.types.features import Feature, Route, Target
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest, TenantId
@@ -104,33 +105,41 @@ class View:
             return name
         provider, slash, model = name.partition("/")
         is_allowed = bool(slash) and _allows(principal, "model:call", name)
-        if is_allowed and any(self._known_of(principal.tenant, Target(provider, model))):
+        if is_allowed and self._known_of(principal.tenant, Target(provider, model)) != (None, UNKNOWN):
             return name
         raise self.unknown(principal, name)
 
     def describe(self, principal: Principal, name: str) -> Listed:
-        """What is known of a name that the caller may call: of a feature, of a model, or of a route's only target."""
+        """What is known of a name that the caller may call: of a model, or what holds for all targets of a route."""
         tenant = principal.tenant
         provider, slash, model = name.partition("/")
         if slash:
             return Listed(name, None, (), *self._known_of(tenant, Target(provider, model)))
         channels = self._channels(principal, name)
         if channels is not None and _LIVE in channels:
-            return Listed(name, channels[_LIVE])
+            feature = channels[_LIVE]
+            return Listed(name, feature, (), *self._known_of_all(feature.tenant, feature.route))
         route = self.releases.routes.get((tenant, name))
-        targets = route.every_target if route is not None else ()
-        names = tuple(each.name for each in targets)
-        if len(targets) != 1:
-            return Listed(name, None, names)
-        cap = next((each for word in CAPS if isinstance(each := targets[0].parameters.get(word), int)), None)
-        return Listed(name, None, names, *self._known_of(tenant, targets[0]), cap)
+        if route is None:
+            return Listed(name)
+        names = tuple(each.name for each in route.every_target)
+        return Listed(name, None, names, *self._known_of_all(tenant, route))
 
-    def _known_of(self, tenant: TenantId, target: Target) -> tuple[Rates | None, ModelFacts | None]:
+    def _known_of_all(self, tenant: TenantId, route: Route) -> tuple[Rates | None, ModelFacts]:
+        """What a call costs, where each target's costs the same, and the facts that hold for each."""
+        known = [self._known_of(tenant, target) for target in route.every_target]
+        rates = [each for each, _ in known]
+        return rates[0] if all(each == rates[0] for each in rates) else None, of_all([facts for _, facts in known])
+
+    def _known_of(self, tenant: TenantId, target: Target) -> tuple[Rates | None, ModelFacts]:
+        """Price and facts of a model, whose output a route may cap."""
         try:
             _, priced_as = self._accounts.find(target.provider, self.releases.accounts.get((tenant, target.provider)))
         except NotFound:
-            return None, None
-        return self.prices.find(priced_as, target.model), self.prices.find_facts(priced_as, target.model)
+            return None, UNKNOWN
+        facts = self.prices.find_facts(priced_as, target.model) or UNKNOWN
+        cap = next((each for word in CAPS if isinstance(each := target.parameters.get(word), int)), None)
+        return self.prices.find(priced_as, target.model), facts if cap is None else facts.capped(cap)
 
     def provider(self, tenant: TenantId, name: str) -> Provider:
         """The tenant's account of that name, or the catalogue's provider. Raises NotFound."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from headworks.providers.pricing.facts import ModelFacts
+from headworks.providers.pricing.facts import UNKNOWN, ModelFacts
 from headworks.providers.pricing.rates import Rates
 from headworks.types.features import Feature
 
@@ -26,17 +26,13 @@ _RATES = (
 
 
 class Listed(msgspec.Struct, frozen=True):
-    """A name with what is known of it. `targets` are a route's; `rates` and `facts` are of one target alone.
-
-    `cap` is the route's on the output of that target.
-    """
+    """A name with what is known of it. `targets` are a route's; `rates` and `facts` hold for each of them."""
 
     name: str
     feature: Feature | None = None
     targets: tuple[str, ...] = ()
     rates: Rates | None = None
-    facts: ModelFacts | None = None
-    cap: int | None = None
+    facts: ModelFacts = UNKNOWN
 
 
 def listing(models: Iterable[Listed]) -> bytes:
@@ -58,10 +54,10 @@ def _row(model: Listed) -> dict[str, Any]:
         "owned_by": provider if slash else _OURS,
     }
     if model.feature is not None:
-        return row | {"feature": _feature(model.feature)}
+        return row | {"feature": _feature(model.feature)} | _limits(model.facts)
     if model.targets:
         row["targets"] = list(model.targets)
-    return row | _facts(model) | ({} if model.rates is None else {"pricing": _pricing(model.rates)})
+    return row | _facts(model.facts) | ({} if model.rates is None else {"pricing": _pricing(model.rates)})
 
 
 def _feature(feature: Feature) -> dict[str, Any]:
@@ -77,17 +73,18 @@ def _feature(feature: Feature) -> dict[str, Any]:
     }
 
 
-def _facts(model: Listed) -> dict[str, Any]:
-    facts = model.facts or ModelFacts()
-    most = facts.max_output_tokens if model.cap is None else min(model.cap, facts.max_output_tokens or model.cap)
+def _facts(facts: ModelFacts) -> dict[str, Any]:
     known = {
         "kind": facts.kind,
-        "context_length": facts.context_tokens,
-        "max_output_tokens": most,
         "capabilities": dict(sorted(facts.supports.items())) or None,
         "deprecated": facts.is_deprecated,
         "retires_on": facts.retires_on,
     }
+    return _limits(facts) | {name: value for name, value in known.items() if value is not None}
+
+
+def _limits(facts: ModelFacts) -> dict[str, int]:
+    known = {"context_length": facts.context_tokens, "max_output_tokens": facts.max_output_tokens}
     return {name: value for name, value in known.items() if value is not None}
 
 

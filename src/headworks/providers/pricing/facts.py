@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -26,9 +28,47 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         supports = {"supports": {**other.supports, **self.supports}}
         return ModelFacts(**{**msgspec.structs.asdict(other), **mine, **supports})
 
+    def capped(self, most: int) -> ModelFacts:
+        """These facts where no more than `most` tokens of output are asked for."""
+        return msgspec.structs.replace(self, max_output_tokens=min(most, self.max_output_tokens or most))
+
     def elsewhere(self) -> ModelFacts:
         """What holds whoever sells the model; when it retires is up to each seller."""
         return msgspec.structs.replace(self, is_deprecated=None, retires_on=None)
+
+
+UNKNOWN = ModelFacts()
+
+
+def of_all(models: Sequence[ModelFacts]) -> ModelFacts:
+    """What holds whichever of these models is asked.
+
+    A limit is the smallest, and unknown where one is. They support what each supports, and do not what one does not.
+    They are of a kind where all are of it, deprecated where one is, and retire when the first does that is known to.
+    """
+    supports = [each.supports for each in models]
+    settled = {word: _settled([each.get(word) for each in supports], by=False) for each in supports for word in each}
+    kinds = {each.kind for each in models}
+    return ModelFacts(
+        context_tokens=_least([each.context_tokens for each in models]),
+        max_output_tokens=_least([each.max_output_tokens for each in models]),
+        kind=kinds.pop() if len(kinds) == 1 else None,
+        is_deprecated=_settled([each.is_deprecated for each in models], by=True),
+        retires_on=min((each.retires_on for each in models if each.retires_on is not None), default=None),
+        supports={word: said for word, said in settled.items() if said is not None},
+    )
+
+
+def _least(limits: Sequence[int | None]) -> int | None:
+    known = [each for each in limits if each is not None]
+    return min(known) if len(known) == len(limits) else None
+
+
+def _settled(said: Sequence[bool | None], *, by: bool) -> bool | None:
+    """`by` where one of them says so, the contrary where all say that; None: not known of all."""
+    if by in said:
+        return by
+    return None if None in said else not by
 
 
 SUPPORTS = (
