@@ -3,9 +3,9 @@
     pip download --no-deps litellm
     .venv/bin/python script/update_facts.py litellm-*.whl [--date YYYY-MM-DD] [--check]
 
-LiteLLM's file of prices lies in its package. It is read as `headworks prices import litellm` reads it; of each model of
-the catalogue's providers that prices.json prices by that very name, all but the price is kept. So prices.json comes
-first.
+LiteLLM's file of prices lies in its package. It is read as `headworks prices import litellm` reads it; all but the
+price is kept of each model of the catalogue's providers that prices.json prices by that very name, and of those that
+moderate, which cost nothing. So prices.json comes first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from headworks.providers.catalog import Catalog
 from headworks.providers.prices import PriceTable, price_ids
 from headworks.providers.pricing.fact_table import FactTable, dump, parse, table_of
-from headworks.providers.pricing.litellm import import_litellm
+from headworks.providers.pricing.litellm import import_litellm, litellm_facts
 from headworks.providers.vendors import VENDORS
 
 TARGET = Path(__file__).resolve().parent.parent / "src/headworks/providers/facts.json"
@@ -28,18 +28,18 @@ WITHIN = "litellm/model_prices_and_context_window_backup.json"
 
 def build(package: Distribution, on: date) -> FactTable:
     """The whole table as it is written."""
-    source = f"litellm {package.version}"
     ids = price_ids()
     providers = {ids.get(row.id, row.id) for row in (*Catalog.load(), *VENDORS.values())}
     priced = PriceTable.load()
     content = next(each for each in package.files or () if each.as_posix() == WITHIN).read_binary()
-    rows = import_litellm(content, source, on).table.by_name()
+    rows = import_litellm(content, WITHIN, on).table.by_name()
+    own = {key: row.facts for key, row in rows.items() if row.facts is not None}
     facts = {
-        (provider, model): row.facts
-        for (provider, model), row in rows.items()
-        if row.facts is not None and provider in providers and priced.stated(provider, model)
+        (provider, model): known
+        for (provider, model), known in {**litellm_facts(content, WITHIN), **own}.items()  # what it prices goes before
+        if provider in providers and (known.kind == "moderation" or priced.stated(provider, model))
     }
-    return table_of(source, facts, on)
+    return table_of(f"litellm {package.version}", facts, on)
 
 
 def find(place: Path) -> Distribution | None:

@@ -54,11 +54,13 @@ def test_the_version_is_a_date_and_the_digest_of_the_facts() -> None:
     assert dump(table) == SHIPPED.read_text(encoding="utf-8")
 
 
-def test_facts_are_of_models_that_have_a_price_by_that_very_name() -> None:
+def test_facts_are_of_models_that_have_a_price_by_that_very_name_or_moderate() -> None:
     prices = PriceTable((shipped(),), aliases={})
     facts = shipped_facts()
     assert len(facts) == sum(len(row.names) for rows in parse(SHIPPED.read_bytes()).providers.values() for row in rows)
-    assert [name for name in facts if prices.find(*name) is None] == []
+    unpriced = {name for name in facts if prices.find(*name) is None}
+    assert ("openai", "omni-moderation-latest") in unpriced
+    assert {facts[name].kind for name in unpriced} == {"moderation"}
     assert all(model == model.lower() for _, model in facts)
 
 
@@ -79,6 +81,9 @@ def test_the_file_is_made_of_a_package_by_exact_names(generator: ModuleType, tmp
         "gpt-4o": {**CHAT, "litellm_provider": "openai"},
         "gpt-4o-mini-but-not-quite": {**CHAT, "litellm_provider": "openai"},
         "gpt-4.1": {"input_cost_per_token": 2e-06, "litellm_provider": "openai"},
+        "codestral/codestral-latest": {"mode": "completion", "litellm_provider": "codestral"},
+        "mistral/codestral-latest": {**CHAT, "litellm_provider": "mistral"},
+        "mistral/next-moderation": {"mode": "moderation", "litellm_provider": "mistral"},
         "azure/gpt-4o-mini": {**known, "litellm_provider": "azure"},
         "bespoke/gpt-4o-mini": {**known, "litellm_provider": "bespoke"},
     }
@@ -86,6 +91,8 @@ def test_the_file_is_made_of_a_package_by_exact_names(generator: ModuleType, tmp
     chat = ModelFacts(kind="chat", supports={"images": True})
     assert table.by_name() == {
         ("azure", "gpt-4o-mini"): ModelFacts(9_000, kind="chat", retires_on="2027-03-01", supports={"images": True}),
+        ("mistral", "codestral-latest"): chat,
+        ("mistral", "next-moderation"): ModelFacts(kind="moderation"),
         ("openai", "gpt-4o"): chat,
         ("openai", "gpt-4o-mini"): chat,
     }

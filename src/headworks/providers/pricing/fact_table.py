@@ -1,6 +1,7 @@
 """The facts that are shipped, as a file: a line for the models of a provider of which the same is known.
 
-They are of models that the shipped price table prices, by exact names, under the same providers.
+They are of models that the shipped price table prices, by exact names, under the same providers, and of models that
+moderate, which cost nothing.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -74,16 +74,31 @@ _SUPPORTS = {
 def import_litellm(content: bytes, where: str, on: date) -> Imported:
     """The file as a table of that day. Raises InvalidRequest for what is not such a file."""
     rows = Collected()
-    for name, given in read_object(content, where).items():
-        provider = given.get("litellm_provider") if isinstance(given, dict) else None
-        if name == "sample_spec" or not isinstance(provider, str) or not provider:
-            continue
-        row = _row(given, _provider_id(provider))
+    for provider, model, given in _models(content, where):
+        row = _row(given, provider)
         if row is None:
             rows.leave_out("is not priced by token")
         else:
-            rows.add(_provider_id(provider), _model(name, provider), row)
+            rows.add(provider, model, row)
     return rows.finish(f"LiteLLM's {where}", on)
+
+
+def litellm_facts(content: bytes, where: str) -> dict[tuple[str, str], ModelFacts]:
+    """What the file knows of each model by provider and name, priced or not. Raises InvalidRequest as above."""
+    facts: dict[tuple[str, str], ModelFacts] = {}
+    for provider, model, given in _models(content, where):
+        known = _facts(given)
+        if known is not None:
+            facts.setdefault((provider, model.lower()), known)
+    return facts
+
+
+def _models(content: bytes, where: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Provider and name as we call them, and what the file says. Raises InvalidRequest for what is not such a file."""
+    for name, given in read_object(content, where).items():
+        provider = given.get("litellm_provider") if isinstance(given, dict) else None
+        if name != "sample_spec" and isinstance(provider, str) and provider:
+            yield _provider_id(provider), _model(name, provider), given
 
 
 def _provider_id(provider: str) -> str:
