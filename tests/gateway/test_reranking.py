@@ -133,9 +133,43 @@ def test_mistral_s_moderation_says_its_tokens(world: World, provider: SimulatedP
     assert world.records.row().input_tokens == 12
 
 
-def test_a_moderation_without_a_model_names_the_field(world: World) -> None:
-    with pytest.raises(openai.BadRequestError, match="`model` is required"):
+@pytest.mark.parametrize("body", [{"input": "x"}, {"input": "x", "model": None}, {"model": "", "input": "x"}])
+@pytest.mark.parametrize("name", ["moderating", "outside/omni-moderation-latest"])
+def test_a_moderation_without_a_model_goes_to_the_only_one(
+    world: World, provider: SimulatedProvider, name: str, body: dict[str, Any]
+) -> None:
+    key = world.key(models=(name, "priced", "outside/gpt-4o-mini"))
+    world.settle()
+    provider.will(Reply.json({"id": "modr-1", "results": [{"flagged": False}]}))
+    answer = world.post(body, "/v1/moderations", key)
+    assert (answer.status_code, answer.json()["results"]) == (200, [{"flagged": False}])
+    assert provider.last.json == {"input": "x", "model": "omni-moderation-latest"}
+    assert world.records.row().asked_model == name
+
+
+def test_several_models_that_moderate_are_listed(world: World) -> None:
+    with pytest.raises(openai.BadRequestError, match="`model` is required: 2 models") as refused:
         world.client().moderations.create(input="x")
+    assert (refused.value.param, refused.value.code) == ("model", "missing_field")
+    assert "Name one of: moderating, moderating-twice." in refused.value.message
+
+
+def test_where_no_model_is_known_to_moderate_one_has_to_be_named(world: World, provider: SimulatedProvider) -> None:
+    key = world.key(models=("priced", "silent/mistral-moderation-latest"))
+    world.settle()
+    with pytest.raises(openai.BadRequestError, match="`model` is required: no models"):
+        world.client(key).moderations.create(input="x")
+    assert not provider.seen
+
+
+def test_who_moderates_is_asked_for_a_key_first(world: World) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        world.client("hw_nobody").moderations.create(input="x")
+
+
+def test_nothing_else_goes_without_a_model(world: World) -> None:
+    answer = world.post({"query": "capital", "documents": DOCUMENTS}, "/v1/rerank")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, "`model` is required.")
 
 
 def test_what_is_paid_by_the_call_costs_as_many_calls_as_are_counted() -> None:

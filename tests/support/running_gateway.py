@@ -150,6 +150,8 @@ def workspace(first: str, second: str) -> dict[str, bytes]:
         "going-nowhere": "[outside/m1, other/m2], continue_after_output: true, fallback: {invalid_answer: off}",
         "patient-chat": "[outside/m1], deadlines: {idle_s: 60}",
         "patient-claude": "[claude/claude-1], deadlines: {idle_s: 60}",
+        "moderating": "[outside/omni-moderation-latest]",
+        "moderating-twice": "[other/omni-moderation-latest, outside/omni-moderation-2024-09-26]",
         "priced-pair": "[outside/gpt-4o-mini, other/gpt-4o]",
         "same-pair": "[{target: outside/gpt-4o-mini, parameters: {max_tokens: 200}}, "
         "{target: other/gpt-4o-mini, parameters: {max_tokens: 100}}]",

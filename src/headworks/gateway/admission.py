@@ -28,9 +28,14 @@ class Admission:
                 raise
             return newer.authenticate(token, now)
 
-    async def enter(self, token: str) -> tuple[View, Principal]:
-        """The view and the caller, for what is no call of a model. Raises Unauthenticated, DatabaseUnavailable."""
+    async def enter(self, token: str, caller: Principal | None = None) -> tuple[View, Principal]:
+        """The view and the caller, for what is no call of a model. Raises Unauthenticated, DatabaseUnavailable.
+
+        `caller`: who was authenticated before.
+        """
         view = self._snapshots.current()
+        if caller is not None:
+            return view, caller
         principal = await self.authenticate(view, token, time.time())
         return self._snapshots.current(), principal
 

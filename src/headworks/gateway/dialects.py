@@ -28,7 +28,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """A path with its format. `fields` must be there, each starting with one of the bytes beside it.
 
     `format` is None where bytes only ever pass through. `caps` are the names of the cap on output; `asks_usage`: usage
-    comes in a stream only for who asks for it. `names_user`: where the end user is named, beside `user`.
+    comes in a stream only for who asks for it. `names_user`: where the end user is named, beside `user`. `kind`: of the
+    model that is meant where none is named; None: one has to be.
     """
 
     surface: Surface
@@ -40,6 +41,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     can_stream: bool = True
     id_prefix: str = ""
     names_user: str = "safety_identifier"
+    kind: str | None = None
     judge: Callable[[bytes], Verdict]
     error_body: Callable[[HeadworksError | Failed], bytes]
     error_event: Callable[[HeadworksError], bytes]
@@ -157,6 +159,7 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect(
         surface="moderations",
         path="/v1/moderations",
+        kind="moderation",
         fields=(("input", b'"[{', "a text, an object or an array"),),
         can_stream=False,
         judge=judge_results,

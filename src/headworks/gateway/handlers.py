@@ -109,12 +109,29 @@ class Handlers:
                 call.gathers = call.gathers and call.keeping is None  # keeping waits between the record and the answer
             elif call.surface == "messages" and MESSAGES.carries_foreign_thoughts(call.body.raw):
                 call.rewrite()
+            elif not call.model:
+                call.model = await self._only_model(call)
             if call.streams:
                 await self._stream(exchange, call)
             else:
                 await self._whole(exchange, call)
         except BaseException as error:  # noqa: BLE001 -- `fail` sorts them, and raises what is not its own
             await exchange.fail(error)
+
+    async def _only_model(self, call: Call) -> str:
+        """The one model of the dialect's kind that the caller may call. Raises InvalidRequest, Unauthenticated."""
+        view, principal = await self._admission.enter(call.token, call.caller)
+        assert call.dialect.kind is not None  # noqa: S101 -- else the model is named
+        names = view.of_kind(principal, call.dialect.kind)
+        if len(names) == 1:
+            return names[0]
+        listed = f"Name one of: {', '.join(names)}." if names else "Name a route or `provider/model`."
+        raise InvalidRequest(
+            f"`model` is required: {len(names) or 'no'} models are known here for {call.surface}.",
+            next_step=listed,
+            param="model",
+            code="missing_field",
+        )
 
     async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/messages/count_tokens."""
@@ -289,7 +306,9 @@ def _call(exchange: Exchange, raw: bytes) -> Call:
     body = Body.read(raw)
     model = body.text("model")
     if not model:
-        raise InvalidRequest("`model` is required.", param="model", code="missing_field")
+        if dialect.kind is None:
+            raise InvalidRequest("`model` is required.", param="model", code="missing_field")
+        model = ""  # which is meant depends on who calls
     if len(model) > _LONGEST_NAME or not model.isprintable():
         raise InvalidRequest(f"`model` is no name: up to {_LONGEST_NAME} printable characters.", param="model")
     dialect.check(body)

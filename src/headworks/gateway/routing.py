@@ -96,6 +96,13 @@ class View:
         """Features, routes and known models that the caller may call, in that order."""
         return [name for name, permission in self._known(principal) if _allows(principal, permission, name)]
 
+    def of_kind(self, principal: Principal, kind: str) -> list[str]:
+        """Routes that the caller may call and whose targets are all of that kind; where there is none, such models."""
+        listed = [name for name, permission in self._known(principal) if permission == "model:call"]
+        allowed = (name for name in listed if _allows(principal, "model:call", name))
+        found = [name for name in allowed if self.describe(principal, name).facts.kind == kind]
+        return [name for name in found if "/" not in name] or found
+
     def known(self, principal: Principal, name: str) -> str:
         """The name, if the caller may call it and it is listed, or a model that the price tables know.
 

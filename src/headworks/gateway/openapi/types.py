@@ -254,10 +254,10 @@ class Results(msgspec.Struct, kw_only=True):
 
 
 class ModerationRequest(msgspec.Struct, kw_only=True):
-    """OpenAI's Moderations."""
+    """OpenAI's Moderations. Without `model` the only one that moderates is asked."""
 
-    model: Model
     input: str | list[Any] | Json
+    model: Model | None = None
 
 
 class ListedModel(msgspec.Struct, kw_only=True):

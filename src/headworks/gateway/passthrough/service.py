@@ -129,7 +129,7 @@ class Passthrough:
         if streams and vendor is GOOGLE and not query:
             raise NotSupportedYet("A stream comes as events only.", next_step="Add `?alt=sse` to the address.")
         surface = vendor.surface_of(method)
-        view, principal = await self._enter(exchange)
+        view, principal = await self._admission.enter(exchange.token, exchange.caller)
         with self._ledger.open(_asked(transfer, model, streams=streams, surface=surface), principal) as record:
             plan = await self._plan(transfer, view, principal, model, record)
 
@@ -166,7 +166,7 @@ class Passthrough:
         named = Named.read(await exchange.body(self._max_body_bytes), content_type)
         model = _checked(named.model)
         tail, _ = query_of(transfer.scope["query_string"])
-        view, principal = await self._enter(exchange)
+        view, principal = await self._admission.enter(exchange.token, exchange.caller)
         with self._ledger.open(_asked(transfer, model, streams=named.streams), principal) as record:
             plan = await self._plan(transfer, view, principal, model, record)
 
@@ -186,7 +186,7 @@ class Passthrough:
         query, in_query = query_of(scope["query_string"])
         named = chosen_of(exchange.headers, in_query)
         tail = tail_of(scope["method"].replace("HEAD", "GET"), path, scope["raw_path"], surface)
-        view, principal = await self._enter(exchange)
+        view, principal = await self._admission.enter(exchange.token, exchange.caller)
         with self._ledger.open(_asked(transfer, f"{named}/{surface}" if named else surface), principal) as record:
             if named or not principal.may("model:call"):
                 self._admit(transfer, principal, f"{named}/{surface}")
@@ -200,11 +200,6 @@ class Passthrough:
             record.answered()
             last = await transfer.relay(answer)
         await exchange.write(last, is_last=True)
-
-    async def _enter(self, exchange: AsgiExchange) -> tuple[View, Principal]:
-        if exchange.caller is not None:
-            return self._snapshots.current(), exchange.caller
-        return await self._admission.enter(exchange.token)
 
     def _admit(self, transfer: Transfer, principal: Principal, name: str) -> None:
         """Raises Forbidden; the same is asked again while the answer is on its way."""
