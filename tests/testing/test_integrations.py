@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 FOLDER = Path(__file__).parents[2] / "integrations"
 REPORT = "<!-- headworks-gate:claims -->\n## PASS\n"
 COMMAND = """#!/usr/bin/env bash
+[ "$STATUS" -gt 2 ] && exit "$STATUS"
 while [ $# -gt 0 ]; do [ "$1" = --markdown ] && printf '%s' "$REPORT" > "$2"; shift; done
 exit "$STATUS"
 """
@@ -88,11 +89,28 @@ def test_one_comment_is_made_and_then_changed(forge: Forge, tmp_path: Path, plac
     assert [each["body"] for each in forge.comments] == ["LGTM", REPORT.replace("PASS", "FAIL")]
 
 
-@pytest.mark.parametrize(("status", "more", "left"), [(0, {}, 0), (1, {}, 1), (2, {}, 2), (3, {}, 3)])
-def test_the_exit_status_is_the_verdicts(
-    forge: Forge, tmp_path: Path, status: int, more: dict[str, str], left: int
-) -> None:
-    assert run(tmp_path, forge.url + "/comments", status, **more) == left
+@pytest.mark.parametrize("release", ["claims", "claims@staging"])
+def test_where_there_is_no_verdict_no_earlier_one_is_left_standing(forge: Forge, tmp_path: Path, release: str) -> None:
+    assert run(tmp_path, forge.url + "/comments", 0) == 0
+    summary = tmp_path / "summary.md"
+    more = {"HEADWORKS_RELEASE": release, "GITHUB_STEP_SUMMARY": str(summary)}
+    assert run(tmp_path, forge.url + "/comments", 3, **more) == 3
+    (comment,) = forge.comments
+    mark, heading = comment["body"].splitlines()[:2]
+    assert mark == REPORT.splitlines()[0]
+    assert heading == f"## ERROR: the gate of {release} gave no verdict"
+    assert "PASS" not in comment["body"]
+    assert summary.read_text() == comment["body"]
+
+
+def test_a_report_that_was_half_written_is_no_verdict(forge: Forge, tmp_path: Path) -> None:
+    assert run(tmp_path, forge.url + "/comments", 1, "") == 1
+    assert "ERROR" in forge.comments[0]["body"]
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 3])
+def test_the_exit_status_is_the_verdicts(forge: Forge, tmp_path: Path, status: int) -> None:
+    assert run(tmp_path, forge.url + "/comments", status) == status
 
 
 def test_inconclusive_may_pass_where_somebody_says_so_and_a_failure_never_does(forge: Forge, tmp_path: Path) -> None:
