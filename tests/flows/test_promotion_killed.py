@@ -1,4 +1,7 @@
-"""A server that dies, is raced or tampered with while a release is promoted: exactly one release is live, always."""
+"""A server that dies, is raced or tampered with while a release is promoted: exactly one release is live, always.
+
+And rolling back needs nothing of what judges releases.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import httpx
 import psutil
 import psycopg
 import pytest
-from running_server import eventually, start_server
+from running_server import Server, eventually, start_server
 
 PROMPT = "---\ninputs:\n  question: {kind: string, from: question}\n---\nsystem:\n%s\nuser:\n{{ question }}\n"
 STEPS = ("attestation", "channel_move", "audit_event")
 """Tables that a promotion reads or writes in this order: nothing is written yet, the pointer is, all but the end is."""
+EVALUATION = (
+    "dataset", "dataset_version", "dataset_example", "dataset_member", "golden_split", "review_sample",
+    "judgement_wanted", "judgement", "experiment", "experiment_output", "experiment_score", "gate_look", "judge_card",
+)  # fmt: skip
+LIMIT_S = 5
+"""Within which a rollback is live on all workers: what is promised."""
 
 
 def files(words: str) -> dict[str, str]:
@@ -31,9 +41,9 @@ def files(words: str) -> dict[str, str]:
 class Stand:
     """A server with two releases of `claims`, of which `second` is live, and a look behind it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         self.folder = folder
-        self.server = start_server(folder)
+        self.server = start_server(folder, None, *more)
         self.first = self.apply("Be brief.")
         self.second = self.apply("Be kind.")
 
@@ -84,22 +94,30 @@ class Stand:
         self.server = replace(again, admin_key=self.server.admin_key)
 
 
-@pytest.fixture(scope="module")
-def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    folder = tmp_path_factory.mktemp("promotions")
+def stand_in(folder: Path, *more: str) -> Iterator[Stand]:
     for each in (folder, *list(folder.parents)[:2]):
         each.chmod(each.stat().st_mode | 0o011)
-    made = Stand(folder)
+    made = Stand(folder, *more)
     yield made
     made.server.stop()
 
 
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    yield from stand_in(tmp_path_factory.mktemp("promotions"))
+
+
+@pytest.fixture
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    yield from stand_in(tmp_path_factory.mktemp("workers"), "--workers", "2")
+
+
 @contextmanager
-def held(stand: Stand, table: str) -> Iterator[psycopg.Connection[Any]]:
-    """Nobody gets further than this table, until it is let go."""
+def held(stand: Stand, *tables: str) -> Iterator[psycopg.Connection[Any]]:
+    """Nobody gets further than these tables, until they are let go."""
     with stand.behind() as behind:
         behind.execute("BEGIN")
-        behind.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        behind.execute(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE".encode())
         yield behind
         behind.execute("ROLLBACK")
 
@@ -192,3 +210,46 @@ def test_killed_once_it_is_stored_the_new_one_is_live(stand: Stand) -> None:
     stand.come_back()
     assert stand.live() == stand.first
     assert stand.moves()[-1] == ("promote", stand.first)
+
+
+class Caller:
+    """A connection that stays open, and so with one worker."""
+
+    def __init__(self, server: Server) -> None:
+        self.client = httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {server.admin_key}"})
+
+    def live(self) -> str:
+        asked = {"model": "claims", "messages": [{"role": "user", "content": "Hello?"}]}
+        return str(
+            self.client.post("/v1/chat/completions", json=asked).raise_for_status().headers["x-headworks-release"]
+        )
+
+
+def connected(server: Server) -> set[int]:
+    """The workers that hold a connection of a client."""
+    port, found = int(server.url.rpartition(":")[2]), set()
+    for each in server.tree():
+        held_here = each.net_connections() if "gateway" in each.cmdline() else []
+        if any(link.laddr.port == port and link.status == "ESTABLISHED" for link in held_here):
+            found.add(each.pid)
+    return found
+
+
+def test_a_rollback_is_live_on_all_workers_in_time_while_evaluation_is_down(two_workers: Stand) -> None:
+    callers: list[Caller] = []
+
+    def is_with_both() -> bool:
+        callers.append(Caller(two_workers.server))
+        return callers[-1].live() != "" and len(connected(two_workers.server)) == 2
+
+    eventually(is_with_both)
+    eventually(lambda: all(each.live() == two_workers.second for each in callers))
+    with held(two_workers, *EVALUATION), ThreadPoolExecutor(1) as asking:
+        down = asking.submit(two_workers.server.api, "GET", "/api/experiments")
+        eventually(lambda: waiting(two_workers, "experiment") == 1)
+        status, moved = two_workers.roll_back()
+        assert (status, moved["after"]) == (200, two_workers.first)
+        eventually(lambda: all(each.live() == two_workers.first for each in callers), LIMIT_S)
+        assert down.result()[0] == 503, "evaluation was down all the while"
+    for each in callers:
+        each.client.close()
