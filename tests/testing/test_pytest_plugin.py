@@ -46,6 +46,20 @@ def test_examples_that_fail_are_recorded_and_several_workers_make_one_verdict(tm
     assert done.stdout.count("PASS test_good.py::test_good right") == 1
 
 
+def test_a_part_of_the_examples_shows_nothing_of_the_rest(tmp_path: Path) -> None:
+    """`-k`, `-x` and the like must not choose the examples that pass."""
+    suites = {"good": ("at_least=0.5", 1), "exact": ("must_be_perfect=True", 1)}
+    part = run(tmp_path, suites, "-k", "e3 or e4 or e5")
+    assert part.returncode == 1, part.stdout
+    for name in suites:
+        assert f"INCONCLUSIVE test_{name}.py::test_{name} right: 33 of 60 examples ran" in part.stdout
+    failed = run(tmp_path, suites, "-k", "e0 or e1")
+    assert "FAIL test_exact.py::test_exact right: 1 of 12 examples fail." in failed.stdout
+    assert "INCONCLUSIVE test_good.py::test_good right: 12 of 60" in failed.stdout
+    spread = run(tmp_path, {"good": ("at_least=0.5", 1)}, "-p", "xdist", "-n", "2", "-k", "test_good and not e0")
+    assert spread.stdout.count("INCONCLUSIVE test_good.py::test_good right: 59 of 60 examples ran") == 1
+
+
 FAILS = {"good": ("at_least=0.8", 3), "poor": ("at_least=0.8", 40), "exact": ("must_be_perfect=True", 1)}
 UNSHOWN = {"good": ("at_least=0.8", 3), "few": ("at_least=0.99", 0)}
 

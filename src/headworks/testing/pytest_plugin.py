@@ -6,7 +6,8 @@
 
 An example that fails is recorded (`x`) and fails nobody: what decides is whether the share of passes is shown to be at
 least `at_least`, by the exact bound on what the clusters are worth. Not shown is not passed: the summary says how many
-examples are missing. Where all of them must pass, say `must_be_perfect=True`.
+examples are missing. Where all of them must pass, say `must_be_perfect=True`. Where only a part of them ran (`-k`,
+`-x`), nothing is shown of the whole: INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import pytest
 from headworks.errors import InvalidRequest
 from headworks.evaluation.contract import Result
 from headworks.evaluation.datasets.files import example_digest, read_dataset
-from headworks.evaluation.experiments.comparing import Metric
-from headworks.evaluation.gates.lines import Line
+from headworks.evaluation.experiments.comparing import Metric, by_example
+from headworks.evaluation.gates.lines import Line, inconclusive
 from headworks.evaluation.suites.gate_files import Below, GateSpec
 from headworks.types.evaluation import Example, Output, Score
 
@@ -40,6 +41,8 @@ class _Seen:
     at_least: float
     must_be_perfect: bool
     alpha: float
+    size: int
+    """How many examples the dataset has."""
     results: list[Result] = field(default_factory=list)
 
 
@@ -55,9 +58,10 @@ def suite(
         examples = read_dataset(str(path), path.read_bytes())
         values = [pytest.param(each, id=each.id) for each in examples]
         kept = {"metric": metric, "at_least": at_least, "must_be_perfect": must_be_perfect, "alpha": alpha}
-        marks = (pytest.mark.parametrize("example", values), getattr(pytest.mark, _MARK)(**kept))
-        for mark in marks:
-            test = mark(test)
+        mark = getattr(pytest.mark, _MARK)(**kept, size=len(examples))
+        marks = (pytest.mark.parametrize("example", values), mark)
+        for each in marks:
+            test = each(test)
         return test
 
     return marked
@@ -103,7 +107,7 @@ class Verdicts:
         """Take up what one item said."""
         for name, said in report.user_properties:
             if name == _PROPERTY and isinstance(said, dict):
-                kept = (said["metric"], said["at_least"], said["must_be_perfect"], said["alpha"])
+                kept = (said["metric"], said["at_least"], said["must_be_perfect"], said["alpha"], said["size"])
                 self._seen.setdefault(said["suite"], _Seen(*kept)).results.append(_result(said))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -133,9 +137,13 @@ def _judge(seen: _Seen) -> Line:
 
     metric = Metric(seen.metric, "binary")
     failed = [each for each in seen.results if each.scores[seen.metric].value != 1.0]
+    rule, ran = "must_be_perfect" if seen.must_be_perfect else "must_stay_below", len(by_example(seen.results))
+    if ran < seen.size and not (seen.must_be_perfect and failed):
+        step = "Run them all: those that were left out may be the ones that fail."
+        return inconclusive(rule, seen.metric, f"{ran} of {seen.size} examples ran.", step)
     if seen.must_be_perfect:
         said = f"{len(failed)} of {len(seen.results)} examples fail."
-        return Line("must_be_perfect", seen.metric, "FAIL" if failed else "PASS", said)
+        return Line(rule, seen.metric, "FAIL" if failed else "PASS", said)
     line = Below(seen.metric, round(1 - seen.at_least, 9))
     case = Case(seen.results, None, {seen.metric: metric}, len(seen.results), seen.alpha)
     return below(line, GateSpec(errors="count_as_fail", below=(line,)), case)
