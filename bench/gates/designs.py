@@ -54,15 +54,18 @@ def clusters_of(design: Design, random: np.random.Generator) -> Floats:
     return np.repeat(np.arange(design.clusters), each)
 
 
-def draw(design: Design, difference: float, random: np.random.Generator) -> tuple[Floats, Floats]:
-    """Cluster of each example (n,), and the scores of both releases (2, looks, n), whose means differ so much."""
+def draw(design: Design, difference: float, random: np.random.Generator, candidates: int = 1) -> tuple[Floats, Floats]:
+    """Cluster of each example (n,), and the scores of the live release and of candidates whose means differ so much.
+
+    Scores have the shape (1 + candidates, looks, n).
+    """
     codes = clusters_of(design, random)
     n, looks = codes.size, design.looks if design.is_again else 1
     roots = np.sqrt(design.parts)
     common = roots[0] * random.standard_normal(design.clusters)[codes] + roots[2] * random.standard_normal(n)
-    own = roots[1] * random.standard_normal((2, design.clusters))[:, codes]
-    latent = common + own[:, None, :] + roots[3] * random.standard_normal((2, looks, n))
-    rates = np.array([design.rate, design.rate + difference])[:, None, None]
+    own = roots[1] * random.standard_normal((1 + candidates, design.clusters))[:, codes]
+    latent = common + own[:, None, :] + roots[3] * random.standard_normal((1 + candidates, looks, n))
+    rates = np.array([design.rate] + [design.rate + difference] * candidates)[:, None, None]
     if not design.is_graded:
         return codes, latent < ndtri(rates)
     steps = np.stack([latent < ndtri(rates + shift) for shift in (-0.08, -0.03, 0.03, 0.08)])
@@ -70,11 +73,11 @@ def draw(design: Design, difference: float, random: np.random.Generator) -> tupl
 
 
 def judged(design: Design, scores: Floats, random: np.random.Generator) -> Floats:
-    """What the judge says of the scores (2, n)."""
+    """What the judge says of the scores (releases, n), of which the live one's come first."""
     assert design.judge is not None
-    good = np.array([[design.judge.finds_good]] * 2)
-    bad = 1 - np.array(design.judge.finds_bad)[:, None]
-    return random.random(scores.shape) < np.where(scores, good, bad)
+    of_live, of_others = design.judge.finds_bad
+    bad = 1 - np.array([of_live] + [of_others] * (len(scores) - 1))[:, None]
+    return random.random(scores.shape) < np.where(scores, design.judge.finds_good, bad)
 
 
 _FAIR = Judge(0.95, (0.7, 0.7), 100)

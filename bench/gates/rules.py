@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from designs import Design, Floats, judged
 
-from headworks.statistics.judge_correction import corrected_mean
+from headworks.statistics.judge_correction import Corrected, corrected_mean
 from headworks.statistics.noninferiority import non_inferiority, verdict_of
 from headworks.statistics.spending import obrien_fleming
 
@@ -18,7 +18,8 @@ def passes(design: Design, codes: Floats, scores: Floats, random: np.random.Gene
     clusters = codes if design.size > 1 else None
     if design.judge is not None:
         opinion = judged(design, scores[:, 0], random).astype(float)
-        return _judged(design, codes, scores[:, 0].astype(float), opinion), _usual(design, opinion)
+        found = corrected(design, codes, scores[:, 0].astype(float), opinion, codes < design.judge.labelled)
+        return verdict_of(found.estimate, design.margin).is_shown, _usual(design, opinion)
     values = scores.astype(float)
     usual = _usual(design, values.mean(axis=1))
     if design.looks == 1:
@@ -27,14 +28,12 @@ def passes(design: Design, codes: Floats, scores: Floats, random: np.random.Gene
     return any(_look(design, codes, values, look) for look in range(design.looks)), usual
 
 
-def _judged(design: Design, codes: Floats, truth: Floats, opinion: Floats) -> bool:
-    assert design.judge is not None
-    chosen = codes < design.judge.labelled
+def corrected(design: Design, codes: Floats, truth: Floats, opinion: Floats, is_labelled: Floats) -> Corrected:
+    """The difference that people would give, of whom some have judged; `truth` and `opinion` (2, n)."""
     labels = [
-        each if is_chosen else None for each, is_chosen in zip((truth[1] - truth[0]).tolist(), chosen, strict=True)
+        each if is_known else None for each, is_known in zip((truth[1] - truth[0]).tolist(), is_labelled, strict=True)
     ]
-    corrected = corrected_mean(opinion[1] - opinion[0], labels, codes if design.size > 1 else None)
-    return verdict_of(corrected.estimate, design.margin).is_shown
+    return corrected_mean(opinion[1] - opinion[0], labels, codes if design.size > 1 else None)
 
 
 def _look(design: Design, codes: Floats, values: Floats, look: int) -> bool:

@@ -3,7 +3,8 @@
     python bench/gates/run.py [--replications 20000] [--processes 2] [--json]
 
 1. A candidate that is worse by exactly the margin, in each design: how often does it pass? At most 5.5 %.
-2. An equal candidate, with the number of examples that `power.needed_examples` asks for: at least 78 %.
+2. An equal candidate, with the number of examples or judgements that is asked for, from the truth and by a gate from
+   its own data (`asking.py`): at least 78 %.
 3. The canary's e-process: alarms without a change over 10,000 requests per arm, and how soon 5 → 10 % is seen.
 4. PandaLM's test set, where HEADWORKS_TEST_DATA (../shared/data) has it: how often the corrected 95 % interval from 100
    of its 999 human judgements covers what all of them say. At least 94 %.
@@ -23,19 +24,31 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from asking import from_pilot, from_truth
 from designs import DESIGNS, Design, draw
 from rules import USUAL, passes
 
 from headworks.statistics.estimates import SHARES
 from headworks.statistics.judge_correction import corrected_mean
-from headworks.statistics.paired import pairs
-from headworks.statistics.power import Goal, needed_examples
 from headworks.statistics.sequential import block_log_evidence
 
 _SEED = 20_261_123
 _ERRORS, _POWER, _ALARMS, _SOON, _COVERED = 0.055, 0.78, 0.05, 600, 0.94
 _PANDALM = Path(os.environ.get("HEADWORKS_TEST_DATA", "../shared/data")) / "judged" / "pandalm"
-_ASKED = ("alone, 100", "alone, rare, 100", "100 clusters of 4", "40 clusters of 4, rare", "60 clusters of 10")
+_ASKED = {
+    "alone, 100": (100, 40),
+    "alone, rare, 50": (50,),
+    "alone, rare, 100": (100,),
+    "100 clusters of 4": (100, 20),
+    "40 clusters of 4, rare": (40,),
+    "60 clusters of 10": (60, 15),
+    "60 clusters of 4, graded": (60, 15),
+    "judge, 100 of 400": (400,),
+    "lenient judge, 100 of 1000": (1000,),
+    "lenient judge, rare, 100 of 1000": (1000,),
+    "lenient judge, 50 of 200 clusters of 4": (200,),
+}
+"""Designs, and how many clusters the gates have that ask."""
 
 
 def errors(design: Design, replications: int) -> list[float]:
@@ -47,17 +60,6 @@ def errors(design: Design, replications: int) -> list[float]:
         ours, usual = passes(design, codes, scores, random)
         passed += [ours, *usual]
     return list(passed / replications)
-
-
-def power(design: Design, replications: int) -> tuple[int, float]:
-    """The number of examples asked for, from a large pilot, and the share of equal candidates that pass with it."""
-    random = np.random.default_rng([_SEED, 1000])
-    codes, scores = draw(replace(design, clusters=20_000), 0.0, random)
-    pilot = pairs(scores[0, 0].astype(float), scores[1, 0].astype(float), codes)
-    n = needed_examples(pilot.discordance, Goal(design.margin), pilot.design_effect, design.size)
-    asked = replace(design, clusters=math.ceil(n / design.size))
-    drawn = (draw(asked, 0.0, random) for _ in range(replications))
-    return n, float(np.mean([passes(asked, codes, scores, random)[0] for codes, scores in drawn]))
 
 
 def first_alarms(rates: tuple[float, float], replays: int, requests: int = 10_000, block: int = 10) -> np.ndarray:
@@ -100,7 +102,12 @@ def main() -> int:
     asked = [each for each in DESIGNS if each.name in _ASKED]
     with ProcessPoolExecutor(options.processes) as pool:
         wrong = [pool.submit(errors, each, options.replications) for each in DESIGNS]
-        shown = [pool.submit(power, each, max(200, options.replications // 8)) for each in asked]
+        many = max(200, options.replications // 10)
+        shown = {f"{each.name}: from the truth": pool.submit(from_truth, each, many, _SEED) for each in asked}
+        for each in asked:
+            for clusters in _ASKED[each.name]:
+                name = f"{each.name}: from a gate with {clusters} {'clusters' if each.size > 1 else 'examples'}"
+                shown[name] = pool.submit(from_pilot, replace(each, clusters=clusters), many, _SEED)
         quiet = {
             rate: pool.submit(first_alarms, (rate, rate), max(200, options.replications // 5))
             for rate in (0.01, 0.05, 0.2)
@@ -113,7 +120,7 @@ def main() -> int:
                 each.name: dict(zip(("ours", *USUAL), job.result(), strict=True))
                 for each, job in zip(DESIGNS, wrong, strict=True)
             },
-            "power": {each.name: job.result() for each, job in zip(asked, shown, strict=True)},
+            "power": {name: job.result() for name, job in shown.items()},
             "false alarms": {rate: float(np.isfinite(job.result()).mean()) for rate, job in quiet.items()},
             "requests until 5 to 10 % is seen": float(np.median(soon.result())),
             "covered, worth": None if covered is None else covered.result(),
@@ -139,7 +146,7 @@ def _table(found: dict) -> str:
     ]
     for name, shares in found["errors"].items():
         lines.append(f"| {name} | " + " | ".join(f"{100 * each:.1f}" for each in shares.values()) + " |")
-    lines += ["", "| equal: passes with the examples asked for | examples | % |", "|---|---|---|"]
+    lines += ["", "| equal: passes with what is asked for | n (median) | % |", "|---|---|---|"]
     lines += [f"| {name} | {n:,} | {100 * share:.1f} |" for name, (n, share) in found["power"].items()]
     lines += [
         "",

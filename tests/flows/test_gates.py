@@ -249,7 +249,7 @@ def test_too_few_examples_are_inconclusive_and_the_tool_says_how_many_it_needs(s
     assert done.returncode == 2, done.stderr
     said = json.loads(done.stdout)
     assert said["verdict"] == "INCONCLUSIVE"
-    assert 20 < 20 + said["needed"] <= N
+    assert 54 <= 20 + said["needed"] <= 100, "more than answers that never differ, as 20 show little of that"
 
 
 def test_an_experiment_runs_on_what_was_pushed_by_number_or_by_digest(live: Server) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,10 +10,13 @@ from hypothesis import strategies as st
 from statsmodels.stats.power import normal_sample_size_one_tail
 
 from headworks.errors import InvalidRequest
-from headworks.statistics.noninferiority import non_inferiority
+from headworks.statistics.estimates import variance_bound
+from headworks.statistics.judge_correction import Corrected, corrected_mean
+from headworks.statistics.noninferiority import non_inferiority, verdict_of
 from headworks.statistics.power import (
     Goal,
     certifiable_margin,
+    needed_beside,
     needed_clean_cases,
     needed_examples,
     needed_for_difference,
@@ -56,7 +62,17 @@ def test_the_certifiable_margin_needs_no_more_than_there_is(n: int, discordance:
 def test_large_numbers_are_those_of_the_textbook() -> None:
     assert needed_examples(0.1, Goal(0.01)) == pytest.approx(6183, rel=0.01)
     theirs = normal_sample_size_one_tail(0.02, 0.8, 0.05, std_null=0.3)
-    assert needed_for_difference(0.09, Goal(0.02)) == pytest.approx(float(theirs), abs=1)
+    assert needed_for_difference(0.09, Goal(0.02)) == pytest.approx(float(theirs), rel=0.02)
+
+
+def test_few_examples_need_more_than_the_textbook_says_as_t_and_pseudo_clusters_cost() -> None:
+    theirs = normal_sample_size_one_tail(0.2, 0.8, 0.05, std_null=0.3)
+    n, random, passed = needed_for_difference(0.09, Goal(0.2)), np.random.default_rng(8), 0
+    assert n > 1.3 * float(theirs)
+    for _ in range(3000):
+        before, after = random.normal(0.5, 0.3 / math.sqrt(2), (2, n)).clip(0, 1)
+        passed += non_inferiority(before, after, 0.2).is_shown
+    assert passed / 3000 >= 0.78
 
 
 @pytest.mark.parametrize(("rate", "discordance", "margin"), [(0.85, 0.12, 0.05), (0.95, 0.06, 0.03)])
@@ -78,12 +94,56 @@ def test_equal_answers_need_as_many_as_the_test_passes_with() -> None:
     assert non_inferiority([1.0] * n, [1.0] * n, 0.05, clusters).is_shown
 
 
-def test_judgements_are_asked_for_only_where_they_help() -> None:
-    assert needed_judgements(0.1, 0.0, Goal(0.03)) == needed_for_difference(0.1, Goal(0.03))
-    more = needed_judgements(0.1, 0.008, Goal(0.03))
-    assert more is not None
-    assert more > needed_for_difference(0.1, Goal(0.03))
-    assert needed_judgements(0.1, 0.02, Goal(0.03)) is None
+def judged_pilot(n: int, labelled: int, size: int, seed: int) -> Corrected:
+    """Differences of equal releases that differ on 16 % of clusters, of a judge who sees most of it, and of people."""
+    random = np.random.default_rng(seed)
+    codes = np.arange(n) // size
+    truth = random.choice([-1.0, 0.0, 1.0], n // size + 1, p=[0.08, 0.84, 0.08])[codes]
+    judge = np.where(random.random(n) < 0.75, truth, 0.0)
+    labels = [float(each) if at < labelled else None for at, each in enumerate(truth)]
+    return corrected_mean(judge, labels, codes.tolist() if size > 1 else None)
+
+
+def test_more_examples_help_where_more_judgements_do_not() -> None:
+    pilot = judged_pilot(400, 100, 1, 1)
+    few, many = (needed_judgements(pilot, examples, Goal(0.05)) for examples in (500, 4000))
+    assert many < few <= 500
+    assert needed_judgements(pilot, 400, Goal(0.02)) > 400, "so many examples, all of them judged"
+    everything = pilot.residual_variance + pilot.explained_variance
+    assert needed_judgements(pilot, 400, Goal(0.02)) == needed_for_difference(everything, Goal(0.02))
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_an_equal_candidate_passes_with_the_judgements_asked_for(size: int) -> None:
+    n = needed_judgements(judged_pilot(40_000, 10_000, size, 1), 2000, Goal(0.05))
+    passed = sum(
+        verdict_of(judged_pilot(2000, n + -n % size, size, seed).estimate, 0.05).is_shown for seed in range(2, 702)
+    )
+    assert 0.76 <= passed / 700 <= 0.88
+
+
+def test_the_luck_of_the_live_release_costs_examples_as_far_as_its_answers_stay() -> None:
+    def asked(seen: float, kept: Callable[[float], float]) -> int:
+        return needed_beside(seen, kept, Goal(0.05), lambda goal: needed_for_difference(0.15, goal))
+
+    fresh = needed_for_difference(0.15, Goal(0.05))
+    assert asked(0.02, lambda n: 100 / n) == asked(0.0, lambda n: 100 / n) == fresh
+    assert asked(-0.04, lambda _: 0.0) == fresh
+    thinned, whole = asked(-0.04, lambda n: 100 / n), asked(-0.04, lambda _: 1.0)
+    assert fresh < thinned < whole
+    assert thinned == needed_for_difference(0.15, Goal(0.05, difference=-0.02 * 100 / thinned))
+    assert whole == needed_for_difference(0.15, Goal(0.05, difference=-0.02))
+
+
+def test_what_is_planned_with_is_above_the_truth_for_most_pilots() -> None:
+    random = np.random.default_rng(6)
+    above = dict.fromkeys((30, 200), 0)
+    for n in above:
+        for _ in range(1500):
+            values = random.choice([-1.0, 0.0, 1.0], n, p=[0.06, 0.88, 0.06])
+            above[n] += variance_bound(values, np.arange(n), 1.0) >= 0.12
+    assert all(0.62 <= each / 1500 <= 0.85 for each in above.values()), above
+    assert variance_bound(np.zeros(10), np.arange(10), 1.0) > 0
 
 
 def test_questions_that_no_number_answers_are_refused() -> None:
@@ -94,3 +154,9 @@ def test_questions_that_no_number_answers_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="limit"):
         needed_clean_cases(0)
     assert power_of_examples(4, 0.1, Goal(0.05), cluster_size=4) == 0
+
+
+def test_what_no_dataset_reaches_is_a_number_too() -> None:
+    assert needed_for_difference(1e12, Goal(1e-9)) >= 2**60
+    never = needed_beside(-0.2, lambda _: 1.0, Goal(0.05), lambda goal: needed_for_difference(0.1, goal))
+    assert never >= 2**60

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headworks.statistics.arrays import Clusters, Codes, Floats, Labels, Mask, Numbers
-from headworks.statistics.estimates import DIFFERENCES, Estimate, Interval, design_effect, mean_of
+from headworks.statistics.estimates import DIFFERENCES, Estimate, Interval, design_effect, mean_of, variance_bound
 from headworks.statistics.observations import cluster_codes, finite, labelled, same_length, sums
 
 
@@ -29,10 +29,19 @@ class Corrected:
     """How much the judge counts: 0 not at all, 1 like a human."""
     gain: float
     """How many judgements each one is worth with this judge; about 1 where the judge tells nothing."""
+    design_effect: float
+    """How many clustered judgements tell as much as one independent one; at least 1."""
     residual_variance: float
-    """What the judge leaves unexplained of one example."""
-    judge_error: float
-    """The standard error of the judge's part alone: more judgements do not lower it."""
+    """What the judge leaves unexplained of one example, design effect included: an upper bound, to plan with."""
+    explained_variance: float
+    """What it explains, design effect included: only more examples lower its part, more judgements do not."""
+
+    def variance(self, n: float, examples: int) -> float:
+        """Of the mean corrected by n judgements of so many examples, to plan with.
+
+        As of a regression estimate from two samples (Cochran 1977, 12.6). Where n is more, there are n examples.
+        """
+        return self.residual_variance / n + self.explained_variance / max(n, examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ def corrected_mean(
     rest = sample.judged[~sample.is_labelled]
     weights = _cross_fitted_weights(sample) if weight is None else np.full(sample.labels.size, weight)
     if rest.size < 2 or plain.clusters == 1 or not np.any(weights):
-        return Corrected(plain, rest.size, 0.0, 1.0, float(sample.labels.var()), 0.0)
+        return Corrected(plain, rest.size, 0.0, 1.0, *_planned(sample.labels, own, limits), 0.0)
     values = sample.labels - weights * (sample.judged[sample.is_labelled] - rest.mean())
     average = float(weights.mean())
     pseudo = limits.reach if is_cautious or float(np.ptp(values)) <= 1e-12 * limits.reach else 0.0
@@ -80,7 +89,13 @@ def corrected_mean(
     value = min(limits.high, max(limits.low, float(values.mean())))
     estimate = Estimate(value, error, plain.clusters - 1, plain.n, plain.clusters, limits)
     gain = (plain.standard_error / error) ** 2
-    return Corrected(estimate, rest.size, average, gain, float(values.var()), judge_error)
+    explained = (judge_error * (1 + values.size / rest.size)) ** 2 * rest.size  # at the weight that most examples give
+    return Corrected(estimate, rest.size, average, gain, *_planned(values, own, limits), explained)
+
+
+def _planned(values: Floats, codes: Codes, limits: Interval) -> tuple[float, float]:
+    """Design effect and variance of what is averaged over the judgements."""
+    return design_effect(values, codes), variance_bound(values, codes, limits.reach)
 
 
 def _sample(judged: Numbers, labels: Labels, clusters: Clusters) -> _Sample:

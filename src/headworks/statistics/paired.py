@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headworks.statistics.arrays import Clusters, Codes, Floats, Numbers
-from headworks.statistics.estimates import Estimate, Interval, design_effect, mean_of
+from headworks.statistics.estimates import Estimate, Interval, design_effect, mean_of, variance_bound
 from headworks.statistics.observations import cluster_codes, evened, finite, require, same_length
 
 
@@ -57,6 +57,10 @@ class Pairs:
     """Of the difference per example."""
     design_effect: float
     """How many clustered examples tell as much as one independent one; at least 1."""
+    scale: float
+    """The largest difference that an example can show."""
+    planned_variance: float
+    """Of the difference per example, with which to plan: an upper bound (`estimates.variance_bound`)."""
 
     @property
     def cluster_size(self) -> float:
@@ -69,9 +73,21 @@ class Pairs:
         return (self.wins + self.losses) / self.n
 
 
-def pairs(baseline: Numbers, candidate: Numbers, clusters: Clusters = None, *, weights: Numbers | None = None) -> Pairs:
-    """What differs between two releases on the same examples, all of shape (n,)."""
+def pairs(
+    baseline: Numbers,
+    candidate: Numbers,
+    clusters: Clusters = None,
+    *,
+    scale: float | None = None,
+    weights: Numbers | None = None,
+) -> Pairs:
+    """What differs between two releases on the same examples, all of shape (n,).
+
+    `scale` and `weights` as in `paired_difference`; without a scale it is the largest difference that was seen.
+    """
     differences, codes = paired_values(baseline, candidate, clusters)
     wins, losses = int(np.count_nonzero(differences > 0)), int(np.count_nonzero(differences < 0))
-    effect, groups = design_effect(differences, codes, evened(weights, differences.size)), int(codes.max()) + 1
-    return Pairs(differences.size, groups, wins, losses, float(differences.var()), effect)
+    shares, largest = evened(weights, differences.size), float(np.abs(differences).max()) if scale is None else scale
+    effect, groups = design_effect(differences, codes, shares), int(codes.max()) + 1
+    planned = variance_bound(differences, codes, largest, shares) / effect
+    return Pairs(differences.size, groups, wins, losses, float(differences.var()), effect, largest, planned)

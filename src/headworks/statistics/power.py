@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from headworks.statistics.judge_correction import Corrected
 from headworks.statistics.noninferiority import tango_variance
 from headworks.statistics.observations import require, within
 from headworks.statistics.proportions import exact_upper_bound
 from headworks.statistics.quantiles import boundary, normal_cdf, normal_quantile, t_quantile
+
+_MOST = 2**60
+"""Nobody has so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +34,6 @@ class Goal:
         step = "Allow a larger margin, or expect a better candidate."
         require(self.margin + self.difference > 0, "margin", message, step)
         return self.margin + self.difference
-
-    @property
-    def reach(self) -> float:
-        """How many standard errors the gap must measure."""
-        return normal_quantile(1 - within(self.alpha, 0, 0.5, "alpha")) + normal_quantile(self.power)
 
 
 def needed_examples(discordance: float, goal: Goal, design_effect: float = 1.0, cluster_size: float = 1.0) -> int:
@@ -67,20 +68,55 @@ def certifiable_margin(n: int, discordance: float, design_effect: float = 1.0, c
     return boundary(lambda each: needed_examples(discordance, Goal(each), design_effect, cluster_size) > n, 0.0, 1.0)
 
 
-def needed_for_difference(variance: float, goal: Goal, design_effect: float = 1.0) -> int:
-    """As `needed_examples`, for scores of any kind: `variance` is that of one example's difference (Miller 2024)."""
-    return max(2, math.ceil((goal.reach / goal.gap) ** 2 * variance * max(1.0, design_effect)))
+def needed_for_difference(
+    variance: float, goal: Goal, design_effect: float = 1.0, cluster_size: float = 1.0, scale: float = 1.0
+) -> int:
+    """As `needed_examples`, for scores of any kind: `variance` is that of one example's difference (Miller 2024).
 
-
-def needed_judgements(residual_variance: float, judge_error: float, goal: Goal) -> int | None:
-    """Human judgements with which a judge-corrected difference reaches the goal.
-
-    `residual_variance` is what the judge leaves unexplained of one example, `judge_error` the standard error of the
-    judge's own part (`judge_correction.Corrected` has both). None where that error alone is too large: the judge must
-    score more examples first.
+    `scale` is the largest difference that an example can show; the test counts two more clusters that show it.
     """
-    left = (goal.gap / goal.reach) ** 2 - judge_error**2
-    return max(2, math.ceil(residual_variance / left)) if left > 0 else None
+    return _needed(goal, lambda n: variance * design_effect / n, cluster_size, scale**2 * design_effect)
+
+
+def needed_judgements(pilot: Corrected, examples: int, goal: Goal) -> int:
+    """Human judgements with which a judge-corrected difference reaches the goal, of so many examples.
+
+    More than there are examples: so many examples, all of them judged by people.
+    """
+    size, pseudo = pilot.estimate.n / pilot.estimate.clusters, pilot.estimate.limits.reach**2 * pilot.design_effect
+    return _needed(goal, lambda n: pilot.variance(n, examples), size, pseudo)
+
+
+def _needed(goal: Goal, variance: Callable[[float], float], size: float, pseudo: float) -> int:
+    """The n with which the cluster-robust t passes: `variance` is that of n's mean, `pseudo` of a pseudo-cluster."""
+
+    def is_too_few(n: float) -> bool:
+        error = math.sqrt(n**2 * variance(n) + 2 * size * pseudo) / (n + 2 * size)
+        critical, truth = t_quantile(1 - goal.alpha, n / size - 1), math.sqrt(variance(n))
+        return critical * error + normal_quantile(goal.power) * truth > goal.gap
+
+    return _enough(is_too_few, math.ceil(2 * size))
+
+
+def needed_beside(seen: float, kept: Callable[[float], float], goal: Goal, needed: Callable[[Goal], int]) -> int:
+    """What `needed` says for the next equal release, compared with the same answers of the live one as a pilot was.
+
+    `seen` is the pilot's difference. If it is below 0 without a reason, half of it is expected to be luck of the live
+    release, which stays where its answers do: `kept(n)` is the part of it among n.
+    """
+
+    def is_too_few(n: float) -> bool:
+        luck = min(0.0, seen) / 2 * min(1.0, kept(n))
+        return goal.margin + luck <= 0 or needed(replace(goal, difference=luck)) > n
+
+    return _enough(is_too_few, 2)
+
+
+def _enough(is_too_few: Callable[[float], bool], least: int) -> int:
+    high = least
+    while high < _MOST and is_too_few(high):
+        high *= 2
+    return least + bisect_left(range(least, high), 1, key=lambda n: not is_too_few(n))
 
 
 def needed_clean_cases(limit: float, failures: int = 0, alpha: float = 0.05) -> int:

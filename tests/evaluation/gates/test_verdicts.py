@@ -149,6 +149,26 @@ def test_a_judge_that_is_not_calibrated_informs_but_can_not_gate() -> None:
     assert say(spec, *sides, calibrated=frozenset({"helpful"})).verdict == "PASS"
 
 
+@pytest.mark.parametrize(("examples", "judged"), [(200, 80), (200, 200), (2000, 80)])
+def test_where_all_examples_judged_would_be_too_few_it_asks_for_examples_and_not_for_people(
+    examples: int, judged: int
+) -> None:
+    spec = gate("must_not_get_worse:\n  - {metric: helpful, margin: 0.05, judge: {correct: ppi, min_human: 60}}\n")
+    sides = results([1.0] * examples, "helpful"), results([1.0] * examples, "helpful")
+    order = drawn(tuple(each.example_digest for each in sides[0]), "helpful")[:judged]
+    base, candidate = ({each: float(at % 5 != lost) for at, each in enumerate(order)} for lost in (0, 1))
+    said = say(spec, *sides, calibrated=frozenset({"helpful"}), labels={"helpful": Labels(base, candidate)})
+    assert (said.verdict, said.waits) == ("INCONCLUSIVE", False)
+    assert said.needed is not None
+    if examples == 2000:
+        assert 1700 < said.needed < 2 * examples, "judgements, of both sides"
+        assert len(said.wanted) == spec.most_judgements
+        return
+    assert 700 < said.needed < 1400, "examples"
+    assert said.wanted == ()
+    assert f"add {said.needed} ({examples + said.needed} in all" in said.lines[0].next_step
+
+
 @pytest.mark.parametrize("calibrated", [frozenset[str](), frozenset({"helpful"})])
 def test_a_judge_that_gives_hardly_a_verdict_is_mended_before_people_are_asked(
     calibrated: frozenset[str],

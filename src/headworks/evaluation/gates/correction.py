@@ -18,10 +18,12 @@ from headworks.evaluation.suites.gate_files import GateSpec, NotWorse
 from headworks.statistics.estimates import DIFFERENCES, Interval
 from headworks.statistics.judge_correction import Corrected, corrected_mean
 from headworks.statistics.noninferiority import verdict_of
-from headworks.statistics.power import Goal, needed_judgements
+from headworks.statistics.power import Goal, needed_beside, needed_judgements
 from headworks.types.ids import Digest
 
 _RULE = "must_not_get_worse"
+_AT_LEAST = 10
+"""So many more are asked for at once, if there are so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,15 @@ def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | No
         return Line(_RULE, line.metric, "PASS", f"Shown: {said}.{known.told}", evidence)
     if test.is_refuted:
         return Line(_RULE, line.metric, "FAIL", f"Worse than allowed: {said}.{known.told}", evidence)
-    wanted = _next(line, result, levels.later or levels.now, done, len(order))
-    if wanted is None:
-        step = "More judgements alone do not decide it: add examples that the judge scores."
-        return Line(_RULE, line.metric, "INCONCLUSIVE", f"Not shown yet: {said}.{known.told}", evidence, next_step=step)
+    needed = needed_in_all(result, len(order), Goal(line.margin, alpha=levels.later or levels.now))
+    wanted, message = max(needed, done + _AT_LEAST), f"Not shown yet: {said}.{known.told}"
+    if needed > len(order) or done == len(order):
+        return _too_few(line, wanted, len(order), message, evidence)
+    wanted = min(wanted, len(order))
     if levels.later is None:  # more judgements would be another look
         step = f"Have {wanted} examples judged before the next release is looked at: `min_human: {wanted}`."
-        message = f"Not shown: {said}.{known.told}"
         return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence, wanted - done, step)
-    return _asking(line, order[:wanted], known, spec, f"Not shown yet: {said}.{known.told}", evidence)
+    return _asking(line, order[:wanted], known, spec, message, evidence)
 
 
 def uncalibrated(
@@ -115,11 +117,14 @@ def _limits(found: Paired) -> Interval:
     return DIFFERENCES if reach is None else Interval(-reach, reach)
 
 
-def _next(line: NotWorse, result: Corrected, alpha: float, done: int, all_of_them: int) -> int | None:
-    needed = needed_judgements(result.residual_variance, result.judge_error, Goal(line.margin, alpha=alpha))
-    if needed is None or done >= all_of_them:
-        return None
-    return min(all_of_them, max(needed, done + 10))
+def needed_in_all(pilot: Corrected, examples: int, goal: Goal) -> int:
+    """Examples to be judged by people for the next release, if it is equal; more than there are: all of so many."""
+    found = pilot.estimate
+
+    def kept(n: float) -> float:
+        return pilot.variance(n, examples) / pilot.variance(found.n, examples)
+
+    return needed_beside(found.value, kept, goal, lambda goal: needed_judgements(pilot, examples, goal))
 
 
 def _asking(
@@ -140,3 +145,11 @@ def _asking(
     step = f"Judge {len(open_now)} answers: `headworks judgements wanted` lists them."
     waits = evidence is None
     return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence or {}, len(wanted), step, open_now, waits=waits)
+
+
+def _too_few(line: NotWorse, needed: int, examples: int, message: str, evidence: Mapping[str, float]) -> Line:
+    step = (
+        f"Even judged by people to the last, {examples} examples are too few: add {needed - examples} ({needed} in all,"
+        " all of them judged on both sides): then the next equal release passes 8 times of 10."
+    )
+    return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence, needed - examples, step)

@@ -13,11 +13,9 @@ from headworks.evaluation.suites.gate_files import GateSpec, Improve, NotWorse, 
 from headworks.statistics.multiplicity import holm
 from headworks.statistics.noninferiority import NonInferiority, non_inferiority
 from headworks.statistics.paired import Pairs, pairs
-from headworks.statistics.power import Goal, needed_examples, needed_for_difference
+from headworks.statistics.power import Goal, needed_beside, needed_examples, needed_for_difference
 
 _NOT_WORSE, _IMPROVE = "must_not_get_worse", "must_improve"
-_ASKED_MORE = 1.05
-"""The asymptotic n gives a little less than the power wanted, so a little more is asked for."""
 
 
 def not_worse(line: NotWorse, spec: GateSpec, case: Case) -> Line:
@@ -60,7 +58,8 @@ def _compared(line: NotWorse, found: Paired, case: Case) -> Line:
     if reach is not None and line.margin >= reach:
         return inconclusive(rule, line.metric, f"A margin of {line.margin:g} allows anything.", "Lower it.")
     test = _test(found, line.margin, clusters, case.alpha)
-    known = pairs(found.base, found.candidate, clusters, weights=found.weights)
+    scale = _scale(found, line.margin)
+    known = pairs(found.base, found.candidate, clusters, scale=scale, weights=found.weights)
     return _tested(rule, found.metric, test, known, case.next_alpha or case.alpha)
 
 
@@ -103,30 +102,35 @@ def _tested(rule: str, metric: Metric, test: NonInferiority, known: Pairs, next_
     if test.is_refuted:
         step = "Look at the examples that broke: `headworks eval compare`."
         return Line(rule, metric.name, "FAIL", f"Worse than allowed: {said}.", evidence, next_step=step)
-    needed = _needed(metric, test, known, next_alpha)
+    needed = needed_in_all(test, known, next_alpha, is_binary=metric.scale == "binary")
     if needed is None:
         step = "It looks worse than the margin allows: look at the examples that broke before you add any."
         return Line(rule, metric.name, "INCONCLUSIVE", f"Not shown: {said}.", evidence, next_step=step)
     more = max(1, needed - test.n)
-    step = f"Add {more} examples ({needed} in all): then an equal release passes 8 times of 10."
+    step = f"Add {more} examples ({needed} in all): then the next equal release passes 8 times of 10."
     return Line(rule, metric.name, "INCONCLUSIVE", f"Not shown yet: {said}.", evidence, needed=more, next_step=step)
 
 
-def _needed(metric: Metric, test: NonInferiority, known: Pairs, alpha: float) -> int | None:
-    """Examples in all at that level: for an equal release, or for one that truly differs as this one seems to."""
-    for truth in (0.0, min(0.0, test.difference)):
-        goal = Goal(test.margin, truth, alpha)
-        if test.margin + truth <= 0:
-            return None
-        discordance = max(known.discordance, abs(truth))
-        if metric.scale == "binary":
-            asked = needed_examples(discordance, goal, known.design_effect, known.cluster_size)
-        else:
-            asked = needed_for_difference(known.variance, goal, known.design_effect)
-        asked = int(asked * _ASKED_MORE) + 1
-        if asked > test.n:
-            return asked
-    return None
+def needed_in_all(test: NonInferiority, known: Pairs, alpha: float, *, is_binary: bool) -> int | None:
+    """Examples in all at that level: for the next release if it is equal, or else if it differs as this one seems to.
+
+    None where it seems to be worse than allowed.
+    """
+
+    def needed(goal: Goal) -> int:
+        size, effect = known.cluster_size, known.design_effect
+        if not is_binary:
+            return needed_for_difference(known.planned_variance, goal, effect, size, known.scale)
+        discordance = known.planned_variance + goal.difference**2
+        return needed_examples(min(1.0, max(discordance, abs(goal.difference))), goal, effect, size)
+
+    goal = Goal(test.margin, alpha=alpha)
+    equal = needed_beside(test.difference, lambda n: test.n / n, goal, needed)
+    if equal > test.n:
+        return equal
+    if test.margin + test.difference <= 0:
+        return None
+    return max(test.n + 1, needed(replace(goal, difference=min(0.0, test.difference))))
 
 
 def improve(spec: GateSpec, case: Case) -> list[Line]:
