@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from designs import Design, Floats, judged
 
@@ -9,19 +11,23 @@ from headworks.statistics.judge_correction import Corrected, corrected_mean
 from headworks.statistics.noninferiority import non_inferiority, verdict_of
 from headworks.statistics.spending import obrien_fleming
 
-USUAL = ("fixed threshold", "drop within the margin", "no significant drop")
+USUAL = ("fixed threshold", "drop within the margin", "no significant drop", "our test of the judge's own scores")
 _LOOKS = obrien_fleming(2, 0.05)
 
 
-def passes(design: Design, codes: Floats, scores: Floats, random: np.random.Generator) -> tuple[bool, list[bool]]:
-    """Whether our gate lets the candidate through, and whether each of the usual rules does; scores (2, looks, n)."""
+def passes(design: Design, codes: Floats, scores: Floats, random: np.random.Generator) -> tuple[bool, list[float]]:
+    """Whether our gate lets the candidate through, and whether each of the usual rules does; scores (2, looks, n).
+
+    The last of these is our test without its correction by people: not a number where there is no judge.
+    """
     clusters = codes if design.size > 1 else None
     if design.judge is not None:
         opinion = judged(design, scores[:, 0], random).astype(float)
         found = corrected(design, codes, scores[:, 0].astype(float), opinion, codes < design.judge.labelled)
-        return verdict_of(found.estimate, design.margin).is_shown, _usual(design, opinion)
+        raw = non_inferiority(*opinion, design.margin, clusters).is_shown
+        return verdict_of(found.estimate, design.margin).is_shown, [*_usual(design, opinion), raw]
     values = scores.astype(float)
-    usual = _usual(design, values.mean(axis=1))
+    usual = [*_usual(design, values.mean(axis=1)), math.nan]
     if design.looks == 1:
         weights = np.arange(codes.size) % 5 + 1.0 if design.is_weighted else None
         return non_inferiority(values[0, 0], values[1, 0], design.margin, clusters, weights=weights).is_shown, usual
@@ -46,7 +52,7 @@ def _look(design: Design, codes: Floats, values: Floats, look: int) -> bool:
     return non_inferiority(before, after, design.margin, clusters, alpha=_LOOKS[look].alpha).is_shown
 
 
-def _usual(design: Design, scores: Floats) -> list[bool]:
+def _usual(design: Design, scores: Floats) -> list[float]:
     """`scores` (2, n) as whoever asks them sees them."""
     difference = scores[1] - scores[0]
     drop = -difference.mean()

@@ -51,15 +51,15 @@ _ASKED = {
 """Designs, and how many clusters the gates have that ask."""
 
 
-def errors(design: Design, replications: int) -> list[float]:
-    """The share of candidates at the margin that pass: by our gate, and by each usual rule."""
+def errors(design: Design, replications: int) -> list[float | None]:
+    """The share of candidates at the margin that pass: by our gate, and by each usual rule; None where it has none."""
     random = np.random.default_rng([_SEED, DESIGNS.index(design)])
     passed = np.zeros(1 + len(USUAL))
     for _ in range(replications):
         codes, scores = draw(design, -design.margin, random)
         ours, usual = passes(design, codes, scores, random)
         passed += [ours, *usual]
-    return list(passed / replications)
+    return [None if math.isnan(each) else each / replications for each in passed.tolist()]
 
 
 def first_alarms(rates: tuple[float, float], replays: int, requests: int = 10_000, block: int = 10) -> np.ndarray:
@@ -142,10 +142,11 @@ def _holds(found: dict) -> bool:
 def _table(found: dict) -> str:
     lines = [
         f"| worse by the margin: passes, % of {found['replications']:,} | ours | {' | '.join(USUAL)} |",
-        "|---|---|---|---|---|",
+        f"|{'---|' * (2 + len(USUAL))}",
     ]
     for name, shares in found["errors"].items():
-        lines.append(f"| {name} | " + " | ".join(f"{100 * each:.1f}" for each in shares.values()) + " |")
+        cells = ("" if each is None else f"{100 * each:.1f}" for each in shares.values())
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", "| equal: passes with what is asked for | n (median) | % |", "|---|---|---|"]
     lines += [f"| {name} | {n:,} | {100 * share:.1f} |" for name, (n, share) in found["power"].items()]
     lines += [

@@ -114,7 +114,8 @@ async def test_asking_the_gate_again_goes_on_with_what_is_missing(bench: Bench) 
 
 
 JUDGED = {
-    "features/claims/evals/gate.yaml": "must_not_get_worse:\n  - {metric: polite, margin: 0.2}\n",
+    "features/claims/evals/gate.yaml": "must_not_get_worse:\n"
+    "  - {metric: polite, margin: 0.2, judge: {correct: ppi, min_human: 10}}\n",
     "features/claims/evals/suite.yaml": "dataset: golden\nscorers: {polite: {scorer: judge, judge: manners}}\n",
     "features/claims/judges/manners/judge.yaml": "model: simulated/judge\ncriteria: {polite: It is polite.}\n",
     "features/claims/judges/manners/judge.prompty": "---\ninputs:\n  question: {kind: string, from: question}\n"

@@ -131,7 +131,7 @@ def test_a_metric_that_no_scorer_gives_is_named() -> None:
 
 
 def test_a_judge_that_is_not_calibrated_informs_but_can_not_gate() -> None:
-    spec = gate("must_not_get_worse:\n  - {metric: helpful, margin: 0.05}\n")
+    spec = gate("must_not_get_worse:\n  - {metric: helpful, margin: 0.2, judge: {correct: ppi, min_human: 25}}\n")
     sides = results([1.0] * 100, "helpful"), results([1.0] * 100, "helpful")
     said = say(spec, *sides)
     assert (said.verdict, said.waits, said.needed) == ("INCONCLUSIVE", True, 50)
@@ -146,7 +146,43 @@ def test_a_judge_that_is_not_calibrated_informs_but_can_not_gate() -> None:
         (),
         "Calibrate it: `headworks eval calibrate`.",
     )
-    assert say(spec, *sides, calibrated=frozenset({"helpful"})).verdict == "PASS"
+    both = Labels(half.candidate, half.candidate)
+    assert say(spec, *sides, calibrated=frozenset({"helpful"}), labels={"helpful": both}).verdict == "PASS"
+
+
+def test_what_a_judge_says_of_both_releases_shows_nothing_by_itself() -> None:
+    spec = gate("must_not_get_worse:\n  - {metric: helpful, margin: 0.2}\n")
+    sides = results([1.0] * 200, "helpful"), results([1.0] * 200, "helpful")
+    said = say(spec, *sides, calibrated=frozenset({"helpful"}))
+    assert said.verdict == "INCONCLUSIVE"
+    assert "nothing corrects its errors" in said.lines[0].message
+    assert "`judge: {correct: ppi, min_human: 100}`" in said.lines[0].next_step
+
+
+def test_lines_that_take_a_judge_at_its_word_say_so() -> None:
+    spec = gate(
+        "must_not_get_worse:\n  - {metric: helpful, margin: 0.2, judge: {correct: ppi, min_human: 50}}\n"
+        "must_stay_below:\n  - {metric: helpful, limit: 0.5}\nmust_be_perfect: [helpful, right]\n"
+        "must_improve:\n  - {metric: helpful, mode: rules, min_delta: 0.1}\n"
+        "slices: {by: intent, margin: 0.1, min_n: 40, action: warn}\n"
+    )
+    sides = [
+        [replace(each, scores={**each.scores, "right": Score(1.0)}) for each in results([1.0] * 100, "helpful")]
+        for _ in range(2)
+    ]
+    order = drawn(tuple(each.example_digest for each in sides[0]), "helpful")
+    people = Labels(dict.fromkeys(order[:60], 1.0), dict.fromkeys(order[:60], 1.0))
+    said = say(spec, sides[0], sides[1], calibrated=frozenset({"helpful"}), labels={"helpful": people})
+    told = {each.name: each.message.endswith("It is not corrected for the judge's errors.") for each in said.lines}
+    assert told == {
+        "must_not_get_worse helpful": False,
+        "must_stay_below helpful": True,
+        "must_be_perfect helpful": True,
+        "must_be_perfect right": False,
+        "must_improve helpful · rules": True,
+        "slices helpful · intent=even": True,
+        "slices helpful · intent=odd": True,
+    }
 
 
 @pytest.mark.parametrize(("examples", "judged"), [(200, 80), (200, 200), (2000, 80)])

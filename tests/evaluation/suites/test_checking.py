@@ -15,11 +15,17 @@ GOOD = {
     "golden/notes.md": "Nothing reads this.",
 }
 MODES = {"rules", "record_extraction"}
+JUDGE = {
+    "judges/manners/judge.yaml": "model: openai/m\ncriteria: {polite: It is polite.}\n",
+    "judges/manners/judge.prompty": "---\ninputs:\n  question: {kind: string, from: question}\n"
+    "  answer: {kind: string}\n---\nsystem:\nJudge.\nuser:\n{{ answer }}\n",
+}
+JUDGED = "dataset: cases\nscorers:\n  polite: {scorer: judge, judge: manners}\n  right: {scorer: all, of: [polite]}\n"
 
 
 def checked(modes: set[str] | None = MODES, **changed: str | None) -> None:
     names = {"gate": "evals/gate.yaml", "suite": "evals/suite.yaml", "cases": "golden/cases.jsonl"}
-    files = GOOD | {names[key]: text for key, text in changed.items()}
+    files = GOOD | JUDGE | {names[key]: text for key, text in changed.items()}
     check_judging(FOLDER, {path: text.encode() for path, text in files.items() if text is not None}, modes)
 
 
@@ -30,6 +36,14 @@ def test_what_can_judge_is_taken() -> None:
     checked(gate=None, suite=None)
     seconds = "dataset: cases\nscorers:\n  fast: {scorer: latency}\n"
     checked(gate="must_not_get_worse:\n  - {metric: fast, margin: 500}\n", suite=seconds)
+
+
+def test_what_a_judge_gives_is_corrected_by_people_or_can_not_get_worse_unseen() -> None:
+    with pytest.raises(WorkspaceInvalid, match=r"evals/gate\.yaml:3: a judge gives `right`, and nothing .* errors"):
+        checked(suite=JUDGED)
+    correction = ", judge: {correct: ppi, min_human: 50}"
+    checked(suite=JUDGED, gate=GOOD["evals/gate.yaml"].replace("0.05}", f"0.05{correction}}}"))
+    checked(suite=JUDGED, gate="must_be_perfect: [right]\nmust_improve:\n  - {metric: polite, min_delta: 0.1}\n")
 
 
 @pytest.mark.parametrize(

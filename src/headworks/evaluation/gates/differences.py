@@ -24,6 +24,10 @@ def not_worse(line: NotWorse, spec: GateSpec, case: Case) -> Line:
 
 
 def _not_worse(line: NotWorse, spec: GateSpec, case: Case) -> Line:
+    known = case.metrics.get(line.metric)
+    if known is not None and known.is_judge and line.min_human is None:
+        step = "Add `judge: {correct: ppi, min_human: 100}` to the line: people judge so many answers of both releases."
+        return inconclusive(_NOT_WORSE, line.metric, "A judge decides it, and nothing corrects its errors.", step)
     missing = unfit(_NOT_WORSE, line.metric, spec, case)
     if missing is not None:
         return missing
@@ -45,7 +49,7 @@ def _uncorrectable(line: NotWorse, found: Paired) -> Line | None:
         step = "Leave `judge:` away: what is measured needs no correction."
         return inconclusive(_NOT_WORSE, line.metric, "People judge from 0 to 1, and nothing limits this metric.", step)
     if len(set(found.weights)) > 1:
-        step = "Give all examples one weight, or leave `judge:` away."
+        step = "Give all examples one weight."
         return inconclusive(_NOT_WORSE, line.metric, "Examples of several weights can't be corrected yet.", step)
     return None
 

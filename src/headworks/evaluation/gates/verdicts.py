@@ -91,4 +91,13 @@ def _all_lines(spec: GateSpec, case: Case) -> list[Line]:
     lines = [not_worse(each, spec, case) for each in spec.not_worse]
     lines += [below(each, spec, case) for each in spec.below]
     lines += [perfect(each, spec, case) for each in spec.perfect]
-    return [*lines, *improve(spec, case), *budgets(spec, case), *sliced(spec, case)]
+    lines += [*improve(spec, case), *budgets(spec, case), *sliced(spec, case)]
+    return [_told_if_raw(each, case) for each in lines]
+
+
+def _told_if_raw(line: Line, case: Case) -> Line:
+    """With a word where a judge's scores were tested as they are: only `must_not_get_worse` corrects them."""
+    metric = case.metrics.get(line.metric.partition(" · ")[0])
+    if metric is None or not metric.is_judge or not line.evidence or line.rule == "must_not_get_worse":
+        return line
+    return replace(line, message=f"{line.message} It is not corrected for the judge's errors.")

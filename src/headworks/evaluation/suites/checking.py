@@ -35,6 +35,7 @@ def check_judging(folder: str, files: Mapping[str, bytes], modes: Collection[str
         _check_dataset(folder, suite, golden)
         _check_metrics(folder + GATE_PATH, gate, suite)
         _check_margins(folder + GATE_PATH, gate, suite)
+        _check_judges(folder + GATE_PATH, gate, suite)
 
 
 def _check_examples(path: str, lines: Sequence[tuple[int, Example]], modes: Collection[str] | None) -> None:
@@ -85,4 +86,15 @@ def _check_margins(path: str, gate: GateSpec, suite: Suite) -> None:
             raise WorkspaceInvalid(
                 f"{path}:{line}: `{key}` is {value:g}, and `{metric}` lies from 0 to 1.",
                 next_step="Say it as a share below 1, like 0.05.",
+            )
+
+
+def _check_judges(path: str, gate: GateSpec, suite: Suite) -> None:
+    """A judge that favours one release lets a worse one through at any alpha, unless people correct it."""
+    judges = {each.name for each in suite.scorers if each.is_judge}
+    for line in gate.not_worse:
+        if line.metric in judges and line.min_human is None:
+            raise WorkspaceInvalid(
+                f"{path}:{line.line}: a judge gives `{line.metric}`, and nothing corrects its errors.",
+                next_step="Add `judge: {correct: ppi, min_human: 100}`: people judge so many answers of both releases.",
             )
