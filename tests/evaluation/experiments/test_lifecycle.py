@@ -93,6 +93,25 @@ async def test_what_was_answered_before_is_not_asked_again_but_a_further_repeat_
     assert done.cost_micro_usd == N * 10
 
 
+async def test_a_changed_scorer_scores_kept_answers_anew_and_asks_no_model(stage: Stage) -> None:
+    says = {"case-1": "something else"}
+    before = await stage.work(await stage.start(), Scripted(says=says))
+    changed = {"features/claims/evals/suite.yaml": SUITE.replace("pattern: '.'", "pattern: else").encode()}
+    await stage.world.apply(files() | changed)
+    nobody = Scripted()
+    after = await stage.work(await stage.start(), nobody)
+    assert (after.release, after.state, after.cost_micro_usd, nobody.asked) == (before.release, "done", 0, [])
+    scores = {
+        each.id: [
+            {name: score.value for name, score in result.scores.items()}
+            for result in (await stage.evaluation.experiments.results(stage.world.admin, each))[:2]
+        ]
+        for each in (before, after)
+    }
+    assert scores[before.id] == [{"right": 1.0, "said": 1.0}, {"right": 0.0, "said": 1.0}]
+    assert scores[after.id] == [{"right": 1.0, "said": 0.0}, {"right": 0.0, "said": 1.0}]
+
+
 async def test_an_error_is_a_result_and_is_asked_again_only_if_somebody_says_so(stage: Stage) -> None:
     broken = Scripted(says={"case-3": Output(error_code="upstream_error", error_message="It broke.")})
     done = await stage.work(await stage.start(), broken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 
 import psycopg
 import pytest
@@ -20,8 +21,10 @@ from headworks.jobs.engine import Jobs
 from headworks.review.contract import Judgement
 from headworks.review.judgements import Judgements
 from headworks.storage.sealing import Keyring
+from headworks.types.evaluation import Example, Output
 from headworks.types.identity import Principal
-from headworks.types.ids import new_id
+from headworks.types.ids import DocumentId, new_id
+from headworks.types.retrieval import Passage
 
 __all__ = ["guest", "shared_superuser", "shared_urls"]
 
@@ -111,6 +114,48 @@ async def test_asking_the_gate_again_goes_on_with_what_is_missing(bench: Bench) 
     assert (said.judged.verdict, said.attestation is not None) == ("PASS", True)
     await gates.start(admin, ORDER)
     assert len(await bench.states()) == 3
+
+
+SEARCHED = {
+    "features/claims/evals/gate.yaml": "must_not_get_worse:\n  - {metric: found, margin: 0.3}\n",
+    "features/claims/evals/suite.yaml": "dataset: golden\n"
+    "scorers: {found: {scorer: retrieval_recall, reference: /documents}}\n",
+    "features/claims/golden/golden.jsonl": "".join(
+        json.dumps({"id": f"case-{at}", "question": f"case {at}", "reference": {"documents": [f"{at}.md", "all.md"]}})
+        + "\n"
+        for at in range(3 * N)
+    ),
+}
+
+
+@dataclass
+class Finding(Scripted):
+    """Finds both documents that are wanted; the release that is told so only the one that all want."""
+
+    forgetful: str = "no release"
+
+    async def answer(self, principal: Principal, model: str, example: Example) -> Output:
+        said = await super().answer(principal, model, example)
+        paths = ["all.md"] if model.endswith(self.forgetful) else ["all.md", f"{example.id.removeprefix('case-')}.md"]
+        found = (Passage(1, DocumentId(new_id()), 1, path, path, (), 0, 0, 1, "x", 1.0) for path in paths)
+        return replace(said, text="So.", passages=tuple(found))
+
+
+@pytest.mark.parametrize(("is_worse", "expected"), [(False, "PASS"), (True, "FAIL")])
+async def test_what_was_found_decides_as_what_was_answered(
+    guest: World, keyring: Keyring, *, is_worse: bool, expected: str
+) -> None:
+    judging = {path: text.encode() for path, text in SEARCHED.items()}
+    await guest.apply(workspace())
+    await guest.apply(workspace() | judging)
+    applied = await guest.apply(workspace(prompt=PROMPT.replace("brief", "short")) | judging)
+    bench, order = Bench(guest, keyring), GateOrder("default", "claims@staging")
+    await bench.evaluation.gates.start(guest.admin, order)
+    await bench.work(Finding(forgetful=applied.digest if is_worse else "no release"))
+    said = await bench.evaluation.gates.verdict(guest.admin, order)
+    (line,) = said.judged.lines
+    assert (said.judged.verdict, line.metric, line.evidence["n"]) == (expected, "found", 3 * N)
+    assert line.evidence["difference"] == (-0.5 if is_worse else 0)
 
 
 JUDGED = {
