@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from headworks.review.contract import Judgement
 from headworks.review.files import line_of
 from headworks.review.service import Review
 from headworks.review.store import Filter
+from headworks.storage.pool import Database, Tx
 from headworks.types.evaluation import Output
 from headworks.types.identity import Principal
 from headworks.types.ids import TraceId, new_id
@@ -194,6 +196,21 @@ async def _by_document(scene: Scene) -> bool:
         return False
 
 
+async def _by_versions(scene: Scene) -> bool:
+    try:
+        return bool(await scene.world.retrieval.lifecycle.history.versions(scene.jane, scene.passage.document))
+    except NotFound:
+        return False
+
+
+async def _by_version(scene: Scene) -> bool:
+    history = scene.world.retrieval.lifecycle.history
+    try:
+        return FACT in await history.text(scene.jane, scene.passage.document, scene.passage.version)
+    except NotFound:
+        return False
+
+
 async def _by_page(scene: Scene) -> bool:
     try:
         await scene.world.retrieval.page(scene.jane, scene.passage.document, 1)
@@ -269,8 +286,9 @@ async def _by_promotion(scene: Scene) -> bool:
 
 
 PATHS = (
-    _by_search, _by_list, _by_path, _by_document, _by_page, _by_citation, _by_trace, _by_response, _seen_as_her,
-    _by_explanation, _by_exported_experiment, _by_answer_to_judge, _by_trace_to_judge, _by_judgement, _by_promotion,
+    _by_search, _by_list, _by_path, _by_document, _by_versions, _by_version, _by_page, _by_citation, _by_trace,
+    _by_response, _seen_as_her, _by_explanation, _by_exported_experiment, _by_answer_to_judge, _by_trace_to_judge,
+    _by_judgement, _by_promotion,
 )  # fmt: skip
 
 
@@ -306,8 +324,8 @@ OF_SECTIONS: dict[str, tuple[Change, Change]] = {
     ),
 }
 OF_WHAT_WAS_SAID = (
-    _by_document, _by_citation, _by_trace, _by_response, _by_exported_experiment, _by_answer_to_judge,
-    _by_trace_to_judge, _by_judgement, _by_promotion,
+    _by_document, _by_versions, _by_version, _by_citation, _by_trace, _by_response, _by_exported_experiment,
+    _by_answer_to_judge, _by_trace_to_judge, _by_judgement, _by_promotion,
 )  # fmt: skip
 """What rests on the document as it was, by its id."""
 
@@ -335,6 +353,53 @@ async def test_a_right_to_a_section_holds_and_ends_on_each_read_path(world: Worl
     assert await _shown(scene, OF_WHAT_WAS_SAID) == _all(False, OF_WHAT_WAS_SAID)
     shown = await scene.evaluation.inspect_log(world.admin, scene.experiment)
     assert {each.output.error_code for each in import_inspect(shown).results} == {"withheld"}
+
+
+class Ending:
+    """A transaction, and what happens when it has ended."""
+
+    def __init__(self, whole: Any, then: Callable[[], Awaitable[object]]) -> None:
+        self._whole = whole
+        self._then = then
+
+    async def __aenter__(self) -> Tx:
+        begun: Tx = await self._whole.__aenter__()
+        return begun
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._whole.__aexit__(*error)
+        await self._then()
+
+
+async def _lost_after(scene: Scene, path: Callable[[Scene], Awaitable[bool]], wanted: int | None) -> tuple[bool, int]:
+    """Whether Jane gets it who leaves the group after so many transactions of the read, and how many those were."""
+    whole, ended = Database.tx, itertools.count(1)
+    lose, regain = WAYS["she leaves the group"]
+    with pytest.MonkeyPatch.context() as patch:
+
+        async def then() -> None:
+            if next(ended) == wanted:
+                patch.undo()
+                await lose(scene.world)
+
+        patch.setattr(Database, "tx", lambda *asked, **options: Ending(whole(*asked, **options), then))
+        said = await path(scene)
+    if wanted is not None:
+        await regain(scene.world)
+    return said, next(ended) - 1
+
+
+async def test_what_is_read_after_a_right_was_lost_is_not_given_whatever_was_asked_before(scene: Scene) -> None:
+    """She leaves the group between two transactions of a read: the last one decides.
+
+    Not asked of what goes on with other things once all of the document is read: notes, criteria, failure modes.
+    """
+    for path in [each for each in PATHS if each not in {_by_explanation, _by_answer_to_judge, _by_trace_to_judge}]:
+        said, transactions = await _lost_after(scene, path, None)
+        assert said, path.__name__
+        for ended in range(1, transactions + 1):
+            said, _ = await _lost_after(scene, path, ended)
+            assert said == (ended == transactions), f"{path.__name__} after {ended} of {transactions}"
 
 
 async def test_an_answer_that_streams_loses_what_is_cited_after_the_right_was_lost(scene: Scene) -> None:

@@ -35,6 +35,10 @@ SELECT v.version, v.content_hash, v.characters, v.handed_in_by, v.created_at, v.
  WHERE v.tenant_id = %(tenant)s AND v.document_id = %(document)s
  ORDER BY v.version DESC
 
+-- name: list_readable_versions
+-- As the caller.
+SELECT version FROM document_version WHERE tenant_id = %(tenant)s AND document_id = %(document)s
+
 -- name: read_version
 SELECT content FROM document_text
  WHERE tenant_id = %(tenant)s AND document_id = %(document)s AND version = %(version)s
