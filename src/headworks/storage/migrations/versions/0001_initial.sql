@@ -736,6 +736,10 @@ CREATE TABLE document_version (         -- what a document was, and who brought 
     created_at    timestamptz NOT NULL DEFAULT now(),
     replaced_at   timestamptz,                   -- null: it is the one that is read
     blob_id       uuid,                          -- the original of one that was replaced under a legal hold
+    collection_readers uuid[],                   -- the lists that it had when it was replaced or vanished, written by keep_lists
+    file_readers  uuid[],                        -- of a section: its file's; null: that had none
+    readers       uuid[],                        -- null: it had none of its own
+    denied        uuid[],                        -- by the collection, the file or the document
     PRIMARY KEY (tenant_id, document_id, version),
     FOREIGN KEY (tenant_id, document_id) REFERENCES document ON DELETE CASCADE
 );
@@ -1104,7 +1108,7 @@ DECLARE
         'channel','channel_move','feature_gate','signing_key','attestation','release_block','proposal','proposal_release','proposal_comment',
         'dataset','dataset_version','dataset_example','dataset_member','golden_split','review_sample','judgement_wanted','judgement','collection','generation','chunk_context','posting','posting_segment','source','blob','usage','span','audit_event',
         'legal_hold','purge_receipt','job_pause'];
-    of_document text[] := ARRAY['document_version','chunk','embedding'];
+    of_document text[] := ARRAY['chunk','embedding'];
     for_system text[] := ARRAY['tenant','data_key','principal','membership','principal_closure','project','role_binding','role_definition','feature_grant',
         'api_key','api_key_group','claim','web_session','snapshot_version','route','account','release','release_file','channel','collection'];
     bumping text[] := ARRAY['principal','membership','project','role_binding','role_definition','feature_grant','api_key','api_key_group',
@@ -1123,8 +1127,8 @@ BEGIN
         EXECUTE format('CREATE POLICY readable ON %I FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()) AND EXISTS '
                        '(SELECT FROM document d WHERE d.tenant_id = %I.tenant_id AND d.document_id = %I.document_id))', t, t, t);
     END LOOP;
-    FOREACH t IN ARRAY of_document || ARRAY['document_text','document','document_fact','document_reader','document_denial','collection_reader',
-                     'collection_denial'] LOOP
+    FOREACH t IN ARRAY of_document || ARRAY['document_version','document_text','document','document_fact','document_reader','document_denial',
+                     'collection_reader','collection_denial'] LOOP
         EXECUTE format('CREATE POLICY curated_insert ON %I FOR INSERT TO hw_app WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
         EXECUTE format('CREATE POLICY curated_update ON %I FOR UPDATE TO hw_app USING (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator())) '
                        'WITH CHECK (tenant_id = (SELECT app_tenant()) AND (SELECT is_curator()))', t);
@@ -1214,6 +1218,15 @@ CREATE POLICY readable ON document_reader FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant()) AND ((SELECT is_curator()) OR principal_id = ANY ((SELECT acting_ids())::uuid[])));
 -- Of any document of the tenant, as postings are: only ids are taken from it, and what is read by them has its own policy.
 CREATE POLICY of_tenant ON document_fact FOR SELECT TO hw_app USING (tenant_id = (SELECT app_tenant()));
+-- A version that was replaced is for who may read the document and was not closed out of it then: both lists must admit.
+CREATE POLICY readable ON document_version FOR SELECT TO hw_app USING (
+    tenant_id = (SELECT app_tenant())
+    AND EXISTS (SELECT FROM document d WHERE d.tenant_id = document_version.tenant_id AND d.document_id = document_version.document_id)
+    AND (replaced_at IS NULL OR (SELECT is_curator())
+         OR (collection_readers && (SELECT acting_ids())::uuid[]
+             AND (file_readers IS NULL OR file_readers && (SELECT acting_ids())::uuid[])
+             AND (readers IS NULL OR readers && (SELECT acting_ids())::uuid[])
+             AND NOT denied && (SELECT deniable_ids())::uuid[])));
 -- The text of a version that was replaced is the curator's, until it is purged.
 CREATE POLICY readable ON document_text FOR SELECT TO hw_app USING (
     tenant_id = (SELECT app_tenant())
@@ -1234,6 +1247,36 @@ CREATE POLICY readable ON document FOR SELECT TO hw_app USING (
                   OR (NOT EXISTS (SELECT FROM document_denial n WHERE n.tenant_id = document.tenant_id AND n.document_id = document.part_of)
                       AND (NOT file_restricted
                            OR EXISTS (SELECT FROM document_reader r WHERE r.tenant_id = document.tenant_id AND r.document_id = document.part_of)))))));
+
+-- A version that is replaced, or vanishes, keeps the lists that it had, and those of the file's sections with it. Once: what
+-- becomes of the document's lists afterwards opens no text that it was closed for.
+CREATE FUNCTION keep_lists() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE headworks.document_version v
+       SET collection_readers = ARRAY(SELECT r.principal_id FROM headworks.collection_reader r
+                                       WHERE r.tenant_id = d.tenant_id AND r.collection_id = d.collection_id),
+           file_readers = CASE WHEN d.part_of IS NOT NULL AND d.file_restricted THEN
+                               ARRAY(SELECT r.principal_id FROM headworks.document_reader r
+                                      WHERE r.tenant_id = d.tenant_id AND r.document_id = d.part_of) END,
+           readers = CASE WHEN d.part_of IS NOT NULL OR OLD.restricted THEN
+                          ARRAY(SELECT r.principal_id FROM headworks.document_reader r
+                                 WHERE r.tenant_id = d.tenant_id AND r.document_id = d.document_id) END,
+           denied = ARRAY(SELECT n.principal_id FROM headworks.collection_denial n
+                           WHERE n.tenant_id = d.tenant_id AND n.collection_id = d.collection_id
+                           UNION
+                          SELECT n.principal_id FROM headworks.document_denial n
+                           WHERE n.tenant_id = d.tenant_id AND n.document_id IN (d.document_id, d.part_of))
+      FROM headworks.document d
+     WHERE d.tenant_id = OLD.tenant_id
+       AND d.document_id = ANY (OLD.document_id || ARRAY(SELECT p.document_id FROM headworks.document p
+                                                          WHERE p.tenant_id = OLD.tenant_id AND p.part_of = OLD.document_id))
+       AND v.tenant_id = d.tenant_id AND v.document_id = d.document_id
+       AND v.replaced_at IS NULL AND v.collection_readers IS NULL;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER lists_are_kept AFTER UPDATE ON document FOR EACH ROW
+    WHEN (OLD.tombstoned_at IS NULL AND (NEW.version <> OLD.version OR NEW.tombstoned_at IS NOT NULL))
+    EXECUTE FUNCTION keep_lists();              -- fires before parts_follow, by its name: sections still have what the file had
 
 -- What is true of a file is true of the sections that were cut off it, in the same transaction, whoever writes it.
 CREATE FUNCTION parts_follow() RETURNS trigger LANGUAGE plpgsql AS $$
