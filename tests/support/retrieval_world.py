@@ -95,14 +95,16 @@ class InlineRun(Run):
 
 
 class InlineJobs(Jobs):
-    """Durable work without DBOS's process: `drain` does what is queued, in order."""
+    """Durable work without DBOS's process: `drain` does what is queued, in order, or the first of it."""
 
-    async def drain(self, connection: psycopg.Connection[Any]) -> int:
+    async def drain(self, connection: psycopg.Connection[Any], most: int | None = None) -> int:
         done = 0
-        while rows := connection.execute(
-            "SELECT s.workflow_uuid, s.name, i.inputs FROM dbos.workflow_status s JOIN dbos.workflow_input i "
-            "USING (workflow_uuid) WHERE s.status = 'ENQUEUED' ORDER BY s.created_at, s.workflow_uuid LIMIT 1"
-        ).fetchall():
+        while done != most and (
+            rows := connection.execute(
+                "SELECT s.workflow_uuid, s.name, i.inputs FROM dbos.workflow_status s JOIN dbos.workflow_input i "
+                "USING (workflow_uuid) WHERE s.status = 'ENQUEUED' ORDER BY s.created_at, s.workflow_uuid LIMIT 1"
+            ).fetchall()
+        ):
             for workflow, name, inputs in rows:
                 connection.execute(
                     "UPDATE dbos.workflow_status SET status = 'SUCCESS' WHERE workflow_uuid = %s", [workflow]

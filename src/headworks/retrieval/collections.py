@@ -20,6 +20,7 @@ from headworks.retrieval.access.readers import (
 )
 from headworks.retrieval.access.recutting import recut
 from headworks.retrieval.access.sections import SectionRule, write_rules
+from headworks.retrieval.configured import close_changed
 from headworks.retrieval.contract import CollectionView, Directory
 from headworks.retrieval.embedding import Vectors
 from headworks.retrieval.freshness import plan_recrawls
@@ -31,6 +32,9 @@ from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 from headworks.types.ids import PrincipalId, ProjectId, new_id
 from headworks.types.workspace import CollectionSpec
+
+_LONG_S = 300.0
+"""For a statement that changes all documents of a collection."""
 
 
 async def not_readable(tx: Tx, principal: Principal, name: str) -> HeadworksError:
@@ -98,7 +102,7 @@ class Declarer:
         """
         ids = await self.check(principal, specs)
         curator = await self._directory.curator(principal.tenant)
-        async with self._db.tx(curator) as tx:
+        async with self._db.tx(curator, statement_timeout_s=_LONG_S) as tx:
             for spec in sorted(specs, key=lambda each: each.name):  # one order: two applies never wait in a ring
                 await self._upsert(tx, curator, project, spec, ids)
 
@@ -183,6 +187,7 @@ class Declarer:
             await recut(tx, curator, collection, row.settings, settings, self._queue)
             await reapply_patterns(tx, curator, collection, patterns)
             await denials.renew(tx, curator, collection, settings)
+            await close_changed(tx, curator, collection, row.settings, settings, self._queue)
             await plan_recrawls(tx, tenant, collection, settings, self._queue, has_changed=True)
         generation = await _generation(tx, curator, spec, row)
         if generation is not None:

@@ -228,7 +228,7 @@ class Explanation:
     """Why a principal may or may not read a document: for administrators, since it names both.
 
     `obstacles` are reasons why nobody reads it, whatever the lists say: it is gone, not valid yet or any more, or its
-    source has not told its readers for too long.
+    source has not told its readers for too long, or not since the collection's file names others for them.
     """
 
     document: DocumentId

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headworks.errors import InvalidRequest, NotFound
-from headworks.retrieval.sources.contract import ANYONE, Access, Groups
+from headworks.retrieval.sources.contract import ANYONE, Access, Groups, Throttled
 from headworks.retrieval.sources.mapping import NOBODY, Listed, Ours, listed_of
-from headworks.testing.simulated_source import SimulatedPlace
+from headworks.testing.simulated_source import SimulatedPlace, SimulatedSource
+from headworks.types.workspace import FreshnessSpec
 
 JANE, JOE, STAFF = "user:jane@x", "user:joe@x", "group:staff"
 
@@ -200,14 +202,117 @@ async def test_what_can_not_be_had_is_listed_and_tried_again(sources: Any, peopl
     assert await found(sources, jane) == ["doc/0.md", "doc/1.md", "doc/2.md"]
 
 
-async def test_a_source_that_the_file_no_longer_has_takes_its_documents_along(sources: Any, people: Any) -> None:
+# ── Another file of the collection ──
+
+
+async def test_a_sweep_that_was_cut_off_begins_anew_when_the_file_names_others(
+    sources: Any, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jane, joe = people
+    await filled(sources, 5, frozenset({JANE, JOE}))
+    whole = SimulatedSource.present
+
+    async def throttled(self: SimulatedSource, cursor: str, place: str) -> Any:
+        if place:
+            raise Throttled(3600)
+        return await whole(self, cursor, place)
+
+    monkeypatch.setattr(SimulatedSource, "present", throttled)
+    await sources.world.retrieval.sync_sources(sources.world.admin, "docs")
+    await sources.world.drain()
+    assert len(await found(sources, jane)) == 5
+    monkeypatch.setattr(SimulatedSource, "present", whole)
+    await sources.declare({JOE: "joe"}, "wiki")
+    await sources.world.drain()
+    assert (await found(sources, jane), len(await found(sources, joe))) == ([], 5)
+
+
+async def test_a_source_that_the_file_no_longer_has_takes_its_documents_along_with_the_apply(
+    sources: Any, people: Any
+) -> None:
+    jane, _ = people
+    await filled(sources, 20)
+    await sources.declare({JANE: "jane"}, "wiki", "other")
+    await sources.places["other"].put("kept.md", b"# Kept\n\nThe heron sleeps.")
+    await sources.places["other"].share("kept.md", frozenset({JANE}))
+    await sources.sync()
+    await sources.places["wiki"].put("doc/late.md", b"# Late\n\nThe heron is late.")
+    await sources.world.retrieval.sync_sources(sources.world.admin, "docs")
+    await sources.declare({JANE: "jane"}, "other")
+    assert await found(sources, jane) == ["kept.md"]
+    assert set(await sources.views()) == {"other"}
+    await sources.world.drain()
+    assert await found(sources, jane) == ["kept.md"]
+    assert sources.world.count("document", "tombstoned_at IS NULL") == 1
+    await sources.declare({JANE: "jane"}, "wiki", "other")
+    await sources.sync()
+    assert len(await found(sources, jane)) == 21, "it is there again, and so is all that it has"
+
+
+@pytest.mark.parametrize(
+    "readers", [{JOE: "joe"}, {JANE: "joe", JOE: "joe"}, {JANE: "jane", JOE: "joe", STAFF: "everyone"}]
+)  # fmt: skip
+async def test_other_names_for_its_readers_hide_what_a_source_told_until_the_sync_that_the_apply_asks_for(
+    sources: Any, people: Any, readers: dict[str, str]
+) -> None:
+    jane, joe = people
+    await filled(sources, 2, frozenset({JANE, JOE}))
+    await sources.sync()
+    assert len(await found(sources, jane)) == len(await found(sources, joe)) == 2
+    await sources.declare(readers, "wiki")
+    assert await found(sources, jane) == await found(sources, joe) == []
+    await sources.world.drain()
+    assert len(await found(sources, joe)) == 2
+    assert len(await found(sources, jane)) == (2 if "jane" in readers.values() else 0)
+
+
+async def test_a_file_that_says_the_same_of_readers_hides_nothing(sources: Any, people: Any) -> None:
     jane, _ = people
     await filled(sources, 2)
     await sources.sync()
-    await sources.declare({})
-    assert await sources.sync() == {}
-    assert await found(sources, jane) == []
-    assert sources.world.count("document", "tombstoned_at IS NULL") == 0
+    await sources.declare({JANE: "jane", JOE: "joe"}, "wiki", "other", freshness=FreshnessSpec(stale_after_s=60))
+    assert len(await found(sources, jane)) == 2
+
+
+@pytest.mark.parametrize(("call", "time"), [("groups", 1), ("changes", 1), ("fetch", 1), ("fetch", 3), ("present", 1)])
+@pytest.mark.parametrize("is_first", [True, False], ids=["first sync", "later sync"])
+@pytest.mark.parametrize("names", [("wiki",), ()], ids=["other readers", "no source"])
+async def test_a_file_that_changes_in_the_middle_of_a_sync_is_the_one_that_holds(
+    sources: Any,
+    people: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    time: int,
+    *,
+    is_first: bool,
+    names: Sequence[str],
+) -> None:
+    """The apply comes while the source is asked: what the step has handed in and hands in opens nothing to Jane."""
+    jane, joe = people
+    both = frozenset({JANE, JOE})
+    place = await filled(sources, 5, both)
+    if not is_first:
+        await sources.sync()
+        for each in range(3):
+            await place.put(f"doc/{each}.md", f"# Plan {each}\n\nThe heron has landed.".encode())
+    whole, calls = getattr(SimulatedSource, call), 0
+
+    async def changed(self: SimulatedSource, *asked: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == time:
+            await sources.declare({JOE: "joe"}, *names)
+        if calls >= time:
+            assert await found(sources, jane) == []
+        return await whole(self, *asked)
+
+    monkeypatch.setattr(SimulatedSource, call, changed)
+    await sources.world.retrieval.sync_sources(sources.world.admin, "docs")
+    while await sources.world.jobs.drain(sources.world.behind, most=1):
+        assert calls < time or await found(sources, jane) == []
+    assert calls >= time
+    assert len(await found(sources, joe)) == (5 if names else 0)
+    assert sources.world.count("ingest_item", "state = 'queued'") == 0
 
 
 async def test_patterns_and_a_source_that_tells_readers_do_not_go_together(sources: Any, people: Any) -> None:

@@ -181,7 +181,8 @@ def _obstacles(row: Any) -> tuple[str, ...]:  # noqa: ANN401 -- a row of `find_d
     if row.is_stale:
         since = f" since {row.readable_until:%Y-%m-%d %H:%M} UTC" if row.readable_until else ""
         found.append(
-            f"its source `{row.told_by}` has not told its readers for too long, so it hides{since} until a sync ends"
+            f"its source `{row.told_by}` has not told its readers for too long, or not since the collection's file "
+            f"names others for them, so it hides{since} until a sync ends"
         )
     return tuple(found)
 

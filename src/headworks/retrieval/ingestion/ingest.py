@@ -17,19 +17,20 @@ import orjson
 
 from headworks.errors import BodyTooLarge, Conflict, HeadworksError, InvalidRequest, NotFound
 from headworks.jobs.control import JobControl
-from headworks.retrieval import collections, freshness
+from headworks.retrieval import collections
 from headworks.retrieval.access.readers import AS_COLLECTION, read_patterns, refuse_given
+from headworks.retrieval.configured import sweep
 from headworks.retrieval.contract import Directory, Failure, Item, ItemState, Progress, Sync, check_path
 from headworks.retrieval.freshness import CONFIGURED, validity_of
 from headworks.retrieval.ingestion import parts
 from headworks.retrieval.metadata import given_metadata
 from headworks.retrieval.queueing import Queue, lane_of
-from headworks.retrieval.store import INGEST_SQL, CollectionRow, delete_blobs, lock_collection
+from headworks.retrieval.store import INGEST_SQL, CollectionRow, lock_collection
 from headworks.storage.blobs import Blobs
 from headworks.storage.pool import Database, Tx
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
-from headworks.types.ids import PrincipalId, TenantId, new_id
+from headworks.types.ids import PrincipalId, new_id
 from headworks.types.storable import storable
 
 UPLOAD = "upload"
@@ -354,19 +355,6 @@ class Ingestion:
                 "There is no such sync of yours of this collection.", next_step="Begin one first.", param="sync"
             )
         return row
-
-
-async def sweep(tx: Tx, tenant: TenantId, of_source: Mapping[str, Any]) -> int:
-    """What of a source was not `seen` vanishes, and what was is confirmed; how many documents are gone.
-
-    `of_source` are tenant, collection, source and seen, the paths. The caller holds the collection's lock.
-    """
-    gone = await tx.fetch_all(INGEST_SQL.supersede_unseen, **of_source)
-    gone += await tx.fetch_all(INGEST_SQL.forget_failed_unseen, **of_source)
-    await delete_blobs(tx, tenant, [each.blob_id for each in gone])
-    vanished = await tx.run(INGEST_SQL.tombstone_unseen, **of_source)
-    await tx.run(freshness.SQL.confirm_source, **{name: value for name, value in of_source.items() if name != "seen"})
-    return vanished
 
 
 def _bare(row: CollectionRow) -> str:

@@ -303,9 +303,9 @@ def _of_sources(sources: list[Any], now: datetime) -> Iterator[Problem]:
             )  # fmt: skip
         if each.carries_permissions and each.readable_until is not None and each.readable_until <= now:
             yield Problem(
-                "stale_permissions", f"What comes from `{name}` is hidden from everybody: it has not told its readers "
-                f"since long before {each.readable_until.date().isoformat()}.", "Sync it: headworks ingest COLLECTION",
-                needs_action=True,
+                "stale_permissions", f"What comes from `{name}` is hidden from everybody since "
+                f"{each.readable_until.date().isoformat()}: its readers were told too long ago, or before the "
+                "collection's file named others for them.", "Sync it: headworks ingest COLLECTION", needs_action=True,
             )  # fmt: skip
         if each.due_at is not None and (now - each.due_at).total_seconds() > _OVERDUE_S:
             yield Problem(

@@ -8,13 +8,12 @@ from uuid import UUID
 
 from headworks.jobs.control import JobControl
 from headworks.retrieval import collections
+from headworks.retrieval.configured import SQL, begin, configured_sources
 from headworks.retrieval.contract import Directory, Progress
 from headworks.retrieval.freshness import CONFIGURED
 from headworks.retrieval.ingestion.ingest import Ingestion
 from headworks.retrieval.queueing import Queue, lane_of_source
-from headworks.retrieval.sources.stepping import SQL
-from headworks.retrieval.sources.syncing import configured_sources
-from headworks.retrieval.store import INGEST_SQL, CollectionRow
+from headworks.retrieval.store import CollectionRow
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
 from headworks.types.ids import TenantId, new_id
@@ -73,15 +72,7 @@ class SourceSyncs:
         self, tx: Tx, principal: Principal, row: CollectionRow, name: str, *, confirms_deletions: bool = False
     ) -> None:
         """Ask for a sync of the source of that name; one that is under way goes on at once."""
-        of_collection = {"tenant": principal.tenant, "collection": row.collection_id}
-        sync, chain = new_id(), new_id()
-        put = await tx.fetch_one(
-            SQL.put_source,
-            **of_collection, source=new_id(), name=name, sync=sync, chain=chain, confirms=confirms_deletions,
-        )  # fmt: skip
-        if put.sync_id == sync:
-            await tx.run(INGEST_SQL.add_sync, **of_collection, source=name, sync=sync, by=principal.id)
-        await self._queue.sync(tx, principal.tenant, put.source_id, chain)
+        await begin(tx, principal, row.collection_id, name, self._queue, confirms_deletions=confirms_deletions)
 
     async def resume(self, tx: Tx, tenant: TenantId, collection: UUID) -> None:
         """Go on with the syncs that are under way, as the curator: at the server's start, their runs may be gone."""

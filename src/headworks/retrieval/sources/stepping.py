@@ -16,8 +16,9 @@ from headworks.errors import InvalidRequest
 from headworks.retrieval import collections
 from headworks.retrieval.access import denials
 from headworks.retrieval.access.readers import read_patterns
+from headworks.retrieval.configured import sweep
 from headworks.retrieval.contract import NO_PATH, check_path
-from headworks.retrieval.ingestion.ingest import Ingestion, NewItem, sweep
+from headworks.retrieval.ingestion.ingest import Ingestion, NewItem
 from headworks.retrieval.metadata import parsed_metadata
 from headworks.retrieval.queueing import Queue
 from headworks.retrieval.sources.contract import (
@@ -124,6 +125,11 @@ class OneSync:
     def _keys(self) -> dict[str, UUID]:
         return {"tenant": self._curator.tenant, "collection": self._row.collection_id}
 
+    @property
+    def _this_step(self) -> dict[str, Any]:
+        found = self._found
+        return {"tenant": self._curator.tenant, "source": found.source_id, "sync": found.sync_id, "step": self._step}
+
     async def go_on(self) -> float:
         """After how many seconds to go on, or DONE_S. Raises SourceError, and Overtaken when there is nothing to do."""
         until = monotonic() + self._tools.limits.step_s
@@ -187,6 +193,7 @@ class OneSync:
             self._position.cursor, self._position.taken = page.cursor, []
             self._position.progressed()
             self._phase = "sweep" if page.is_last else "changes"
+            self._position.place = ""  # a sweep that was cut off before changes were read again is not gone on with
             await self._save()
             if page.is_last:
                 return True
@@ -233,6 +240,8 @@ class OneSync:
         )  # fmt: skip
         async with self._tools.db.tx(self._curator) as tx:
             await self._tools.ingestion.put(tx, self._curator, self._row, new)
+            if not await tx.fetch_value(SQL.is_under_way, **self._this_step):
+                raise Overtaken
 
     def _forget(self, path: str) -> None:
         if path in self._position.retry:
@@ -360,8 +369,7 @@ class OneSync:
         async with self._tools.db.tx(self._curator) as tx:
             written = await tx.run(
                 SQL.save_state,
-                tenant=self._curator.tenant, source=self._found.source_id, sync=self._found.sync_id, step=self._step,
-                phase=self._phase, looked_at=self._looked_at, expected=self._expected,
+                **self._this_step, phase=self._phase, looked_at=self._looked_at, expected=self._expected,
                 state=self._seal(self._position),
             )  # fmt: skip
         if not written:
@@ -369,16 +377,15 @@ class OneSync:
         self._step += 1
 
     async def _write_end(self, tx: Tx, phase: str, position: Position, held: TooManyGone | None = None) -> None:
-        of_source = {"tenant": self._curator.tenant, "source": self._found.source_id}
         written = await tx.run(
             SQL.end_source,
-            **of_source, sync=self._found.sync_id, step=self._step,
-            phase=phase, state=self._seal(position), read_at=self._position.read_at,
+            **self._this_step, phase=phase, state=self._seal(position), read_at=self._position.read_at,
             max_age_s=self._tools.limits.max_age_s, held_back=held and held.gone,
         )  # fmt: skip
         if not written:
             raise Overtaken
         if held:
+            of_source = {"tenant": self._curator.tenant, "source": self._found.source_id}
             await tx.run(SQL.note_end, **of_source, code=held.code, message=str(held))
 
     async def _give_up(self, error: SourceError) -> float:

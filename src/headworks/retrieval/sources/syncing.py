@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from headworks.errors import HeadworksError, NotFound
+from headworks.retrieval.configured import configured_sources
 from headworks.retrieval.contract import Directory
-from headworks.retrieval.freshness import CONFIGURED
 from headworks.retrieval.sources.contract import Change, Changes, Fetched, Gone, Groups, Present, Source, SourceError
 from headworks.retrieval.sources.mapping import Ours
 from headworks.retrieval.sources.position import SourceRow, unseal
@@ -85,11 +85,6 @@ async def _advance(one: OneSync) -> float:
             return await one.stumble(SourceError(message, code="internal_error"))
     except Overtaken:
         return DONE_S
-
-
-def configured_sources(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The sources of a collection's stored settings, by the name that their documents carry."""
-    return {f"{CONFIGURED}{each['name']}": each for each in settings.get("sources", ())}
 
 
 def most_deletions(row: CollectionRow, name: str) -> float:

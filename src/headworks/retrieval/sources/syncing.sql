@@ -14,6 +14,30 @@ VALUES (%(tenant)s, %(source)s, %(collection)s, %(name)s, %(sync)s, %(chain)s, '
        error_code = NULL, error_message = NULL
 RETURNING source_id, sync_id
 
+-- name: hide_told
+-- Its ids stand for others of ours: what it told hides until a sync has told it anew, and one under way reads anew.
+UPDATE source
+   SET readable_until = now(), step = step + 1, phase = CASE WHEN sync_id IS NULL THEN phase ELSE 'changes' END
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND name = %(name)s
+
+-- name: end_removed
+-- The file no longer has it: a sync under way is over.
+WITH over AS (
+    UPDATE sync y SET finished_at = now()
+      FROM source s
+     WHERE s.tenant_id = %(tenant)s AND s.collection_id = %(collection)s AND s.name = %(name)s
+       AND y.tenant_id = s.tenant_id AND y.sync_id = s.sync_id)
+UPDATE source
+   SET sync_id = NULL, phase = 'done', step = step + 1, confirmed = false, held_back = NULL, error_code = NULL,
+       error_message = NULL
+ WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND name = %(name)s
+
+-- name: is_under_way
+-- Held until what a step has handed in is committed: whoever ends the sync, or lets it read anew, sees that.
+SELECT true FROM source
+ WHERE tenant_id = %(tenant)s AND source_id = %(source)s AND sync_id = %(sync)s AND step = %(step)s
+   FOR SHARE
+
 -- name: list_under_way
 -- As the curator, at start: whose runs may be gone.
 SELECT source_id, name FROM source WHERE tenant_id = %(tenant)s AND collection_id = %(collection)s AND sync_id IS NOT NULL
@@ -44,10 +68,11 @@ SELECT sync_id FROM sync
  ORDER BY started_at DESC, sync_id DESC LIMIT 1
 
 -- name: describe_source
--- Before anything is handed in: whose readers it tells, and until when they hold. A source that is new is as fresh as now.
+-- Before anything is handed in: whose readers it tells, and until when they hold. A source that is new is as fresh as now,
+-- unless what it told hides already.
 UPDATE source
    SET carries_permissions = %(carries)s,
-       readable_until = CASE WHEN state IS NULL THEN now() + make_interval(secs => %(max_age_s)s) ELSE readable_until END
+       readable_until = coalesce(readable_until, now() + make_interval(secs => %(max_age_s)s))
  WHERE tenant_id = %(tenant)s AND source_id = %(source)s AND step = %(step)s
 
 -- name: save_state
