@@ -109,6 +109,20 @@ async def test_no_document_fills_all_places_and_nothing_comes_twice(world: World
     assert await _paths(world, "heron", 3, changes={"mmr": 1}) == await _paths(world, "heron", 3)
 
 
+async def test_equal_texts_at_two_paths_stand_side_by_side_unless_mmr_spreads_them(world: World) -> None:
+    """They are two documents: with readers, versions and a place in `k` each. So who may read one of them finds it."""
+    closed = await world.person("jane", "everyone")
+    heron = "The heron stands in the reeds by the water."
+    await _fill(world, {"a.md": heron, "b.md": heron, "c.md": "A heron flies south each year."})
+    await world.add("handbook", "a.md", heron, readers=["administrators"])
+    first, second = (await _search(world, "heron reeds", 2)).passages
+    assert ({first.path, second.path}, first.score) == ({"a.md", "b.md"}, second.score)
+    assert await _paths(world, "heron reeds", 2, by=closed) == ["b.md", "c.md"]
+    one, other = await _paths(world, "heron reeds", 2, changes={"mmr": 0.3})
+    assert one in {"a.md", "b.md"}
+    assert other == "c.md"
+
+
 async def test_a_question_is_made_whole_out_of_the_conversation_and_taken_apart(world: World) -> None:
     await _fill(world, {"leave.md": "Parental leave is twelve weeks.", "pay.md": "Salaries come on the 25th."})
     settings = {"rewrite": {"model": "small", "queries": 2}}
