@@ -197,7 +197,8 @@ class Isolation(RuleBasedStateMachine):
 
         self._count("tombstone")
         self.stage.run(sync())
-        tenant.documents.pop(path, None)
+        if (gone := tenant.documents.pop(path, None)) is not None:
+            tenant.keep(path, gone)
         tenant.bare.discard(path)
         tenant.queued = [each for each in tenant.queued if each[0] != path]
 

@@ -79,6 +79,14 @@ class Rule:
     denied: Names
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The lists that a piece had when it was replaced or vanished: all of them admit, and nobody is denied."""
+
+    admitting: tuple[Names, ...]
+    denied: Names
+
+
 def new_canary() -> str:
     """A word that nobody else has said, without digits: it is to be no number."""
     return f"canary{uuid.uuid4().hex.translate(_LETTERS)}"
@@ -166,6 +174,8 @@ class Tenant:
     traces: list[Quoting] = field(default_factory=list)
     responses: list[Quoting] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
+    kept: dict[str, Kept] = field(default_factory=dict)
+    """Of what was replaced or vanished, by canary."""
     chunking: int = 0
     """Moves with every new generation."""
 
@@ -244,10 +254,30 @@ class Tenant:
         later.declare(lists)
         return later
 
+    def could_read(self, asker: Asker, canary: str) -> bool:
+        """Whether the lists that an old piece had admit somebody, as who it acts now."""
+        acting, kept = self.acting(asker), self.kept[canary]
+        return all(acting & each for each in kept.admitting) and not self.denied_as(asker) & kept.denied
+
+    def keep(self, path: str, document: Document) -> None:
+        """What was at a path is no longer: it keeps the lists that it had."""
+        own = self._own(path, document)
+        for_all = (self.lists.readers, *([] if own is None else [own]))
+        denied = self.lists.denied | self._denied(path, document)
+        first, *cut = document.pieces
+        self.kept[first.canary] = Kept(for_all, denied)
+        rule = self.lists.rule_at(path)
+        for piece in cut:
+            of_rule = Kept(for_all, denied) if rule is None else Kept((*for_all, rule.readers), denied | rule.denied)
+            self.kept[piece.canary] = of_rule
+
     def _admits(self, path: str, document: Document, acting: set[str]) -> bool:
-        of_pattern = self.lists.board if matches(PATTERN, path) else None
-        own = of_pattern if of_pattern is not None else document.given
+        own = self._own(path, document)
         return own is None or bool(acting & own)
+
+    def _own(self, path: str, document: Document) -> Names | None:
+        of_pattern = self.lists.board if matches(PATTERN, path) else None
+        return of_pattern if of_pattern is not None else document.given
 
     def _denied(self, path: str, document: Document) -> Names:
         of_pattern = self.lists.board_denied if matches(PATTERN, path) else frozenset()
@@ -267,10 +297,14 @@ class Tenant:
 
     def settle(self) -> None:
         """What was queued is there: lists that were not given stay as they were."""
+        replaced = {path: self.documents[path] for path, _ in self.queued if path in self.documents}
         for path, document in self.queued:
             if (before := self.documents.get(path)) is not None:
                 document.given = before.given if document.given is None else document.given
                 document.denied = before.denied if document.denied is None else document.denied
             self.documents[path] = document
+        for path, before in replaced.items():
+            if self.documents[path].pieces != before.pieces:
+                self.keep(path, before)
         self.queued.clear()
         self.bare.clear()

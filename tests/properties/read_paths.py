@@ -83,7 +83,7 @@ class ReadPaths:
         await self.citations(tenant, asker)
         await self.documents(tenant, asker)
         turns = (
-            self.tenants, self.lists, self.quoting, self.seen_as, self.judged, self.explained, self.quoting
+            self.tenants, self.lists, self.quoting, self.seen_as, self.judged, self.explained, self.versions
         )  # fmt: skip # a prime number of them, so that each comes to every asker
         await turns[step % len(turns)](tenant, asker)
         await self.rows(tenant, tenant.askers[(step // 3) % len(tenant.askers)])
@@ -194,6 +194,32 @@ class ReadPaths:
                 assert set(self._canaries_in(repr(view))) == {piece.canary for piece in shown.pieces}
                 has_heading = any(HEADING in piece.heading for piece in shown.pieces)
                 assert (HEADING in repr(view)) == has_heading, f"{asker.name} sees other headings"
+
+    async def versions(self, tenant: Tenant, asker: Asker) -> None:
+        """The newest as the document itself, and the one before by the lists that it had, too."""
+        readable = tenant.readable(asker)
+        history = self._stage.world.retrieval.lifecycle.history
+        for other in self._tenants:
+            for shown in other.shown():
+                there = self._there[other.name][shown.path]
+                for version in range(max(1, there.version - 1), there.version + 1):
+                    self._count("version")
+                    is_newest = version == there.version
+                    try:
+                        said = self._canaries_in(await history.text(asker.principal, there.id, version))
+                    except NotFound:
+                        is_refused = other is tenant and shown.path in readable and is_newest
+                        assert not is_refused, f"{shown.path} is refused to {asker.name}"
+                        self._stage.tally["old version not given"] += not is_newest
+                        continue
+                    assert other is tenant
+                    assert shown.path in readable, f"{asker.name} opens a version of {shown.path}"
+                    if is_newest:
+                        assert set(said) == {piece.canary for piece in shown.pieces}
+                    else:
+                        closed = [canary for canary in said if not tenant.could_read(asker, canary)]
+                        assert not closed, f"{asker.name} opens an old version of {shown.path}"
+                        self._stage.tally["old version given"] += 1
 
     async def lists(self, tenant: Tenant, asker: Asker) -> None:
         """Collections with how many documents there are, and documents by their paths."""

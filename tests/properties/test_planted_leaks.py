@@ -292,6 +292,14 @@ LEAKS: dict[str, tuple[Plant, str]] = {
     "the text of a section stays in its file": (_the_text_of_a_section_stays_in_its_file, _SEES),
     "sections have the readers of their file": (_sections_have_the_readers_of_their_file, _SEES),
     "a section does not ask for its file's list": (_without("readable", "document", r"part_of IS NULL"), _SEES),
+    "old versions are for who reads the document": (
+        _sql(
+            "ALTER POLICY readable ON document_version USING (EXISTS (SELECT FROM document d "
+            "WHERE d.tenant_id = document_version.tenant_id AND d.document_id = document_version.document_id))"
+        ),
+        _SEES,
+    ),
+    "old versions keep no lists": (_edited("keep_lists", (r"OLD\.restricted", "false")), _SEES),
     "everybody reads all of the tenant": (
         _sql("ALTER POLICY readable ON document USING (tenant_id = app_tenant() AND tombstoned_at IS NULL)"), _SEES
     ),
@@ -314,7 +322,8 @@ SLOW = {
     "payloads of traces are shown whatever they quote", "deny entries of an update are forgotten",
     "a section does not ask for its file's list", "sections do not follow their file",
     "logs of experiments hide nothing", "opinions are read before one's own",
-    "judgements are shown whatever they quote",
+    "judgements are shown whatever they quote", "old versions are for who reads the document",
+    "old versions keep no lists",
 }  # fmt: skip
 """What shows only after some change that is not made in every example."""
 

@@ -29,7 +29,7 @@ _MOST_ROUNDS, _FEWEST_EXAMPLES = 12, 3
 _MET = {
     "section kept apart", "cut anew", "found", "hidden", "cut off", "refused", "cited", "not cited",
     "payload shown", "payload withheld", "response given", "judged answer shown", "judged answer withheld",
-    "hung up", "crashed in the middle",
+    "old version given", "old version not given", "hung up", "crashed in the middle",
 }  # fmt: skip
 _CHANGES = {
     "ingest or update", "ingest the same", "sections", "tombstone", "grant, revoke or deny",
@@ -39,8 +39,8 @@ _CHANGES = {
 }  # fmt: skip
 _READS = {
     "rows", "all tables", "search by keywords", "search by vectors", "search by hybrid", "citation", "document",
-    "list", "trace", "stored response", "log of an experiment", "answer to judge", "trace as an example", "judgement",
-    "seen as", "explanation", "grants",
+    "version", "list", "trace", "stored response", "log of an experiment", "answer to judge", "trace as an example",
+    "judgement", "seen as", "explanation", "grants",
 }  # fmt: skip
 EVERYTHING = _MET | {f"change: {each}" for each in _CHANGES} | {f"read: {each}" for each in _READS}
 """Must have happened and been met."""

@@ -168,13 +168,13 @@ async def delete_documents(request: Request, name: str, body: Gone, caller: Writ
 
 @router.get("/api/documents/{document}/versions", openapi_extra=declare(_READ, None))
 async def list_versions(request: Request, document: str, caller: Reader) -> Versions:
-    """Who brought which version of a document when. One that the caller may not read is not there."""
+    """Who brought which version of a document when. What the caller may not read, or could not then, is not there."""
     return Versions(rows=await _lifecycle(request).history.versions(caller, _uuid(document, "document")))
 
 
 @router.get("/api/documents/{document}/versions/{version}", openapi_extra=declare(_WRITE, None))
 async def read_version(request: Request, document: str, version: int, caller: Writer) -> VersionText:
-    """The text of a version of a document that the caller may read now, until it is purged."""
+    """The text of a version, until it is purged, for who could read it then and may read the document now."""
     text = await _lifecycle(request).history.text(caller, _uuid(document, "document"), version)
     return VersionText(version=version, text=text)
 
