@@ -15,7 +15,7 @@ import msgspec
 from headworks.providers.contract import Ask
 from headworks.providers.openai_format import EVENT_HEADERS, JSON_HEADERS, Counts, LocalAnswer, Reply, paced
 from headworks.providers.responses import Headers
-from headworks.types.retrieval import Passage
+from headworks.types.retrieval import Passage, without_markers
 
 HEADING = "Closest passages:"
 NOTHING = f"{HEADING} none. Nothing that you may read here comes close to this question."
@@ -68,7 +68,10 @@ class Extractive:
 
 
 def pieces_of(quotes: Sequence[Quote]) -> list[str]:
-    """The answer in the pieces of its stream: the heading, then quote after quote with its marker."""
+    """The answer in the pieces of its stream: the heading, then quote after quote with its marker.
+
+    What looks like a marker in a quote is escaped, as Markdown does it: it is the document's.
+    """
     if not quotes:
         return [NOTHING]
-    return [HEADING, *(f"\n\n“{quote.text}” [{quote.number}]" for quote in quotes)]
+    return [HEADING, *(f"\n\n“{without_markers(quote.text)}” [{quote.number}]" for quote in quotes)]

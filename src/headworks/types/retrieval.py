@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headworks.types.ids import DocumentId
+
+_NUMBERED = re.compile(r"(?<!\\)\[(?=[\s,;]*\d[\s\d,;]*\])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,14 @@ class Passage:
     end: int
     text: str
     score: float
+
+
+def without_markers(text: str) -> str:
+    """What a document says, as it may stand beside our passage numbers: its own `[1]` is escaped as Markdown does it.
+
+    So it heads no passage in a prompt, and is no citation where an answer repeats it.
+    """
+    return _NUMBERED.sub(r"\\[", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 import pytest
@@ -33,8 +34,7 @@ class Writer:
     async def __call__(self, call: ModelCall, prompt: Prompt) -> Completion:
         if self.dies_at == len(self.asked):
             raise Killed
-        text = prompt.messages[-1].content
-        part = text[text.index("<part") : text.index("</part>")]
+        part = json.loads(prompt.messages[-1].content)["part"]
         self.asked.append((call.principal.name, call.purpose, part))
         if self.is_away:
             raise UpstreamError("The model is away.")

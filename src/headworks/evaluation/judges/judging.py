@@ -22,6 +22,7 @@ from headworks.types.evaluation import Example, Output, Score
 from headworks.types.identity import Principal
 from headworks.types.ids import Digest
 from headworks.types.models import Completion, Message, ModelCall, Models, Prompt
+from headworks.types.retrieval import without_markers
 
 UNPARSABLE = "judge_unparsable"
 """The judge answered twice, and neither could be read."""
@@ -127,7 +128,9 @@ class Judge:
             "inputs": json.dumps(dict(example.inputs), ensure_ascii=False, indent=1) if example.inputs else "",
             "reference": _text(example.reference),
             "context": "\n\n".join(example.context),
-            "passages": "\n\n".join(f"[{each.number}] {each.title}\n{each.text}" for each in output.passages),
+            "passages": "\n\n".join(
+                f"[{each.number}] {each.title}\n{without_markers(each.text)}" for each in output.passages
+            ),
         }
         values |= {"answer": output.text} if other is None else {"first": output.text, "second": other}
         return {name: text.encode(errors="replace").decode() for name, text in values.items()}  # no lone surrogates

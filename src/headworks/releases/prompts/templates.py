@@ -33,7 +33,7 @@ from headworks.releases.prompts.inputs import is_kind, read_inputs
 from headworks.strict_yaml import nearest, read_yaml
 from headworks.types.features import Feature, InputSpec
 from headworks.types.models import Message, Prompt, Role
-from headworks.types.retrieval import Passage
+from headworks.types.retrieval import Passage, without_markers
 from headworks.types.workspace import PromptFile
 
 FUEL = 200_000
@@ -221,12 +221,17 @@ def fill(prompt: PromptFile, values: Mapping[str, Any]) -> tuple[Message, ...]:
 
 
 def _shown(passage: Passage) -> dict[str, Any]:
+    """What a template may show of it: nothing that the document says looks like a passage's number of ours."""
     return {
         "number": passage.number,
-        "title": passage.title,
-        "section": " › ".join(passage.section),
-        "text": passage.text,
+        "title": _on_a_line(passage.title),
+        "section": _on_a_line(" › ".join(passage.section)),
+        "text": without_markers(passage.text),
     }
+
+
+def _on_a_line(text: str) -> str:
+    return without_markers(" ".join(text.split()))
 
 
 def _render(environment: Environment, name: str, values: Mapping[str, Any], feature: str) -> str:
