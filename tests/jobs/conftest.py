@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from headworks.jobs.engine import MOST_TAKEOVERS
 from headworks.storage.pool import DatabaseUrls
 
 _PROGRAM = Path(__file__).with_name("replica.py")
@@ -33,10 +34,9 @@ def start_replica(database_urls: DatabaseUrls) -> Iterator[StartReplica]:
     """Starts a jobs process, and returns when it takes work."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(idle_s: float = 120) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(_PROGRAM), database_urls.app, str(idle_s)], stdout=subprocess.PIPE, text=True
-        )
+    def start(idle_s: float = 120, most_takeovers: int = MOST_TAKEOVERS) -> subprocess.Popen[str]:
+        arguments = [str(_PROGRAM), database_urls.app, str(idle_s), str(most_takeovers)]
+        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
@@ -57,3 +57,11 @@ def until(condition: Callable[[], object], within_s: float = 40) -> float:
         assert time.monotonic() - begun < within_s, "it did not come true"
         time.sleep(0.05)
     return time.monotonic() - begun
+
+
+def is_waited_for(connection: psycopg.Connection[Any]) -> bool:
+    """Whether somebody waits for what this connection has locked."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+    ).fetchone()
+    return bool(row and row[0])

@@ -1,6 +1,6 @@
 """A jobs process of the tests: one kind of work, `count`, whose steps note themselves in the table `noted`.
 
-Run as a program with the database's URL, and for how long it may be idle, on the command line.
+Run as a program with the database's URL, for how long it may be idle, and how often a run is taken over.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import psycopg
 from headworks.jobs.engine import Jobs, Run
 
 
-async def main(url: str, idle_s: float) -> None:
+async def main(url: str, idle_s: float, most_takeovers: int) -> None:
     async def note(run: str, step: int, pause_s: float) -> int:
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
             await connection.execute("INSERT INTO public.noted VALUES (%s, %s, 'begun')", [run, step])
@@ -35,7 +35,7 @@ async def main(url: str, idle_s: float) -> None:
 
         await run.step("refuse", refuse)
 
-    jobs = Jobs(url)
+    jobs = Jobs(url, most_takeovers=most_takeovers)
     jobs.register("count", count)
     jobs.register("fail", fail)
     await jobs.start()
@@ -52,4 +52,4 @@ async def main(url: str, idle_s: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])))

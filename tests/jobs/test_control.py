@@ -15,10 +15,17 @@ from headworks.jobs.engine import Jobs
 from headworks.storage.pool import Database
 from headworks.types.identity import Principal
 
-from .conftest import StartReplica, until
+from .conftest import StartReplica, is_waited_for, until
 
 MakePrincipal = Callable[..., Principal]
 LANE = "collection:1"
+_HELD_UP = """
+CREATE FUNCTION public.hold_up() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
+CREATE TRIGGER hold_up BEFORE INSERT ON public.noted FOR EACH ROW
+    WHEN (NEW.run = 'deadly' AND NEW.step = 1) EXECUTE FUNCTION public.hold_up()
+"""
+"""The second step of this run waits for whoever holds the lock 1."""
 
 
 async def _ask(database: Database, who: Principal, run: str, *arguments: Any, name: str = "count", **more: Any) -> None:
@@ -109,7 +116,7 @@ async def test_a_cancelled_run_ends_after_its_step_and_can_be_tried_again(
         await control.retry(who, "long")
 
 
-async def test_a_dead_letter_is_listed_and_tried_again(
+async def test_what_failed_is_listed_and_tried_again(
     database: Database, noted: psycopg.Connection[Any], make_principal: MakePrincipal, start_replica: StartReplica
 ) -> None:
     who, control = await _member(database, make_principal), JobControl(database)
@@ -125,9 +132,37 @@ async def test_a_dead_letter_is_listed_and_tried_again(
     process = start_replica(idle_s=1)
     assert process.wait(40) == 0
     assert (await _states(control, who))["bad"] == "failed"
-    noted.execute("UPDATE dbos.workflow_status SET status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED'")
-    assert (await _states(control, who))["bad"] == "dead"
-    assert (await control.retry(who, "bad")).state == "queued"
+
+
+async def test_what_ends_its_process_again_and_again_is_a_dead_letter_until_it_is_tried_again(
+    database: Database, noted: psycopg.Connection[Any], make_principal: MakePrincipal, start_replica: StartReplica
+) -> None:
+    who, control = await _member(database, make_principal), JobControl(database)
+    await _ask(database, who, "deadly", 3, 0)
+    await _ask(database, who, "behind it", 1, 0)
+    noted.execute(_HELD_UP)
+    for _ in range(3):
+        with noted.transaction():  # what is held stops the run in its second step
+            noted.execute("SELECT pg_advisory_xact_lock(1)")
+            process = start_replica(most_takeovers=2)
+            until(lambda: is_waited_for(noted))
+            assert (await _states(control, who))["deadly"] == "running"
+            process.kill()
+            process.wait()
+    process = start_replica(idle_s=1, most_takeovers=2)
+    assert process.wait(40) == 0
+    assert await _states(control, who) == {"deadly": "dead", "behind it": "done"}, "nothing waits for what is dead"
+    assert _ended(noted, "deadly") == [0], "it was begun three times, and its first step done once"
+    detail = await control.show(who, "deadly")
+    assert (detail.run.lane, detail.run.steps, detail.run.taken_up) == (LANE, 1, 4)
+    assert [each.run for each in await control.listed(who)] == ["deadly"], "it needs somebody"
+    assert not has_work(noted), "nobody is started for what is dead"
+    assert start_replica(idle_s=1, most_takeovers=2).wait(40) == 0
+    assert (await _states(control, who))["deadly"] == "dead"
+    assert (await control.retry(who, "deadly")).state == "queued"
+    assert start_replica(idle_s=1, most_takeovers=2).wait(40) == 0
+    assert await _states(control, who) == {"deadly": "done", "behind it": "done"}
+    assert _ended(noted, "deadly") == [0, 1, 2]
 
 
 async def test_nobody_sees_or_moves_the_runs_of_another_tenant(

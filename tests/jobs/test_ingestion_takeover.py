@@ -24,7 +24,7 @@ from headworks.types.identity import Principal
 from headworks.types.models import Models
 from headworks.types.workspace import ChunkingSpec, CollectionSpec
 
-from .conftest import until
+from .conftest import is_waited_for, until
 
 _PROGRAM = Path(__file__).with_name("ingesting.py")
 _MASTER = bytes(range(32))
@@ -80,14 +80,6 @@ async def _retrieval(db: Database, keyring: Keyring, models: Models) -> tuple[Re
     return retrieval, admin
 
 
-def _is_waited_for(connection: psycopg.Connection[Any]) -> bool:
-    """Whether somebody waits for what this connection has locked."""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
-    ).fetchone()
-    return bool(row and row[0])
-
-
 def _text(number: int) -> bytes:
     sections = "\n\n".join(f"## Part {part}\n\nHeron {number} of part {part} waits." for part in range(4))
     return f"# Note {number}\n\n{sections}".encode()
@@ -110,7 +102,7 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(
         with as_superuser.transaction():  # what is held stops the process at this point, however fast it is
             as_superuser.execute(held)
             process = start_ingesting()
-            until(lambda: _is_waited_for(as_superuser), within_s=90)
+            until(lambda: is_waited_for(as_superuser), within_s=90)
             process.kill()
             process.wait()
             assert {what: count(*what) for what in expected} == expected

@@ -36,8 +36,8 @@ PAUSED_UNTIL_MS = 253_402_300_799_000
 """What is paused waits until the end of the year 9999: how it is told from what is due later, or was cancelled."""
 _LOOK_S = 0.5
 """How often it is asked whether a run can begin."""
-_MAX_RECOVERIES = 50
-"""How often a run may be taken over; what kills a process again and again is named and set aside by its own domain."""
+MOST_TAKEOVERS = 50
+"""Of one run; what kills a process again and again is named and set aside by its own domain long before."""
 
 Json = str | int | float | bool | None | list[Any] | dict[str, Any]
 
@@ -79,10 +79,14 @@ Work = Callable[..., Coroutine[Any, Any, Json]]
 class Jobs:
     """Enqueues runs in any process, and works on them in the one that calls `start`."""
 
-    def __init__(self, url: str = "", *, concurrency: int = 2) -> None:
-        """`url` is of a login of hw_app, needed only where runs are worked on; `concurrency` is runs at once here."""
+    def __init__(self, url: str = "", *, concurrency: int = 2, most_takeovers: int = MOST_TAKEOVERS) -> None:
+        """`url` is of a login of hw_app, needed only where runs are worked on; `concurrency` is runs at once here.
+
+        A run that ended its process is taken over by another, `most_takeovers` times; then it is dead.
+        """
         self._url = url
         self._concurrency = concurrency
+        self._most_takeovers = most_takeovers
         self._works: dict[str, Work] = {}
         self._pulse: Pulse | None = None
         self._waking: Waking | None = None
@@ -158,7 +162,7 @@ class Jobs:
             task.add_done_callback(self._running.discard)
             return await work(Run(DBOS.workflow_id or ""), *arguments)
 
-        DBOS.workflow(name=name, max_recovery_attempts=_MAX_RECOVERIES)(run)
+        DBOS.workflow(name=name, max_recovery_attempts=self._most_takeovers)(run)
 
     async def stop(self) -> None:
         """End without waiting for steps in flight: they are done again by whoever takes the run up, at once."""
