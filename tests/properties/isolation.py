@@ -65,6 +65,7 @@ turns = st.integers(0, 60)
 PEOPLES_RIGHTS = MEMBER | {"judgement:read", "judgement:write"}
 _MOST_QUEUED = 6
 """Of a tenant: there are slots for no more."""
+_MOST_WEIGHTS = 100
 
 
 class Isolation(RuleBasedStateMachine):
@@ -75,6 +76,7 @@ class Isolation(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = self.stage.world
+        self.stage.use_weights(0)
         self.step = 0
         self.is_granted = False
         self.canaries: dict[str, Tenant] = {}
@@ -232,6 +234,13 @@ class Isolation(RuleBasedStateMachine):
         self.stage.run(self._declare(tenant, tenant.lists))
         if is_done:
             self._drain()
+
+    @rule(which=either, path=paths, slot=st.integers(0, SLOTS - 1), is_done=st.booleans())
+    def change_the_weights_and_put_a_document(self, which: int, path: str, slot: int, *, is_done: bool) -> None:
+        """Of the model, for both tenants: what is embedded next makes a new generation, and the old one serves."""
+        self.stage.use_weights((self.stage.weights + 1) % _MOST_WEIGHTS)
+        self._count("other weights")
+        self.put_a_document(which, path, None, None, slot, has_secret=True, is_same=False, is_done=is_done)
 
     @rule(which=either, group=st.sampled_from(GROUPS), member=st.sampled_from((*PEOPLE, *GROUPS)), is_in=st.booleans())
     def change_a_group(self, which: int, group: str, member: str, *, is_in: bool) -> None:
@@ -418,6 +427,9 @@ class Isolation(RuleBasedStateMachine):
     async def _nothing_was_told(self) -> None:
         told = "\n".join(self.stage.heard.lines)
         assert self.canaries.keys().isdisjoint(CANARY.findall(told)), "what documents say was logged"
+        kept = self.stage.kept_by_dbos()
+        assert all(str(each.admin.tenant) in kept for each in self.tenants), "the durable work of this example"
+        assert self.canaries.keys().isdisjoint(CANARY.findall(kept)), "what documents say is kept by durable work"
 
 
 def _as_spec(rule: Rule) -> SectionSpec:

@@ -96,11 +96,16 @@ def joined(pieces: Iterable[Piece]) -> str:
     return "\n\n".join(each.text() for each in pieces)
 
 
-def vector_of(text: str) -> list[float]:
-    """A scripted embedding: a question lies across, and the higher a document's second rank, the nearer it comes."""
+def vector_of(text: str, weights: int) -> list[float]:
+    """A scripted embedding: a question lies across, and the higher a document's second rank, the nearer it comes.
+
+    To vectors of other `weights` all are equally far.
+    """
     found = re.search(r"slot(\d\d)", text)
     angle = math.pi / 2 if found is None else 0.05 * (vector_rank(int(found[1])) - SLOTS / 2)
-    return [math.cos(angle), math.sin(angle)] + [0.0] * 382
+    vector = [0.0] * 384
+    vector[2 * weights : 2 * weights + 2] = math.cos(angle), math.sin(angle)
+    return vector
 
 
 def vector_rank(slot: int) -> int:

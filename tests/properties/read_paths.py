@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headworks.errors import Forbidden, NotFound
+from headworks.errors import Forbidden, ModelMissing, NotFound
 from headworks.gateway.stored.contract import PREFIX
 from headworks.retrieval.contract import Ranking
 from headworks.types.ids import DocumentId
@@ -117,7 +117,14 @@ class ReadPaths:
 
     async def search(self, tenant: Tenant, asker: Asker, ranking: Ranking, k: int) -> None:
         """What the model says is best, in its order, and nothing else; of the hybrid ranking at least how many."""
-        found = await self._found(asker, ranking, k)
+        try:
+            found = await self._found(asker, ranking, k)
+        except ModelMissing:
+            live, asked = self._weights(tenant), self._stage.world.models.digest
+            assert ranking == "vectors", f"search by {ranking} of {asker.name}: there are keywords"
+            assert live != asked, f"search by {ranking} of {asker.name}: its weights are there"
+            self._stage.tally["of other weights"] += 1
+            return
         if found is None:
             assert not tenant.may_enter(asker), f"{asker.name} of {tenant.name} is refused what is open"
             self._stage.tally["refused"] += 1
@@ -149,7 +156,10 @@ class ReadPaths:
         except NotFound as error:
             self._canaries_in(str(error))
             return None
-        return [canary for each in result.passages for canary in self._canaries_in(each.text)]
+        found = [canary for each in result.passages for canary in self._canaries_in(each.text)]
+        crossed = [each for each in found if self._canaries[each].admin.tenant != asker.principal.tenant]
+        assert not crossed, f"search by {ranking} of {asker.name}: what another tenant has"
+        return found
 
     async def citations(self, tenant: Tenant, asker: Asker) -> None:
         """Passages that somebody got hold of, of both tenants, are cited only as far as the caller may read them.
@@ -334,6 +344,16 @@ class ReadPaths:
         missing = {each.path for each in tenant.shown()} - set(found)
         assert not missing, f"{sorted(missing)} of {tenant.name} are not there"
         return found
+
+    def _weights(self, tenant: Tenant) -> str:
+        """The digest of those that made the vectors that serve."""
+        row = self._stage.behind.execute(
+            "SELECT g.model_digest FROM collection c JOIN generation g USING (tenant_id, generation_id) "
+            "WHERE c.tenant_id = %s",
+            [tenant.admin.tenant],
+        ).fetchone()
+        assert row is not None
+        return str(row[0])
 
     def _passage(self, number: int, tenant: Tenant, shown: Shown) -> Passage:
         """Where the last chunk begins."""

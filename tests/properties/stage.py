@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -34,6 +35,9 @@ from headworks.storage.sealing import Keyring
 from .model import vector_of
 
 T = TypeVar("T")
+
+_LOGGERS = ("", "headworks", "dbos", "psycopg", "psycopg.pool", "asyncio", "sqlalchemy")
+"""All is heard at the root; these are told to say all that they can."""
 
 _PLANS = "ALTER DATABASE {} SET plan_cache_mode = {}"
 _BACKENDS = "FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE '%_app'"
@@ -67,7 +71,7 @@ class Stage:
         self.opened = [self.db]
         self.keyring = keyring
         self.world: World = self.run(make_world(self.db, keyring, self.behind))
-        self.world.models._vector = vector_of  # type: ignore[method-assign] # scripted
+        self.use_weights(0)
         self.traces = Traces(self.db, keyring)
         self.responses = StoredResponses(self.db, keyring)
         self._open_evaluation()
@@ -75,9 +79,16 @@ class Stage:
         self.tally: Counter[str] = Counter()
         """What has happened and what the checks have met, so that a run can show that it was not empty."""
         self.heard = Heard()
-        self._level = logging.getLogger("headworks").level
-        logging.getLogger("headworks").addHandler(self.heard)
-        logging.getLogger("headworks").setLevel(logging.DEBUG)
+        self._levels = {logger: logger.level for logger in map(logging.getLogger, _LOGGERS)}
+        logging.getLogger().addHandler(self.heard)
+        for logger in self._levels:
+            logger.setLevel(logging.DEBUG)
+
+    def use_weights(self, number: int) -> None:
+        """The embedding model has others from now on: it is told by their digest alone."""
+        self.weights = number
+        self.world.models.digest = f"sha256:weights-{number}"
+        self.world.models._vector = partial(vector_of, weights=number)  # type: ignore[method-assign] # scripted
 
     def _open_evaluation(self) -> None:
         identity, jobs = self.world.identity, self.world.jobs
@@ -122,6 +133,17 @@ class Stage:
             else:
                 return
 
+    def kept_by_dbos(self) -> str:
+        """All that stands in the tables of durable work, which no policy binds."""
+        tables = self.behind.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'dbos'::regnamespace AND relkind = 'r'"
+        )
+        return "\n".join(
+            str(row[0])
+            for (table,) in tables.fetchall()
+            for row in self.behind.execute(sql.SQL("SELECT t::text FROM dbos.{} t").format(sql.Identifier(table)))
+        )
+
     def open(self, urls: DatabaseUrls) -> Database:
         """Another pool on the same loop."""
         self.opened.append(Database(urls))
@@ -131,8 +153,9 @@ class Stage:
         return self.runner.run(coroutine)
 
     def close(self) -> None:
-        logging.getLogger("headworks").removeHandler(self.heard)
-        logging.getLogger("headworks").setLevel(self._level)
+        logging.getLogger().removeHandler(self.heard)
+        for logger, level in self._levels.items():
+            logger.setLevel(level)
         for each in self.opened:
             self.run(each.close())
         self.runner.close()

@@ -20,8 +20,10 @@ from headworks.observability import service as observability
 from headworks.retrieval import collections, finding
 from headworks.retrieval.access import denials, sections
 from headworks.retrieval.ingestion import parts
+from headworks.retrieval.jobs import Runs
 from headworks.retrieval.quoting import CitationStream
 from headworks.retrieval.searching.search import Searcher
+from headworks.retrieval.service import Retrieval
 from headworks.review import store as judgements
 from headworks.storage.pool import Database, DatabaseUrls
 
@@ -114,6 +116,20 @@ def _answers_are_cached_by_the_question(_: Stage, monkeypatch: pytest.MonkeyPatc
 
     async def search(self: Searcher, principal: Any, collection: str, query: str, k: int, **options: Any) -> Any:
         key = (principal.tenant, collection, query, k, options.get("ranking"))
+        if key not in cache:
+            cache[key] = await whole(self, principal, collection, query, k, **options)
+        return cache[key]
+
+    monkeypatch.setattr(Searcher, "search", search)
+
+
+def _answers_are_cached_without_the_tenant(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whoever has the same name: both tenants have an Ann."""
+    whole = Searcher.search
+    cache: dict[Any, Any] = {}
+
+    async def search(self: Searcher, principal: Any, collection: str, query: str, k: int, **options: Any) -> Any:
+        key = (principal.name, collection, query, k, options.get("ranking"))
         if key not in cache:
             cache[key] = await whole(self, principal, collection, query, k, **options)
         return cache[key]
@@ -216,15 +232,33 @@ def _opinions_are_read_before_ones_own(_: Stage, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("headworks.review.judgements._sees_all", lambda _: True)
 
 
-def _searches_are_logged(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Searcher.search
+def _searches_are_logged(logger: str) -> Plant:
+    def plant(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = Searcher.search
 
-    async def search(self: Searcher, *arguments: Any, **options: Any) -> Any:
-        found = await whole(self, *arguments, **options)
-        logging.getLogger("headworks.retrieval").debug("found %s", found)
-        return found
+        async def search(self: Searcher, *arguments: Any, **options: Any) -> Any:
+            found = await whole(self, *arguments, **options)
+            logging.getLogger(logger).debug("found %s", found)
+            return found
 
-    monkeypatch.setattr(Searcher, "search", search)
+        monkeypatch.setattr(Searcher, "search", search)
+
+    return plant
+
+
+def _a_step_returns_what_it_has_read(_: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand_in, batch = Retrieval.hand_in, Runs._batch
+    read: list[str] = []
+
+    async def remembering(self: Retrieval, principal: Any, collection: str, file: Any, **options: Any) -> Any:
+        read.append(file.data.decode())
+        return await hand_in(self, principal, collection, file, **options)
+
+    async def telling(self: Runs, tenant: str, collection: str) -> Any:
+        return await batch(self, tenant, collection) and read
+
+    monkeypatch.setattr(Retrieval, "hand_in", remembering)
+    monkeypatch.setattr(Runs, "_batch", telling)
 
 
 _SEES = (
@@ -281,6 +315,7 @@ LEAKS: dict[str, tuple[Plant, str]] = {
     "settings of the session": (_settings_of_the_session, _SEES),
     "search as the owner": (_search_as_the_owner, _SEES),
     "answers are cached by the question": (_answers_are_cached_by_the_question, _SEES),
+    "answers are cached without the tenant": (_answers_are_cached_without_the_tenant, "what another tenant has"),
     "citations are read by the curator": (_citations_are_read_by_the_curator, _SEES),
     "paths are found by the curator": (_paths_are_found_by_the_curator, _SEES),
     "stored responses are given whatever they quote": (
@@ -307,7 +342,9 @@ LEAKS: dict[str, tuple[Plant, str]] = {
     "logs of experiments hide nothing": (_logs_of_experiments_hide_nothing, "what is judged"),
     "judgements are shown whatever they quote": (_judgements_are_shown_whatever_they_quote, "what is judged"),
     "opinions are read before one's own": (_opinions_are_read_before_ones_own, "sees other judgements"),
-    "searches are logged": (_searches_are_logged, "was logged"),
+    "searches are logged": (_searches_are_logged("headworks.retrieval"), "was logged"),
+    "a driver logs what it reads": (_searches_are_logged("psycopg"), "was logged"),
+    "a step returns what it has read": (_a_step_returns_what_it_has_read, "is kept by durable work"),
     "other rules hold only for what comes later": (
         _other_rules_hold_only_for_what_comes_later,
         f"{_SEES}|are not there",  # nor are the sections that the other rules keep apart

@@ -29,12 +29,12 @@ _MOST_ROUNDS, _FEWEST_EXAMPLES = 12, 3
 _MET = {
     "section kept apart", "cut anew", "found", "hidden", "cut off", "refused", "cited", "not cited",
     "payload shown", "payload withheld", "response given", "judged answer shown", "judged answer withheld",
-    "old version given", "old version not given", "hung up", "crashed in the middle",
+    "old version given", "old version not given", "hung up", "crashed in the middle", "of other weights",
 }  # fmt: skip
 _CHANGES = {
     "ingest or update", "ingest the same", "sections", "tombstone", "grant, revoke or deny",
     "grant, revoke or deny among readers", "re-embed", "join or leave", "disable or enable", "narrow a key",
-    "revoke a key", "record a trace", "keep a response", "run an experiment", "judge an answer",
+    "revoke a key", "record a trace", "keep a response", "run an experiment", "judge an answer", "other weights",
     "lend or take back", "crash",
 }  # fmt: skip
 _READS = {

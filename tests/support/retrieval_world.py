@@ -32,6 +32,10 @@ from headworks.types.models import Completion, Embeddings, ModelCall, Prompt, Re
 from headworks.types.workspace import ChunkingSpec, CollectionSpec
 
 PEPPER = b"pepper of the tests of retrieval"
+_KEEP_STEP = """
+INSERT INTO dbos.operation_outputs (workflow_uuid, function_id, function_name, output, retention_timestamp)
+VALUES (%s, %s, %s, %s, 0) ON CONFLICT DO NOTHING
+"""
 
 
 @dataclass
@@ -90,8 +94,13 @@ class InlineParsers:
 class InlineRun(Run):
     """A run whose steps are simply done."""
 
+    results: list[tuple[str, str]] = field(default_factory=list)
+    """Of each step its name and what it returned, as JSON: what DBOS keeps."""
+
     async def step(self, name: str, action: Any, *arguments: Any, attempts: int = 1) -> Any:  # noqa: ARG002 -- as Run
-        return orjson.loads(orjson.dumps(await action(*arguments)))
+        result = orjson.dumps(await action(*arguments))
+        self.results.append((name, result.decode()))
+        return orjson.loads(result)
 
 
 class InlineJobs(Jobs):
@@ -109,7 +118,13 @@ class InlineJobs(Jobs):
                 connection.execute(
                     "UPDATE dbos.workflow_status SET status = 'SUCCESS' WHERE workflow_uuid = %s", [workflow]
                 )
-                await self._works[name](InlineRun(workflow), *orjson.loads(inputs)["positionalArgs"])
+                run = InlineRun(workflow)
+                try:
+                    await self._works[name](run, *orjson.loads(inputs)["positionalArgs"])
+                finally:
+                    connection.cursor().executemany(
+                        _KEEP_STEP, [(workflow, n, *each) for n, each in enumerate(run.results)]
+                    )
                 done += 1
         return done
 
@@ -200,12 +215,13 @@ async def make_world(
     parsers: Parsers | None = None,
     openers: Mapping[str, Opener] | None = None,
     owner: Owner | None = None,
+    max_file_mb: int = 1,
 ) -> World:
     identity = Identity(database, keyring, PEPPER)
     founded = await identity.bootstrap()
     assert founded is not None
     models, jobs = WordVectors(), InlineJobs()
-    settings = RetrievalServerSettings(max_file_mb=1)
+    settings = RetrievalServerSettings(max_file_mb=max_file_mb)
     retrieval = Retrieval(database, keyring, models, jobs, identity, settings, openers=openers)
     retrieval.register_work(parsers or InlineParsers(), owner)
     async with database.system("test") as tx:
