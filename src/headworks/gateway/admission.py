@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from headworks.errors import NotFound, Unauthenticated
 from headworks.gateway.contract import Pins
 from headworks.gateway.plans import Plan
@@ -20,7 +18,7 @@ class Admission:
         self._pins = pins
 
     async def authenticate(self, view: View, token: str, now: float) -> Principal:
-        """Who holds a key at `now` (seconds since 1970). Raises Unauthenticated."""
+        """Who holds a key at `now`, by `Snapshots.now()`. Raises Unauthenticated."""
         try:
             return view.authenticate(token, now)
         except Unauthenticated:
@@ -36,7 +34,7 @@ class Admission:
         view = self._snapshots.current()
         if caller is not None:
             return view, caller
-        principal = await self.authenticate(view, token, time.time())
+        principal = await self.authenticate(view, token, self._snapshots.now())
         return self._snapshots.current(), principal
 
     async def resolve(self, view: View, principal: Principal, name: str) -> Plan:

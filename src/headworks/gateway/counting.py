@@ -69,7 +69,8 @@ class Counting:
     async def count(self, call: Call) -> int:
         """The tokens; where they are estimated, the answer's headers say so."""
         view = self._snapshots.current()
-        principal = view.find_caller(call) or await self._admission.authenticate(view, call.token, call.arrived_at)
+        now = self._snapshots.now()
+        principal = view.find_caller(call, now) or await self._admission.authenticate(view, call.token, now)
         with self._ledger.open(call, principal) as record:
             record.row.cost_micro_usd = 0
             plan = view.find_plan(principal, call.model) or await self._admission.resolve(view, principal, call.model)

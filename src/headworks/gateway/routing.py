@@ -48,12 +48,15 @@ class View:
         self._plans: dict[tuple[int, str], Plan] = {}
         """By the tenant's number, whose hash costs less than its id's."""
 
-    def find_caller(self, call: Call) -> Principal | None:
-        """Who calls: signed in and authenticated before, or by a key; None: not by one that this view admits."""
+    def find_caller(self, call: Call, now: float) -> Principal | None:
+        """Who calls: signed in and authenticated before, or by a key; None: not by one that this view admits.
+
+        `now` is `Snapshots.now()`.
+        """
         if call.caller is not None:
             return call.caller
         try:
-            return self.identity.authenticate(call.token, call.arrived_at)
+            return self.identity.authenticate(call.token, now)
         except Unauthenticated:
             return None
 

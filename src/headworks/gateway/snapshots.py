@@ -55,6 +55,8 @@ class Snapshots:
         self._versions: dict[TenantId, int] = {}
         self._seen_at = 0.0
         self._good_until = 0.0
+        self._began = time.time() - time.monotonic()
+        """When this process's monotonic clock stood at 0: in seconds since 1970, by PostgreSQL's clock."""
         self._looking = asyncio.Lock()
         self._asking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -69,6 +71,13 @@ class Snapshots:
                 next_step="Bring the database back; `stale_max_s` says how long plain routes go on without it.",
             )
         return view
+
+    def now(self) -> float:
+        """Seconds since 1970 by PostgreSQL's clock, as the last look told it: keys end by it, as all rows do.
+
+        This machine's may be wrong, or be set while keys are in use.
+        """
+        return self._began + time.monotonic()
 
     def require_database(self) -> None:
         """Fail at once, for what can't be served from memory. Raises DatabaseUnavailable."""
@@ -137,7 +146,10 @@ class Snapshots:
         async with self._looking, asyncio.timeout(_LOOK_TIMEOUT_S):
             asked_at = time.monotonic()
             prices = await asyncio.to_thread(self._prices)
-            versions = dict(await self._db.glance("snapshot", _SQL.snapshot_versions))
+            rows = await self._db.glance("snapshot", _SQL.snapshot_versions)
+            versions = {tenant: version for tenant, version, _ in rows}
+            if rows:
+                self._began = rows[0][2] - asked_at
             if self._view is None or self._moved(versions):
                 self._view = await self._read(self._view, prices)
             elif self._view.prices is not prices:

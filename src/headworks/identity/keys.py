@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from headworks.errors import Conflict, Forbidden, InvalidRequest, NotFound
@@ -166,7 +166,7 @@ async def _expiry(tx: Tx, maker: Principal, wanted: str | None) -> datetime | No
     latest = (await _own_key(tx, maker)).expires_at
     if wanted is None:
         return latest
-    expires_at = parse_expiry(wanted, datetime.now(UTC))
+    expires_at = parse_expiry(wanted, await tx.fetch_value(SQL.read_clock))
     if latest is not None and expires_at > latest:
         raise Forbidden(
             f"This key ends at {latest.isoformat(timespec='seconds')}, so no key made with it can last longer.",

@@ -191,6 +191,9 @@ DELETE FROM role_definition WHERE tenant_id = %(tenant)s AND role = %(role)s
 
 -- ── API keys ──
 
+-- name: read_clock
+SELECT now()
+
 -- name: add_key
 INSERT INTO api_key (tenant_id, key_id, principal_id, principal_kind, name, secret_hash, permissions, allowed_models,
                      narrowed, expires_at)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from wrong_clock import A_DAY_OFF, set_clock
 
 from headworks.errors import InvalidRequest, NotFound
 from headworks.retrieval.sources.contract import ANYONE, Access, Groups, Throttled
@@ -123,6 +124,21 @@ async def test_documents_hide_when_their_readers_were_not_told_for_too_long(sour
     await place.come_back()
     await sources.sync()
     assert await found(sources, jane) == ["doc/0.md", "own.md"]
+
+
+@A_DAY_OFF
+async def test_what_a_source_tells_holds_by_the_clock_of_the_database(
+    sources: Any, people: Any, monkeypatch: pytest.MonkeyPatch, off_s: int
+) -> None:
+    jane, _ = people
+    set_clock(monkeypatch, off_s)
+    await filled(sources, 1)
+    view = (await sources.sync())["wiki"]
+    (now,) = sources.world.behind.execute("SELECT now()").fetchone()
+    assert view.synced_at <= now < view.hidden_from, "and so it is told"
+    for left, shown in (("1 hour", ["doc/0.md"]), ("-1 second", [])):
+        sources.world.behind.execute("UPDATE source SET readable_until = now() + %s::interval", [left])
+        assert await found(sources, jane) == shown
 
 
 async def test_a_source_out_of_reach_takes_nothing_away_and_the_next_sync_goes_on(sources: Any, people: Any) -> None:

@@ -8,7 +8,6 @@ An answer that breaks off in the middle ends as a connection that breaks off: no
 from __future__ import annotations
 
 import logging
-import time
 
 from headworks.errors import HeadworksError, InvalidRequest, NotSupportedYet
 from headworks.gateway.admission import Admission
@@ -207,7 +206,7 @@ class Passthrough:
 
         def again() -> None:
             if exchange.caller is None:
-                now = self._snapshots.current().authenticate(exchange.token, time.time())
+                now = self._snapshots.current().authenticate(exchange.token, self._snapshots.now())
                 admit(now, permission="model:call", model_name=name)
 
         admit(principal, permission="model:call", model_name=name)

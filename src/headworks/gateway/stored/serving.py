@@ -6,7 +6,6 @@ response finds it, by a key that may still call what it was made by.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -167,7 +166,7 @@ class StoredHandlers:
     def _look_again(self, token: str, target: str) -> None:
         """Raises what a new request would: who loses the right in the middle of a stream gets no more of it."""
         view = self._snapshots.current()
-        _reached(view, view.authenticate(token, time.time()), target)
+        _reached(view, view.authenticate(token, self._snapshots.now()), target)
 
 
 class _Hearing:

@@ -7,7 +7,6 @@ taken away holds from the next of them.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -210,8 +209,7 @@ class Searcher:
             chunks=[each.chunk for each in standings],
             field=decay.field,
         )
-        now_us = time.time_ns() // 1000
-        dates = {row.chunk_id: aged(decay, row.at, now_us) for row in rows}
+        dates = {row.chunk_id: aged(decay, row.at, row.now) for row in rows}
         known = [replace(each, aged=dates[each.chunk]) for each in standings if each.chunk in dates]
         scored = [replace(each, score=each.score * (each.aged.factor if each.aged else 1)) for each in known]
         return sorted(scored, key=lambda each: -each.score)

@@ -83,11 +83,12 @@ SELECT array_agg(c.chunk_id)
                         %(filter)s::jsonpath, %(values)s::jsonb, true)
 
 -- name: list_dates
--- Microseconds since 1970 of a date of each chunk's document: one of its own, or the (first) one under a key.
+-- Microseconds since 1970 of a date of each chunk's document: one of its own, or the (first) one under a key; and of now.
 SELECT c.chunk_id, c.document_id,
        CASE %(field)s::text WHEN 'updated_at' THEN (extract(epoch FROM d.updated_at) * 1000000)::bigint
                       WHEN 'created_at' THEN (extract(epoch FROM d.created_at) * 1000000)::bigint
-                      ELSE (jsonb_path_query_first(d.metadata -> %(field)s::text, '$[*].at') #>> '{}')::bigint END AS at
+                      ELSE (jsonb_path_query_first(d.metadata -> %(field)s::text, '$[*].at') #>> '{}')::bigint END AS at,
+       (extract(epoch FROM now()) * 1000000)::bigint AS now
   FROM chunk c
   JOIN document d ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id AND d.tombstoned_at IS NULL
  WHERE c.tenant_id = %(tenant)s AND c.generation_id = %(generation)s AND c.chunk_id = ANY (%(chunks)s::bigint[])
