@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from headworks.jobs.engine import MOST_TAKEOVERS
 from headworks.storage.pool import DatabaseUrls
 
 _PROGRAM = Path(__file__).with_name("replica.py")
+_INGESTING = Path(__file__).with_name("ingesting.py")
+MASTER_KEY = bytes(range(32))
 
 
 @pytest.fixture
@@ -65,3 +69,32 @@ def is_waited_for(connection: psycopg.Connection[Any]) -> bool:
         "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
     ).fetchone()
     return bool(row and row[0])
+
+
+StartIngesting = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start_ingesting(database_urls: DatabaseUrls) -> Iterator[StartIngesting]:
+    """Starts a jobs process of retrieval, and returns when it takes work."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*folders: Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(_INGESTING)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        given = {"urls": asdict(database_urls), "master": MASTER_KEY.hex(), "folders": [str(each) for each in folders]}
+        process.stdin.write(json.dumps(given))
+        process.stdin.close()
+        assert process.stdout.readline() == "working\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

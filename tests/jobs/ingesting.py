@@ -1,6 +1,6 @@
 """A jobs process that ingests, as app.py makes it, but with an embedding model of its own that takes its time.
 
-The database's URLs come as JSON on standard input.
+The database's URLs, and which folders of this machine may be sources, come as JSON on standard input.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ async def main() -> None:
     async with Database(DatabaseUrls(**given["urls"])) as db:
         keyring, jobs, parsers = Keyring(bytes.fromhex(given["master"])), Jobs(given["urls"]["app"]), ParserPool()
         identity = Identity(db, keyring, b"pepper of a process of the tests")
-        retrieval = Retrieval(db, keyring, SlowVectors(), jobs, identity, RetrievalServerSettings())
+        settings = RetrievalServerSettings(source_folders=tuple(given["folders"]))
+        retrieval = Retrieval(db, keyring, SlowVectors(), jobs, identity, settings)
         retrieval.register_work(parsers)
         await jobs.start()
         print("working", flush=True)

@@ -2,58 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 
 from headworks.config import RetrievalServerSettings
 from headworks.identity.service import Identity
 from headworks.jobs.engine import Jobs
 from headworks.retrieval.contract import Item
 from headworks.retrieval.service import HandedIn, Retrieval
-from headworks.storage.pool import Database, DatabaseUrls
+from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.identity import Principal
 from headworks.types.models import Models
 from headworks.types.workspace import ChunkingSpec, CollectionSpec
 
-from .conftest import is_waited_for, until
-
-_PROGRAM = Path(__file__).with_name("ingesting.py")
-_MASTER = bytes(range(32))
-
-
-@pytest.fixture
-def start_ingesting(database_urls: DatabaseUrls) -> Iterator[Any]:
-    """Starts a jobs process, and returns when it takes work."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start() -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, str(_PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps({"urls": asdict(database_urls), "master": _MASTER.hex()}))
-        process.stdin.close()
-        assert process.stdout.readline() == "working\n"
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-
+from .conftest import StartIngesting, is_waited_for, until
 
 _QUEUED, _TAKEN, _DONE = (("ingest_item", each) for each in ("state = 'queued'", "attempts > 0", "state = 'done'"))
 _KILLED_AT = (
@@ -86,7 +50,7 @@ def _text(number: int) -> bytes:
 
 
 async def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(
-    database: Database, as_superuser: psycopg.Connection[Any], keyring: Keyring, start_ingesting: Any
+    database: Database, as_superuser: psycopg.Connection[Any], keyring: Keyring, start_ingesting: StartIngesting
 ) -> None:
     retrieval, admin = await _retrieval(database, keyring, _NoModels())  # type: ignore[arg-type]
 
