@@ -43,9 +43,9 @@ class Queue:
         arguments = (str(tenant), str(collection), attempt)
         await self._jobs.enqueue(tx, EMBED, name, *arguments, partition=partition, delay_s=delay_s)
 
-    async def rebuild(self, tx: Tx, tenant: TenantId, collection: UUID, generation: UUID) -> None:
+    async def rebuild(self, tx: Tx, tenant: TenantId, collection: UUID, generation: UUID, delay_s: float = 0) -> None:
         """Fill a new generation from the stored texts, then let it serve."""
-        await self._once(tx, REBUILD, tenant, collection, str(generation))
+        await self._once(tx, REBUILD, tenant, collection, str(generation), delay_s=delay_s)
 
     async def sync(self, tx: Tx, tenant: TenantId, source: UUID, chain: UUID, delay_s: float = 0) -> None:
         """Go on with the sync of a source. Handing in does not wait for it: it has a partition of its own."""
@@ -63,9 +63,11 @@ class Queue:
         name = f"vector-index:{tenant}:{new_id()}"
         await self._jobs.enqueue(tx, VECTOR_INDEX, name, str(tenant), partition="vector-index")
 
-    async def _once(self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str | int) -> None:
-        arguments = (str(tenant), str(collection), *more)
-        await self._jobs.enqueue(tx, name, f"{name}:{new_id()}", *arguments, partition=lane_of(collection))
+    async def _once(
+        self, tx: Tx, name: str, tenant: TenantId, collection: UUID, *more: str | int, delay_s: float = 0
+    ) -> None:
+        arguments, lane = (str(tenant), str(collection), *more), lane_of(collection)
+        await self._jobs.enqueue(tx, name, f"{name}:{new_id()}", *arguments, partition=lane, delay_s=delay_s)
 
 
 def lane_of(collection: UUID) -> str:

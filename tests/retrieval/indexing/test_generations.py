@@ -120,6 +120,33 @@ async def test_other_weights_are_a_new_generation_made_while_the_old_one_serves(
     assert (await world.search(world.admin, "handbook", "heron")).ranking == "hybrid"
 
 
+async def test_weights_that_change_again_while_a_generation_is_made_begin_another_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generations, "_DOCUMENTS_AT_ONCE", 1)
+    await world.collection("handbook", "everyone")
+    for name in ("a", "b", "c"):
+        await world.add("handbook", f"{name}.md", HERON)
+    embed = world.models.embed
+
+    async def changing(call: ModelCall, texts: Sequence[str]) -> Embeddings:
+        found = await embed(call, texts)
+        if world.count("generation") == 2:
+            world.models.digest = "sha256:words-3"
+        return found
+
+    monkeypatch.setattr(world.models, "embed", changing)
+    world.models.digest = "sha256:words-2"
+    await world.add("handbook", "d.md", HERON)
+    assert world.count("generation", "model_digest = 'sha256:words-2'") == 0
+    world.behind.execute("UPDATE dbos.workflow_status SET status = 'ENQUEUED' WHERE status = 'DELAYED'")
+    await world.drain()
+    assert world.count("generation") == 1
+    assert world.count("generation", "model_digest = 'sha256:words-3'") == 1
+    assert world.count("embedding") == world.count("chunk") == 4
+    assert (await world.search(world.admin, "handbook", "heron")).ranking == "hybrid"
+
+
 async def test_a_new_generation_does_not_go_live_without_the_vectors_that_the_old_one_has(world: World) -> None:
     await world.collection("handbook", "everyone")
     await world.add("handbook", "a.md", HERON)

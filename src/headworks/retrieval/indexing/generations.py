@@ -35,6 +35,8 @@ _VECTORS_AT_ONCE = 256
 _DOCUMENTS_AT_ONCE = 64
 _CHARACTERS_AT_ONCE = 2_000_000
 _LONG_S = 300.0
+_BETWEEN_WEIGHTS_S = 60.0
+"""A model that answers by other weights each time is not to be asked for all vectors again and again."""
 
 Outcome = Literal["more", "done", "waiting", "failed"]
 """more: call again; done; waiting: the model is not installed; failed: it did not answer."""
@@ -139,6 +141,9 @@ class GenerationWork:
             target = await tx.fetch_one(SQL.find_generation, tenant=tenant, generation=place.generation)
             if target is None:
                 return "waiting"
+            if isinstance(vectors, Vectors) and target.model_digest not in {None, vectors.digest}:
+                await self._begin_again(tx, place, target)
+                return "failed"
             ids = [row.document_id for row in rows]
             found = await tx.fetch_all(
                 INGEST_SQL.list_fillable, tenant=tenant, documents=ids, generation=place.generation
@@ -150,11 +155,16 @@ class GenerationWork:
                 tx, place, sum(bare for (_, bare), at in zip(filled, targets, strict=True) if at is not None)
             )
             if isinstance(vectors, Vectors):
-                if target.model_digest not in {None, vectors.digest}:
-                    return "failed"
                 await collections.name_weights(tx, curator, place.generation, vectors)
                 await index.write_vectors(tx, place, indexed.flat_ids(), vectors.texts)
         return "more"
+
+    async def _begin_again(self, tx: Tx, place: index.Place, target: Any) -> None:  # noqa: ANN401 -- a row
+        """The weights have changed again while a generation was made: another takes its place, in a while."""
+        curator, collection = place.curator, place.collection
+        await tx.run(SQL.drop_generation, tenant=curator.tenant, collection=collection, generation=place.generation)
+        made = await collections.add_generation(tx, curator, collection, target.model, target.chunking)
+        await self._queue.rebuild(tx, curator.tenant, collection, made, _BETWEEN_WEIGHTS_S)
 
     async def switch(self, tenant: TenantId, collection: UUID, generation: UUID) -> bool:
         """Let a full generation serve and drop the one before; False while documents are missing in it."""
