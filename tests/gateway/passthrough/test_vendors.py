@@ -15,12 +15,12 @@ from google.genai.types import HttpOptions
 from running_gateway import World
 
 from headworks.formats.converse.format import CONVERSE
-from headworks.formats.neutral import Grown
+from headworks.formats.neutral import Failed, Grown
 from headworks.gateway.passthrough.vendors import GOOGLE
 from headworks.testing import bedrock_replies, gemini_replies
 from headworks.testing.bedrock import BEARER_TOKEN
 from headworks.testing.provider import SimulatedProvider
-from headworks.testing.replies import Reply
+from headworks.testing.replies import End, Reply
 
 MODEL = "google/gemini-2.5-flash"
 CLAUDE = "amazon/anthropic.claude-haiku-4-5-v1:0"
@@ -166,9 +166,23 @@ def test_frames_of_bedrock_go_by_and_are_counted(world: World, provider: Simulat
     assert (row.input_tokens, row.output_tokens, row.streamed) == (10, 5, True)
 
 
-def test_frames_that_are_cut_end_as_a_connection_that_is_cut(world: World, provider: SimulatedProvider) -> None:
+@pytest.mark.parametrize("end", ["clean", "cut"])
+def test_frames_that_stop_too_early_end_with_an_exception(world: World, provider: SimulatedProvider, end: End) -> None:
     frames = bedrock_replies.spoken(bedrock_replies.text("Hello there."))
-    provider.will(bedrock_replies.frames(*frames[:-2]))
+    provider.will(bedrock_replies.frames(*frames[:-2], end=end))
+    answer = converse(world, method="converse-stream").content
+    sent = b"".join(frames[:-2])
+    assert answer.startswith(sent)
+    (failed,) = CONVERSE.reader().feed(answer[len(sent) :])
+    assert isinstance(failed, Failed)
+    assert failed.kind == "modelStreamErrorException"
+    row = world.records.row()
+    assert (row.status, row.error_code) == (502, "stream_truncated")
+
+
+def test_a_frame_that_is_cut_ends_as_a_connection_that_is_cut(world: World, provider: SimulatedProvider) -> None:
+    frames = bedrock_replies.spoken(bedrock_replies.text("Hello there."))
+    provider.will(bedrock_replies.frames(*frames[:2], frames[2][:-5]))
     with pytest.raises(httpx.RemoteProtocolError):
         converse(world, method="converse-stream")
     assert world.records.row().error_code == "stream_truncated"

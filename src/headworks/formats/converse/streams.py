@@ -221,6 +221,11 @@ class Reader:
         """See contract.Reader."""
         return self._stopped is not None and not self._has_ended
 
+    @property
+    def is_between_frames(self) -> bool:
+        """Whether all that was fed are whole frames that can be read."""
+        return self._broken is None and self._decoder.is_between_frames
+
     def _read(self, frame: Frame) -> Iterator[Event]:
         headers = frame.headers
         kind = headers.get(":message-type")

@@ -2,7 +2,8 @@
 
     the caller's bytes → the model's name (or the account) → admission → the first target that answers → its bytes
 
-An answer that breaks off in the middle ends as a connection that breaks off: nobody takes it for whole.
+An answer that breaks off in the middle ends as a connection that breaks off, or with an error where its form has one:
+nobody takes it for whole.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from headworks.errors import UpstreamError, UpstreamRejected
+from headworks.errors import HeadworksError, UpstreamError, UpstreamRejected
 from headworks.gateway.answering import RECHECK_S
 from headworks.gateway.exchange import AsgiExchange, Scope
 from headworks.gateway.wire.headers import Header, passed_on
@@ -39,6 +39,11 @@ class Hearing(Protocol):
 
     def end(self) -> None:
         """No more comes. Raises UpstreamTruncated where something is missing."""
+        ...
+
+    @property
+    def takes_an_error(self) -> bool:
+        """Whether an error of ours can follow what was heard, though it is no stream of lines."""
         ...
 
 
@@ -84,6 +89,10 @@ class Transfer:
                 held = piece  # its end is told by its last bytes, not by what follows them
             if hearing is not None:
                 hearing.end()
+        except HeadworksError:
+            self.is_cut = self.is_cut and (is_sized or hearing is None or not hearing.takes_an_error)
+            raise
+        else:
             self.is_cut = False
             return held
         finally:

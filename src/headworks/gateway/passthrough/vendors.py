@@ -15,6 +15,8 @@ from headworks.errors import HeadworksError, NotFound, UpstreamError
 from headworks.formats.chat.format import CHAT
 from headworks.formats.contract import Reader, Spoken, Verdict
 from headworks.formats.converse.format import CONVERSE
+from headworks.formats.converse.streams import Reader as FrameReader
+from headworks.formats.event_stream import encode as frame
 from headworks.formats.gemini.format import GEMINI
 from headworks.formats.neutral import Counted, Failed, Grown
 from headworks.gateway.dialects import Dialect
@@ -32,6 +34,12 @@ _STATUSES: Mapping[int, tuple[str, str]] = {
     504: ("DEADLINE_EXCEEDED", "ModelTimeoutException"),
 }
 """What Google and Amazon call an error with that HTTP status."""
+_BREAKING: Mapping[int, str] = {
+    429: "throttlingException",
+    500: "internalServerException",
+    503: "serviceUnavailableException",
+}
+"""What Amazon calls an error in a stream; others of the caller's are a `validationException`."""
 _GOOGLE = re.compile(r"(generateContent|streamGenerateContent|countTokens|embedContent)")
 _AMAZON = re.compile(r"(converse|converse-stream)")
 _SAFE_MODEL = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[^\x00-\x20\x7f?#%\\]{1,512}")
@@ -111,6 +119,12 @@ class Listener:
                     self.usage = event.usage
             self.has_ended = True
 
+    @property
+    def takes_an_error(self) -> bool:
+        """Whether what was heard are whole frames, none of them an error. Events of lines need no such leave."""
+        is_whole = isinstance(self._reader, FrameReader) and self._reader.is_between_frames
+        return is_whole and not self.has_failed
+
 
 def usage_in(spoken: Spoken, body: bytes) -> Usage | None:
     """What a whole answer counts, None: nothing that can be read."""
@@ -142,6 +156,13 @@ def _google_error(error: HeadworksError | Failed) -> bytes:
 def _amazon_error(error: HeadworksError | Failed) -> bytes:
     status, message = _message(error)
     return msgspec.json.encode({"message": message, "__type": _kind(status, 1)})
+
+
+def _amazon_frame(error: HeadworksError) -> bytes:
+    status, message = _message(error)
+    usual = "modelStreamErrorException" if status >= 500 else "validationException"
+    headers = {":exception-type": _BREAKING.get(status, usual), ":content-type": "application/json"}
+    return frame({**headers, ":message-type": "exception"}, msgspec.json.encode({"message": message}))
 
 
 def _no_verdict(body: bytes) -> Verdict:
@@ -179,7 +200,7 @@ GOOGLE = Vendor(
 )
 AMAZON = Vendor(
     dialect=Dialect(
-        surface="converse", path="/model/", judge=_no_verdict, error_body=_amazon_error, error_event=_amazon_error
+        surface="converse", path="/model/", judge=_no_verdict, error_body=_amazon_error, error_event=_amazon_frame
     ),
     spoken=CONVERSE,
     prefixes=("/model/",),

@@ -172,6 +172,9 @@ class StoredHandlers:
 class _Hearing:
     """See transfers.Hearing."""
 
+    takes_an_error = False
+    """Beyond the one that every stream of events takes."""
+
     def __init__(self) -> None:
         self._framer = Framer()
         self._watch = RESPONSES.watch()
