@@ -1,8 +1,9 @@
 """Providers of every format that answer by the question, so that clients in other processes can be served.
 
 `weather` with tools calls the caller's tool, for each city that is named; after its results comes a text. `as JSON`
-is answered with JSON, `slowly` word by word, `overloaded` always with 429, `busy <name>` with 429 at first. Anything
-else is said back. What the simulated vendors refuse is refused here, too.
+is answered with JSON, `slowly` word by word, `overloaded` always with 429, `busy <name>` with 429 at first. Streamed,
+`breaks off` is an answer whose connection is cut after some words, `gives up` one that goes on with the vendor's error.
+Anything else is said back. What the simulated vendors refuse is refused here, too.
 """
 
 from __future__ import annotations
@@ -11,33 +12,41 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from headworks.testing import anthropic_replies, bedrock_replies, gemini_replies
 from headworks.testing.anthropic import SimulatedAnthropic
 from headworks.testing.bedrock import SimulatedBedrock
 from headworks.testing.gemini import SimulatedGemini
 from headworks.testing.provider import Seen, SimulatedProvider
-from headworks.testing.replies import Reply, chunk, completion, streamed
+from headworks.testing.replies import End, Reply, chunk, completion, streamed
 
 Json = dict[str, Any]
 
 AS_JSON = '{"city":"Basel","degrees":12.5}'
 DEGREES = "It is 12 degrees."
+BEGUN, GAVE_UP = "It is 12 degrees and", "The model gave up."
 SLOW_WORDS, GAP_S = 100, 0.05
 WAIT_S, LONG_WAIT_S = 1, 37
 _CITIES = ("Basel", "Bern")
+_ERROR = {"message": GAVE_UP, "type": "server_error", "param": None, "code": "server_error"}
 
 
 @dataclass(frozen=True)
 class Said:
-    """What is answered, in no format yet. `status` is an error's."""
+    """What is answered, in no format yet. `status` is an error's; `breaks` says how a stream ends before its end."""
 
     text: str = ""
     cities: tuple[str, ...] = ()
     gap_s: float = 0.0
     status: int = 200
     retry_after_s: int = 0
+    breaks: Literal["", "cut", "error"] = ""
+
+    @property
+    def end(self) -> End:
+        """What becomes of the connection."""
+        return "cut" if self.breaks == "cut" else "clean"
 
 
 class Wit:
@@ -56,6 +65,8 @@ class Wit:
             return Said(status=429, retry_after_s=wait_s)
         if "slowly" in question:
             return Said("word " * SLOW_WORDS, gap_s=GAP_S)
+        if "breaks off" in question or "gives up" in question:
+            return Said(BEGUN, breaks="cut" if "breaks off" in question else "error")
         return Said(AS_JSON if "as JSON" in question else f"You said: {question}")
 
     def _wait_s(self, question: str) -> int | None:
@@ -104,7 +115,8 @@ class AnsweringOpenAI(SimulatedProvider):
         if said.status != 200:
             return Reply.error(said.status, "Too many at once.", retry_after=str(said.retry_after_s))
         if request.get("stream"):
-            return Reply.events([_named(each) for each in _response_events(request, said)], gap_s=said.gap_s)
+            told = [_named(each) for each in _response_events(request, said)]
+            return Reply.events(told, gap_s=said.gap_s, end=said.end)
         return Reply.json(_response(request, _items(said), "completed"))
 
 
@@ -129,6 +141,10 @@ class AnsweringAnthropic(SimulatedAnthropic):
         ]
         if said.text:
             blocks.append(anthropic_replies.text(said.text))
+        if request.get("stream") and said.breaks:
+            error = [anthropic_replies.error("api_error", GAVE_UP)] if said.breaks == "error" else []
+            told = (anthropic_replies.begun(), *anthropic_replies.told(0, *blocks), *error)
+            return anthropic_replies.events(*told, end=said.end)
         if request.get("stream"):
             return anthropic_replies.stream(*blocks, gap_s=said.gap_s)
         return Reply.json(anthropic_replies.message(*blocks), request_id="req_sim1")
@@ -149,7 +165,11 @@ class AnsweringGemini(SimulatedGemini):
         if said.status != 200:
             return gemini_replies.failure(said.status, "Too many at once.", retry_delay_s=said.retry_after_s)
         shown = [gemini_replies.call("weather", {"city": city}, signature="c2ln") for city in said.cities]
-        shown += [gemini_replies.text(word) for word in re.findall(r"\S+\s*", said.text)]
+        shown += [gemini_replies.text(word) for word in _words(said.text)]
+        if is_stream and said.breaks:
+            error = [gemini_replies.error(500, GAVE_UP)] if said.breaks == "error" else []
+            told = [*gemini_replies.chunks(*shown, finish_reason=None), *error]
+            return gemini_replies.events(told, end=said.end)
         if is_stream:
             return gemini_replies.stream(*shown, gap_s=said.gap_s)
         return Reply.json(gemini_replies.answer(*shown))
@@ -177,6 +197,11 @@ class AnsweringBedrock(SimulatedBedrock):
         ]
         if said.text:
             blocks.append(bedrock_replies.text(said.text))
+        if operation == "converse-stream" and said.breaks:
+            error = [bedrock_replies.exception("modelStreamErrorException", GAVE_UP)] if said.breaks == "error" else []
+            return bedrock_replies.frames(
+                bedrock_replies.begun(), *bedrock_replies.told(0, *blocks), *error, end=said.end
+            )
         streams = operation == "converse-stream"
         return bedrock_replies.stream(*blocks, gap_s=said.gap_s) if streams else bedrock_replies.answer(*blocks)
 
@@ -185,6 +210,10 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\S+\s*", text)
 
 
 def _chat_calls(said: Said) -> list[Json]:
@@ -208,8 +237,11 @@ def _chat_whole(said: Said) -> Json:
 def _chat_stream(request: Json, said: Said) -> Reply:
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
     wanted = usage if (request.get("stream_options") or {}).get("include_usage") else None
+    if said.breaks:
+        error = [{"error": _ERROR}] if said.breaks == "error" else []
+        return Reply.events([chunk("", role="assistant"), *map(chunk, _words(said.text)), *error], end=said.end)
     if not said.cities:
-        return Reply.events(streamed(*re.findall(r"\S+\s*", said.text), usage=wanted), gap_s=said.gap_s)
+        return Reply.events(streamed(*_words(said.text), usage=wanted), gap_s=said.gap_s)
     told: list[Any] = [chunk(None, role="assistant")]
     for index, call in enumerate(_chat_calls(said)):
         arguments = call["function"]["arguments"]
@@ -276,9 +308,15 @@ def _response_events(request: Json, said: Said) -> list[Json]:
         is_call = item["type"] == "function_call"
         empty = {**item, "status": "in_progress", **({"arguments": ""} if is_call else {"content": []})}
         told.append({"type": "response.output_item.added", "output_index": at, "item": empty})
+        if said.breaks:
+            told += [each for each in _text_events(item, at) if not each["type"].endswith(".done")]
+            break
         told += _call_events(item, at) if is_call else _text_events(item, at)
         told.append({"type": "response.output_item.done", "output_index": at, "item": item})
-    told.append({"type": "response.completed", "response": _response(request, items, "completed")})
+    if said.breaks == "error":
+        told.append({"type": "error", **{name: _ERROR[name] for name in ("code", "message", "param")}})
+    elif not said.breaks:
+        told.append({"type": "response.completed", "response": _response(request, items, "completed")})
     return [{**event, "sequence_number": number} for number, event in enumerate(told)]
 
 
@@ -293,10 +331,12 @@ def _call_events(item: Json, at: int) -> list[Json]:
 def _text_events(item: Json, at: int) -> list[Json]:
     where = {"item_id": item["id"], "output_index": at, "content_index": 0}
     part = item["content"][0]
-    words = re.findall(r"\S+\s*", part["text"])
     return [
         {"type": "response.content_part.added", **where, "part": {**part, "text": ""}},
-        *[{"type": "response.output_text.delta", **where, "delta": word, "logprobs": []} for word in words],
+        *[
+            {"type": "response.output_text.delta", **where, "delta": word, "logprobs": []}
+            for word in _words(part["text"])
+        ],
         {"type": "response.output_text.done", **where, "text": part["text"], "logprobs": []},
         {"type": "response.content_part.done", **where, "part": part},
     ]

@@ -1,12 +1,13 @@
 // Anthropic's JavaScript client.
 
 import Anthropic from "@anthropic-ai/sdk";
-import { KEY, URL, checkAll } from "./told.mjs";
+import { KEY, URL, checkAll, heard } from "./told.mjs";
 
 const MODELS = ["claude", "gpt", "gemini", "bedrock"];
 const client = new Anthropic({ baseURL: URL, apiKey: KEY, maxRetries: 0 });
 const patient = new Anthropic({ baseURL: URL, apiKey: KEY, maxRetries: 2 });
 const asked = (model, content) => ({ model, max_tokens: 1000, messages: [{ role: "user", content }] });
+const streamed = (model, content) => heard(client.messages.stream(asked(model, content)), (event) => event.delta?.text);
 const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
 const tools = [{ name: "weather", input_schema: schema }];
 
@@ -39,6 +40,8 @@ await checkAll({
   async overloaded(model) {
     await client.messages.create(asked(model, "You are overloaded."));
   },
+  broken: (model) => streamed(model, "It breaks off."),
+  failed: (model) => streamed(model, "It gives up."),
   retry: {
     models: ["claude", "gpt"],
     async look(model) {

@@ -3,7 +3,7 @@
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { KEY, URL, checkAll } from "./told.mjs";
+import { KEY, URL, checkAll, heard } from "./told.mjs";
 
 const MODELS = ["gpt", "claude", "gemini", "bedrock"];
 const client = new OpenAI({ baseURL: `${URL}/v1`, apiKey: KEY, maxRetries: 0 });
@@ -12,6 +12,19 @@ const user = (content) => [{ role: "user", content }];
 const parameters = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
 const tools = [{ type: "function", function: { name: "weather", parameters } }];
 const flatTools = [{ type: "function", name: "weather", parameters, strict: false }];
+const chatted = (model, content) => {
+  const stream = client.chat.completions.create({ model, messages: user(content), stream: true });
+  return heard(stream, (chunk) => chunk.choices[0]?.delta?.content);
+};
+const responded = async (model, input) => {
+  const told = []; // an error in OpenAI's own words is an event like others, and raises nothing
+  const stream = client.responses.create({ model, input, store: false, stream: true });
+  const saw = await heard(stream, (event) => {
+    if (event.type === "error") told.push(event.message);
+    return event.type === "response.output_text.delta" ? event.delta : "";
+  });
+  return { ...saw, told };
+};
 const Weather = z.object({ city: z.string(), degrees: z.number() });
 
 await checkAll({
@@ -47,6 +60,10 @@ await checkAll({
   async overloaded(model) {
     await client.chat.completions.create({ model, messages: user("You are overloaded.") });
   },
+  broken: (model) => chatted(model, "It breaks off."),
+  failed: (model) => chatted(model, "It gives up."),
+  respond_broken: (model) => responded(model, "It breaks off."),
+  respond_failed: (model) => responded(model, "It gives up."),
   retry: {
     models: ["gpt", "claude"],
     async look(model) {

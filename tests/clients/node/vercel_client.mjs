@@ -4,7 +4,7 @@ import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { Output, generateText, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
-import { KEY, URL, checkAll } from "./told.mjs";
+import { KEY, URL, checkAll, named } from "./told.mjs";
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
 const MODELS = ["gpt", "claude", "gemini", "bedrock"];
@@ -19,6 +19,18 @@ const weather = () => {
   const ran = [];
   const execute = async ({ city }) => { ran.push(city); return "12"; };
   return { ran, tools: { weather: tool({ description: "Tells it.", inputSchema: z.object({ city: z.string() }), execute }) } };
+};
+
+// It raises nothing: errors are parts of its stream.
+const streamed = async (made, prompt) => {
+  const answer = streamText({ model: made, prompt, maxRetries: 0, providerOptions, onError() {} });
+  const saw = { text: "", errors: [] };
+  for await (const part of answer.fullStream) {
+    if (part.type === "text-delta") saw.text += part.text;
+    if (part.type === "error") saw.errors.push(named(part.error));
+    if (part.type === "finish") saw.end = part.finishReason;
+  }
+  return saw;
 };
 
 const checks = {};
@@ -44,27 +56,31 @@ for (const [way, made] of Object.entries(ways)) {
     const asked = { model: made(model), prompt: "Say it as JSON.", output: Output.object({ schema: Weather }), maxRetries: 0, providerOptions };
     return (await generateText(asked)).output;
   };
+  checks[`${way} overloaded`] = (model) => generateText({ model: made(model), prompt: "You are overloaded.", maxRetries: 0, providerOptions });
+  checks[`${way} broken`] = (model) => streamed(made(model), "It breaks off.");
+  checks[`${way} failed`] = (model) => streamed(made(model), "It gives up.");
+  checks[`${way} retry`] = {
+    models: ["gpt", "claude"],
+    async look(model) {
+      const prompt = `busy vercel-${way}-${model} now`;
+      return { text: (await generateText({ model: made(model), prompt, maxRetries: 2, providerOptions })).text };
+    },
+  };
+  checks[`${way} cancel`] = async (model) => {
+    const leaving = new AbortController();
+    const prompt = `slowly, vercel ${way} to ${model}`;
+    const answer = streamText({ model: made(model), prompt, abortSignal: leaving.signal, providerOptions, onError() {} });
+    for await (const part of answer.fullStream) {
+      if (part.type === "text-delta") leaving.abort();
+    }
+    return { left: true };
+  };
 }
 // Stored, as is its default: what was said before is only named in the second request.
 checks["stored tools"] = async (model) => {
   const { ran, tools } = weather();
   const answer = streamText({ model: openai.responses(model), prompt: "The weather in Basel and Bern?", tools, stopWhen: stepCountIs(3), maxRetries: 0 });
   return { text: await answer.text, ran: ran.sort() };
-};
-checks.overloaded = (model) => generateText({ model: compatible(model), prompt: "You are overloaded.", maxRetries: 0 });
-checks.retry = {
-  models: ["gpt", "claude"],
-  async look(model) {
-    return { text: (await generateText({ model: compatible(model), prompt: `busy vercel-${model} now`, maxRetries: 2 })).text };
-  },
-};
-checks.cancel = async (model) => {
-  const leaving = new AbortController();
-  const answer = streamText({ model: compatible(model), prompt: `slowly, vercel to ${model}`, abortSignal: leaving.signal, onError() {} });
-  for await (const part of answer.fullStream) {
-    if (part.type === "text-delta") leaving.abort();
-  }
-  return { left: true };
 };
 checks.unknown = { models: ["claud"], look: (model) => generateText({ model: compatible(model), prompt: "Hi.", maxRetries: 0 }) };
 

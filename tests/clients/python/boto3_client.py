@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EventStreamError
 
 MODEL = "bedrock"
 ASKED = "The weather in Basel and Bern?"
@@ -80,6 +80,25 @@ def overloaded(client: Any) -> Any:
     return client.converse(modelId=MODEL, messages=[user("You are overloaded.")])
 
 
+def broken(client: Any) -> Any:
+    return heard(client, "It breaks off.")
+
+
+def failed(client: Any) -> Any:
+    return heard(client, "It gives up.")
+
+
+def heard(client: Any, asked: str) -> Any:
+    """The text of a stream up to the error that ends it."""
+    text = ""
+    try:
+        for event in client.converse_stream(modelId=MODEL, messages=[user(asked)])["stream"]:
+            text += event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
+    except EventStreamError as error:
+        return {"text": text, "raised": error.response["Error"]["Code"], "said": str(error)}
+    return {"text": text}
+
+
 def unknown(client: Any) -> Any:
     return client.converse(modelId="nowhere", messages=[user("Hi.")])
 
@@ -96,7 +115,18 @@ def cancel(client: Any) -> Any:
     return {"left": True}
 
 
-CHECKS: tuple[Callable[[Any], Any], ...] = (chat, stream, tools, schema, overloaded, unknown, retry, cancel)
+CHECKS: tuple[Callable[[Any], Any], ...] = (
+    chat,
+    stream,
+    tools,
+    schema,
+    overloaded,
+    broken,
+    failed,
+    unknown,
+    retry,
+    cancel,
+)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI
+from openai import APIError
 from pydantic import BaseModel
 
 MODELS = ("gpt", "claude", "gemini", "bedrock")
@@ -79,6 +80,25 @@ def overloaded(llm: OpenAI) -> Any:
     return {"text": llm.chat([ChatMessage(role="user", content="You are overloaded.")]).message.content}
 
 
+def broken(llm: OpenAI) -> Any:
+    return heard(llm, "It breaks off.")
+
+
+def failed(llm: OpenAI) -> Any:
+    return heard(llm, "It gives up.")
+
+
+def heard(llm: OpenAI, asked: str) -> Any:
+    """The text of a stream up to the error that ends it."""
+    text = ""
+    try:
+        for each in llm.stream_chat([ChatMessage(role="user", content=asked)]):
+            text += each.delta or ""
+    except APIError as error:
+        return {"text": text, "raised": type(error).__name__, "said": str(error)}
+    return {"text": text}
+
+
 def retry(llm: OpenAI) -> Any:
     patient = Named(model=llm.model, api_base=llm.api_base, api_key=llm.api_key, max_retries=2)
     asked = [ChatMessage(role="user", content=f"busy llama-{llm.model} now")]
@@ -92,7 +112,18 @@ def cancel(llm: OpenAI) -> Any:
     return {"left": True}
 
 
-CHECKS: tuple[Callable[[OpenAI], Any], ...] = (chat, stream, tools, schema, one_by_one, overloaded, retry, cancel)
+CHECKS: tuple[Callable[[OpenAI], Any], ...] = (
+    chat,
+    stream,
+    tools,
+    schema,
+    one_by_one,
+    overloaded,
+    broken,
+    failed,
+    retry,
+    cancel,
+)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import anthropic
 import pydantic
 import pytest
-from answering_providers import DEGREES, LONG_WAIT_S, WAIT_S
+from answering_providers import BEGUN, DEGREES, GAVE_UP, LONG_WAIT_S, WAIT_S
 from client_stage import Stage
 
 TARGETS = ("claude", "gpt", "gemini", "bedrock")
@@ -114,6 +114,15 @@ def test_a_stream_that_is_left_is_left_at_the_provider(stage: Stage, client: ant
     with client.messages.create(**asked(model, words), stream=True) as stream:
         assert any(each.type == "content_block_delta" for each in stream)
     assert stage.is_abandoned(model, words)
+
+
+@pytest.mark.parametrize(("words", "said"), [("It breaks off.", "closed the connection"), ("It gives up.", GAVE_UP)])
+@pytest.mark.parametrize("model", TARGETS)
+def test_a_stream_that_breaks_is_an_error(client: anthropic.Anthropic, model: str, words: str, said: str) -> None:
+    texts: list[str] = []
+    with client.messages.stream(**asked(model, words)) as stream, pytest.raises(anthropic.APIError, match=said):
+        texts.extend(stream.text_stream)
+    assert "".join(texts) == BEGUN
 
 
 def test_names_and_keys_that_are_none(client: anthropic.Anthropic) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pydantic
 import pytest
-from answering_providers import DEGREES, WAIT_S
+from answering_providers import BEGUN, DEGREES, GAVE_UP, WAIT_S
 from client_stage import Stage
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 from langchain_core.tools import tool
@@ -71,6 +71,15 @@ def test_langchain_parses_and_is_refused(stage: Stage, model: str) -> None:
         llm.invoke("You are overloaded.")
 
 
+@pytest.mark.parametrize(("words", "said"), [("It breaks off.", "closed the connection"), ("It gives up.", GAVE_UP)])
+@pytest.mark.parametrize("model", TARGETS)
+def test_langchain_hears_how_a_stream_breaks(stage: Stage, model: str, words: str, said: str) -> None:
+    texts: list[str] = []
+    with pytest.raises(openai.APIError, match=said):
+        texts.extend(each.text for each in chat(stage, model).stream(words))
+    assert "".join(texts) == BEGUN
+
+
 @pytest.mark.parametrize("model", ["gpt", "claude"])
 def test_langchain_tries_again_and_leaves(stage: Stage, model: str) -> None:
     words = f"busy langchain-{model} now"
@@ -100,6 +109,10 @@ def test_llama_index_talks(stage: Stage, llama: Mapping[tuple[str, str], Any], m
     else:
         assert llama["one_by_one", model] == {"calls": BOTH[:1]}
     assert llama["overloaded", model]["raised"] == "RateLimitError"
+    for check, said in (("broken", "closed the connection"), ("failed", GAVE_UP)):
+        saw = llama[check, model]
+        assert (saw["text"], saw["raised"]) == (BEGUN, "APIError")
+        assert said in saw["said"]
     assert llama["retry", model] == {"text": f"You said: busy llama-{model} now"}
     assert len(stage.seen(model, f"busy llama-{model} now")) == 2
     assert stage.is_abandoned(model, f"slowly, llama to {model}")

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pydantic
 import pytest
-from answering_providers import DEGREES, LONG_WAIT_S, WAIT_S
+from answering_providers import BEGUN, DEGREES, GAVE_UP, LONG_WAIT_S, WAIT_S
 from client_stage import Stage
 
 TARGETS = ("gpt", "compatible", "claude", "gemini", "bedrock")
@@ -120,6 +120,16 @@ def test_a_stream_that_is_left_is_left_at_the_provider(stage: Stage, client: ope
     with client.chat.completions.create(model=model, messages=user(words), stream=True) as stream:
         assert any(each.choices and each.choices[0].delta.content for each in stream)
     assert stage.is_abandoned(model, words)
+
+
+@pytest.mark.parametrize(("words", "said"), [("It breaks off.", "closed the connection"), ("It gives up.", GAVE_UP)])
+@pytest.mark.parametrize("model", TARGETS)
+def test_a_stream_that_breaks_is_an_error(client: openai.OpenAI, model: str, words: str, said: str) -> None:
+    stream = client.chat.completions.create(model=model, messages=user(words), stream=True)
+    texts: list[str] = []
+    with pytest.raises(openai.APIError, match=said):
+        texts.extend(each.choices[0].delta.content or "" for each in stream)
+    assert "".join(texts) == BEGUN
 
 
 def test_names_and_keys_that_are_none(stage: Stage, client: openai.OpenAI) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pydantic
 import pytest
-from answering_providers import DEGREES
+from answering_providers import BEGUN, DEGREES, GAVE_UP
 from client_stage import Stage
 from google import genai
 from google.genai import errors, types
@@ -79,6 +79,15 @@ def test_google_is_refused_and_tries_again_when_it_may(stage: Stage, google: gen
     assert len(stage.seen("gemini", words)) == 2
 
 
+def test_google_hears_how_a_stream_breaks(google: genai.Client) -> None:
+    for words, said in (("It breaks off.", "closed the connection"), ("It gives up.", GAVE_UP)):
+        pieces = google.models.generate_content_stream(model="gemini", contents=words)
+        texts: list[str] = []
+        with pytest.raises(errors.APIError, match=said):
+            texts.extend(each.text or "" for each in pieces)
+        assert "".join(texts) == BEGUN
+
+
 def test_what_google_leaves_is_left_at_the_provider(stage: Stage) -> None:
     client = made(stage)
     words = "slowly, genai to gemini"
@@ -100,6 +109,13 @@ def test_amazon_talks(boto3: Mapping[tuple[str, str], Any]) -> None:
     assert boto3["stream", "bedrock"] == streamed
     assert boto3["tools", "bedrock"] == {"calls": BOTH, "text": DEGREES}
     assert boto3["schema", "bedrock"] == {"city": "Basel", "degrees": 12.5}
+
+
+def test_amazon_hears_how_a_stream_breaks(boto3: Mapping[tuple[str, str], Any]) -> None:
+    for check, said in (("broken", "closed the connection"), ("failed", GAVE_UP)):
+        saw = boto3[check, "bedrock"]
+        assert (saw["text"], saw["raised"]) == (BEGUN, "modelStreamErrorException")
+        assert said in saw["said"]
 
 
 def test_amazon_is_refused_tries_again_and_leaves(stage: Stage, boto3: Mapping[tuple[str, str], Any]) -> None:
