@@ -57,6 +57,23 @@ async def test_a_connection_is_kept_for_the_next_request(provide: Any, upstream:
     assert (len(provider.connections), len(provider.requests)) == (1, 3)
 
 
+async def test_a_chunk_that_can_t_be_read_ends_the_answer_at_once(provide: Any, upstream: Any) -> None:
+    async def play(peer: Any) -> None:
+        await peer.request()
+        await peer.say(CHUNKED, b"2\r\nok\r\n")
+        await go_on.wait()
+        await peer.say(b"zz\r\n")
+        await peer.gone()
+
+    go_on = asyncio.Event()
+    async with provide(play) as provider:
+        answer = await upstream.send(provider.origin, POST, PATH, JSON, b"{}", Deadlines(idle_s=60, total_s=60))
+        assert await anext(answer) == b"ok"
+        go_on.set()
+        with pytest.raises(UpstreamError, match="not an HTTP/1.1 answer"):
+            await anext(answer)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from headworks.errors import HeadworksError, UpstreamError, UpstreamTimeout, UpstreamTruncated
 from headworks.providers.http1 import Deadlines, Limits
@@ -17,6 +18,14 @@ from headworks.providers.responses import Headers, too_long
 _TRY_AGAIN = "Try again; see the provider's status."
 _TOO_MUCH = ("Got more than", "Too many headers")
 SWITCHING = 101
+
+
+class Unreadable(aiohttp.ClientPayloadError):
+    """The parser gives up in the middle of a body."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.why = error.message if isinstance(error, HttpProcessingError) else str(error)
+        super().__init__(self.why)
 
 
 class Exchange:
@@ -206,6 +215,8 @@ class StreamedAnswer:
             return self._error
         if isinstance(error, TimeoutError) and self._content.exception() is None:
             return self._exchange.missed("idle", self._exchange.deadlines.idle_s)
+        if isinstance(error, Unreadable):
+            return unreadable(self._exchange.place, error.why, self._exchange.limits.header_bytes)
         cause = error.__cause__
         how = f"broke the connection ({cause})" if isinstance(cause, OSError) else "closed the connection"
         return UpstreamTruncated(f"{self._exchange.place} {how} in the middle of its answer.", next_step="Try again.")

@@ -32,6 +32,7 @@ from headworks.providers.aiohttp_answers import (
     SWITCHING,
     Exchange,
     StreamedAnswer,
+    Unreadable,
     cause,
     refuse_odd,
     too_many_headers,
@@ -83,6 +84,8 @@ class _Carrier(ResponseHandler):
                 exchange.abort()
                 return
         super().data_received(data)
+        if (error := self.exception()) is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(Unreadable(error))  # else its reader is left waiting
         if exchange is not None and not exchange.has_head and exchange.received > self._header_bytes:
             self.set_exception(too_many_headers(exchange.place, self._header_bytes))
             exchange.abort()
