@@ -39,6 +39,7 @@ _BEGUN = re.compile(rb'"message_start".*?"input_tokens": (\d+),.*?"output_tokens
 _STREAMS = frozenset(("text/event-stream", "application/vnd.amazon.eventstream"))
 _ENDINGS = {
     "chat": b"data: [DONE]\n\n",
+    "completions": b"data: [DONE]\n\n",
     "messages": b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
     "responses": b"",
 }
@@ -232,7 +233,7 @@ def _error(evidence: Evidence, expected: Expected, heard: Heard) -> Iterator[Com
         has_code = evidence.case.surface.inbound != "messages"  # whose errors have only a type
         if not error.get("message") or (has_code and error.get("code") != expected.code):
             yield Complaint("wrong-error", f"code {error.get('code')}, not {expected.code}: {error.get('message')}")
-        if evidence.case.surface.inbound in {"chat", "embeddings"} and set(error) != {
+        if evidence.case.surface.inbound in {"chat", "completions", "embeddings"} and set(error) != {
             "message",
             "type",
             "param",
@@ -287,7 +288,7 @@ def _bytes(evidence: Evidence, expected: Expected, heard: Heard) -> Iterator[Com
         body = body.removesuffix(_ENDINGS[surface.inbound])
     if expected.how == "broken" and expected.code is not None:
         body = _without_last_event(body, heard.error_data.encode())
-    if surface.inbound != "chat" or surface.asks_usage:
+    if surface.inbound not in {"chat", "completions"} or surface.asks_usage:
         if not last.sent.startswith(body):
             at = next((i for i, (a, b) in enumerate(zip(body, last.sent, strict=False)) if a != b), len(last.sent))
             yield Complaint("changed-bytes", f"from {at}: {body[at : at + 80]!r}, not {last.sent[at : at + 80]!r}")
@@ -333,7 +334,7 @@ def _record(evidence: Evidence, expected: Expected, heard: Heard) -> Iterator[Co
     unread = sum(not kind.is_seen for kind in evidence.case.targets[:asked])
     if row["attempts"] != len(evidence.seen) + unread:
         yield Complaint("wrong-record", f"{row['attempts']} attempts, {len(evidence.seen)} of {asked} were seen")
-    target = f"{evidence.case.surface.account}-{evidence.case.targets[asked - 1].name}"
+    target = f"{evidence.case.surface.through}-{evidence.case.targets[asked - 1].name}"
     if (row["provider"], row["model"]) != (target, evidence.case.surface.model):
         yield Complaint("wrong-record", f"{row['provider']}/{row['model']}, not {target}")
     if row["streamed"] != evidence.case.surface.streams:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from fault_kinds import KINDS, Expected, Kind
 from fault_surfaces import SERVED, Surface
@@ -19,8 +20,6 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 }
 """Targets in order; the star is the fault."""
 WALL_CHAINS = ("alone", "one", "two", "exhausted")
-SHORT_CHAINS = ("alone", "one")
-"""For providers that are only ever translated to: what a fault leads to was seen with the others."""
 ENDED_BY_TERMINAL: Mapping[str, Expected] = {
     "finish-without-terminal": broken(TRUNCATED),
     "cut-after-finish": broken(TRUNCATED),
@@ -36,7 +35,8 @@ TRANSLATED: Mapping[str, Expected] = {
     "terminal-without-finish": broken(TRUNCATED),
 }
 """Who reads an answer to tell it in another format needs each event, and the reason why it ends."""
-OF_VENDORS: Mapping[str, Mapping[str, Expected]] = {
+OF_TRANSLATED: Mapping[str, Mapping[str, Expected]] = {
+    "chat": {"foreign-400": refused(400)},  # vLLM's way to say it
     "gemini": {"error-in-200": passed(500)},  # its errors have their status in them
     "converse": {
         "html-after-tokens": broken(NO_ANSWER),  # in a stream of frames whatever is no frame is seen at once
@@ -47,6 +47,9 @@ TOLD_STATUS: Mapping[str, int] = {"role-then-error": 429}
 """Of errors whose words we read, because an event of Responses, or one to be translated, is no body of an answer."""
 
 
+_TURNS = {name: at for at, name in enumerate(KINDS)}
+NOT_OF_COMPLETIONS = frozenset(("call-cut",))
+"""It has no word for calls."""
 NOT_OF_GEMINI = frozenset(("call-cut", "bytes-after-terminal"))
 """Its calls come in one piece, and it has no last event."""
 NOT_OF_BEDROCK = frozenset(
@@ -65,7 +68,15 @@ NOT_OF_BEDROCK = frozenset(
     )
 )
 """Its stream has frames, which are written in one way only; it has filters' verdicts as reasons and not as errors."""
-LEFT_OUT: Mapping[str, frozenset[str]] = {"gemini": NOT_OF_GEMINI, "converse": NOT_OF_BEDROCK}
+NOT_OF_AIOHTTP = frozenset(("extra-bytes",))
+"""Its parser takes a packet as a whole: an answer with something behind it is none."""
+LEFT_OUT: Mapping[str, frozenset[str]] = {
+    "completions": NOT_OF_COMPLETIONS,
+    "gemini": NOT_OF_GEMINI,
+    "converse": NOT_OF_BEDROCK,
+    "aiohttp": NOT_OF_AIOHTTP,
+}
+"""By what the caller or the provider speaks, and by our client."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ class Case:
     def expected_of(self, kind: Kind) -> Expected:
         """What one target's part in the answer has to be."""
         surface = self.surface
-        own = OF_VENDORS.get(surface.upstream, {}).get(kind.name)
+        own = None if surface.is_native else OF_TRANSLATED.get(surface.upstream, {}).get(kind.name)
         found = own or (kind.stream if surface.streams else kind.whole)
         assert found is not None, (kind.name, surface.name)
         if own is not None or not surface.streams:
@@ -113,7 +124,7 @@ class Case:
             return TRANSLATED.get(kind.name, found)
         if surface.upstream == "responses" and kind.name in ENDED_BY_TERMINAL:
             return ENDED_BY_TERMINAL[kind.name]
-        return found if surface.upstream == "chat" else NAMED.get(kind.name, found)
+        return found if surface.upstream in {"chat", "completions"} else NAMED.get(kind.name, found)
 
     def walk(self) -> tuple[int, Expected]:
         """How many targets have to be asked, and what has to come of the last of them."""
@@ -129,13 +140,16 @@ def suits(kind: Kind, surface: Surface) -> bool:
     """Whether a kind makes sense on a surface."""
     if surface.inbound == "embeddings":
         return kind.embeds
-    if kind.only not in {"", surface.upstream} or kind.name in LEFT_OUT.get(surface.upstream, ()):
+    left_out = {name for by in (surface.inbound, surface.upstream, surface.client) for name in LEFT_OUT.get(by, ())}
+    if kind.only not in {"", surface.upstream} or kind.name in left_out:
         return False
     return (kind.stream if surface.streams else kind.whole) is not None
 
 
-def chains_of(surface: Surface) -> tuple[str, ...]:
-    return SHORT_CHAINS if surface.upstream in LEFT_OUT else WALL_CHAINS
+def chains_of(kind: Kind, surface: Surface) -> list[str]:
+    """The chains that a fault is played in."""
+    first = _TURNS[kind.name] + surface.turn
+    return [chain for at, chain in enumerate(WALL_CHAINS, first) if at % surface.shared_by == 0]
 
 
 def all_cases() -> Iterator[Case]:
@@ -143,7 +157,7 @@ def all_cases() -> Iterator[Case]:
     for kind in KINDS.values():
         for surface in SERVED:
             if suits(kind, surface):
-                for chain in chains_of(surface):
+                for chain in chains_of(kind, surface):
                     yield Case(kind.name, chain, surface)
 
 
@@ -162,25 +176,34 @@ def route_name(surface: Surface, kind: str, chain: str) -> str:
     return f"{surface.family}-{kind}-{chain}"
 
 
-def workspace(ports: Mapping[str, int]) -> dict[str, str]:
-    """One account for each kind of fault, and the routes that the cases ask for."""
+def workspace(ports: Mapping[str, int], certificate: Path) -> dict[str, str]:
+    """One account for each kind of fault, and the routes that the cases ask for.
+
+    An account that could show a certificate is asked by the second client, whether anybody wants to see one or not.
+    """
+    shown = {"": "", "aiohttp": f", client_certificate: '{certificate}'"}
     accounts = "providers:\n" + "".join(
-        f"  {account}-{kind.name}: {{kind: {account}, "
-        f"base_url: 'http://127.0.0.1:{ports[kind.door]}/{kind.name}/v1'}}\n"
-        for account, kind in sorted(
-            {(each.account, kind) for each in SERVED for kind in KINDS.values() if kind.only in {"", each.upstream}},
-            key=lambda pair: (pair[0], pair[1].name),
+        f"  {through}-{kind.name}: {{kind: {account}, "
+        f"base_url: 'http://127.0.0.1:{ports[kind.door]}/{kind.name}/v1'{shown[client]}}}\n"
+        for through, account, client, kind in sorted(
+            {
+                (each.through, each.account, each.client, kind)
+                for each in SERVED
+                for kind in KINDS.values()
+                if kind.only in {"", each.upstream}
+            },
+            key=lambda row: (row[0], row[3].name),
         )
     )
     routes = {
         route_name(surface, kind.name, chain): ", ".join(
-            f"{surface.account}-{kind.name if each == '*' else each}/{surface.model}" for each in CHAINS[chain]
+            f"{surface.through}-{kind.name if each == '*' else each}/{surface.model}" for each in CHAINS[chain]
         )
         for surface in SERVED
         for kind in KINDS.values()
         if suits(kind, surface) or kind.group == "twice"
         for chain in CHAINS
-        if chain in chains_of(surface) or kind.group == "stall"
+        if chain in chains_of(kind, surface) or kind.group in {"stall", "twice"}
     }
     listed = "".join(f"  {name}: {{targets: [{targets}]}}\n" for name, targets in routes.items())
     return {"providers.yaml": accounts, "routes.yaml": "routes:\n" + listed}

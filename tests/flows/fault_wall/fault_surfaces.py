@@ -14,7 +14,8 @@ from typing import Any
 class Surface:
     """`inbound` is the caller's format, `account` the kind of the provider's, `model` one that has a price.
 
-    `is_native`: the two formats are one, so bytes pass untouched.
+    `is_native`: the two formats are one, so bytes pass untouched. `client`: the second client is asked. `shared_by`:
+    so many rows share the chains of fallbacks between them, which for one kind of fault has which goes by turns.
     """
 
     name: str
@@ -26,11 +27,19 @@ class Surface:
     asks_usage: bool = False
     is_native: bool = True
     is_served: bool = True
+    client: str = ""
+    shared_by: int = 1
+    turn: int = 0
 
     @property
     def family(self) -> str:
         """Surfaces of one family share their routes."""
-        return "embeddings" if self.inbound == "embeddings" else self.account
+        return "embeddings" if self.inbound == "embeddings" else self.through
+
+    @property
+    def through(self) -> str:
+        """What the names of the accounts begin with."""
+        return f"{self.account}-{self.client}" if self.client else self.account
 
     @property
     def upstream(self) -> str:
@@ -47,6 +56,8 @@ class Surface:
             value: dict[str, Any] = {"input": [text, *"bcdefgh"], "encoding_format": "float"}
         elif self.inbound == "responses":
             value = {"input": text, "store": False}
+        elif self.inbound == "completions":
+            value = {"prompt": text}
         else:
             value = {"messages": [{"role": "user", "content": text}]}
         if self.inbound == "messages":
@@ -58,28 +69,44 @@ class Surface:
         return json.dumps({"model": route, **value, **more}).encode()
 
 
-def _rows(inbound: str, path: str, account: str, model: str, *, is_native: bool, is_served: bool) -> list[Surface]:
-    name = inbound if is_native else f"{inbound}-over-{account}"
+def _rows(
+    inbound: str,
+    path: str,
+    account: str,
+    model: str,
+    *,
+    is_native: bool,
+    share: tuple[int, int] = (1, 0),
+    client: str = "",
+) -> list[Surface]:
+    name = f"{inbound}-by-{client}" if client else inbound if is_native else f"{inbound}-over-{account}"
+    more: dict[str, Any] = {"is_native": is_native, "client": client, "shared_by": share[0], "turn": share[1]}
     return [
-        Surface(name, inbound, path, account, model, is_native=is_native, is_served=is_served),
-        Surface(f"{name}-stream", inbound, path, account, model, True, is_native=is_native, is_served=is_served),
+        Surface(name, inbound, path, account, model, **more),
+        Surface(f"{name}-stream", inbound, path, account, model, streams=True, **more),
     ]
 
 
 _CLAUDE_AT_AMAZON = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 _CHAT, _EMBED = "/v1/chat/completions", "/v1/embeddings"
-_MESSAGES, _RESPONSES = "/v1/messages", "/v1/responses"
+_MESSAGES, _RESPONSES, _COMPLETIONS = "/v1/messages", "/v1/responses", "/v1/completions"
 
 SURFACES: tuple[Surface, ...] = (
-    *_rows("chat", _CHAT, "openai", "gpt-4o-mini", is_native=True, is_served=True),
+    *_rows("chat", _CHAT, "openai", "gpt-4o-mini", is_native=True),
     Surface("chat-stream-usage", "chat", _CHAT, "openai", "gpt-4o-mini", streams=True, asks_usage=True),
     Surface("embeddings", "embeddings", _EMBED, "openai", "text-embedding-3-small"),
-    *_rows("messages", _MESSAGES, "anthropic", "claude-sonnet-4-5", is_native=True, is_served=True),
-    *_rows("responses", _RESPONSES, "openai", "gpt-4o-mini", is_native=True, is_served=True),
-    *_rows("chat", _CHAT, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=True),
-    *_rows("chat", _CHAT, "gemini", "gemini-2.5-flash", is_native=False, is_served=True),
-    *_rows("chat", _CHAT, "bedrock", _CLAUDE_AT_AMAZON, is_native=False, is_served=True),
-    *_rows("messages", _MESSAGES, "openai", "gpt-4o-mini", is_native=False, is_served=True),
-    *_rows("responses", _RESPONSES, "anthropic", "claude-sonnet-4-5", is_native=False, is_served=True),
+    *_rows("messages", _MESSAGES, "anthropic", "claude-sonnet-4-5", is_native=True),
+    *_rows("responses", _RESPONSES, "openai", "gpt-4o-mini", is_native=True),
+    *_rows("chat", _CHAT, "anthropic", "claude-sonnet-4-5", is_native=False),
+    *_rows("chat", _CHAT, "gemini", "gemini-2.5-flash", is_native=False, share=(2, 0)),
+    *_rows("responses", _RESPONSES, "gemini", "gemini-2.5-flash", is_native=False, share=(2, 1)),
+    *_rows("chat", _CHAT, "bedrock", _CLAUDE_AT_AMAZON, is_native=False, share=(2, 0)),
+    *_rows("messages", _MESSAGES, "bedrock", _CLAUDE_AT_AMAZON, is_native=False, share=(2, 1)),
+    *_rows("messages", _MESSAGES, "openai", "gpt-4o-mini", is_native=False),
+    *_rows("responses", _RESPONSES, "anthropic", "claude-sonnet-4-5", is_native=False),
+    *_rows("completions", _COMPLETIONS, "openai", "gpt-4o-mini", is_native=True, share=(4, 0)),
+    *_rows("completions", _COMPLETIONS, "deepseek", "deepseek-chat", is_native=False, share=(4, 1)),
+    *_rows("responses", _RESPONSES, "deepseek", "deepseek-chat", is_native=False, share=(4, 2)),
+    *_rows("chat", _CHAT, "openai", "gpt-4o-mini", is_native=True, share=(4, 3), client="aiohttp"),
 )
 SERVED = tuple(each for each in SURFACES if each.is_served)

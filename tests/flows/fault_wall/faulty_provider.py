@@ -205,7 +205,7 @@ class Exchange:
 
     def usage(self) -> None:
         """The counts, where they have an event of their own and were asked for."""
-        if self.surface == "chat" and not self.asks_usage:
+        if self.surface in {"chat", "completions"} and not self.asks_usage:
             return
         if self.surface in {"messages", "gemini"}:
             return

@@ -12,7 +12,9 @@ from wire_scripts import REASONS
 
 _END_OF_EVENT = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _END_OF_LINE = re.compile(r"\r\n|\n|\r")
-_MESSAGES_REASONS = {theirs: ours for ours, theirs in REASONS["messages"].items()}
+_MESSAGES_REASONS = {theirs: ours for ours, theirs in REASONS["messages"].items()} | {
+    "model_context_window_exceeded": "length"
+}
 _INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
 
 
@@ -120,6 +122,19 @@ def hear_chat(heard: Heard, name: str, value: Any, data: str) -> None:
     heard.count(value, "prompt_tokens", "completion_tokens")
 
 
+def hear_completions(heard: Heard, name: str, value: Any, data: str) -> None:
+    """One event of Completions."""
+    del name
+    if value.get("error"):
+        heard.fail(value["error"], data)
+        return
+    for choice in value.get("choices", ()):
+        if choice["text"]:
+            heard.add(choice["text"])
+        heard.stop(choice["finish_reason"])
+    heard.count(value, "prompt_tokens", "completion_tokens")
+
+
 def hear_messages(heard: Heard, name: str, value: Any, data: str) -> None:
     """One event of Messages."""
     kind = value.get("type")
@@ -184,6 +199,13 @@ def _whole_chat(heard: Heard, value: Any) -> None:
     heard.count(value, "prompt_tokens", "completion_tokens")
 
 
+def _whole_completions(heard: Heard, value: Any) -> None:
+    for choice in value["choices"]:
+        heard.add(choice["text"])
+        heard.stop(choice["finish_reason"])
+    heard.count(value, "prompt_tokens", "completion_tokens")
+
+
 def _whole_embeddings(heard: Heard, value: Any) -> None:
     heard.stop("stop" if value["data"] else None)
 
@@ -204,8 +226,14 @@ def _whole_responses(heard: Heard, value: Any) -> None:
 
 _WHOLE: dict[str, Callable[[Heard, Any], None]] = {
     "chat": _whole_chat,
+    "completions": _whole_completions,
     "embeddings": _whole_embeddings,
     "messages": _whole_messages,
     "responses": _whole_responses,
 }
-STREAMED: dict[str, Hear] = {"chat": hear_chat, "messages": hear_messages, "responses": hear_responses}
+STREAMED: dict[str, Hear] = {
+    "chat": hear_chat,
+    "completions": hear_completions,
+    "messages": hear_messages,
+    "responses": hear_responses,
+}

@@ -51,7 +51,7 @@ async def _role_then_error(x: Exchange) -> None:
 async def _role_and_usage_then_error(x: Exchange) -> None:
     """Some servers count in every event, and the prompt was read."""
     await speak(x, 0)
-    if x.surface == "chat":
+    if x.surface in {"chat", "completions"}:
         opening = x.words.opening().replace(b', "usage": null', b"")
         x.payload(opening.replace(b'"x_new": 1.5', _USAGE % x.counts[0]))
         x.said(counts=(x.counts[0], 0))
@@ -63,7 +63,7 @@ async def _role_and_usage_then_error(x: Exchange) -> None:
 @kind("filter-frame-then-error", "start-up", stream=passed(502))
 async def _filter_then_error(x: Exchange) -> None:
     x.head(kind=_EVENTS)
-    x.payload(_FILTER if x.surface == "chat" else b": filtered\n\n")
+    x.payload(_FILTER if x.surface in {"chat", "completions"} else b": filtered\n\n")
     x.payload(x.words.opening())
     await x.pause(0.02)
     x.error()
@@ -363,7 +363,7 @@ async def _usage_missing(x: Exchange) -> None:
 async def _usage_null(x: Exchange) -> None:
     await speak(x)
     x.finish(counts=False)
-    if x.surface == "chat" and x.asks_usage:
+    if x.surface in {"chat", "completions"} and x.asks_usage:
         x.payload(x.words.usage(None))
     x.terminal()
     x.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
-from fault_cases import Case, all_cases, all_leaving
+from fault_cases import WALL_CHAINS, Case, all_cases, all_leaving
 from fault_surfaces import SERVED
 from wall import Wall
 
@@ -55,3 +55,20 @@ def test_the_wall_is_as_large_as_it_is_said_to_be() -> None:
     assert len(played) >= 40
     assert len({(case.kind, case.surface.name, case.chain) for case in all_cases()}) == len(list(all_cases()))
     assert {len(case.targets) for case in all_cases()} == {1, 2, 3}
+
+
+def test_every_kind_meets_every_chain_at_every_vendor() -> None:
+    """Where rows share the chains, they have all of them between them, streamed and not."""
+    met: dict[tuple[str, str, bool], set[str]] = {}
+    for case in all_cases():
+        met.setdefault((case.kind, case.surface.upstream, case.surface.streams), set()).add(case.chain)
+    short = {place for place, chains in met.items() if chains != set(WALL_CHAINS) and place[1] != "completions"}
+    assert short == set()
+    assert {upstream for _, upstream, _ in met} >= {
+        "chat",
+        "completions",
+        "converse",
+        "gemini",
+        "messages",
+        "responses",
+    }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from certificates import authority
 from expectations import Complaint, Evidence, judge, judge_leaving
 from fault_cases import Case, all_cases, all_leaving, workspace
 from fault_kinds import KINDS
@@ -192,7 +193,9 @@ class Wall:
 
 def put_up(server: Server, ports: Mapping[str, int], log: UpstreamLog) -> Wall:
     """The wall on a running server."""
-    server.apply(workspace(ports))
+    folder = server.log.parent
+    authority("wall", folder, "127.0.0.1")
+    server.apply(workspace(ports, folder / "wall-chain.pem"))
 
     def tail() -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = server.must("GET", "/api/traces?most=1000&hours=1&internal=true")["rows"]

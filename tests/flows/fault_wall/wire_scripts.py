@@ -89,6 +89,8 @@ def _json(value: Any) -> bytes:
 class Chat:
     """Chat Completions. `asked_usage`: the request wants the count, so every chunk has a `usage`."""
 
+    _object, _chunk_object = "chat.completion", "chat.completion.chunk"
+
     def __init__(self, number: int, *, asked_usage: bool) -> None:
         self._head = {"id": f"chatcmpl-{number}", "created": 1790000000, "model": "m-2026-11-01"}
         self._asked_usage = asked_usage
@@ -97,10 +99,10 @@ class Chat:
         message = {"role": "assistant", "content": "".join(tokens), "refusal": None, "x_odd": 12345678901234567890}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
         usage = {} if counts is None else {"usage": _openai_usage(counts)}
-        return _json({**self._head, "object": "chat.completion", "choices": [choice], **usage, "x_new": [1.0, 2e3]})
+        return _json({**self._head, "object": self._object, "choices": [choice], **usage, "x_new": [1.0, 2e3]})
 
     def nothing(self) -> bytes:
-        return _json({**self._head, "object": "chat.completion", "choices": []})
+        return _json({**self._head, "object": self._object, "choices": []})
 
     def opening(self) -> bytes:
         return self._chunk([self._choice({"role": "assistant", "content": "", "refusal": None}, None)])
@@ -137,8 +139,23 @@ class Chat:
             usage = {"usage": _openai_usage(counts)}
         elif has_usage or self._asked_usage:
             usage = {"usage": None}
-        value = {**self._head, "object": "chat.completion.chunk", "choices": choices, "x_new": 1.50, **usage}
+        value = {**self._head, "object": self._chunk_object, "choices": choices, "x_new": 1.50, **usage}
         return b"data: " + _json(value) + b"\n\n"
+
+
+class Completions(Chat):
+    """Completions: the same chunks, with a text in the place of a message."""
+
+    _object = _chunk_object = "text_completion"
+
+    def whole(self, tokens: Sequence[str], counts: Counts | None, reason: str = "stop") -> bytes:
+        usage = {} if counts is None else {"usage": _openai_usage(counts)}
+        choice = {**self._choice({"content": "".join(tokens)}, reason), "x_odd": 12345678901234567890}
+        return _json({**self._head, "object": self._object, "choices": [choice], **usage, "x_new": [1.0, 2e3]})
+
+    @staticmethod
+    def _choice(delta: dict[str, Any], reason: str | None) -> dict[str, Any]:
+        return {"text": delta.get("content", ""), "index": 0, "logprobs": None, "finish_reason": reason}
 
 
 class Embeddings:
@@ -411,6 +428,7 @@ def _openai_error(status: int, code: str | None) -> bytes:
 
 _ENDINGS = {
     "/chat/completions": "chat",
+    "/completions": "completions",
     "/embeddings": "embeddings",
     "/messages": "messages",
     "/responses": "responses",
@@ -426,6 +444,7 @@ def script_for(path: str, number: int, read: int, *, asks_usage: bool) -> tuple[
     surface = next(name for end, name in _ENDINGS.items() if path.partition("?")[0].endswith(end))
     made: dict[str, Script] = {
         "chat": Chat(number, asked_usage=asks_usage),
+        "completions": Completions(number, asked_usage=asks_usage),
         "converse": Converse(),
         "embeddings": Embeddings(number),
         "gemini": Gemini(number),
