@@ -217,9 +217,13 @@ def _answered(evidence: Evidence, heard: Heard) -> Iterator[Complaint]:
         return
     if heard.reason != last.reason:
         yield Complaint("lost-finish", f"the provider said {last.reason}, the caller heard {heard.reason}")
-    must_end = last.is_terminal or _is_left_open(last)
-    if evidence.case.surface.is_native and must_end and evidence.case.surface.streams and not heard.is_done:
+    surface = evidence.case.surface
+    must_end = last.is_terminal or _is_left_open(last) or not surface.is_native
+    if must_end and surface.streams and not heard.is_done:
         yield Complaint("lost-finish", "the terminal event")
+    is_told = surface.inbound in {"messages", "responses"} or not surface.streams or surface.asks_usage
+    if is_told and surface.inbound != "embeddings" and last.counts is not None and heard.counts != last.counts:
+        yield Complaint("wrong-usage", f"the caller heard {heard.counts}, the provider said {last.counts}")
 
 
 def _is_left_open(seen: Seen) -> bool:

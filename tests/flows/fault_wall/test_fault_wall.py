@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
+from damages import DAMAGES
+from expectations import judge
 from fault_cases import WALL_CHAINS, Case, all_cases, all_leaving
 from fault_surfaces import SERVED
 from wall import Wall
@@ -27,7 +29,19 @@ def test_the_provider_is_stopped_when_the_caller_leaves(wall: Wall, case: Case, 
 
 
 @pytest.mark.parametrize(
-    ("kind", "surface"), [("silence", "chat"), ("stall-after-tokens", "chat-stream"), ("silence", "embeddings")]
+    ("kind", "surface"),
+    [
+        ("silence", "chat"),
+        ("stall-after-tokens", "chat-stream"),
+        ("silence", "embeddings"),
+        ("silence", "messages"),
+        ("stall-after-tokens", "messages-stream"),
+        ("stall-after-tokens", "responses-stream"),
+        ("stall-after-tokens", "chat-over-bedrock-stream"),
+        ("silence", "chat-over-gemini"),
+        ("stall-after-tokens", "responses-over-anthropic-stream"),
+        ("stall-after-tokens", "chat-by-aiohttp-stream"),
+    ],
 )
 def test_the_provider_is_stopped_within_a_tenth_of_a_second(wall: Wall, kind: str, surface: str) -> None:
     """The contract's figure. A busy machine can only make it longer, so the quickest of several has to keep it."""
@@ -37,6 +51,25 @@ def test_the_provider_is_stopped_within_a_tenth_of_a_second(wall: Wall, kind: st
         (evidence,) = wall.play_leaving([(Case(kind, "alone", row, f" quick {next(_TURN)}"), "fin")])
         after.append(evidence.seen[-1].left_at - evidence.received.left_at)
     assert 0 <= min(after) <= 0.1, after
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "surface", ["messages-stream", "responses-stream", "chat-over-anthropic-stream", "responses-over-anthropic-stream"]
+)
+def test_damage_is_heard_in_every_format(wall: Wall, surface: str, damage: str) -> None:
+    """The oracle finds it in what a right gateway has answered; see test_planted_defects for one that is wrong."""
+    kind, named, spoil = DAMAGES[damage]
+    row = next(each for each in SERVED if each.name == surface)
+    case = Case(kind, "alone", row, " damaged")
+    if case not in wall.played:
+        wall.play([case])
+    evidence = wall.played[case]
+    assert judge(evidence) == []
+    if damage == "untold-usage" and row.inbound == "chat":
+        assert evidence.heard().counts is None  # it was not asked for
+    else:
+        assert named in {each.name for each in judge(spoil(evidence))}
 
 
 def test_a_request_that_a_kept_connection_swallows_is_not_sent_again_unrecorded(wall: Wall) -> None:
