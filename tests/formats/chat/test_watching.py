@@ -140,7 +140,16 @@ def test_usage_that_only_we_asked_for_is_not_seen(cuts: list[int]) -> None:
             b'data: {"choices":[{"delta":{"content":"x"}}] , "usage" : null}\n\n',
             b'data: {"choices":[{"delta":{"content":"x"}}] }\n\n',
         ),
-        (b'data: {"usage":null,"choices":[{"delta":{"content":"x"}}]}\n\n', None),
+        (
+            b'data: {"usage":null,"choices":[{"delta":{"content":"x"}}]}\n\n',
+            b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n',
+        ),
+        (
+            b'id: 7\r\ndata:{ "usage" : null , "choices":[{"delta":{"content":"x"}}]}\r\n\r\n',
+            b'id: 7\r\ndata:{"choices":[{"delta":{"content":"x"}}]}\r\n\r\n',
+        ),
+        (b'data: {"choices":[{"usage":null}]}\n\n', None),
+        (b'data: {"usage":null}\n\n', b"data: {}\n\n"),
         (event({"choices": [{"delta": {"content": "x"}}], "usage": USAGE}), None),
         (event({"choices": [], "usage": USAGE}), b""),
         (event({"choices": None, "usage": USAGE}), b""),

@@ -22,7 +22,10 @@ _TAIL = 64
 _ANY_USAGE = re.compile(rb'"usage"')
 _COUNT = re.compile(rb'"usage"(?!\s*:\s*null)')
 """Usage that is not null."""
-_NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null')
+_NULL_USAGE = re.compile(
+    rb',\s*"usage"\s*:\s*null|(?P<head>(?:\A|[\r\n])data:\s*\{)\s*"usage"\s*:\s*null(?=\s*[,}])(?:\s*,)?\s*'
+)
+"""With the comma before it; as the first member, with the one behind it."""
 _EMPTY = frozenset((b"null", b'""', b"[]", b"{}"))
 
 
@@ -142,7 +145,7 @@ class ChatWatch:
             return event
         usage = usage_in(chunk.usage)
         if usage is None:
-            return _NULL_USAGE.sub(b"", event, count=1) if self._strips else event
+            return _NULL_USAGE.sub(rb"\g<head>", event, count=1) if self._strips else event
         self.usage = in_tier(usage, chunk.service_tier)
         return b"" if self._strips and _is_empty(chunk.choices) else event
 
