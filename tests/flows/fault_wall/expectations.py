@@ -22,12 +22,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fault_cases import Case
 from fault_kinds import KINDS
-from hearing import STREAMED, Heard, events_of, hear_stream, hear_whole
+from hearing import END_OF_EVENT, STREAMED, Heard, events_of, hear_stream, hear_whole
 from kind_table import Expected
 from raw_client import Received
 from upstream_log import Seen
@@ -35,6 +36,9 @@ from upstream_log import Seen
 LEAVES_WITHIN_S = 0.5
 """The contract says 0.1 s; a machine whose cores are busy with other tests gets more time to notice."""
 _TOKEN = re.compile(r"t(\d+)\.(\d+)\S* ")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NULL = re.compile(rb":\s*null")
+_COMMA = re.compile(rb"\s*,\s*")
 _BEGUN = re.compile(rb'"message_start".*?"input_tokens": (\d+),.*?"output_tokens": (\d+)')
 _STREAMS = frozenset(("text/event-stream", "application/vnd.amazon.eventstream"))
 _ENDINGS = {
@@ -297,9 +301,10 @@ def _bytes(evidence: Evidence, expected: Expected, heard: Heard) -> Iterator[Com
             at = next((i for i, (a, b) in enumerate(zip(body, last.sent, strict=False)) if a != b), len(last.sent))
             yield Complaint("changed-bytes", f"from {at}: {body[at : at + 80]!r}, not {last.sent[at : at + 80]!r}")
         return
-    got, sent = _without_usage(body), _without_usage(last.sent)
-    if got != sent[: len(got)]:
-        yield Complaint("changed-bytes", "an event is not as it was sent, usage aside")
+    sent = _without_usage(last.sent)
+    if not sent.startswith(body):
+        at = next((i for i, (a, b) in enumerate(zip(body, sent, strict=False)) if a != b), len(sent))
+        yield Complaint("changed-bytes", f"usage aside, from {at}: {body[at : at + 80]!r}, not {sent[at : at + 80]!r}")
     if heard.counts is not None and evidence.case.kind != "usage-with-finish":
         yield Complaint("changed-bytes", "usage that the caller did not ask for")
 
@@ -311,19 +316,45 @@ def _without_last_event(body: bytes, data: bytes) -> bytes:
     return body[: body.rfind(b"\n\n", 0, len(body) - len(data) - 2) + 2] if body.count(b"\n\n") > 1 else b""
 
 
-def _without_usage(body: bytes) -> list[Any]:
-    """The events as JSON; a chunk that has nothing but usage is left out."""
-    found: list[Any] = []
-    for _, data in events_of(body)[0]:
-        try:
+def _without_usage(body: bytes) -> bytes:
+    """The bytes of a stream as it would be had nobody asked for usage: no chunk of its own, no `null` in the others."""
+    kept, at = [], 0
+    for end in END_OF_EVENT.finditer(body):
+        event = body[at : end.end()]
+        kept.append(b"" if _only_counts(event) else _without_null(event))
+        at = end.end()
+    return b"".join(kept) + body[at:]
+
+
+def _only_counts(event: bytes) -> bool:
+    for _, data in events_of(event)[0]:
+        with suppress(ValueError):
             value = json.loads(data)
-        except ValueError:
-            found.append(data)
+            return isinstance(value, dict) and value.get("choices") == [] and bool(value.get("usage"))
+    return False
+
+
+def _without_null(event: bytes) -> bytes:
+    """An event without its own member `"usage": null`, and the comma that it needs no more."""
+    depth, at = 0, 0
+    while at < len(event):
+        if event[at : at + 1] == b'"':
+            word = _STRING.match(event, at)
+            if word is None:
+                return event
+            null = _NULL.match(event, word.end())
+            if depth == 1 and word[0] == b'"usage"' and null is not None:
+                comma = event.rfind(b",", 0, at)
+                is_first = event[comma + 1 : at].strip() != b""
+                following = _COMMA.match(event, null.end())
+                if is_first:
+                    return event[:at] + event[following.end() if following else null.end() :]
+                return event[:comma] + event[null.end() :]
+            at = word.end()
             continue
-        value.pop("usage", None)
-        if value.get("choices") != [] or len(value) > 6:
-            found.append(value)
-    return found
+        depth += (event[at : at + 1] in b"{[") - (event[at : at + 1] in b"}]")
+        at += 1
+    return event
 
 
 # ── Our records ──

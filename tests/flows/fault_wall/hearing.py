@@ -10,7 +10,7 @@ from typing import Any
 
 from wire_scripts import REASONS
 
-_END_OF_EVENT = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+END_OF_EVENT = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _END_OF_LINE = re.compile(r"\r\n|\n|\r")
 _MESSAGES_REASONS = {theirs: ours for ours, theirs in REASONS["messages"].items()} | {
     "model_context_window_exceeded": "length"
@@ -71,7 +71,7 @@ Hear = Callable[[Heard, str, Any, str], None]
 def events_of(body: bytes) -> tuple[list[tuple[str, str]], bytes]:
     """Name and data of each whole event that has data, and what is left without an end."""
     found, at = [], 0
-    for end in _END_OF_EVENT.finditer(body):
+    for end in END_OF_EVENT.finditer(body):
         name, data = "", []
         for line in _END_OF_LINE.split(body[at : end.start()].decode("utf-8", "replace")):
             key, _, value = line.partition(":")

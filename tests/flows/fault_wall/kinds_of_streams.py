@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from kind_table import (
@@ -13,6 +14,7 @@ from kind_table import (
     broken,
     conclude,
     failed,
+    good,
     kind,
     passed,
     speak,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 BROKEN_AFTER = 4
 _EVENTS = "text/event-stream"
 _USAGE = b'"usage": {"prompt_tokens": %d, "completion_tokens": 0}'
+_NULL_AT_THE_END = re.compile(rb'data: \{(.*), "usage": null\}')
 _FILTER = (
     b'data: {"id":"","object":"","created":0,"model":"","choices":[],"prompt_filter_results":[{"prompt_index":0}]}\n\n'
 )
@@ -413,6 +416,14 @@ kind("crlf", "spelling", stream=answer())(_respelled(b"\n", b"\r\n"))
 kind("cr", "spelling", stream=answer())(_respelled(b"\n", b"\r"))
 kind("data-without-space", "spelling", stream=answer())(_respelled(b"data: ", b"data:"))
 kind("more-fields", "spelling", stream=answer())(_respelled(b"data: {", b"id: 7\nretry: 100\nx-odd\ndata: {"))
+
+
+@kind("usage-first", "spelling", stream=answer(), only="chat")
+async def _usage_first(x: Exchange) -> None:
+    x.respell = lambda data: _NULL_AT_THE_END.sub(rb'data: {"usage": null, \1}', data)
+    await good(x)
+
+
 kind("two-data-lines", "spelling", stream=answer())(_respelled(b'"x_new":', b'\ndata: "x_new":'))
 
 
