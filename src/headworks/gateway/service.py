@@ -99,7 +99,7 @@ class Gateway:
         self._accounts = Accounts(self._clients, reach.builtin, reach.environ, reach.found, reach.catalog)
         self._ledger = Ledger(stores.records, stores.keyring)
         self._deadlines = reach.deadlines
-        budget = RetryBudget()
+        budget = RetryBudget.part_of(settings.workers)
         self._attempts = Attempts(reach.deadlines, budget)
         self.snapshots = Snapshots(
             stores.db,

@@ -76,6 +76,25 @@ def test_what_was_saved_in_good_times_has_an_end() -> None:
     assert sum(budget.take() for _ in range(100)) == 5
 
 
+@pytest.mark.parametrize("workers", [1, 2, 4, 8, 20])
+def test_workers_share_the_budget_of_the_server(workers: int) -> None:
+    clock = Clock()
+    budgets = [RetryBudget.part_of(workers, clock) for _ in range(workers)]
+
+    def made() -> int:
+        return sum(budget.take() for budget in budgets for _ in range(100))
+
+    assert 0.75 * 20 <= made() <= 20
+    clock.now += 1
+    assert made() == 0
+    clock.now += 2 * workers - 1
+    assert made() == workers, "one more every two seconds"
+
+
+def test_a_worker_of_very_many_may_still_retry() -> None:
+    assert [RetryBudget.part_of(100, Clock()).take() for _ in range(2)] == [True, True]
+
+
 def test_a_clock_that_goes_back_costs_nothing() -> None:
     clock = Clock()
     budget = RetryBudget(clock, most_saved=1)

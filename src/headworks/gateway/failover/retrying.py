@@ -49,6 +49,12 @@ class RetryBudget:
         self._saved = most_saved
         self._looked_at = clock()
 
+    @classmethod
+    def part_of(cls, workers: int, clock: Callable[[], float] = time.monotonic) -> RetryBudget:
+        """One worker's part, so that all of them together may make what one alone could; each may make one retry."""
+        most_saved = max(1.0, _MOST_SAVED / workers)
+        return cls(clock, floor_per_s=_FLOOR_PER_S / workers, most_saved=most_saved)
+
     def earn(self) -> None:
         """A request has begun."""
         self._saved += self._share
