@@ -193,7 +193,8 @@ def test_where_all_examples_judged_would_be_too_few_it_asks_for_examples_and_not
     sides = results([1.0] * examples, "helpful"), results([1.0] * examples, "helpful")
     order = drawn(tuple(each.example_digest for each in sides[0]), "helpful")[:judged]
     base, candidate = ({each: float(at % 5 != lost) for at, each in enumerate(order)} for lost in (0, 1))
-    said = say(spec, *sides, calibrated=frozenset({"helpful"}), labels={"helpful": Labels(base, candidate)})
+    known: dict[str, Any] = {"calibrated": frozenset({"helpful"}), "labels": {"helpful": Labels(base, candidate)}}
+    said = say(spec, *sides, **known, next_alpha=spec.alpha)
     assert (said.verdict, said.waits) == ("INCONCLUSIVE", False)
     assert said.needed is not None
     if examples == 2000:
@@ -249,7 +250,7 @@ def test_judgements_are_asked_for_in_an_order_known_before_and_only_those_that_a
 
 @pytest.mark.parametrize(("looks", "word"), [(1, "Declare `looks: 2` for it"), (2, "")])
 def test_on_the_last_look_nobody_is_asked_for_what_could_decide_nothing_any_more(looks: int, word: str) -> None:
-    lines = "must_not_get_worse:\n  - {metric: helpful, margin: 0.1, judge: {correct: ppi, min_human: 30}}\n"
+    lines = "must_not_get_worse:\n  - {metric: helpful, margin: 0.2, judge: {correct: ppi, min_human: 30}}\n"
     spec = gate(f"looks: {looks}\n{lines}")
     values = [float(at % 4 > 0) for at in range(400)]
     case = Case(

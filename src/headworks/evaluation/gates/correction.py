@@ -79,7 +79,7 @@ def corrected(line: NotWorse, spec: GateSpec, found: Paired, labels: Labels | No
     wanted = min(wanted, len(order))
     if levels.later is None:  # more judgements would be another look
         step = f"Have {wanted} examples judged before the next release is looked at: `min_human: {wanted}`."
-        return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence, wanted - done, step)
+        return Line(_RULE, line.metric, "INCONCLUSIVE", message, evidence, 2 * (wanted - done), step)
     return _asking(line, order[:wanted], known, spec, message, evidence)
 
 
