@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vector_stage import VectorStage, as_text, made_up
 
 from headworks.retrieval.indexing import nearest
-from headworks.retrieval.indexing.nearest import Nearest, chosen_way, crossover, index_name
+from headworks.retrieval.indexing.nearest import Nearest, chosen_way, crossover, index_name, trusted
 from headworks.retrieval.store import NEAREST_SQL
 from headworks.storage.pool import Database, Tx
 from headworks.types.identity import Principal
@@ -97,7 +97,7 @@ async def test_each_way_is_planned_as_it_is_meant(indexed: VectorStage, readers:
         async with indexed.db.tx(principal) as tx:
             everything = await plan_of(tx, NEAREST_SQL.scan_all, **asked)
             by_documents = await plan_of(tx, NEAREST_SQL.scan_few, **asked, collection=within.collection)
-            await tx.run(NEAREST_SQL.aim, ef="40", tuples="20000")
+            await tx.run(NEAREST_SQL.aim, ef="40", tuples="20000", index=f"headworks.{index}")
             walk = await plan_of(tx, NEAREST_SQL.walk, **asked, dimension=24)
         assert f"Index Scan using {index} on embedding" in walk
         assert "Sort" not in walk
@@ -134,9 +134,8 @@ async def test_an_index_that_does_not_give_enough_is_no_answer(
     indexed: VectorStage, readers: dict[str, Principal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What may be read is far from the question, and the walk gives up early."""
-    monkeypatch.setattr(nearest, "_FEWEST_TUPLES", 1)
+    monkeypatch.setattr(nearest, "_SEEN_PER_TRUSTED", 0)
     monkeypatch.setattr(nearest, "_WIDEST_EF", 1)
-    monkeypatch.setattr(nearest, "_TUPLES_PER_VECTOR", 0)
     principal = readers["half"]
     readable = indexed.chunks_of(range(150))
     for query in indexed.vectors[1500::300]:
@@ -148,6 +147,22 @@ async def test_an_index_that_does_not_give_enough_is_no_answer(
         assert len(found) == 200
         assert set(found) <= readable
         assert len(set(found) & set(indexed.best(query, readable, 200))) >= 197, "but for ties of half precision"
+
+
+async def test_a_walk_that_came_by_too_much_is_no_answer(
+    indexed: VectorStage, readers: dict[str, Principal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its order is too rough: everything is compared, also where it gave enough."""
+    principal, query = readers["half"], as_text(indexed.vectors[1500])
+    within = indexed.within(principal)
+    asked = {**within.keys, "vector": query, "limit": 10}
+    for most, gives in ((10_000, 20), (5, 0)):
+        monkeypatch.setattr(nearest, "trusted", lambda *_, most=most: most)
+        async with indexed.db.tx(principal) as tx:
+            for _ in range(2):  # what walks before it came by is not counted
+                assert len(await Nearest()._walk(tx, within, asked, 10)) == gives
+            found = await Nearest().find(tx, within, query, 10)
+        assert set(found) == set(indexed.best(indexed.vectors[1500], indexed.chunks_of(range(150)), 10))
 
 
 async def test_a_number_that_is_kept_permits_nothing(indexed: VectorStage, readers: dict[str, Principal]) -> None:
@@ -219,11 +234,13 @@ def test_a_small_generation_is_compared_whole_whoever_asks() -> None:
     ("vectors", "readable", "has_index", "way"),
     [
         (100_000, 100, True, "few"),
-        (100_000, 4_000, True, "few"),
-        (100_000, 5_000, True, "index"),
-        (100_000, 5_000, False, "all"),
-        (1_000_000, 10_000, True, "few"),
-        (1_000_000, 15_000, True, "index"),
+        (100_000, 5_000, True, "few"),
+        (100_000, 5_001, True, "index"),
+        (100_000, 5_001, False, "all"),
+        (1_000_000, 20_000, True, "few"),
+        (1_000_000, 20_001, True, "index"),
+        (10_000_000, 44_721, True, "few"),
+        (10_000_000, 44_722, True, "index"),
     ],
 )
 def test_few_are_compared_and_for_more_there_is_the_index(
@@ -233,10 +250,10 @@ def test_few_are_compared_and_for_more_there_is_the_index(
 
 
 @given(st.integers(20_000, 10**8), st.integers(1, 1_000))
-def test_at_the_crossover_both_ways_cost_the_same(vectors: int, limit: int) -> None:
-    readable = crossover(vectors, limit)
-    walked = 2 * limit * vectors
-    assert readable**2 <= walked < (readable + 1) ** 2
+def test_beyond_the_crossover_a_walk_is_cheaper_and_not_too_long(vectors: int, limit: int) -> None:
+    readable = crossover(vectors, limit) + 1
+    assert readable**2 > 2 * limit * vectors, "comparing what may be read costs more"
+    assert 2 * limit * vectors / readable <= 0.8 * trusted(vectors, limit), "if that is spread evenly"
 
 
 def test_vectors_made_up_for_tests_are_of_length_1() -> None:

@@ -7,8 +7,9 @@ never a permission. There are three ways, and the planner does not choose among 
     few    the vectors of the documents that may be the caller's are compared: exact
     index  along the generation's own HNSW index, until enough is found that the caller may read
 
-Which one is cheapest follows from how many chunks the caller may read. An index that does not give enough is no answer:
-then all are compared.
+Which one is cheapest follows from how many chunks the caller may read. An index that does not give enough is no answer,
+nor is one that was walked along too far: the order in which it gives things becomes rougher with the way. Then all are
+compared.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ MANY = 20_000
 """Vectors of a generation that has an index; fewer are compared in a few milliseconds."""
 _STEPS_PER_COMPARISON = 2.0
 """What a chunk come by along an index costs, in chunks compared by way of their documents: measured, 17 and 8 µs."""
-_FEWEST_TUPLES = 20_000
-_TUPLES_PER_VECTOR = 1 / 16
-"""Where a walk gives up: it has cost about as much as comparing all."""
+_TRUSTED_PER_WANTED, _TRUSTED_PER_VECTOR = 50, 1 / 80
+"""How many chunks a walk may come by and still be believed: among a million 11,000 do no harm, and 13,400 do."""
+_SEEN_PER_TRUSTED = 3
+"""Where a walk gives up, in chunks that it has compared: it compares three for each that it comes by."""
+_ROOM = 0.8
 _NARROWEST_EF, _WIDEST_EF = 100, 1000
 _EF_PER_WANTED = 4
 """Of how many candidates a walk keeps in mind. With two, some questions among a million never leave their start."""
@@ -80,13 +83,20 @@ def index_name(generation: UUID) -> str:
     return f"nearest_{generation.hex}"
 
 
-def crossover(vectors: int, limit: int) -> int:
-    """Up to so many readable chunks it is cheaper to compare each of them than to walk along an index.
+def trusted(vectors: int, limit: int) -> int:
+    """How many chunks a walk may come by for its answer to count."""
+    return max(_TRUSTED_PER_WANTED * limit, round(vectors * _TRUSTED_PER_VECTOR))
 
-    With a share r/n of n readable, an index comes by n/r chunks for each of `limit`; equal at r = √(steps · limit · n).
-    For 100 of 100,000 that is about 4,500.
+
+def crossover(vectors: int, limit: int) -> int:
+    """Up to so many readable chunks it is better to compare each of them than to walk along an index.
+
+    With a share r/n of n readable, an index comes by n/r chunks for each of `limit`: as dear at r = √(steps · limit ·
+    n), and further than it is trusted, with room for those less lucky, at r = found · limit · n / (room · trusted). For
+    100 of 100,000 that is 5,000, of a million 20,000.
     """
-    return math.isqrt(round(_STEPS_PER_COMPARISON * limit * vectors))
+    as_dear = math.isqrt(round(_STEPS_PER_COMPARISON * limit * vectors))
+    return max(as_dear, math.ceil(_FOUND_PER_WANTED * limit * vectors / (_ROOM * trusted(vectors, limit))))
 
 
 def chosen_way(vectors: int, readable: int, limit: int, *, has_index: bool) -> Way:
@@ -147,12 +157,14 @@ class Nearest:
         return _Surveyed(readable, most, has_index, within.epoch)
 
     async def _walk(self, tx: Tx, within: Within, asked: dict[str, object], limit: int) -> list[Any]:
-        """Up to twice as many as are wanted. May give fewer than there are, and none that the caller may not read."""
-        tuples = max(_FEWEST_TUPLES, round(within.vectors * _TUPLES_PER_VECTOR))
+        """Up to twice as many as are wanted, none that the caller may not read; none at all if it had to go too far."""
+        far = trusted(within.vectors, limit)
         ef = min(_WIDEST_EF, max(_NARROWEST_EF, _EF_PER_WANTED * limit))
-        before = await tx.fetch_one(NEAREST_SQL.aim, ef=str(ef), tuples=str(tuples))
+        index = f"headworks.{index_name(within.generation)}"
+        most = max(1, _SEEN_PER_TRUSTED * far)
+        before = await tx.fetch_one(NEAREST_SQL.aim, ef=str(ef), tuples=str(most), index=index)
         wanted = {**asked, "limit": _FOUND_PER_WANTED * limit}
         rows = await tx.fetch_all(NEAREST_SQL.walk, **wanted, dimension=within.dimension)
         settings = ("plan_cache_mode", "enable_sort", "work_mem", "hash_mem_multiplier")
-        await tx.run(NEAREST_SQL.unaim, **{name: getattr(before, name) for name in settings})
-        return rows
+        after = await tx.fetch_one(NEAREST_SQL.unaim, **{name: getattr(before, name) for name in settings}, index=index)
+        return rows if after.passed - before.passed <= far else []

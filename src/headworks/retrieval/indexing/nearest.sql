@@ -52,8 +52,10 @@ SELECT e.chunk_id, halfvec(e.vector, %(dimension)s::integer, true) <#> %(vector)
 
 -- name: aim
 -- Before `walk`, for this transaction. The planner must know the values (the index is a partial one), may not sort, and
--- may not make a table of everything that the caller may read to look up the few chunks that it comes by.
-SELECT current_setting('plan_cache_mode') AS plan_cache_mode, current_setting('enable_sort') AS enable_sort,
+-- may not make a table of everything that the caller may read to look up the few chunks that it comes by. `passed`: how
+-- many an index has come by in this transaction, readable or not.
+SELECT pg_stat_get_xact_tuples_fetched(to_regclass(%(index)s)::oid) AS passed,
+       current_setting('plan_cache_mode') AS plan_cache_mode, current_setting('enable_sort') AS enable_sort,
        current_setting('work_mem') AS work_mem, current_setting('hash_mem_multiplier') AS hash_mem_multiplier,
        set_config('plan_cache_mode', 'force_custom_plan', true) || set_config('enable_sort', 'off', true)
        || set_config('work_mem', '64kB', true) || set_config('hash_mem_multiplier', '1', true)
@@ -64,8 +66,10 @@ SELECT current_setting('plan_cache_mode') AS plan_cache_mode, current_setting('e
 
 -- name: unaim
 -- After it: what the transaction goes on with is planned as ever.
-SELECT set_config('plan_cache_mode', %(plan_cache_mode)s, true) || set_config('enable_sort', %(enable_sort)s, true)
+SELECT pg_stat_get_xact_tuples_fetched(to_regclass(%(index)s)::oid) AS passed,
+       set_config('plan_cache_mode', %(plan_cache_mode)s, true) || set_config('enable_sort', %(enable_sort)s, true)
        || set_config('work_mem', %(work_mem)s, true) || set_config('hash_mem_multiplier', %(hash_mem_multiplier)s, true)
+       AS unaimed
 
 -- name: gate
 -- Which of these chunks the caller may read, each with its distance where there is one.
