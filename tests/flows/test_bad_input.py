@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 import openai
+import psutil
 import pytest
 from running_server import FEATURE, PROMPT, READERS, Server, eventually, start_server, write_workspace
 from sample_documents import encrypted_pdf, flowing_pdf, raw_docx, scanned_pdf, zip_bomb_docx
@@ -296,7 +297,10 @@ def test_a_wrong_address_says_what_is_wrong_with_it(
 
 def peaks_mb(server: Server) -> int:
     """The most memory that the gateway's processes have ever had."""
-    found = [each.pid for each in server.tree() if "gateway" in each.cmdline()]
+    found = []
+    for each in server.tree():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            found += [each.pid] if "gateway" in each.cmdline() else []
     lines = [Path(f"/proc/{pid}/status").read_text() for pid in found]
     return sum(int(match[1]) for text in lines if (match := re.search(r"VmHWM:\s+(\d+) kB", text))) // 1024
 
