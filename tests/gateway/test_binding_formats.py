@@ -24,6 +24,7 @@ from headworks.releases.prompts.templates import check_inputs
 from headworks.testing.provider import SimulatedProvider
 from headworks.testing.replies import Reply, completion, streamed
 from headworks.types.features import Feature, InputSpec, Route
+from headworks.types.identity import NO_KEY
 from headworks.types.ids import Digest, ProjectId, TenantId
 
 PATHS: dict[str, str] = {each.surface: each.path for each in DIALECTS if each.name is not None}
@@ -94,7 +95,7 @@ def bound(surface: str, sent: Any) -> tuple[Question, dict[str, str]]:
         dialect=dialect,
         format=dialect.name,
         surface=dialect.surface,
-        token="",
+        key=NO_KEY,
         model="f",
         body=Body.read(json.dumps(sent).encode()),
         trace=UUID(int=3),

@@ -14,7 +14,7 @@ from headworks.identity.service import Identity, IdentityTable
 from headworks.server.asgi import control_plane
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 
 PEPPER = bytes(range(32, 64))
 ADDRESS = "http://127.0.0.1:8484"
@@ -52,7 +52,7 @@ def by_key(load_table: LoadTable) -> Callable[[str], Awaitable[Principal]]:
     """Who holds a key now."""
 
     async def authenticate(token: str) -> Principal:
-        return (await load_table()).authenticate(token, time.time())
+        return (await load_table()).authenticate(ShownKey(token), time.time())
 
     return authenticate
 

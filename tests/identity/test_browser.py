@@ -20,7 +20,7 @@ from headworks.server import console
 from headworks.server.asgi import Server, control_plane
 from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")]
@@ -45,7 +45,7 @@ class Running:
 
             async def by_key(token: str) -> Principal:
                 async with database.system("test", repeatable=True) as tx:
-                    return (await identity.load(tx)).authenticate(token, time.time())
+                    return (await identity.load(tx)).authenticate(ShownKey(token), time.time())
 
             @asynccontextmanager
             async def lifespan() -> AsyncIterator[None]:

@@ -13,7 +13,7 @@ from headworks.identity.contract import Founded, KeyRequest
 from headworks.identity.service import Identity, IdentityTable
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 
 Superuser = psycopg.Connection[tuple[object, ...]]
 ByKey = Callable[[str], Awaitable[Principal]]
@@ -175,7 +175,7 @@ async def test_a_table_can_be_renewed_for_changed_tenants_alone(
         both = await identity.load(tx, before, [acme.tenant, owner.tenant])
     assert not other._tenants[owner.tenant].keys[keys[0].id].is_revoked
     assert both._tenants[owner.tenant].keys[keys[0].id].is_revoked
-    assert both.authenticate(acme.key, 0.0).tenant == acme.tenant
+    assert both.authenticate(ShownKey(acme.key), 0.0).tenant == acme.tenant
 
 
 async def test_who_may_explain_gets_a_reader_without_any_permission(identity: Identity, owner: Principal) -> None:

@@ -16,7 +16,7 @@ from headworks.identity.roles import BUILT_IN_ROLES, MEMBER
 from headworks.identity.service import Identity, IdentityTable
 from headworks.identity.tokens import mint
 from headworks.storage.pool import Database
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 from headworks.types.ids import new_id
 
 Superuser = psycopg.Connection[tuple[object, ...]]
@@ -202,9 +202,9 @@ async def test_a_key_expires(
     assert made.key.expires_at is not None
     assert abs(made.key.expires_at - datetime.now(UTC) - timedelta(days=30)) < timedelta(minutes=5)
     table = await load_table()
-    assert table.authenticate(made.token, time.time()).key == made.key.id
+    assert table.authenticate(ShownKey(made.token), time.time()).key == made.key.id
     with pytest.raises(Unauthenticated) as caught:
-        table.authenticate(made.token, time.time() + 31 * 86400)
+        table.authenticate(ShownKey(made.token), time.time() + 31 * 86400)
     assert caught.value.code == "expired_api_key"
 
 

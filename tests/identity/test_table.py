@@ -11,6 +11,7 @@ from headworks.identity.contract import Grant
 from headworks.identity.service import IdentityTable, bearer_token
 from headworks.identity.table import HeldKey, Holder, TenantTable
 from headworks.identity.tokens import Token, mint
+from headworks.types.identity import ShownKey
 from headworks.types.ids import KeyId, PrincipalId, ProjectId, TenantId, new_id
 
 PEPPER = b"p" * 32
@@ -35,7 +36,7 @@ def table_of(*keys: HeldKey, is_disabled: bool = False, tenant: TenantId = TENAN
 
 def refused(table: IdentityTable, token: str, now: float = NOW) -> Unauthenticated:
     with pytest.raises(Unauthenticated) as caught:
-        table.authenticate(token, now)
+        table.authenticate(ShownKey(token), now)
     assert caught.value.status == 401
     assert caught.value.next_step
     assert caught.value.headers["www-authenticate"].startswith("Bearer")
@@ -48,7 +49,7 @@ def token() -> Token:
 
 
 def test_a_good_key_is_its_principal(token: Token) -> None:
-    principal = table_of(key_of(token)).authenticate(token.text(), NOW)
+    principal = table_of(key_of(token)).authenticate(ShownKey(token.text()), NOW)
     assert (principal.tenant, principal.id, principal.name, principal.kind) == (TENANT, JANE, "jane", "user")
     assert principal.key == token.id
     assert principal.permissions == {"feature:call", "key:own"}
@@ -59,7 +60,7 @@ def test_a_good_key_is_its_principal(token: Token) -> None:
 
 def test_a_verified_key_is_remembered(token: Token) -> None:
     table = table_of(key_of(token))
-    assert table.authenticate(token.text(), NOW) is table.authenticate(token.text(), NOW)
+    assert table.authenticate(ShownKey(token.text()), NOW) is table.authenticate(ShownKey(token.text()), NOW)
 
 
 def test_a_limited_key_has_what_it_and_its_principal_have(token: Token) -> None:
@@ -70,7 +71,7 @@ def test_a_limited_key_has_what_it_and_its_principal_have(token: Token) -> None:
         models=frozenset({"openai/gpt"}),
         groups=frozenset({CLINIC, gone}),
     )
-    principal = table_of(key).authenticate(token.text(), NOW)
+    principal = table_of(key).authenticate(ShownKey(token.text()), NOW)
     assert principal.permissions == {"feature:call"}
     assert principal.allowed_models == {"openai/gpt"}
     assert principal.groups == {CLINIC}
@@ -78,7 +79,7 @@ def test_a_limited_key_has_what_it_and_its_principal_have(token: Token) -> None:
 
 
 def test_a_key_narrowed_to_no_group_is_in_none(token: Token) -> None:
-    principal = table_of(key_of(token, groups=frozenset())).authenticate(token.text(), NOW)
+    principal = table_of(key_of(token, groups=frozenset())).authenticate(ShownKey(token.text()), NOW)
     assert principal.is_narrowed
     assert principal.groups == frozenset()
 
@@ -119,7 +120,7 @@ def test_an_unknown_key_and_a_wrong_secret_are_both_compared_in_constant_time(
     table = table_of(key_of(token))
     refused(table, mint("hw", new_id()).text())
     refused(table, mint("hw", token.id).text())
-    table.authenticate(token.text(), NOW)
+    table.authenticate(ShownKey(token.text()), NOW)
     assert compared == [(32, 32)] * 3
 
 
@@ -140,7 +141,7 @@ def test_a_key_of_another_pepper_is_unknown(token: Token) -> None:
 def test_an_expired_key_says_when_it_ended_also_after_it_was_remembered(token: Token) -> None:
     ends = datetime.fromtimestamp(NOW + 60, UTC)
     table = table_of(key_of(token, expires_at=ends))
-    assert table.authenticate(token.text(), NOW + 59.9).key == token.id
+    assert table.authenticate(ShownKey(token.text()), NOW + 59.9).key == token.id
     error = refused(table, token.text(), NOW + 60)
     assert error.code == "expired_api_key"
     assert ends.isoformat() in error.message
@@ -169,18 +170,18 @@ def test_no_error_repeats_the_key(token: Token) -> None:
 def test_a_newer_table_has_the_changed_tenants_and_all_others(token: Token) -> None:
     other_tenant, other = TenantId(UUID(int=7)), mint("hw", new_id())
     table = table_of(key_of(token)).replacing(table_of(key_of(other), tenant=other_tenant)._tenants.values())
-    assert table.authenticate(other.text(), NOW).tenant == other_tenant
+    assert table.authenticate(ShownKey(other.text()), NOW).tenant == other_tenant
     newer = table.replacing(table_of(key_of(token, is_revoked=True))._tenants.values())
     assert refused(newer, token.text()).code == "revoked_api_key"
-    assert newer.authenticate(other.text(), NOW).tenant == other_tenant
-    assert table.authenticate(token.text(), NOW).tenant == TENANT, "a request keeps the table that it started with"
+    assert newer.authenticate(ShownKey(other.text()), NOW).tenant == other_tenant
+    assert table.authenticate(ShownKey(token.text()), NOW).tenant == TENANT, "a request keeps its table"
 
 
 def test_a_table_knows_the_keys_it_has_and_what_can_be_no_key(token: Token) -> None:
     table = table_of(key_of(token))
-    assert table.knows(mint("hw", token.id).text())
-    assert table.knows("nonsense")
-    assert not table.knows(mint("hw", new_id()).text())
+    assert table.knows(ShownKey(mint("hw", token.id).text()))
+    assert table.knows(ShownKey("nonsense"))
+    assert not table.knows(ShownKey(mint("hw", new_id()).text()))
 
 
 def test_grants_are_found_by_who_received_them() -> None:

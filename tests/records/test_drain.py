@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from headworks.records.drain import Drain, append, append_all_good, replay, store, store_all_good
 from headworks.records.journal import Journal
@@ -62,7 +63,7 @@ def span(trace: UUID, **given: object) -> Span:
 
 
 def count(superuser: Superuser, table: str) -> int:
-    query = {"usage": "SELECT count(*) FROM usage", "span": "SELECT count(*) FROM span"}[table]
+    query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))
     (found,) = superuser.execute(query).fetchone() or (0,)
     assert isinstance(found, int)
     return found
@@ -160,7 +161,7 @@ async def test_an_append_whose_end_nobody_heard_of_doubles_nothing(
     journal.close()
 
 
-@pytest.mark.parametrize("bad", [b"usecret-that-is-no-row\n", b'u"' + b"0" * 36 + b'","2026-05-secret\n'])
+@pytest.mark.parametrize("bad", [b"[secret-that-is-no-row]\n", b'["' + b"0" * 36 + b'","2026-05-secret]\n'])
 async def test_among_new_records_one_that_is_no_row_does_not_hold_up_the_others(
     database: Database, as_superuser: Superuser, caplog: pytest.LogCaptureFixture, bad: bytes
 ) -> None:
@@ -169,6 +170,28 @@ async def test_among_new_records_one_that_is_no_row_does_not_hold_up_the_others(
     assert count(as_superuser, "usage") == 9
     assert "is no row and is left out" in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("how", [append_all_good, store_all_good])
+async def test_of_requests_that_ended_together_one_that_is_no_row_is_left_out_alone(
+    database: Database, as_superuser: Superuser, caplog: pytest.LogCaptureFixture, how: Callable[..., Any]
+) -> None:
+    now = datetime.now(UTC)
+    good = [usage_line(row(arrived_at=now, end_user=text)) for text in ("a", "a\tb", "b", "c")]
+    late = span_line(span(new_id(), arrived_at=now))
+    bad = usage_line(row(arrived_at=now, surface=None))
+    await how(database, [b"".join((*good[:3], late, bad, late, good[3])), late])
+    assert (count(as_superuser, "usage"), count(as_superuser, "span")) == (4, 1)
+    assert caplog.text.count("is no row and is left out") == 1
+
+
+async def test_requests_of_two_months_that_ended_together_are_each_in_its_own(
+    database: Database, as_superuser: Superuser
+) -> None:
+    now = datetime.now(UTC)
+    rows = [row(arrived_at=now), row(), row(arrived_at=now)]
+    await append_all_good(database, [b"".join(map(usage_line, rows))])
+    assert (count(as_superuser, f"usage_{now:%Y_%m}"), count(as_superuser, "usage")) == (2, 3)
 
 
 async def test_copying_again_changes_nothing(database: Database, as_superuser: Superuser) -> None:
@@ -182,7 +205,7 @@ async def test_one_record_that_is_no_row_does_not_hold_up_the_others(
     database: Database, as_superuser: Superuser, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = [usage_line(row()) for _ in range(9)]
-    await store_all_good(database, [*good[:5], b"usecret-that-is-no-row\n", *good[5:]])
+    await store_all_good(database, [*good[:5], b"[secret-that-is-no-row]\n", *good[5:]])
     assert count(as_superuser, "usage") == 9
     assert "is no row and is left out" in caplog.text
     assert "secret" not in caplog.text
@@ -221,7 +244,7 @@ def test_a_usage_line_is_one_line_whichever_its_form(arrived_at: datetime, text:
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert b"\r" not in line
-    assert (line[:1] == b"u") == (b"\\" not in line and b"\t" not in line)
+    assert (line[:1] == b"[") == (b"\\" not in line and b"\t" not in line)
 
 
 @pytest.mark.parametrize("odd", ["", "a\tb"])
@@ -369,7 +392,7 @@ async def test_what_is_found_out_later_joins_its_trace(
 async def test_the_drain_reads_from_the_journal_what_memory_did_not_keep(
     database: Database, as_superuser: Superuser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("headworks.records.service.MOST_RECENT", 10)
+    monkeypatch.setattr("headworks.records.service.MOST_RECENT_BYTES", 4000)
     journal = Journal(tmp_path)
     records = Records(journal)
     drain = Drain(database, records, batch_s=0.01)

@@ -47,19 +47,6 @@ def test_records_come_back_in_order_with_their_positions(tmp_path: Path) -> None
     journal.close()
 
 
-def test_several_records_are_written_together_and_read_one_by_one(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    journal.append(b"before")
-    end = journal.extend([b"first", b"second", b"third"])
-    assert journal.position == end
-    assert payloads(journal.path) == [b"before", b"first", b"second", b"third"]
-    assert [position for position, _ in read_journal(journal.path)][-1] == end
-    with pytest.raises(ValueError, match="no empty records"):
-        journal.extend([b"kept with it", b""])
-    assert journal.position == end
-    journal.close()
-
-
 def test_an_empty_record_is_refused(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     with pytest.raises(ValueError, match="no empty records"):

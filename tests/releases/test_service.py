@@ -11,7 +11,7 @@ from release_world import FEATURE, PROMPT, World, reaching, workspace
 
 from headworks.errors import Conflict, Forbidden, NotFound, WorkspaceInvalid
 from headworks.types.features import OutputSettings
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 
 
 async def test_a_feature_of_low_risk_without_a_gate_goes_to_prod_ungated(world: World) -> None:
@@ -192,7 +192,7 @@ async def test_a_file_that_an_account_names_is_read_before_anything_is_stored(
 async def test_only_the_operators_tenant_names_files_of_the_server(key: str, world: World) -> None:
     founded = await world.identity.create_tenant(world.admin, "acme")
     async with world.db.system("test") as tx:
-        boss = (await world.identity.load(tx)).authenticate(founded.key, 0.0)
+        boss = (await world.identity.load(tx)).authenticate(ShownKey(founded.key), 0.0)
     for call in (world.releases.diff, world.releases.apply):
         with pytest.raises(WorkspaceInvalid, match=r"providers.yaml:3: .*only the operator's own tenant may"):
             await call(boss, "default", reaching(f"{key}: /etc/hostname"))

@@ -15,7 +15,7 @@ from headworks.identity.contract import KeyRequest
 from headworks.identity.routes import install
 from headworks.retrieval.routes import router
 from headworks.server.asgi import control_plane
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 
 LEAVE = "# Leave\n\nParental leave is twelve weeks.\n"
 
@@ -48,7 +48,7 @@ class Http:
 
         async def authenticate(token: str) -> Principal:
             async with world.db.system("test") as tx:
-                return (await world.identity.load(tx)).authenticate(token, time.time())
+                return (await world.identity.load(tx)).authenticate(ShownKey(token), time.time())
 
         install(self.app, world.identity, authenticate)
         self.app.state.retrieval = world.retrieval

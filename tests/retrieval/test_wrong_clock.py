@@ -12,6 +12,7 @@ from wrong_clock import A_DAY_OFF, set_clock
 from headworks.errors import NotFound
 from headworks.identity.contract import KeyRequest
 from headworks.retrieval.contract import Wanted
+from headworks.types.identity import ShownKey
 
 
 @A_DAY_OFF
@@ -56,7 +57,7 @@ async def test_a_key_reads_until_it_ends_by_the_clock_of_the_database(
     assert 0 < left_s <= 2 * 3600, "it lasts as long as it was asked to"
     (now,) = world.behind.execute("SELECT extract(epoch FROM now())::float8").fetchone() or ()
     async with world.db.system("test") as tx:
-        bob = (await world.identity.load(tx)).authenticate(new.token, now)
+        bob = (await world.identity.load(tx)).authenticate(ShownKey(new.token), now)
     assert await world.found(bob, "handbook", "heron") == ["a.md"]
     world.behind.execute("UPDATE api_key SET expires_at = now() - interval '1 second' WHERE key_id = %s", [new.key.id])
     with pytest.raises(NotFound):

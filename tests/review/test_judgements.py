@@ -14,7 +14,7 @@ from headworks.review.contract import Judgement
 from headworks.review.judgements import Judgements
 from headworks.review.store import Filter
 from headworks.storage.sealing import Keyring
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 from headworks.types.ids import Digest, TenantId, made_at, new_id
 
 __all__ = ["guest", "shared_superuser", "shared_urls"]
@@ -193,7 +193,7 @@ async def test_another_tenant_sees_nothing(guest: World, judgements: Judgements)
     await judgements.give(rita, "default", said())
     other = await guest.identity.create_tenant(await guest.identity.operator(), f"other-{new_id()}", "admin")
     async with guest.db.system("test") as tx:
-        stranger = (await guest.identity.load(tx)).authenticate(other.key, 0.0)
+        stranger = (await guest.identity.load(tx)).authenticate(ShownKey(other.key), 0.0)
     assert await judgements.list(stranger, "default", ANY) == ([], 0)
 
 

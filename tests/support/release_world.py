@@ -20,7 +20,7 @@ from headworks.releases.workspace.reading import Surroundings
 from headworks.storage.embedded import Cluster
 from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 from headworks.types.ids import ProjectId
 from headworks.types.workspace import CollectionSpec
 
@@ -146,7 +146,7 @@ async def guest(shared_urls: DatabaseUrls, keyring: Keyring) -> AsyncIterator[Wo
         if founded is not None:
             _operators[shared_urls.owner] = founded.key
         async with database.system("test") as tx:
-            operator = (await identity.load(tx)).authenticate(_operators[shared_urls.owner], 0.0)
+            operator = (await identity.load(tx)).authenticate(ShownKey(_operators[shared_urls.owner]), 0.0)
         made = await identity.create_tenant(operator, f"tenant-{next(_counter)}", "admin")
         yield await enter(database, keyring, identity, made.key)
 

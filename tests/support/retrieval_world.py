@@ -27,7 +27,7 @@ from headworks.retrieval.service import HandedIn, Retrieval
 from headworks.retrieval.sources.syncing import Opener
 from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 from headworks.types.models import Completion, Embeddings, ModelCall, Prompt, Relevances, Usage
 from headworks.types.workspace import ChunkingSpec, CollectionSpec
 
@@ -146,7 +146,7 @@ class World:
     async def principal(self, token: str) -> Principal:
         async with self.db.system("test") as tx:
             table = await self.identity.load(tx)
-        return table.authenticate(token, time.time())
+        return table.authenticate(ShownKey(token), time.time())
 
     async def person(self, name: str, *groups: str, maker: Principal | None = None, **key: Any) -> Principal:
         """A user in these groups (made where they are missing), asking by a key of its own."""
@@ -225,5 +225,5 @@ async def make_world(
     retrieval = Retrieval(database, keyring, models, jobs, identity, settings, openers=openers)
     retrieval.register_work(parsers or InlineParsers(), owner)
     async with database.system("test") as tx:
-        admin = (await identity.load(tx)).authenticate(founded.key, time.time())
+        admin = (await identity.load(tx)).authenticate(ShownKey(founded.key), time.time())
     return World(database, keyring, identity, models, jobs, retrieval, admin, behind)

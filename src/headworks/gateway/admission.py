@@ -7,7 +7,7 @@ from headworks.gateway.contract import Pins
 from headworks.gateway.plans import Plan
 from headworks.gateway.routing import View, needs_pin, pinned_digest
 from headworks.gateway.snapshots import Snapshots
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 
 
 class Admission:
@@ -17,16 +17,16 @@ class Admission:
         self._snapshots = snapshots
         self._pins = pins
 
-    async def authenticate(self, view: View, token: str, now: float) -> Principal:
+    async def authenticate(self, view: View, key: ShownKey, now: float) -> Principal:
         """Who holds a key at `now`, by `Snapshots.now()`. Raises Unauthenticated."""
         try:
-            return view.authenticate(token, now)
+            return view.authenticate(key, now)
         except Unauthenticated:
-            if view.identity.knows(token) or (newer := await self._snapshots.newer(view)) is view:
+            if view.identity.knows(key) or (newer := await self._snapshots.newer(view)) is view:
                 raise
-            return newer.authenticate(token, now)
+            return newer.authenticate(key, now)
 
-    async def enter(self, token: str, caller: Principal | None = None) -> tuple[View, Principal]:
+    async def enter(self, key: ShownKey, caller: Principal | None = None) -> tuple[View, Principal]:
         """The view and the caller, for what is no call of a model. Raises Unauthenticated, DatabaseUnavailable.
 
         `caller`: who was authenticated before.
@@ -34,7 +34,7 @@ class Admission:
         view = self._snapshots.current()
         if caller is not None:
             return view, caller
-        principal = await self.authenticate(view, token, self._snapshots.now())
+        principal = await self.authenticate(view, key, self._snapshots.now())
         return self._snapshots.current(), principal
 
     async def resolve(self, view: View, principal: Principal, name: str) -> Plan:

@@ -104,7 +104,7 @@ class Answering:
     def _check_again(self, plan: Plan, call: Call, direct: Direct | None) -> float:
         """The time of this check. Raises what a new call would: the key may be revoked, the database too long away."""
         if call.caller is None:
-            principal = self._snapshots.current().authenticate(call.token, self._snapshots.now())
+            principal = self._snapshots.current().authenticate(call.key, self._snapshots.now())
             admit(principal, permission=plan.permission, model_name=call.model)
         checked_at = time.monotonic()
         if direct is not None:

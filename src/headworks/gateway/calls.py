@@ -18,21 +18,27 @@ from headworks.gateway.translation import aimed
 from headworks.gateway.wire.bodies import Body
 from headworks.gateway.wire.headers import Header
 from headworks.providers.contract import Surface
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 from headworks.types.models import Message, Prompt, Purpose
 from headworks.types.retrieval import Passage
 
 _IGNORED = b"x-headworks-ignored"
 
 
-class Asked(msgspec.Struct, kw_only=True):
-    """What is asked, on which trace: what a record begins with. `started_ns` is of time.perf_counter_ns."""
+class _Begun(msgspec.Struct):
+    """What every request has; apart, so that it can be given by position, which costs a third."""
 
     surface: str
     model: str
     trace: UUID
     arrived_at: float
     started_ns: int
+    """Of time.perf_counter_ns."""
+
+
+class Asked(_Begun, kw_only=True):
+    """What is asked, on which trace: what a record begins with."""
+
     purpose: Purpose = "answer"
     streams: bool = False
     end_user: str | None = None
@@ -71,7 +77,7 @@ class Keeping(Protocol):
         ...
 
 
-class Call(Asked, kw_only=True):
+class Call(Asked):
     """One request from outside; for a plain route it is the `outgoing.Outgoing`, too: it goes on as it came.
 
     `wants_usage`: the caller asked for usage in the stream. `caller`: somebody signed in, who has no key here.
@@ -79,11 +85,11 @@ class Call(Asked, kw_only=True):
     it; steps of the pipeline add to it. `keeping` is there for calls of `/v1/responses`.
     """
 
+    surface: Surface
     dialect: Dialect
     format: FormatName | None
     """The dialect's; None: bytes that only pass through."""
-    surface: Surface
-    token: str
+    key: ShownKey
     body: Body
     reply: list[Header]
     wants_usage: bool = False

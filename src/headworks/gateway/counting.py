@@ -70,7 +70,7 @@ class Counting:
         """The tokens; where they are estimated, the answer's headers say so."""
         view = self._snapshots.current()
         now = self._snapshots.now()
-        principal = view.find_caller(call, now) or await self._admission.authenticate(view, call.token, now)
+        principal = view.find_caller(call, now) or await self._admission.authenticate(view, call.key, now)
         with self._ledger.open(call, principal) as record:
             record.row.cost_micro_usd = 0
             plan = view.find_plan(principal, call.model) or await self._admission.resolve(view, principal, call.model)

@@ -63,10 +63,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
             value = body.members.get(name)
             if value is None:
                 raise InvalidRequest(f"`{name}` is required.", param=name, code="missing_field")
-            text = memoryview(value)
-            if text[0] not in starts:
+            if memoryview(value)[0] not in starts:
                 raise wrong_type(name, kind)
-            if kind == _ARRAY and text.nbytes < _SHORTEST and not bytes(text[1:-1]).strip():
+            if len(value) < _SHORTEST and kind == _ARRAY and not bytes(value)[1:-1].strip():
                 raise InvalidRequest(f"`{name}` is empty.", param=name, code="missing_field")
 
 

@@ -21,7 +21,7 @@ from headworks.gateway.wire.errors import Unexpected, headers_of
 from headworks.gateway.wire.headers import FROM_CALLER, Header
 from headworks.gateway.wire.parts import Direct
 from headworks.turns import turn_of
-from headworks.types.identity import Principal
+from headworks.types.identity import NO_KEY, Principal, ShownKey
 from headworks.types.ids import id_text, new_id
 
 Scope = MutableMapping[str, Any]
@@ -85,9 +85,9 @@ class Exchange:
         "dialect",
         "forwarded",
         "headers",
+        "key",
         "reply",
         "started_ns",
-        "token",
         "trace",
         "writer",
     )
@@ -102,8 +102,7 @@ class Exchange:
         """What writes the stream, where it is not the provider's own."""
         self.caller = caller
         """Somebody who was authenticated before, by a session."""
-        self.token = ""
-        """The API key, empty when none came."""
+        self.key = NO_KEY
         self.forwarded: tuple[Header, ...] = ()
         """Headers that go on to the provider."""
         now_ns = time.time_ns()
@@ -122,9 +121,10 @@ class Exchange:
             value = header[1]
             if name == b"authorization":
                 kind, _, rest = value.partition(b" ")
-                self.token = rest.strip().decode("latin-1") if kind.lower() == b"bearer" else ""
+                self.key = ShownKey(rest.strip().decode("latin-1")) if kind.lower() == b"bearer" else NO_KEY
             elif name == b"x-api-key":
-                self.token = self.token or value.strip().decode("latin-1")
+                if not self.key.text:
+                    self.key = ShownKey(value.strip().decode("latin-1"))
             elif name in FROM_CALLER:
                 self.forwarded += (header,)
             elif name == b"content-length":
@@ -234,9 +234,9 @@ class ArrivedExchange(Exchange):
         if head is None or head.notes is None:
             self.scan(limit)
             if head is not None:
-                head.notes = (self.token, self.forwarded)
+                head.notes = (self.key, self.forwarded)
         else:
-            self.token, self.forwarded = head.notes
+            self.key, self.forwarded = head.notes
         body = self._request.body
         if len(body) > limit:
             raise _too_large(limit)

@@ -14,7 +14,7 @@ from headworks.formats import neutral
 from headworks.formats.answers import collect
 from headworks.formats.contract import Writer
 from headworks.formats.messages.format import MESSAGES
-from headworks.formats.neutral import Answer, Stopped
+from headworks.formats.neutral import Stopped
 from headworks.formats.responses.writing import ResponsesWriter
 from headworks.gateway.admission import Admission
 from headworks.gateway.calls import Call
@@ -111,16 +111,22 @@ class Handlers:
                 call.rewrite()
             elif not call.model:
                 call.model = await self._only_model(call)
+            answer = await self._pipeline.answer(call)
             if call.streams:
-                await self._stream(exchange, call)
-            else:
-                await self._whole(exchange, call)
+                assert not isinstance(answer, Whole)  # noqa: S101 -- who asked for a stream is not answered at once
+                await _stream(exchange, call, answer)
+                return
+            head, body = _whole(call, answer if isinstance(answer, Whole) else await _collected(answer))
+            if call.keeping is not None:
+                await call.keeping.finish(body)
+            if not exchange.answer_at_once(200, head, body):
+                await exchange.answer(200, head, body)
         except BaseException as error:  # noqa: BLE001 -- `fail` sorts them, and raises what is not its own
             await exchange.fail(error)
 
     async def _only_model(self, call: Call) -> str:
         """The one model of the dialect's kind that the caller may call. Raises InvalidRequest, Unauthenticated."""
-        view, principal = await self._admission.enter(call.token, call.caller)
+        view, principal = await self._admission.enter(call.key, call.caller)
         assert call.dialect.kind is not None  # noqa: S101 -- else the model is named
         names = view.of_kind(principal, call.dialect.kind)
         if len(names) == 1:
@@ -155,65 +161,10 @@ class Handlers:
         with AsgiExchange(scope, receive, send, _dialect_of_list(scope), self._watch) as exchange:
             await self._models(exchange, name, {})
 
-    async def _whole(self, exchange: Exchange, call: Call) -> None:
-        """The answer at once, after its record is written."""
-        answer = await self._pipeline.answer(call)
-        if isinstance(answer, Whole):
-            if answer.answer is None:
-                if call.keeping is not None:
-                    await call.keeping.finish(answer.body)
-                head = [*answer.headers, *call.reply]
-                if call.surface == "messages":
-                    _named(head, call)
-                if not exchange.answer_at_once(200, head, answer.body):
-                    await exchange.answer(200, head, answer.body)
-                return
-            headers, said = answer.headers, answer.answer
-        else:
-            headers, said = await _collected(answer)
-        assert call.dialect.format is not None  # noqa: S101 -- what only passes through is never read
-        body = call.dialect.format.write_answer(said, call.echoed)
-        if call.keeping is not None:
-            await call.keeping.finish(body)
-        head = _named([_JSON, *headers, *call.reply], call)
-        if not exchange.answer_at_once(200, head, body):
-            await exchange.answer(200, head, body)
-
-    async def _stream(self, exchange: Exchange, call: Call) -> None:
-        """The answer as it comes; its last bytes after its record is written."""
-        answer = await self._pipeline.answer(call)
-        assert not isinstance(answer, Whole)  # noqa: S101 -- nobody who asked for a stream is answered at once
-        last = b""
-        async with aclosing(answer):
-            async for event in answer:
-                if isinstance(event, Relayed):
-                    if call.keeping is not None:
-                        call.keeping.see(event.data)
-                    if event.is_last:
-                        last = event.data
-                    else:
-                        await exchange.relay(event.data)
-                elif isinstance(event, Head):
-                    await exchange.begin(_stream_head(event, call), event.direct)
-                else:
-                    if exchange.writer is None:
-                        exchange.writer = _writer(call)
-                    told = _told(exchange.writer, event.events if isinstance(event, Told) else [event])
-                    if told.data:
-                        await exchange.relay(told.data)
-                    if told.error is not None:
-                        raise told.error
-                    last += told.end
-        if exchange.writer is not None:
-            last += exchange.writer.end()
-        if call.keeping is not None:
-            await call.keeping.finish(_final(exchange.writer))
-        await exchange.write(last, is_last=True)
-
     async def _models(self, exchange: Exchange, name: str | None, query: Mapping[str, str]) -> None:
         try:
             exchange.scan(self._max_body_bytes)
-            view, principal = await self._admission.enter(exchange.token)
+            view, principal = await self._admission.enter(exchange.key)
             names = view.names(principal)
             if exchange.dialect is not _MESSAGES_DIALECT:
                 if name is None:
@@ -227,6 +178,45 @@ class Handlers:
             await exchange.answer(200, [_JSON, _NO_CACHE, *exchange.reply], body)
         except BaseException as error:  # noqa: BLE001 -- as above
             await exchange.fail(error)
+
+
+async def _stream(exchange: Exchange, call: Call, answer: AsyncGenerator[Event, None]) -> None:
+    """The answer as it comes; its last bytes after its record is written."""
+    last = b""
+    async with aclosing(answer):
+        async for event in answer:
+            if isinstance(event, Relayed):
+                if call.keeping is not None:
+                    call.keeping.see(event.data)
+                if event.is_last:
+                    last = event.data
+                else:
+                    await exchange.relay(event.data)
+            elif isinstance(event, Head):
+                await exchange.begin(_stream_head(event, call), event.direct)
+            else:
+                if exchange.writer is None:
+                    exchange.writer = _writer(call)
+                told = _told(exchange.writer, event.events if isinstance(event, Told) else [event])
+                if told.data:
+                    await exchange.relay(told.data)
+                if told.error is not None:
+                    raise told.error
+                last += told.end
+    if exchange.writer is not None:
+        last += exchange.writer.end()
+    if call.keeping is not None:
+        await call.keeping.finish(_final(exchange.writer))
+    await exchange.write(last, is_last=True)
+
+
+def _whole(call: Call, answer: Whole) -> tuple[list[Header], bytes]:
+    """Head and body of an answer whose record is written."""
+    if answer.answer is None:
+        return _named([*answer.headers, *call.reply], call), answer.body
+    assert call.dialect.format is not None  # noqa: S101 -- what only passes through is never read
+    body = call.dialect.format.write_answer(answer.answer, call.echoed)
+    return _named([_JSON, *answer.headers, *call.reply], call), body
 
 
 class _Written(msgspec.Struct, gc=False):
@@ -253,7 +243,7 @@ def _told(writer: Writer, events: list[neutral.Event]) -> _Written:
     return _Written(b"".join(said), end)
 
 
-async def _collected(events: AsyncGenerator[Event, None]) -> tuple[Headers, Answer]:
+async def _collected(events: AsyncGenerator[Event, None]) -> Whole:
     """The events of a feature's answer as a whole."""
     headers: Headers = ()
     said: list[neutral.Event] = []
@@ -267,7 +257,7 @@ async def _collected(events: AsyncGenerator[Event, None]) -> tuple[Headers, Answ
                 said.append(event)
     answer = collect(said)
     assert answer is not None  # noqa: S101 -- a feature's events end with their end, or raise
-    return headers, answer
+    return Whole(headers, b"", answer)
 
 
 def _writer(call: Call) -> Writer:
@@ -315,21 +305,21 @@ def _call(exchange: Exchange, raw: bytes) -> Call:
     members = body.members
     streams = dialect.can_stream and "stream" in members and body.flag("stream")
     return Call(
-        dialect=dialect,
-        format=None if dialect.format is None else dialect.format.name,
-        surface=dialect.surface,
-        token=exchange.token,
-        model=model,
-        body=body,
-        trace=exchange.trace,
-        arrived_at=exchange.arrived_at,
-        started_ns=exchange.started_ns,
-        reply=exchange.reply,
+        dialect.surface,
+        model,
+        exchange.trace,
+        exchange.arrived_at,
+        exchange.started_ns,
+        dialect,
+        None if dialect.format is None else dialect.format.name,
+        exchange.key,
+        body,
+        exchange.reply,
+        streams and dialect.asks_usage and _wants_usage(body),
+        exchange.caller,
+        exchange.forwarded,
         streams=streams,
-        wants_usage=streams and dialect.asks_usage and _wants_usage(body),
         end_user=_end_user(body, dialect) if "user" in members or dialect.names_user in members else None,
-        caller=exchange.caller,
-        forwarded=exchange.forwarded,
         gathers=exchange.gathers and not streams,
     )
 

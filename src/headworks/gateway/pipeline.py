@@ -38,9 +38,8 @@ class Pipeline:
 
     async def answer(self, call: Call) -> Whole | AsyncGenerator[Event, None]:
         """One request, from the door to the ledger: a whole answer, or the events of one. Read this first."""
-        view = self.snapshots.current()  # one immutable view for the whole request
-        now = self.snapshots.now()
-        principal = view.find_caller(call, now) or await self.admission.authenticate(view, call.token, now)
+        view, now = self.snapshots.moment()  # one immutable view for the whole request
+        principal = view.find_caller(call, now) or await self.admission.authenticate(view, call.key, now)
         with self.ledger.open(call, principal) as record:  # written on every exit
             plan = view.find_plan(principal, call.model) or await self.admission.resolve(view, principal, call.model)
             admit(principal, permission=plan.permission, model_name=call.model)

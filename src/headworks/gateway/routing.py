@@ -18,7 +18,7 @@ from headworks.providers.contract import Provider
 from headworks.providers.prices import PriceTable, Rates, Unpriced, check_priced
 from headworks.providers.pricing.facts import UNKNOWN, ModelFacts, of_all
 from headworks.types.features import Feature, Route, Target
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 from headworks.types.ids import Digest, TenantId
 
 _MOST_PLANS = 4096
@@ -56,7 +56,7 @@ class View:
         if call.caller is not None:
             return call.caller
         try:
-            return self.identity.authenticate(call.token, now)
+            return self.identity.authenticate(call.key, now)
         except Unauthenticated:
             return None
 
@@ -64,9 +64,9 @@ class View:
         """What a name stands for in the caller's tenant, if that was worked out before."""
         return self._plans.get((principal.tenant.int, name))
 
-    def authenticate(self, token: str, now: float) -> Principal:
+    def authenticate(self, key: ShownKey, now: float) -> Principal:
         """Who calls. Raises Unauthenticated."""
-        return self.identity.authenticate(token, now)
+        return self.identity.authenticate(key, now)
 
     def resolve(self, principal: Principal, name: str) -> Plan:
         """What a name stands for in the caller's tenant.

@@ -45,7 +45,7 @@ from headworks.storage.pool import Database
 from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Answerer
 from headworks.types.features import Feature
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 from headworks.types.models import Models
 
 
@@ -164,7 +164,7 @@ class Gateway:
 
     async def authenticate(self, token: str) -> Principal:
         """Who holds an API key now, from the view in force. Raises Unauthenticated, DatabaseUnavailable."""
-        _, principal = await self._admission.enter(token)
+        _, principal = await self._admission.enter(ShownKey(token))
         return principal
 
     def features(self, principal: Principal) -> list[Feature]:

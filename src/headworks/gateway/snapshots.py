@@ -64,13 +64,7 @@ class Snapshots:
 
     def current(self) -> View:
         """The view for a request that starts now. Raises DatabaseUnavailable when it is too old to trust."""
-        view = self._view
-        if view is None or time.monotonic() > self._good_until:
-            raise DatabaseUnavailable(
-                "PostgreSQL can't be reached, and what is known of keys and routes is too old to act on.",
-                next_step="Bring the database back; `stale_max_s` says how long plain routes go on without it.",
-            )
-        return view
+        return self.moment()[0]
 
     def now(self) -> float:
         """Seconds since 1970 by PostgreSQL's clock, as the last look told it: keys end by it, as all rows do.
@@ -78,6 +72,16 @@ class Snapshots:
         This machine's may be wrong, or be set while keys are in use.
         """
         return self._began + time.monotonic()
+
+    def moment(self) -> tuple[View, float]:
+        """`current` and `now` at once."""
+        view, now = self._view, time.monotonic()
+        if view is None or now > self._good_until:
+            raise DatabaseUnavailable(
+                "PostgreSQL can't be reached, and what is known of keys and routes is too old to act on.",
+                next_step="Bring the database back; `stale_max_s` says how long plain routes go on without it.",
+            )
+        return view, self._began + now
 
     def require_database(self) -> None:
         """Fail at once, for what can't be served from memory. Raises DatabaseUnavailable."""

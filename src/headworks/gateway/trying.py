@@ -26,7 +26,7 @@ from headworks.gateway.wire.parts import Event, Finished, Head, Part, Quoted, Re
 from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Example, Output, ToolUse
 from headworks.types.features import Feature
-from headworks.types.identity import Principal
+from headworks.types.identity import NO_KEY, Principal
 from headworks.types.ids import TraceId, new_id
 from headworks.types.records import Span, UsageRow
 from headworks.types.retrieval import Citation, Groundedness, Passage
@@ -172,7 +172,7 @@ def _call(principal: Principal, model: str, example: Example) -> Call:
         dialect=CHAT_DIALECT,
         format=CHAT_DIALECT.name,
         surface=CHAT_DIALECT.surface,
-        token="",
+        key=NO_KEY,
         model=model,
         body=Body.read(msgspec.json.encode(asked)),
         trace=new_id(),

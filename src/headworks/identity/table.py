@@ -6,14 +6,13 @@ import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 from types import MappingProxyType
 
 from headworks.identity import refusals
 from headworks.identity.contract import Grant
 from headworks.identity.roles import PERMISSIONS
 from headworks.identity.tokens import parse
-from headworks.types.identity import Principal, PrincipalKind
+from headworks.types.identity import Principal, PrincipalKind, ShownKey
 from headworks.types.ids import KeyId, PrincipalId, TenantId
 
 _NO_HASH = bytes(32)
@@ -89,25 +88,24 @@ class IdentityTable:
         """All there are."""
         return frozenset(self._tenants)
 
-    def authenticate(self, token: str, now: float) -> Principal:
+    def authenticate(self, shown: ShownKey, now: float) -> Principal:
         """Who holds this API key at `now` (seconds since 1970), without the database.
 
         Raises Unauthenticated: missing, malformed, invalid (unknown id and wrong secret read and cost the same), or
-        expired or revoked (both only told to who has the secret). A verified token is remembered by its hash; its end
-        is looked at each time.
+        expired or revoked (both only told to who has the secret). A verified key is remembered by its hash; its end is
+        looked at each time.
         """
-        digest = blake2b(token.encode("utf-8", "replace"), digest_size=32).digest()
-        known = self._verified.get(digest)
+        known = self._verified.get(shown.digest)
         if known is None:
-            known = self._verified[digest] = self._verify(token)
+            known = self._verified[shown.digest] = self._verify(shown.text)
         principal, expires_at = known
         if now >= expires_at:
             raise refusals.expired_key(expires_at)
         return principal
 
-    def knows(self, token: str) -> bool:
-        """Whether the table has the key that a token names, whatever its secret: if not, a newer table might."""
-        parsed = parse("hw", token)
+    def knows(self, shown: ShownKey) -> bool:
+        """Whether the table has the key that is named, whatever its secret: if not, a newer table might."""
+        parsed = parse("hw", shown.text)
         return parsed is None or KeyId(parsed.id) in self._places
 
     def replacing(self, changed: Iterable[TenantTable]) -> IdentityTable:

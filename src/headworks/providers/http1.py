@@ -143,9 +143,16 @@ class Connection(asyncio.Protocol):
         self._total_at = total_at
         self._unsent = request
         self._turn.at_end(self._send)
-        ring_at = now + min(deadlines.first_byte_s, deadlines.idle_s, self._limits.idle_keepalive_s)
-        if self._timer is None or self._timer_at > ring_at or self._timer_at > total_at:
-            self._ring_by(min(ring_at, total_at))
+        in_s = self._timer_at - now
+        if (
+            self._timer is None
+            or in_s > deadlines.first_byte_s
+            or in_s > deadlines.idle_s
+            or in_s > self._limits.idle_keepalive_s
+            or self._timer_at > total_at
+        ):
+            soonest_s = min(deadlines.first_byte_s, deadlines.idle_s, self._limits.idle_keepalive_s)
+            self._ring_by(min(now + soonest_s, total_at))
 
     def _send(self) -> None:
         request, self._unsent = self._unsent, []

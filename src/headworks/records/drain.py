@@ -6,17 +6,16 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
 import psycopg
 
 from headworks.errors import HeadworksError, UnstorableText
 from headworks.records.journal import read_journal, replayable
-from headworks.records.lines import split, within_bounds
-from headworks.records.service import BATCH, Records
+from headworks.records.lines import requests, split, within_bounds
+from headworks.records.service import BATCH_BYTES, Records
 from headworks.storage import queries
 from headworks.storage.connections import first_line
 from headworks.storage.partitions import Month
@@ -82,13 +81,15 @@ async def append_all_good(db: Database, records: Sequence[bytes]) -> None:
 
 
 async def store_all_good(db: Database, records: Sequence[bytes]) -> None:
-    """Keep all that PostgreSQL takes; a record that it refuses is logged by its size and left out, the rest goes on.
+    """Keep all that PostgreSQL takes; a request that it refuses is logged by its size and left out, the rest goes on.
 
     Numbers that no column holds are brought within what it holds.
     """
     try:
         await store(db, records)
     except _NO_ROW as error:
+        if len(records) == 1 and len(apart := requests(records[0])) > 1:
+            records = apart
         if len(records) == 1:
             if (held := within_bounds(records[0])) != records[0]:
                 await store_all_good(db, [held])
@@ -142,16 +143,16 @@ class Drain:
             await self._copy_from_journal(position)
         else:
             self._must_read = True
-            for batch in _in_batches(recent):
-                await append_all_good(self._db, batch)
+            for batch in _in_batches((0, record) for record in recent):
+                await append_all_good(self._db, [record for _, record in batch])
             self._done(position)
         self._must_read = False
 
     async def _copy_from_journal(self, until: int) -> None:
-        reading = read_journal(self._records.journal.path, self._copied)
+        batches = _in_batches(read_journal(self._records.journal.path, self._copied))
         while self._copied < until:
-            batch = await asyncio.to_thread(lambda: list(islice(reading, BATCH)))
-            if not batch:
+            batch = await asyncio.to_thread(next, batches, None)
+            if batch is None:
                 return
             await store_all_good(self._db, [payload for _, payload in batch])
             self._done(batch[-1][0])
@@ -181,17 +182,25 @@ class Drain:
             copied_at = time.monotonic()
 
 
-def _in_batches(records: list[bytes]) -> Iterator[list[bytes]]:
-    for start in range(0, len(records), BATCH):
-        yield records[start : start + BATCH]
+def _in_batches(records: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    """Records with their positions, as many as one transaction takes."""
+    batch: list[tuple[int, bytes]] = []
+    size = 0
+    for each in records:
+        batch.append(each)
+        size += len(each[1])
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 async def replay(db: Database, folder: Path) -> int:
     """Copy every journal that no living worker owns; the number of records copied (some may have been there)."""
     count = 0
     for journal in replayable(folder):
-        reading = journal.records()
-        while batch := list(islice(reading, BATCH)):
+        for batch in _in_batches(journal.records()):
             await store_all_good(db, [payload for _, payload in batch])
             journal.confirm(batch[-1][0])
             count += len(batch)

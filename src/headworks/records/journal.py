@@ -1,7 +1,8 @@
 """The journal: what is acknowledged is stored, before the database has seen it.
 
-Each worker appends one record per request to a journal of its own, by `write()`, before the last byte of the answer;
-the kernel then keeps it through a kill -9, and a thread brings it to the disk within `sync_ms` against a power loss. A
+Each worker appends to a journal of its own, by `write()`, before the last byte of an answer, one record for the request
+or for several that end together; the kernel then keeps it through a kill -9, and a thread brings it to the disk within
+`sync_ms` against a power loss. A
 batcher copies records to PostgreSQL and confirms them; what is confirmed is deleted by the segment. A worker holds a
 lock for as long as it lives, so whoever finds a journal unlocked may replay it.
 
@@ -18,7 +19,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -73,11 +74,7 @@ class Journal:
 
         Raises Unavailable if it can't be written, and then nothing of it stays; ValueError if it is empty.
         """
-        return self.extend((payload,))
-
-    def extend(self, payloads: Sequence[bytes]) -> int:
-        """As `append` for several records, in one write: all of them stay, or none."""
-        record = b"".join([framed(each) for each in payloads])
+        record = framed(payload)
         if self._fd < 0 or self._position - self._start >= self._rotate_bytes or self._syncer.failure is not None:
             self._rotate()
         try:

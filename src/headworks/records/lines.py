@@ -1,9 +1,9 @@
 """Usage rows and spans as lines of PostgreSQL's COPY formats: written once, when the request ends, then only moved.
 
-A record of the journal is one usage line, a usage line and span lines, or spans that came later; the first byte of each
-line says which. A usage row is a line of CSV, which is what a JSON array without its brackets is as long as nothing in
-it is escaped: one call in C, on the path of every request. A row with an odd text is a line of the text format, as
-spans are.
+A record of the journal is the usage lines of requests that ended together, a usage line and span lines, or spans that
+came later; the first byte of each line says which. A usage row is a JSON array, and without its brackets a line of CSV
+as long as nothing in it is escaped: one call in C, on the path of every request. A row with an odd text is a line of
+the text format, as spans are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import orjson
 
 from headworks.types.records import Span, UsageRow
 
-USAGE = b"u"
+USAGE = b"["
 ODD_USAGE = b"o"
 SPAN = b"s"
 
@@ -38,10 +38,11 @@ _BITS = {
 _SPAN_FIELDS = tuple(each.name for each in fields(Span))
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """As JSON writes it: behind an even number of backslashes."""
+_BACKSLASH = ord("\\")
 _MOST_TEXT = 512
 _MOST_LINE = 1500
 """Beyond, a text of the caller's is longer than what is kept of it."""
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def _text(value: str | None) -> str:
@@ -61,12 +62,12 @@ def _plain(value: float | UUID | None) -> object:
 def usage_line(row: UsageRow) -> bytes:
     """One usage row; columns in the order of `stage_usage` in queries.sql."""
     try:
-        line = _encode(row)
+        line = _encode_lines((row,))
     except UnicodeEncodeError:  # half of a surrogate pair
         return _odd_usage_line(row)
-    if len(line) > _MOST_LINE or b"\\" in line:
+    if len(line) > _MOST_LINE or _BACKSLASH in line:
         return _odd_usage_line(row)
-    return b"u%b\n" % line[1:-1]
+    return line
 
 
 def _odd_usage_line(row: UsageRow) -> bytes:
@@ -118,11 +119,11 @@ def _within_bounds(line: bytes) -> bytes:
     mark, text = line[:1], line[1:].removesuffix(b"\n")
     if mark == USAGE:
         try:
-            values = json.loads(b"[%b]" % text)
+            values = json.loads(line)
         except ValueError:
             return line
         held = [_nearest(name, value) for name, value in zip(UsageRow.__struct_fields__, values, strict=False)]
-        return line if held == values else b"u%b\n" % _encode(held)[1:-1]
+        return line if held == values else _encode_lines((held,))
     names = UsageRow.__struct_fields__ if mark == ODD_USAGE else _SPAN_FIELDS
     cells = text.split(b"\t")
     for at, (name, cell) in enumerate(zip(names, cells, strict=False)):
@@ -146,21 +147,35 @@ class Batch(NamedTuple):
     spans: bytes
 
 
-def split(records: Iterable[bytes]) -> dict[str, Batch]:
-    """The lines of many journal records, without their marks, by the month of their arrival (UTC): `2026-11`.
+def requests(record: bytes) -> list[bytes]:
+    """A record for each of its requests: a usage line with the spans that follow it."""
+    found: list[bytes] = []
+    for line in record.splitlines(keepends=True):
+        if found and line[:1] == SPAN:
+            found[-1] += line
+        else:
+            found.append(line)
+    return found
 
-    What is no line of ours stands under something that is no month; ValueError for one with another mark.
+
+def split(records: Iterable[bytes]) -> dict[str, Batch]:
+    """The lines of many journal records, as COPY takes them, by the month of their arrival (UTC): `2026-11`.
+
+    Requests that ended together stand in the month of the first: there is hardly ever another, and no partition takes
+    what is not its own. What is no line of ours stands under something that is no month; ValueError for one with
+    another mark.
     """
     found: dict[str, dict[bytes, list[bytes]]] = {}
     for record in records:
-        for line in record.splitlines(keepends=True):
-            mark = line[:1]
+        is_plain = record[:1] == USAGE and not (b"\n" + ODD_USAGE in record or b"\n" + SPAN in record)
+        for lines in (record,) if is_plain else record.splitlines(keepends=True):
+            mark = lines[:1]
             if mark not in _MONTH:
-                raise ValueError(f"A line of {len(line)} bytes has a mark that nobody knows.")
-            month = line[_MONTH[mark]].decode("ascii", "replace")
+                raise ValueError(f"A line of {len(lines)} bytes has a mark that nobody knows.")
+            month = lines[_MONTH[mark]].decode("ascii", "replace")
             if month not in found:
                 found[month] = {USAGE: [], ODD_USAGE: [], SPAN: []}
-            found[month][mark].append(line[1:])
+            found[month][mark].append(lines.replace(b"]\n[", b"\n")[1:-2] + b"\n" if mark == USAGE else lines[1:])
     return {
         month: Batch(b"".join(lines[USAGE]), b"".join(lines[ODD_USAGE]), b"".join(lines[SPAN]))
         for month, lines in found.items()

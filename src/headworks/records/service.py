@@ -10,9 +10,9 @@ from headworks.records.journal import Journal
 from headworks.records.lines import span_line, usage_line
 from headworks.types.records import Span, UsageRow
 
-BATCH = 2000
-"""Records of one transaction."""
-MOST_RECENT = 20_000
+BATCH_BYTES = 1 << 20
+"""Records of one transaction: about two thousand requests."""
+MOST_RECENT_BYTES = 10 * BATCH_BYTES
 """Records kept in memory for the drain; beyond that it reads them from the journal."""
 
 
@@ -23,6 +23,7 @@ class Records:
         self.journal = journal
         self._gathered: list[bytes] = []
         self._recent: list[bytes] = []
+        self._recent_bytes = 0
         self._is_whole = True
         self.some = asyncio.Event()
         """Set while there are any that `take_recent` has not given, gathered ones too."""
@@ -37,12 +38,12 @@ class Records:
         line = usage_line(row)
         if spans:
             line += b"".join(map(span_line, spans))
-        self._keep([line])
+        self._keep(line)
 
     def add(self, spans: Sequence[Span]) -> None:
         """What was found out about a request after its record was written. Raises as `write`."""
         if spans:
-            self._keep([b"".join(map(span_line, spans))])
+            self._keep(b"".join(map(span_line, spans)))
 
     def gather(self, row: UsageRow) -> None:
         """Have the row of a request written by the next `flush`, with others; who answers it calls that first."""
@@ -51,18 +52,19 @@ class Records:
         self._gathered.append(usage_line(row))
 
     def flush(self) -> None:
-        """Write what was gathered, together. Raises Unavailable, and then nothing of it is kept."""
+        """Write what was gathered, as one record. Raises Unavailable, and then nothing of it is kept."""
         lines, self._gathered = self._gathered, []
         if lines:
-            self._keep(lines)
+            self._keep(b"".join(lines))
 
-    def _keep(self, lines: list[bytes]) -> None:
-        self.journal.extend(lines)
+    def _keep(self, record: bytes) -> None:
+        self.journal.append(record)
         if not self._recent:
             self.some.set()
-        if len(self._recent) < MOST_RECENT:
-            self._recent += lines
-            if len(self._recent) >= BATCH and not self.many.is_set():
+        if self._recent_bytes < MOST_RECENT_BYTES:
+            self._recent.append(record)
+            self._recent_bytes += len(record)
+            if self._recent_bytes >= BATCH_BYTES and not self.many.is_set():
                 self.many.set()
         else:
             self._is_whole = False
@@ -80,6 +82,7 @@ class Records:
             raise
         recent = self._recent if self._is_whole else None
         self._recent = []
+        self._recent_bytes = 0
         self._is_whole = True
         self.some.clear()
         self.many.clear()

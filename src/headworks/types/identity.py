@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal
 
 from headworks.types.ids import KeyId, PrincipalId, TenantId
 
 PrincipalKind = Literal["user", "service", "group", "curator"]
+
+
+class ShownKey:
+    """An API key as a caller shows it, hashed once for all requests that it comes with. Its text is never printed."""
+
+    __slots__ = ("digest", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        """Empty where none was shown."""
+        self.digest = blake2b(text.encode("utf-8", "replace"), digest_size=32).digest()
+
+
+NO_KEY = ShownKey("")
 
 
 @dataclass(frozen=True, slots=True)

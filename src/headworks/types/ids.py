@@ -29,7 +29,8 @@ _VERSION = 7
 _VERSION_7 = _VERSION << 76 | 0x2 << 62
 _UNKNOWN = SafeUUID.unknown
 _encode = msgspec.json.Encoder().encode
-_new, _set = object.__new__, object.__setattr__
+_new = object.__new__
+_set_int, _set_safety = (UUID.__dict__[name].__set__ for name in ("int", "is_safe"))
 
 
 def new_id(now_ns: int | None = None) -> UUID:
@@ -41,8 +42,8 @@ def new_id(now_ns: int | None = None) -> UUID:
     value = (milliseconds << 80 | random.getrandbits(80)) & _RANDOM | _VERSION_7
     # As UUID(int=value), without the checks that cost more than all of the above: every request has an id.
     made = _new(UUID)
-    _set(made, "int", value)
-    _set(made, "is_safe", _UNKNOWN)
+    _set_int(made, value)
+    _set_safety(made, _UNKNOWN)
     return made
 
 

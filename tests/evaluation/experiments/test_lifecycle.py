@@ -24,6 +24,7 @@ from headworks.jobs.engine import Jobs
 from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring
 from headworks.types.evaluation import Output
+from headworks.types.identity import ShownKey
 
 __all__ = ["guest", "shared_urls", "world"]
 
@@ -192,7 +193,7 @@ async def test_others_tenants_see_nothing(own_stage: Stage) -> None:
     done = await own_stage.work(await own_stage.start(), Scripted())
     made = await own_stage.world.identity.create_tenant(own_stage.world.admin, "others", "admin")
     async with own_stage.world.db.system("test") as tx:
-        stranger = (await own_stage.world.identity.load(tx)).authenticate(made.key, 0.0)
+        stranger = (await own_stage.world.identity.load(tx)).authenticate(ShownKey(made.key), 0.0)
     assert await own_stage.evaluation.experiments.list(stranger) == []
     with pytest.raises(NotFound):
         await own_stage.evaluation.experiments.find(stranger, done.id)

@@ -183,7 +183,7 @@ def _read_unusual(body: bytes) -> Answer:
         blocks, stopped = _read_choice(found.choices[0], found.id)
     except Misread as error:
         raise error.within(".choices[0]") from None
-    if not memoryview(found.usage).nbytes:
+    if not len(found.usage):
         usage_ext["~usage"] = msgspec.Raw(b"")
     answer = Answer(Started(found.id, found.model, found.created, ext, "chat"), blocks, stopped, usage, usage_ext)
     return noted("chat", answer, "choices")
@@ -300,7 +300,7 @@ def write_carefully(answer: Answer, request: Request | None = None) -> bytes:
     usage_ext = answer.usage_ext if saying.is_own else {}
     body = head(started, _OBJECT)
     body["choices"] = [choice]
-    if usage_ext.get("~usage") is None or memoryview(usage_ext["~usage"]).nbytes:
+    if usage_ext.get("~usage") is None or len(usage_ext["~usage"]):
         body["usage"] = write_usage(answer.usage, usage_ext)
     if saying.is_own:
         _put_back_head(body, started.ext)

@@ -47,10 +47,10 @@ def read_call(raw: msgspec.Raw) -> ToolCallBlock:
     call, ext = _CALL.read(raw)
     if call.type is None:
         ext["~type"] = MARK
-    if memoryview(call.index).nbytes:
+    if len(call.index):
         ext["~index"] = call.index  # clients that collect a stream leave it in
     signature = signature_in(call.extra_content)
-    if memoryview(call.extra_content).nbytes:
+    if len(call.extra_content):
         ext["~extra_content" if signature is not None else "extra_content"] = call.extra_content
     try:
         if call.type in {None, "function"}:
@@ -118,7 +118,7 @@ def write_function_call(call: ToolCallBlock) -> dict[str, object]:
 
 def _part(shape: Shape[S], raw: msgspec.Raw, name: str) -> tuple[S, Ext]:
     if not starts(raw, b"{"):
-        raise Misread("must be an object" if memoryview(raw).nbytes else "is required", f".{name}")
+        raise Misread("must be an object" if len(raw) else "is required", f".{name}")
     try:
         return shape.read(raw)
     except Misread as error:

@@ -125,13 +125,13 @@ def is_null(raw: msgspec.Raw) -> bool:
     """Whether it says nothing: null, or not there."""
     if raw is NO_RAW:
         return True
-    size = memoryview(raw).nbytes
+    size = len(raw)
     return size == 0 or (size == 4 and bytes(raw) == b"null")
 
 
 def starts(raw: msgspec.Raw, mark: bytes) -> bool:
     """Whether the value begins so: `{` an object, `[` a list, `"` a string."""
-    return bytes(memoryview(raw)[:1]) == mark
+    return len(raw) > 0 and memoryview(raw)[0] == mark[0]
 
 
 def rest_of(raw: msgspec.Raw | bytes, names: frozenset[str]) -> Ext:

@@ -156,7 +156,7 @@ class ChatReader:
         self._has_started = True
         ext = dict(extras.chunk)
         for name in ("system_fingerprint", "service_tier"):
-            if memoryview(raw := getattr(chunk, name)).nbytes:
+            if len(raw := getattr(chunk, name)):
                 ext[name] = raw
         self._calls.answer_id = chunk.id or ""
         self._say(Started(chunk.id or "", chunk.model or "", chunk.created, ext, "chat"))
@@ -271,7 +271,7 @@ class ChatReader:
         self._close()
         self._calls.finish()
         ext = dict(extras)
-        if memoryview(choice.stop_reason).nbytes:
+        if len(choice.stop_reason):
             ext["stop_reason"] = choice.stop_reason
         if self._logprobs:
             ext["logprobs"] = msgspec.Raw(msgspec.json.encode(self._logprobs))

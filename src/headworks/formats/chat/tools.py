@@ -144,7 +144,7 @@ def read_tool_carefully(raw: msgspec.Raw) -> Tool:
     cache = read_cache(tool.cache_control, ext)
     inner = tool.function if kind == "function" else tool.custom
     if not starts(inner, b"{"):
-        raise Misread("must be an object" if memoryview(inner).nbytes else "is required", f".{kind}")
+        raise Misread("must be an object" if len(inner) else "is required", f".{kind}")
     try:
         if kind == "function":
             found = _read_function(inner, ext, "function")
@@ -159,9 +159,9 @@ def read_tool_carefully(raw: msgspec.Raw) -> Tool:
 
 def _read_function(raw: msgspec.Raw, ext: Ext, name: str) -> Tool:
     function, rest = _FUNCTION.read(raw)
-    if memoryview(function.parameters).nbytes and not starts(function.parameters, b"{"):
+    if len(function.parameters) and not starts(function.parameters, b"{"):
         raise Misread("must be an object", ".parameters")
-    parameters = function.parameters if memoryview(function.parameters).nbytes else None
+    parameters = function.parameters if len(function.parameters) else None
     return Tool(
         function.name,
         function.description,

@@ -98,7 +98,7 @@ def is_object(raw: msgspec.Raw) -> bool:
 
 def is_null(raw: msgspec.Raw) -> bool:
     """Whether it says nothing."""
-    return memoryview(raw).nbytes == len(b"null") and bytes(raw) == b"null"
+    return len(raw) == len(b"null") and bytes(raw) == b"null"
 
 
 def invalid(at: str, error: Exception) -> InvalidRequest:

@@ -42,7 +42,7 @@ def is_said(schema: msgspec.Raw | None) -> bool:
     """Whether a tool's parameters are given: Anthropic wants a schema of an object also where there are none."""
     if schema is None:
         return False
-    return memoryview(schema).nbytes > len(b"null") or msgspec.json.decode(schema) not in (None, {})
+    return len(schema) > len(b"null") or msgspec.json.decode(schema) not in (None, {})
 
 
 def _check_sampling(pen: Pen, request: Request) -> None:

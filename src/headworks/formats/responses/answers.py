@@ -81,7 +81,7 @@ def judge(body: bytes) -> Verdict:
 
 def _holds(output: msgspec.Raw, status: str | None) -> bool:
     """Whether anything is there; of a response that is not complete, that may be still to come, or cut away."""
-    size = memoryview(output).nbytes
+    size = len(output)
     if not size or size > _LONGEST_NOTHING:
         return size > 0
     said = bytes(output).strip()

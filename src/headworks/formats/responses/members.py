@@ -115,13 +115,13 @@ def given(value: T | UnsetType) -> T | None:
 
 def is_null(raw: msgspec.Raw) -> bool:
     """Whether it says nothing: null, or not there."""
-    size = memoryview(raw).nbytes
+    size = len(raw)
     return size == 0 or (size == 4 and bytes(raw) == b"null")
 
 
 def starts(raw: msgspec.Raw, mark: bytes) -> bool:
     """Whether the value begins so: `{` an object, `[` a list, `"` a string."""
-    return bytes(memoryview(raw)[:1]) == mark
+    return len(raw) > 0 and memoryview(raw)[0] == mark[0]
 
 
 def same(raw: msgspec.Raw | bytes, value: object) -> bool:

@@ -47,7 +47,7 @@ from headworks.gateway.wire.headers import passed_on
 from headworks.policy.service import admit
 from headworks.providers.contract import Answer, Carrier, Surface
 from headworks.providers.http1 import Deadlines
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 
 _log = logging.getLogger(__name__)
 _LONGEST_NAME = 512
@@ -123,13 +123,14 @@ class Passthrough:
         exchange = transfer.exchange
         body = Body.read(await exchange.body(self._max_body_bytes)).raw
         query, key = google_query(transfer.scope["query_string"])
-        exchange.token = exchange.token or value_of(exchange.headers, b"x-goog-api-key").decode("latin-1") or key
+        if not exchange.key.text:
+            exchange.key = ShownKey(value_of(exchange.headers, b"x-goog-api-key").decode("latin-1") or key)
         model, method = vendor.called(transfer.scope["raw_path"])
         streams = method == vendor.streaming
         if streams and vendor is GOOGLE and not query:
             raise NotSupportedYet("A stream comes as events only.", next_step="Add `?alt=sse` to the address.")
         surface = vendor.surface_of(method)
-        view, principal = await self._admission.enter(exchange.token, exchange.caller)
+        view, principal = await self._admission.enter(exchange.key, exchange.caller)
         with self._ledger.open(_asked(transfer, model, streams=streams, surface=surface), principal) as record:
             plan = await self._plan(transfer, view, principal, model, record)
 
@@ -166,7 +167,7 @@ class Passthrough:
         named = Named.read(await exchange.body(self._max_body_bytes), content_type)
         model = _checked(named.model)
         tail, _ = query_of(transfer.scope["query_string"])
-        view, principal = await self._admission.enter(exchange.token, exchange.caller)
+        view, principal = await self._admission.enter(exchange.key, exchange.caller)
         with self._ledger.open(_asked(transfer, model, streams=named.streams), principal) as record:
             plan = await self._plan(transfer, view, principal, model, record)
 
@@ -186,7 +187,7 @@ class Passthrough:
         query, in_query = query_of(scope["query_string"])
         named = chosen_of(exchange.headers, in_query)
         tail = tail_of(scope["method"].replace("HEAD", "GET"), path, scope["raw_path"], surface)
-        view, principal = await self._admission.enter(exchange.token, exchange.caller)
+        view, principal = await self._admission.enter(exchange.key, exchange.caller)
         with self._ledger.open(_asked(transfer, f"{named}/{surface}" if named else surface), principal) as record:
             if named or not principal.may("model:call"):
                 self._admit(transfer, principal, f"{named}/{surface}")
@@ -207,7 +208,7 @@ class Passthrough:
 
         def again() -> None:
             if exchange.caller is None:
-                now = self._snapshots.current().authenticate(exchange.token, self._snapshots.now())
+                now = self._snapshots.current().authenticate(exchange.key, self._snapshots.now())
                 admit(now, permission="model:call", model_name=name)
 
         admit(principal, permission="model:call", model_name=name)

@@ -32,7 +32,7 @@ from headworks.gateway.wire.headers import Header, Headers, passed_on
 from headworks.policy.service import admit, may_call
 from headworks.providers.contract import PATIENT, Answer, Carrier, Errand
 from headworks.providers.http1 import Deadlines
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 
 PREFIX: Final = "/v1/responses/"
 RESPONSES_DIALECT: Final[Dialect] = next(each for each in DIALECTS if each.surface == "responses")
@@ -93,7 +93,7 @@ class StoredHandlers:
     async def _serve(self, transfer: Transfer) -> None:
         exchange = transfer.exchange
         await exchange.body(self._max_body_bytes)
-        view, principal = await self._admission.enter(exchange.token)
+        view, principal = await self._admission.enter(exchange.key)
         wish = _wish(transfer.scope)
         found = await self._stored.find(principal, wish.response)
         if found.target is None:
@@ -104,7 +104,7 @@ class StoredHandlers:
             aim = _reached(view, principal, found.target)
             answer = await self._asked(aim, exchange, wish)
             if wish.streams and answer.status == 200 and _is_stream(answer.headers):
-                transfer.may_go_on = lambda: self._look_again(exchange.token, found.target or "")
+                transfer.may_go_on = lambda: self._look_again(exchange.key, found.target or "")
                 last = await transfer.relay(answer, _Hearing())
                 await exchange.write(last, is_last=True)
                 return
@@ -163,10 +163,10 @@ class StoredHandlers:
             raise refusal(aim.target.name, RESPONSES_DIALECT, RESPONSES, answer.status, shown, body)
         return passed_on(answer.headers), body
 
-    def _look_again(self, token: str, target: str) -> None:
+    def _look_again(self, key: ShownKey, target: str) -> None:
         """Raises what a new request would: who loses the right in the middle of a stream gets no more of it."""
         view = self._snapshots.current()
-        _reached(view, view.authenticate(token, self._snapshots.now()), target)
+        _reached(view, view.authenticate(key, self._snapshots.now()), target)
 
 
 class _Hearing:

@@ -23,28 +23,36 @@ _NEXT = re.compile(_WHITE + rb"(?:,(?:" + _KEY + rb")|(\}))")
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 
+_QUOTE = ord('"')
+_SPACE = ord(" ")
 _LARGE = 64 * 1024
-_MOST_TOKENS = 256
-_LONGEST_TOKEN = 64
+_MOST_LAYOUTS = 256
+_LONGEST_KEPT = 1024
 
 
-class _Tokens(dict[str, bytes]):
-    """How keys are written in one layout, with what stands before; those that come often are kept."""
+class _Layouts(dict[tuple[str, ...], list[bytes | msgspec.Raw]]):
+    """How a program writes objects with these keys: what stands around the values, whose places are empty.
 
-    def __init__(self, before: bytes, after: bytes) -> None:
-        self._before = before
-        self._after = after
+    Those of the first objects are kept.
+    """
 
-    def __missing__(self, key: str) -> bytes:
-        token = self._before + msgspec.json.encode(key) + self._after
-        if len(self) < _MOST_TOKENS and len(key) < _LONGEST_TOKEN:
-            self[key] = token
-        return token
+    def __init__(self, comma: bytes, colon: bytes) -> None:
+        self._comma = comma
+        self._colon = colon
+
+    def __missing__(self, keys: tuple[str, ...]) -> list[bytes | msgspec.Raw]:
+        layout: list[bytes | msgspec.Raw] = []
+        for key in keys:
+            layout += ((self._comma if layout else b"{") + msgspec.json.encode(key) + self._colon, b"")
+        layout.append(b"}")
+        if len(self) < _MOST_LAYOUTS and sum(map(len, layout)) < _LONGEST_KEPT:
+            self[keys] = layout
+        return layout
 
 
-_COMPACT = (_Tokens(b"{", b":"), _Tokens(b",", b":"))
-_SPACED = (_Tokens(b"{", b": "), _Tokens(b", ", b": "))
-"""The layouts that programs write: of the first key, and of those after it."""
+_COMPACT = _Layouts(b",", b":")
+_SPACED = _Layouts(b", ", b": ")
+"""The layouts that programs write."""
 
 
 class Body:
@@ -97,7 +105,7 @@ class Body:
         if value is None:
             return None
         raw = bytes(value)
-        if raw[0] != 34:  # a quotation mark
+        if raw[0] != _QUOTE:
             if raw == b"null":
                 return None
             raise wrong_type(name, "a string")
@@ -170,16 +178,13 @@ def _as_written(raw: bytes, found: Mapping[str, msgspec.Raw]) -> list[bytes | ms
     """
     if not found:
         return None
-    pieces: list[bytes | msgspec.Raw] = []
-    name = next(iter(found))
-    first, following = _SPACED if raw.startswith(b" ", len(name) + 4) else _COMPACT
-    for key, value in found.items():
-        pieces += (following[key], value)
-    pieces[0] = first[name]
-    pieces.append(b"}")
-    if len(raw) > _LARGE and following is _COMPACT[1]:
+    keys = tuple(found)
+    layouts = _SPACED if raw[len(keys[0]) + 4] == _SPACE else _COMPACT  # after the first `{"":`
+    pieces = layouts[keys].copy()
+    pieces[1::2] = found.values()
+    if len(raw) > _LARGE and layouts is _COMPACT:
         # No layout is shorter, so what is as long as this one has it. To write it out would take its copy.
-        return pieces if sum(memoryview(each).nbytes for each in pieces) == len(raw) else None
+        return pieces if sum(map(len, pieces)) == len(raw) else None
     return pieces if b"".join(pieces) == raw else None
 
 

@@ -26,18 +26,22 @@ FROM_CALLER = frozenset(
 
 def passed_on(headers: list[Header], *, with_type: bool = True) -> Headers:
     """The provider's headers for the caller, as they came; without its content type where the answer is ours."""
-    decisions = _DECISIONS
-    return tuple([each for each in headers if decisions[each[0]] and (with_type or each[0] != b"content-type")])
+    goes_on = _GOES_ON
+    try:
+        passed = [each for each in headers if goes_on[each[0]]]
+    except KeyError:
+        passed = [each for each in headers if _decide(each[0])]
+    if not with_type:
+        passed = [each for each in passed if each[0] != b"content-type"]
+    return tuple(passed)
 
 
-class _Decisions(dict[bytes, bool]):
-    """Whether a provider's header goes on, by its name; those that were seen before cost one look-up."""
-
-    def __missing__(self, name: bytes) -> bool:
-        goes_on = name in _FROM_PROVIDER or name.startswith(_FROM_PROVIDER_STARTING)
-        if len(self) < _MOST_DECISIONS:
-            self[name] = goes_on
-        return goes_on
+_GOES_ON: dict[bytes, bool] = {}
+"""Whether a provider's header goes on, by its name: those that were seen before."""
 
 
-_DECISIONS = _Decisions()
+def _decide(name: bytes) -> bool:
+    goes_on = name in _FROM_PROVIDER or name.startswith(_FROM_PROVIDER_STARTING)
+    if len(_GOES_ON) < _MOST_DECISIONS:
+        _GOES_ON[name] = goes_on
+    return goes_on
