@@ -45,6 +45,7 @@ from headworks.storage.pool import Database, DatabaseUrls, owner_connection
 from headworks.storage.prepare import prepare
 from headworks.storage.roles import derive_urls
 from headworks.storage.sealing import Keyring
+from headworks.types.identity import ShownKey
 
 _SEED = 20_261_123
 _K = 10
@@ -173,7 +174,7 @@ async def measure(urls: DatabaseUrls, chunks: int, queries: int) -> dict[str, An
         founded = await identity.bootstrap()
         assert founded is not None
         async with db.system("bench") as tx:
-            admin = (await identity.load(tx)).authenticate(founded.key, time.time())
+            admin = (await identity.load(tx)).authenticate(ShownKey(founded.key), time.time())
         with psycopg.connect(urls.owner, autocommit=True) as behind:
             loader = Loader(db, keyring, identity, behind)
             begun = time.monotonic()

@@ -21,7 +21,7 @@ from headworks.identity.table import HeldKey, Holder, acting
 from headworks.identity.tokens import Token, TokenKind, parse
 from headworks.storage.pool import Database, DatabaseUrls
 from headworks.storage.sealing import Keyring
-from headworks.types.identity import Principal
+from headworks.types.identity import Principal, ShownKey
 from headworks.types.ids import KeyId, PrincipalId, TenantId, new_id
 
 T = TypeVar("T")
@@ -211,7 +211,7 @@ class World:
         self._tenant = TenantId(new_id())
         founded = self.run(self.identity.bootstrap())
         assert founded is not None
-        self._operator = self.run(self._fresh(founded.tenant)).authenticate(founded.key, time.time())
+        self._operator = self.run(self._fresh(founded.tenant)).authenticate(ShownKey(founded.key), time.time())
 
     def run(self, awaitable: Awaitable[T]) -> T:
         """On the world's loop."""
@@ -234,7 +234,7 @@ class World:
         """A tenant with its cast; gives a key of each and a limited one of the owner, whose own is the first."""
         founded = self.run(self.identity.create_tenant(self._operator, f"tenant-{new_id()}"))
         self._tenant = founded.tenant
-        owner = self.run(self._fresh(founded.tenant)).authenticate(founded.key, time.time())
+        owner = self.run(self._fresh(founded.tenant)).authenticate(ShownKey(founded.key), time.time())
         self.run(self.identity.define_roles(owner, DEFINED))
         for name in NAMES:
             kind: Literal["user", "service"] = "service" if name == "bot" else "user"
@@ -252,7 +252,7 @@ class World:
     def holder_of(self, token: str) -> Principal | None:
         """Who holds it now, None when it is refused."""
         try:
-            return self._table.authenticate(token, time.time())
+            return self._table.authenticate(ShownKey(token), time.time())
         except Unauthenticated:
             return None
 

@@ -93,7 +93,7 @@ class World:
         await self.identity.create_principal(self.admin, name, kind=kind, roles=roles)
         made = await self.identity.create_key(self.admin, KeyRequest(name))
         async with self.db.system("test") as tx:
-            return (await self.identity.load(tx)).authenticate(made.token, 0.0)
+            return (await self.identity.load(tx)).authenticate(ShownKey(made.token), 0.0)
 
     async def apply(self, files: Mapping[str, bytes] | None = None, by: Principal | None = None, **changed: str) -> Any:
         """Make the workspace be `workspace(**changed)`, or these files; what became of its one feature."""
@@ -108,7 +108,7 @@ def releases_over(database: Database, keyring: Keyring, identity: Identity, decl
 async def enter(database: Database, keyring: Keyring, identity: Identity, key: str) -> World:
     """As the holder of a key."""
     async with database.system("test") as tx:
-        admin = (await identity.load(tx)).authenticate(key, 0.0)
+        admin = (await identity.load(tx)).authenticate(ShownKey(key), 0.0)
     declared = Declared()
     return World(releases_over(database, keyring, identity, declared), identity, admin, declared, database)
 
