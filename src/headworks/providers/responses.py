@@ -131,6 +131,13 @@ class Response(Signal):
         if self._error is not None:
             raise self._error
 
+    def told(self) -> tuple[int, Headers, bytes]:
+        """Status, headers and body of an answer that has arrived whole; raises as `raise_failure`."""
+        if self._error is not None:
+            raise self._error
+        pieces = self.pieces
+        return self.status, self.headers, pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
     async def close(self) -> None:
         """End the exchange; in the middle of a body this closes the connection."""
         self.abort()
@@ -159,9 +166,9 @@ class Response(Signal):
     # What the connection tells.
 
     def set(self) -> None:
-        """Something has arrived, or there will be no more."""
+        """Something has arrived."""
         through, pieces = self.through, self.pieces
-        if through is None or self.resume is None or not pieces or self._complete or self._error is not None:
+        if through is None or self.resume is None or not pieces:
             super().set()
             return
         piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)  # as `take`, of a connection that is not paused
@@ -174,13 +181,13 @@ class Response(Signal):
     def finish(self) -> None:
         """The last byte was received. Who waits may go on before this returns: the connection is done with it."""
         self._complete = True
-        self.set()
+        super().set()
 
     def fail(self, error: HeadworksError) -> None:
         """The exchange can't go on; buffered pieces can still be taken, then the error is raised. As `finish`."""
         if self._error is None:
             self._error = error
-        self.set()
+        super().set()
 
 
 def too_long(place: str, limit: int) -> UpstreamError:

@@ -97,8 +97,7 @@ class Upstream:
                 raise
             if response.unanswered:
                 response = await _exchange(pool, request, deadlines, whole=True, is_retry=True)
-        response.raise_failure()
-        return response.status, response.headers, response.take()
+        return response.told()
 
     async def close(self) -> None:
         """Close all connections; exchanges under way fail with UpstreamError, later ones too."""

@@ -98,14 +98,15 @@ class ChatWatch:
         if not self.has_begun:
             self._start(events)
         self.heard += events.count(b"data:") if self.has_begun else 0
-        if b'"usage"' in events:
+        # `find`, because `in` takes longer than all of the search.
+        at = events.find(b'"usage"')
+        if at >= 0 and (self._strips or _COUNT.search(events, at) is not None):
             events = self._count(events)
-        if b'"error"' in events and not self.has_failed:
+        if events.find(b'"error"') >= 0 and not self.has_failed:
             self._look_for_error(events)
-        if not self.is_finished:
-            self.is_finished = _FINISHED.search(events) is not None
-        tail = events[-_TAIL:]
-        if b"[DONE]" in tail and _DONE.search(tail) is not None:
+        if not self.is_finished and (at := events.find(b'"finish_reason"')) >= 0:
+            self.is_finished = _FINISHED.search(events, at) is not None
+        if events.find(b"[DONE]", -_TAIL) >= 0 and _DONE.search(events[-_TAIL:]) is not None:
             self.is_terminal = True
         return events
 
