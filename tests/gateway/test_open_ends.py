@@ -27,7 +27,7 @@ def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 def of(index: int, content: str | None = None, finish_reason: str | None = None) -> dict[str, Any]:
     """A chunk of one of several answers. Its call has an `index` of its own, which is none of an answer."""
     call = {"index": 7, "function": {"arguments": '{"index": 9, "finish_reason": "stop"}'}}
-    made = chunk(content, finish_reason, tool_calls=[call])
+    made = chunk(content, finish_reason, tool_calls=[call] if finish_reason is None else [])
     made["choices"][0]["index"] = index
     return made
 

@@ -11,7 +11,7 @@ from callers reads requests and writes answers. `chat`, `responses` and `message
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -139,10 +139,42 @@ class Spoken(Protocol):
         ...
 
 
+class Called(NamedTuple):
+    """A call of a tool with its arguments as the model wrote them."""
+
+    name: str
+    arguments: str
+
+
+class Calls(Protocol):
+    """The calls of tools in one stream, gathered while its bytes go by."""
+
+    def see(self, events: bytes) -> list[Called]:
+        """Whole events in; all calls, once the answer has an end after which they are taken for whole."""
+        ...
+
+
+class Calling(Protocol):
+    """How a format tells calls of tools, for who looks at bytes. What has a shape that we don't know tells none."""
+
+    mark: bytes
+    """What stands in a whole answer, and in a stream no later than where its first call begins, if there is one."""
+
+    def in_answer(self, body: bytes) -> list[Called]:
+        """Those of a whole answer, if it does not say itself that it was cut off."""
+        ...
+
+    def in_stream(self) -> Calls:
+        """For one stream."""
+        ...
+
+
 class Native(Protocol):
     """A format that a caller and a provider may share: bytes go through as they are."""
 
     name: FormatName
+    calling: Calling | None
+    """None: it has no tools."""
 
     def judge(self, body: bytes) -> Verdict:
         """What a whole answer is, without reading more than that. Raises msgspec.DecodeError."""

@@ -48,9 +48,9 @@ TOLD_STATUS: Mapping[str, int] = {"role-then-error": 429}
 
 
 _TURNS = {name: at for at, name in enumerate(KINDS)}
-NOT_OF_COMPLETIONS = frozenset(("call-cut",))
+NOT_OF_COMPLETIONS = frozenset(("call-cut", "call-torn"))
 """It has no word for calls."""
-NOT_OF_GEMINI = frozenset(("call-cut", "bytes-after-terminal"))
+NOT_OF_GEMINI = frozenset(("call-cut", "call-torn", "bytes-after-terminal"))
 """Its calls come in one piece, and it has no last event."""
 NOT_OF_BEDROCK = frozenset(
     (

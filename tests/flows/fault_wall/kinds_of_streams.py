@@ -241,6 +241,18 @@ async def _call_cut(x: Exchange) -> None:
     x.end()
 
 
+@kind("call-torn", "middle", stream=broken("malformed_tool_call"))
+async def _call_torn(x: Exchange) -> None:
+    """An end that takes half of a tool call for a whole one is no good end."""
+    await speak(x, 0)
+    for text in x.tokens[:BROKEN_AFTER]:
+        await x.token(text, as_call=True)
+    x.finish("tool_calls")
+    x.usage()
+    x.terminal()
+    x.end()
+
+
 @kind("stall-after-tokens", "stall", stream=broken(TIMEOUT))
 async def _stall_after_tokens(x: Exchange) -> None:
     await speak(x, BROKEN_AFTER)

@@ -33,7 +33,7 @@ class Carrier:
 @pytest.mark.parametrize("has_short_way", [True, False])
 async def test_what_comes_before_the_reader_has_woken_is_not_lost(at_once: int, *, has_short_way: bool) -> None:
     answer, seen = Response(Carrier(), whole=False), []
-    stream = NativeStream(answer, Framer(), CHAT.watch(), FIRST)
+    stream = NativeStream(answer, Framer(), CHAT.watch(), FIRST, None)
     stream.watch.see(FIRST + chunk({"content": "begun"}))
     if has_short_way:
         stream.direct.write, stream.direct.until = (lambda data: seen.append(data) is None), math.inf

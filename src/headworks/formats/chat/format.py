@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from headworks.errors import HeadworksError
 from headworks.formats.chat import answers, errors, requests
+from headworks.formats.chat.called import ChatCalled
 from headworks.formats.chat.judging import judge
 from headworks.formats.chat.streams import ChatReader
 from headworks.formats.chat.watching import ChatWatch
 from headworks.formats.chat.writing import ChatWriter
-from headworks.formats.contract import Verdict, Written
+from headworks.formats.contract import Calling, Verdict, Written
 from headworks.formats.neutral import Answer, Failed, FormatName, Request
 
 
@@ -16,6 +17,7 @@ class Chat:
     """See contract.Heard, contract.Spoken and contract.Native."""
 
     name: FormatName = "chat"
+    calling: Calling | None = ChatCalled()
 
     def __init__(self, *, cap: str = requests.CAPS[1], accepts: frozenset[str] = frozenset()) -> None:
         """For a target that knows the cap on output by the name `cap`.

@@ -7,7 +7,7 @@ from headworks.formats.chat.errors import error_body
 from headworks.formats.chat.judging import judge
 from headworks.formats.chat.watching import ChatWatch
 from headworks.formats.completions import answers, requests
-from headworks.formats.contract import Verdict
+from headworks.formats.contract import Calling, Verdict
 from headworks.formats.neutral import Answer, Failed, FormatName, Request
 
 
@@ -15,6 +15,7 @@ class Completions:
     """See contract.Heard and contract.Native. Errors, usage and the end of a stream are those of Chat Completions."""
 
     name: FormatName = "completions"
+    calling: Calling | None = None
 
     def read_request(self, body: bytes) -> Request:
         """See contract.Heard. Raises Unmapped for several prompts and for tokens."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from headworks.errors import HeadworksError
-from headworks.formats.contract import Verdict, Written
+from headworks.formats.contract import Calling, Verdict, Written
 from headworks.formats.messages import answers, bodies, errors, requests, thoughts
+from headworks.formats.messages.called import MessagesCalled
 from headworks.formats.messages.reading import MessagesReader
 from headworks.formats.messages.streams import MessagesWriter
 from headworks.formats.messages.watching import MessagesWatch
@@ -24,6 +25,7 @@ class Messages:
     """See contract.py: Heard, Spoken and Native; and the counting of a request's tokens, which only this format has."""
 
     name: FormatName = "messages"
+    calling: Calling | None = MessagesCalled()
 
     def read_request(self, body: bytes) -> Request:
         """See contract.Heard."""

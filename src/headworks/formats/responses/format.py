@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from headworks.errors import HeadworksError
-from headworks.formats.contract import Heard, Native, Spoken, Verdict, Written
+from headworks.formats.contract import Calling, Heard, Native, Spoken, Verdict, Written
 from headworks.formats.neutral import Answer, Failed, FormatName, Request
 from headworks.formats.responses import answers, endings, references, requests, thoughts
+from headworks.formats.responses.called import ResponsesCalled
 from headworks.formats.responses.streams import ResponsesReader
 from headworks.formats.responses.watching import ResponsesWatch
 from headworks.formats.responses.writing import ResponsesWriter
@@ -19,6 +20,7 @@ class Responses:
     """OpenAI Responses and Open Responses: heard from callers, spoken to providers, passed on between them."""
 
     name: FormatName = "responses"
+    calling: Calling | None = ResponsesCalled()
 
     def read_request(self, body: bytes) -> Request:
         """Raises InvalidRequest that names the field."""

@@ -18,7 +18,7 @@ from headworks.formats.responses.format import RESPONSES
 from headworks.formats.sse import Framer, data_of, split
 from headworks.gateway.answers.outgoing import Outgoing
 from headworks.gateway.answers.spending import UNREADABLE, counted_in, keep_count, keep_told
-from headworks.gateway.answers.tool_calls import check_calls
+from headworks.gateway.answers.tool_calls import RelayedCalls, check_calls, check_relayed
 from headworks.gateway.dialects import Dialect
 from headworks.gateway.plans import Aim
 from headworks.gateway.recording import Record
@@ -45,6 +45,8 @@ class NativeStream(msgspec.Struct):
     framer: Framer
     watch: Watch
     held: bytes
+    calls: RelayedCalls | None
+    """None: the format has no tools."""
     direct: Direct = msgspec.field(default_factory=Direct)
 
 
@@ -115,6 +117,13 @@ def judged(aim: Aim, dialect: Dialect, status: int, headers: Headers, body: byte
     if verdict.kind == "nothing":
         record.settle(verdict.usage)
         raise no_answer(aim, headers, "it has nothing that an answer has")
+    if dialect.format is not None and dialect.format.calling is not None:
+        try:
+            check_relayed(dialect.format.calling, body)
+        except UpstreamError:
+            record.settle(verdict.usage)
+            record.heard = _about(len(body))
+            raise
     return Started(aim, headers, body, verdict.usage)
 
 
@@ -182,6 +191,8 @@ def was_resent(headers: Headers) -> bool:
 
 async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, watch: Watch) -> Started:
     headers, framer = answer.headers, Framer()
+    calling = None if dialect.format is None else dialect.format.calling
+    calls = None if calling is None else RelayedCalls(calling)
     held: list[bytes] = []
     size = count = 0
     async for piece in answer:
@@ -192,13 +203,13 @@ async def _opened(aim: Aim, dialect: Dialect, answer: provider_contract.Answer, 
         size += len(events)
         count += events.count(b"data:")
         if watch.has_begun or size > _HELD_BYTES or count > _HELD_EVENTS:
-            return Started(aim, headers, native=NativeStream(answer, framer, watch, b"".join(held)))
+            return Started(aim, headers, native=NativeStream(answer, framer, watch, b"".join(held), calls))
         if watch.has_failed or watch.is_terminal:
             break
     else:
         held.append(_seen(aim, headers, watch, framer.rest))
         if watch.has_begun:
-            return Started(aim, headers, native=NativeStream(answer, Framer(), watch, b"".join(held)))
+            return Started(aim, headers, native=NativeStream(answer, Framer(), watch, b"".join(held), calls))
     if watch.has_failed:
         raise failed_first(dialect, headers, b"".join(held))
     raise _nothing_said(aim)

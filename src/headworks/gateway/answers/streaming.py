@@ -19,11 +19,13 @@ from headworks.providers.responses import Response
 
 
 async def relay(started: Started, stream: NativeStream, record: Record) -> AsyncGenerator[Relayed, None]:
-    """The answer's bytes. Raises UpstreamTruncated where a stream stops without having ended.
+    """The answer's bytes.
 
-    Who has finished and then neither says more nor hangs up is not waited for: the stream is ended in his place.
+    Raises UpstreamTruncated where a stream stops without having ended, UpstreamError before the end of an answer with a
+    call of a tool that is not whole. Who has finished and then neither says more nor hangs up is not waited for: the
+    stream is ended in his place.
     """
-    watch = stream.watch
+    watch, calls = stream.watch, stream.calls
     pieces = aiter(stream.answer)
     through = _Through(stream, record)
     grace: Grace | None = None
@@ -31,26 +33,27 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
         events = stream.held
         while not watch.is_terminal:
             if events:
-                yield Relayed(events)
+                passed = events if calls is None else calls.passed(events)
+                if passed:
+                    yield Relayed(passed)
                 events = stream.held = b""  # a stream may stay open for long
             if watch.is_finished and grace is None and watch.ending:
                 grace = Grace(stream.answer)
             try:
                 piece = await anext(pieces)
             except (StopAsyncIteration, UpstreamError) as end:
-                if isinstance(end, UpstreamError) and not (watch.has_failed or watch.is_finished):
-                    raise  # who has said that the answer ends, or has failed, may hang up as it likes
-                if isinstance(end, UpstreamTimeout) or (grace is not None and grace.has_passed):
-                    events = b"" if watch.has_failed else watch.ending
-                    break
-                events = watch.see(stream.framer.rest)  # an end without an empty line is still an end
-                if not (watch.is_finished or watch.is_terminal or watch.has_failed):
-                    raise truncated(started) from None
+                events = _rest(end, started, stream, grace)
                 break
             events = stream.held + (watch.see(stream.framer.whole(piece)) if piece else b"")  # more came before we woke
             record.heard = watch.heard
         through.end()
         await linger(stream.answer)
+        if calls is not None:
+            events = calls.passed(events)
+            if calls.fault is not None:
+                if events:
+                    yield Relayed(events)
+                raise calls.fault
         if watch.has_failed:
             record.row.error_code = UpstreamError.code
         _settle(watch, record)
@@ -61,6 +64,19 @@ async def relay(started: Started, stream: NativeStream, record: Record) -> Async
         _settle(watch, record)
         stream.answer.abort()
         through.end()
+
+
+def _rest(end: Exception, started: Started, stream: NativeStream, grace: Grace | None) -> bytes:
+    """What is still to be relayed where a provider says no more. Raises why that is no end."""
+    watch = stream.watch
+    if isinstance(end, UpstreamError) and not (watch.has_failed or watch.is_finished):
+        raise end  # who has said that the answer ends, or has failed, may hang up as it likes
+    if isinstance(end, UpstreamTimeout) or (grace is not None and grace.has_passed):
+        return b"" if watch.has_failed else watch.ending
+    events = watch.see(stream.framer.rest)  # an end without an empty line is still an end
+    if not (watch.is_finished or watch.is_terminal or watch.has_failed):
+        raise truncated(started) from None
+    return events
 
 
 class _Through:
@@ -83,7 +99,13 @@ class _Through:
         stream = self._stream
         watch, direct = stream.watch, stream.direct
         events = watch.see(stream.framer.whole(piece))
-        if watch.is_finished or watch.is_terminal or watch.has_failed or time.monotonic() > direct.until:
+        if (
+            watch.is_finished
+            or watch.is_terminal
+            or watch.has_failed
+            or (stream.calls is not None and stream.calls.are_in(events))
+            or time.monotonic() > direct.until
+        ):
             stream.held = events
             return False
         self._record.heard = watch.heard
